@@ -1,3 +1,5 @@
-pub fn x() {
-    let _ = std::hint::black_box(tiberius::Config::new());
-}
+//! sql-edge-supervisor.
+pub mod config;
+pub mod decide;
+pub mod observe;
+pub mod publish;

@@ -1,0 +1,141 @@
+//! One validated configuration, from flags, environment and an optional file.
+//!
+//! Everything below `Config` is plain values that the rest of the program may read.
+
+pub mod secret;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::decide::policy::Policy;
+use secret::PasswordSource;
+
+/// The effective configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where HTTP is served.
+    pub http: HttpConfig,
+    /// How the engine is reached.
+    pub sql: SqlConfig,
+    /// Which processes are watched.
+    pub process: ProcessConfig,
+    /// The data volume.
+    pub volume: VolumeConfig,
+    /// How often the control group is read.
+    pub cgroup_interval: Duration,
+    /// The thresholds of the decision.
+    pub policy: Policy,
+    /// Logging.
+    pub log: LogConfig,
+    /// Where the supervisor keeps what it must not forget.
+    pub state_dir: PathBuf,
+    /// The Unix socket for what changes something, mode 0600.
+    pub control_socket: PathBuf,
+}
+
+/// The HTTP server and its limits.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Address and port; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Open connections at most; more are closed at once.
+    pub max_connections: usize,
+    /// Time for a request's head to arrive.
+    pub header_timeout: Duration,
+    /// Bytes of a request's head.
+    pub max_header_bytes: usize,
+    /// A decision older than this is not served as one.
+    pub decision_stale_after: Duration,
+    /// How long open requests may take to end after SIGTERM.
+    pub drain_timeout: Duration,
+}
+
+/// How the engine is reached.
+#[derive(Clone, Debug)]
+pub struct SqlConfig {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Login.
+    pub user: String,
+    /// Where its password is read, at each login.
+    pub password: PasswordSource,
+    /// Whether and how TLS is used.
+    pub tls: TlsMode,
+    /// CA certificates (PEM) to trust instead of trusting any certificate.
+    pub tls_ca: Option<PathBuf>,
+    /// Ping: pace and deadline.
+    pub ping: Pace,
+    /// Fresh login: pace and deadline (TCP, TLS, login and query together).
+    pub login: Pace,
+    /// `sys.databases`: pace and deadline.
+    pub databases: Pace,
+    /// `sp_server_diagnostics`: repeat interval, and HealthCheckTimeout as deadline.
+    pub diagnostics: Pace,
+    /// Databases kept from `sys.databases` at most.
+    pub max_databases: usize,
+}
+
+/// How often, and for how long at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// From one start to the next.
+    pub interval: Duration,
+    /// For one run.
+    pub deadline: Duration,
+}
+
+/// Encryption of the connection to the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsMode {
+    /// The whole connection is encrypted, or there is none.
+    Required,
+    /// Only the login packet is encrypted, unless the engine insists on more.
+    Login,
+    /// TDS 8: TLS first.
+    Strict,
+    /// Clear text, unless the engine insists.
+    Off,
+}
+
+/// Which processes are watched.
+#[derive(Clone, Debug)]
+pub struct ProcessConfig {
+    /// The kernel's `comm` of the engine, at most 15 bytes.
+    pub name: String,
+    /// How often `/proc` is read.
+    pub interval: Duration,
+    /// The root of procfs; `/proc` but in tests.
+    pub proc_root: PathBuf,
+}
+
+/// The data volume.
+#[derive(Clone, Debug)]
+pub struct VolumeConfig {
+    /// The engine's data directory.
+    pub data_dir: PathBuf,
+    /// The same directory as sqlservr's container names it, if different.
+    pub engine_data_dir: PathBuf,
+    /// How often it is checked.
+    pub interval: Duration,
+}
+
+/// Logging.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Lines for people or JSON.
+    pub format: LogFormat,
+    /// The least level that is written.
+    pub level: tracing::Level,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

@@ -1,0 +1,146 @@
+//! The password of the supervisor's login: read anew at each login, shown nowhere.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+
+/// A password file longer than this is refused: SQL Server's passwords have at most 128 characters.
+const MAX_PASSWORD_BYTES: u64 = 1024;
+
+/// Where the password is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PasswordSource {
+    /// This file; one trailing line break is not part of it.
+    File(PathBuf),
+    /// This environment variable.
+    Env(String),
+    /// Nowhere: none was configured.
+    Missing,
+}
+
+/// A password. Its `Debug` shows nothing of it, not even the length.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// The text, for the login packet and nothing else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(***)")
+    }
+}
+
+/// Why there is no password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordError {
+    /// The file can't be read.
+    #[error("the password file {path} can't be read: {error}")]
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// The system's word.
+        error: String,
+    },
+    /// The file or variable is empty, too long or not UTF-8.
+    #[error("the password in {place} is not usable: {why}")]
+    Unusable {
+        /// Which file or variable.
+        place: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// Neither file nor variable.
+    #[error("no password is configured: set --sql-password-file or MSSQL_SA_PASSWORD")]
+    Missing,
+}
+
+impl PasswordSource {
+    /// Reads it now, so that a rotated secret is picked up.
+    ///
+    /// # Errors
+    /// When the source can't be read or holds no usable password.
+    pub fn read(&self) -> Result<Password, PasswordError> {
+        match self {
+            Self::File(path) => {
+                let fail = |error: std::io::Error| PasswordError::File {
+                    path: path.clone(),
+                    error: error.to_string(),
+                };
+                let mut text = Vec::new();
+                File::open(path)
+                    .map_err(fail)?
+                    .take(MAX_PASSWORD_BYTES + 1)
+                    .read_to_end(&mut text)
+                    .map_err(fail)?;
+                usable(text, &path.display().to_string())
+            }
+            Self::Env(name) => match std::env::var_os(name) {
+                Some(value) => usable(value.into_encoded_bytes(), name),
+                None => Err(PasswordError::Missing),
+            },
+            Self::Missing => Err(PasswordError::Missing),
+        }
+    }
+}
+
+fn usable(bytes: Vec<u8>, place: &str) -> Result<Password, PasswordError> {
+    let unusable = |why| PasswordError::Unusable {
+        place: place.to_owned(),
+        why,
+    };
+    if bytes.len() as u64 > MAX_PASSWORD_BYTES {
+        return Err(unusable("it is longer than 1024 bytes"));
+    }
+    let mut text = String::from_utf8(bytes).map_err(|_| unusable("it is not UTF-8"))?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    if text.is_empty() {
+        return Err(unusable("it is empty"));
+    }
+    Ok(Password(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_trailing_line_break_is_left_out() {
+        let read = |text: &str| usable(text.into(), "test").map(|p| p.expose().to_owned());
+        assert_eq!(read("secret\n"), Ok("secret".to_owned()));
+        assert_eq!(read("secret\r\n"), Ok("secret".to_owned()));
+        assert_eq!(read("secret\n\n"), Ok("secret\n".to_owned()));
+    }
+
+    #[test]
+    fn what_is_not_usable_is_named_without_showing_it() {
+        for (bytes, why) in [
+            (b"\n".to_vec(), "it is empty"),
+            (vec![0xff, 0xfe], "it is not UTF-8"),
+            (vec![b'x'; 1025], "it is longer than 1024 bytes"),
+        ] {
+            let error = usable(bytes, "place").expect_err("must be refused");
+            assert_eq!(
+                error.to_string(),
+                format!("the password in place is not usable: {why}")
+            );
+        }
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        let password = Password("very secret".to_owned());
+        assert_eq!(format!("{password:?}"), "Password(***)");
+    }
+}

@@ -1,0 +1,157 @@
+//! What the engine says.
+
+use serde::Serialize;
+
+use super::reason::{Outcome, Reason};
+use super::time::Time;
+
+/// The answer to one question of the kubelet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verdict {
+    /// 503.
+    Fail,
+    /// 200.
+    Pass,
+}
+
+/// The questions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Probe {
+    /// `/startupz`: has the engine started, so that the other probes may begin?
+    Startup,
+    /// `/livez`: is there no reason to restart it?
+    Live,
+    /// `/readyz`: may clients be sent to it?
+    Ready,
+    /// `/gatez`: may the engine be started on this volume?
+    Gate,
+}
+
+impl Probe {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Startup, Self::Live, Self::Ready, Self::Gate];
+
+    /// As used in labels and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Startup => "startup",
+            Self::Live => "live",
+            Self::Ready => "ready",
+            Self::Gate => "gate",
+        }
+    }
+}
+
+/// Where in its life the engine is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Phase {
+    /// Nothing was seen of it yet.
+    #[default]
+    Unseen,
+    /// It runs and has not answered a query yet.
+    Starting,
+    /// It has answered.
+    Running,
+    /// It is being stopped.
+    Stopping,
+    /// It ended, and no other has taken its place.
+    Gone,
+}
+
+impl Phase {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Unseen,
+        Self::Starting,
+        Self::Running,
+        Self::Stopping,
+        Self::Gone,
+    ];
+
+    /// As used in labels.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unseen => "unseen",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// A reason that holds now, with what it rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// Which one.
+    pub reason: Reason,
+    /// What it rests on, in a line for people. Holds no secret and no text of the engine.
+    pub evidence: String,
+    /// Since when it holds without a break.
+    pub since: Time,
+}
+
+/// The answer to one question, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProbeAnswer {
+    /// The answer.
+    pub verdict: Verdict,
+    /// The reasons for which it fails; empty when it passes.
+    pub reasons: Vec<Reason>,
+    /// Since when it is so.
+    pub since: Time,
+}
+
+/// All the answers at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decision {
+    /// The moment.
+    pub at: Time,
+    /// Where the engine is.
+    pub phase: Phase,
+    /// `/startupz`.
+    pub startup: ProbeAnswer,
+    /// `/livez`.
+    pub live: ProbeAnswer,
+    /// `/readyz`.
+    pub ready: ProbeAnswer,
+    /// `/gatez`.
+    pub gate: ProbeAnswer,
+    /// Everything found, in the order of the catalogue; what only informs included.
+    pub findings: Vec<Finding>,
+    /// When to decide again even if nothing new is observed.
+    pub recheck_at: Option<Time>,
+}
+
+impl Decision {
+    /// The answer to `probe`.
+    #[must_use]
+    pub fn answer(&self, probe: Probe) -> &ProbeAnswer {
+        match probe {
+            Probe::Startup => &self.startup,
+            Probe::Live => &self.live,
+            Probe::Ready => &self.ready,
+            Probe::Gate => &self.gate,
+        }
+    }
+
+    /// The finding of `reason`, if it holds.
+    #[must_use]
+    pub fn finding(&self, reason: Reason) -> Option<&Finding> {
+        self.findings.iter().find(|f| f.reason == reason)
+    }
+
+    /// The gravest outcome among the findings.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.findings.iter().map(|f| f.reason.info().outcome).max()
+    }
+}

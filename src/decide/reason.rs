@@ -1,0 +1,309 @@
+//! The catalogue of reasons. It stands in this file and nowhere else: the probe answers, `/status`,
+//! the metrics, the `reasons` command and the runbook in the README are made from it.
+
+use serde::{Serialize, Serializer};
+
+/// What a reason asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// Worth knowing; changes no answer by itself.
+    Notice,
+    /// It passes by itself: do nothing and do not route to it.
+    Wait,
+    /// A person has to change something; a restart would not.
+    Operator,
+    /// A new pod can help, a restart of the container can't.
+    Recreate,
+    /// A restart helps.
+    Restart,
+}
+
+/// What a reason does to `/readyz`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ReadyEffect {
+    /// Nothing.
+    None,
+    /// It fails.
+    Fails,
+    /// It stays as it was proven: passes if this process has already answered a query.
+    AsProven,
+}
+
+/// The row of a reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReasonInfo {
+    /// The stable name, in CamelCase.
+    pub code: &'static str,
+    /// What it asks for.
+    pub outcome: Outcome,
+    /// From which failure-condition level on an [`Outcome::Restart`] fails liveness.
+    pub level: u8,
+    /// What it does to `/readyz`.
+    pub ready: ReadyEffect,
+    /// It keeps `/gatez` shut.
+    pub gate: bool,
+    /// It holds liveness: while it is there, nothing fails `/livez`.
+    pub holds: bool,
+    /// One line: what was found.
+    pub summary: &'static str,
+    /// What to do about it.
+    pub action: &'static str,
+    /// Why nothing can give this reason yet, if so.
+    pub pending: Option<&'static str>,
+}
+
+/// Declares the enum and its table in one place. The last identifiers of a row are optional.
+macro_rules! reasons {
+    ($( $code:ident: $outcome:ident $(level $level:literal)?, ready $ready:ident
+        $(, $flag:ident)* ; $summary:literal ; $action:literal $(; pending $pending:literal)? )+) => {
+        /// Why a probe answers as it does.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Reason {
+            $( #[doc = $summary] $code, )+
+        }
+
+        impl Reason {
+            /// Every reason, in the order of the catalogue.
+            pub const ALL: &'static [Self] = &[ $( Self::$code, )+ ];
+
+            /// Its row.
+            #[must_use]
+            pub const fn info(self) -> &'static ReasonInfo {
+                match self {
+                    $( Self::$code => {
+                        const INFO: ReasonInfo = {
+                            #[allow(unused_mut)] // not every row carries a flag
+                            let mut info = ReasonInfo {
+                                code: stringify!($code),
+                                outcome: Outcome::$outcome,
+                                level: 0 $(+ $level)?,
+                                ready: ReadyEffect::$ready,
+                                gate: false,
+                                holds: false,
+                                summary: $summary,
+                                action: $action,
+                                pending: [$(Some($pending),)? None][0],
+                            };
+                            $( info.$flag = true; )*
+                            info
+                        };
+                        &INFO
+                    } )+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    ProcessMissing: Restart level 1, ready Fails;
+        "No sqlservr process, though one ran here before and the container goes on.";
+        "Nothing: the container is restarted. If it comes back, read the SQL container's log for what ended sqlservr."
+    ProcessExited: Wait, ready Fails;
+        "sqlservr exited.";
+        "The runtime restarts the container. Read the exit code here and the SQL container's previous log (`kubectl logs -p`)."
+    ProcessKilled: Wait, ready Fails;
+        "A signal ended sqlservr.";
+        "The runtime restarts the container. Signal 9 without an OOM kill comes from a person, the kubelet or the node; 6 and 11 are crashes: look for a dump under log/."
+    OomKilled: Wait, ready Fails;
+        "The kernel killed sqlservr for want of memory.";
+        "Set MSSQL_MEMORY_LIMIT_MB below the container's memory limit: SQL Edge, and SQL Server before 2022 CU20, do not see a cgroup v2 limit."
+    ProcessZombie: Restart level 1, ready Fails;
+        "sqlservr is dead and nobody reaps it.";
+        "Nothing: the container is restarted. To avoid it, start the image through an init that reaps."
+    EngineUnresponsive: Restart level 2, ready Fails;
+        "Neither ping, login nor diagnostics were answered for the configured time, and no progress was seen.";
+        "Nothing: the container is restarted. If it repeats, look at the volume's latency and for dumps under log/."
+    EngineBusy: Wait, ready Fails;
+        "Logins or queries time out, but the engine shows life.";
+        "Find the load: blocking chains, worker use, cpu. A restart would only lose the work under way."
+    NoFreshAnswer: Wait, ready Fails;
+        "No query was answered recently enough to call the engine ready.";
+        "Wait: it either answers again, or the evidence for a restart becomes complete."
+    ListenerLost: Restart level 1, ready Fails;
+        "The port is refused by a process that had been serving on it.";
+        "Nothing: the container is restarted. Look in the errorlog for 17182, 17826 or 17120."
+    SystemError: Restart level 3, ready Fails;
+        "sp_server_diagnostics reports the component system in error, repeatedly.";
+        "Nothing: the container is restarted. Look for dumps, access violations and orphaned spinlocks in the errorlog."
+    ResourceError: Restart level 4, ready Fails;
+        "sp_server_diagnostics reports the component resource in error, repeatedly.";
+        "Give the instance more memory, or lower what else uses it."
+    SchedulersDeadlocked: Restart level 5, ready Fails;
+        "sp_server_diagnostics reports query_processing in error: deadlocked schedulers or an unsolvable deadlock.";
+        "Look for the head of the blocking chain; raise max worker threads only with care."
+    NotYetObserved: Wait, ready Fails;
+        "The supervisor has not seen the engine yet.";
+        "Wait a few seconds. If it stays: share the PID namespace or use launch, and check the SQL address."
+    Starting: Wait, ready Fails;
+        "The engine is starting.";
+        "Wait. The first start on an empty volume copies the system databases."
+    StartupStalled: Restart level 2, ready Fails;
+        "The start made no progress for the configured time.";
+        "Nothing: the container is restarted. Read the SQL container's log and the errorlog's last line."
+    Recovering: Wait, ready Fails;
+        "A database is being recovered.";
+        "Wait: a restart begins the recovery anew. Long recoveries come from long transactions and many virtual log files."
+    ScriptUpgrade: Wait, ready Fails;
+        "The engine runs its upgrade scripts (18401).";
+        "Wait: a restart begins them anew."
+    DumpInProgress: Wait, ready Fails, holds;
+        "A dump is being written; the engine is stopped meanwhile.";
+        "Wait. Keep the dump for support; see that the volume has room for it."
+    Stopping: Wait, ready Fails, holds;
+        "The engine is being stopped on purpose.";
+        "Nothing: liveness never kills a clean shutdown."
+    Paused: Operator, ready Fails;
+        "The engine was paused and takes no new connections (17142).";
+        "Continue it, or find out who paused it."
+    AdministratorsOnly: Operator, ready Fails;
+        "Only administrators may log in (18451, 18461): single-user or minimal start.";
+        "Finish the maintenance, then start the engine without -m or -f."
+    LoginFailed: Operator, ready AsProven;
+        "The engine refuses the supervisor's login (18456 and its like).";
+        "Correct the password that the supervisor reads. MSSQL_SA_PASSWORD is used only when a volume is first set up; afterwards the login's own password counts."
+    LoginDisabled: Operator, ready AsProven;
+        "The supervisor's login is disabled or locked out (18470, 18486).";
+        "ALTER LOGIN ... ENABLE, or UNLOCK; use a login of its own for the supervisor (`setup-sql`)."
+    PasswordExpired: Operator, ready AsProven;
+        "The login's password expired or must be changed (18487, 18488).";
+        "Change it, or set CHECK_EXPIRATION = OFF for the supervisor's login."
+    CredentialsUnreadable: Operator, ready AsProven;
+        "The supervisor has no password it can read.";
+        "Check the path and the permissions of the password file, or the secret that is mounted there."
+    PermissionMissing: Operator, ready AsProven;
+        "The supervisor's login may not read what it needs.";
+        "Run the output of `setup-sql` as an administrator."
+    TlsFailed: Operator, ready AsProven;
+        "TLS could not be agreed upon with the engine.";
+        "Give the supervisor the CA that signed network.tlscert, or trust the certificate on loopback; check the certificate's dates and name."
+    EngineUnreachable: Operator, ready Fails;
+        "The SQL address can't be reached at all: no route, no such name, or no TDS behind it.";
+        "Check the SQL host and port that the supervisor is given."
+    QueryRefused: Operator, ready Fails;
+        "The engine answers the probe's query with an error that has no reason of its own.";
+        "Look up the error number; it is in the evidence."
+    DatabaseSuspect: Operator, ready Fails;
+        "A required database is SUSPECT.";
+        "Read the errorlog for the cause (files, log, checksum), mend the storage, then restore or ALTER DATABASE ... SET ONLINE."
+    DatabaseRecoveryPending: Operator, ready Fails;
+        "A required database is RECOVERY_PENDING: its files, memory or disk space were not to be had.";
+        "Mend that, then ALTER DATABASE ... SET ONLINE; no restart is needed."
+    DatabaseOffline: Operator, ready Fails;
+        "A required database is OFFLINE or missing.";
+        "ALTER DATABASE ... SET ONLINE, or correct the list of required databases."
+    DatabaseEmergency: Operator, ready Fails;
+        "A required database is in EMERGENCY mode.";
+        "Finish the repair that it was set so for."
+    DatabaseRestoring: Wait, ready Fails;
+        "A required database is being restored.";
+        "Wait, or finish the restore WITH RECOVERY."
+    WorkersExhausted: Wait, ready Fails;
+        "The engine has no worker or thread left.";
+        "Find what holds the workers: blocking, parallelism; check the pids limit of the container."
+    ConnectionsExhausted: Wait, ready Fails;
+        "The engine takes no more connections.";
+        "Raise user connections or find the client that leaks them."
+    OutOfMemory: Wait, ready Fails;
+        "The engine reports that memory ran out.";
+        "Give it more memory, or lower max server memory's consumers. Set MSSQL_MEMORY_LIMIT_MB below the container's limit."
+    LogFull: Operator, ready Fails;
+        "A transaction log is full (9002).";
+        "Look at log_reuse_wait_desc: back up the log, end the transaction that holds it, or enlarge it."
+    DiskFull: Operator, ready Fails, gate;
+        "The volume, or a filegroup, has no room.";
+        "Enlarge the volume or free space. The pod stays up so that you can."
+    DiskLow: Notice, ready None;
+        "The volume is running low on bytes or inodes.";
+        "Enlarge it before it fills; look for dumps under log/."
+    DataCorruption: Operator, ready Fails;
+        "The engine read wrong data from storage (823, 824, 825 and their like).";
+        "Stop writing, check the storage, run DBCC CHECKDB, restore. A restart mends nothing."
+    VolumeUnchecked: Wait, ready None, gate;
+        "The first check of the volume has not finished.";
+        "Wait a few seconds."
+    VolumeNotMounted: Recreate, ready Fails, gate;
+        "The data directory is not a mount of its own: what is written there dies with the container.";
+        "Mount the persistent volume at the data directory; outside Kubernetes, allow it by name (`--require-mount false`)."
+    VolumeMissing: Recreate, ready Fails, gate;
+        "The data directory does not exist.";
+        "Mount the volume in the supervisor's container too, at the path given by `--data-dir`."
+    VolumeForeign: Operator, ready Fails, gate;
+        "The volume belongs to another instance.";
+        "Attach the right volume, or say `adopt` if this one is meant.";
+        pending "the volume's identity comes with the gate"
+    VolumeEmpty: Recreate, ready Fails, gate;
+        "The volume has lost the system databases under a running engine.";
+        "Do not restart by hand: the engine would set up an empty instance. Attach the right volume."
+    VolumeReadOnly: Recreate, ready Fails, gate;
+        "The volume is read-only.";
+        "Delete the pod, so that the volume is attached anew; check the node's and the storage's log."
+    VolumeStalled: Recreate, ready Fails, gate;
+        "The volume does not finish a write in time.";
+        "Check the storage. The engine is not restarted: it could not come back on this volume."
+    VolumeIoError: Recreate, ready Fails, gate;
+        "The volume answers with an I/O error.";
+        "Delete the pod, so that the volume is attached anew; check the storage."
+    VolumePermissionDenied: Operator, ready None, gate;
+        "The supervisor may not write its own folder on the volume.";
+        "Give the volume to uid 10001 (fsGroup: 10001)."
+    VolumeMismatch: Recreate, ready Fails;
+        "The supervisor and sqlservr see different volumes at the data directory.";
+        "Mount the same claim at the same path in both containers."
+    LeaseHeldElsewhere: Wait, ready Fails, gate;
+        "Another pod holds the volume's lease.";
+        "Wait until it ends. See that the Deployment's strategy is Recreate.";
+        pending "the lease comes with the gate"
+    LeaseLost: Operator, ready Fails, gate;
+        "Another pod has taken the volume's lease: this engine is fenced.";
+        "Delete this pod; see why two of them wanted one volume.";
+        pending "the lease comes with the gate"
+    CpuThrottled: Notice, ready None;
+        "The container is throttled by its cpu limit: timeouts are stretched.";
+        "Raise the cpu limit of the SQL container."
+    CgroupFrozen: Wait, ready Fails, holds;
+        "The container's control group is frozen.";
+        "Thaw it: somebody, or a checkpoint of the container, froze it."
+    SupervisorStalled: Notice, ready None;
+        "The supervisor itself did not run for a while; that time counts for nothing.";
+        "Look at the node's load and at the supervisor's cpu limit."
+    RestartBudgetExhausted: Operator, ready Fails, holds;
+        "Restarts did not help: the engine is left alone for inspection.";
+        "Find the cause while the volume is accessible. A query that succeeds, or a restart of the supervisor, ends the hold."
+    Maintenance: Notice, ready None, holds;
+        "Liveness is held for maintenance.";
+        "It ends by itself.";
+        pending "`pause` comes with the control socket's commands"
+    Settling: Wait, ready Fails;
+        "The evidence is good again and has to stay so for a moment.";
+        "Nothing: it passes by itself."
+}
+
+impl Reason {
+    /// The stable name.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        self.info().code
+    }
+
+    /// The reason of that name.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|r| r.code() == code)
+    }
+
+    /// Whether a restart of the container helps.
+    #[must_use]
+    pub const fn restart_helps(self) -> bool {
+        matches!(self.info().outcome, Outcome::Restart)
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}

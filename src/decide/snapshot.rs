@@ -1,0 +1,246 @@
+//! Everything observed so far, as one value: the fold of all observations.
+
+use std::time::Duration;
+
+use super::observation::{
+    Attempt, AttemptResult, CgroupReport, ComponentState, ContactError, DatabaseList,
+    DatabasesReport, Diagnostics, DiagnosticsReport, Observation, Observed, OperatorWord,
+    ProcessExit, ProcessReport, ServerError, ServerProperties, VolumeCheck, VolumeReport,
+};
+use super::time::Time;
+
+/// The last word of each observer, with the few sums over time that rules need.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The last word on the processes.
+    pub process: Option<Observed<ProcessReport>>,
+    /// The last exit seen, kept when a new process has taken its place.
+    pub last_exit: Option<Observed<ProcessExit>>,
+    /// The standing connection.
+    pub ping: Contact,
+    /// Fresh logins.
+    pub login: Contact,
+    /// The diagnostics stream.
+    pub diagnostics: DiagnosticsView,
+    /// Answers of the engine over all contacts.
+    pub answers: Answers,
+    /// The last list of databases.
+    pub databases: Option<Observed<DatabaseList>>,
+    /// Why the last attempt to list them failed, if it did.
+    pub databases_error: Option<Observed<ContactError>>,
+    /// The last finished check of the volume.
+    pub volume: Option<Observed<VolumeCheck>>,
+    /// When the check now in flight began.
+    pub volume_pending: Option<Time>,
+    /// The control group.
+    pub cgroup: Option<Observed<CgroupReport>>,
+    /// What the engine says of itself.
+    pub server: Option<Observed<ServerProperties>>,
+    /// The last stall of the supervisor and when it ended.
+    pub stall: Option<Observed<Duration>>,
+    /// Since when a stop on purpose is under way.
+    pub stopping: Option<Time>,
+    /// Until when liveness is held.
+    pub maintenance_until: Option<Time>,
+    /// When the restart budget's hold was last released.
+    pub released: Option<Time>,
+}
+
+/// One way to reach the engine.
+#[derive(Clone, Debug, Default)]
+pub struct Contact {
+    /// The last attempt.
+    pub last: Option<Observed<Attempt>>,
+    /// When a query was last answered with a result.
+    pub last_success: Option<Time>,
+    /// Failures since then.
+    pub failures: u32,
+    /// Since when each attempt was refused by the kernel: nothing listens.
+    pub refused_since: Option<Time>,
+}
+
+/// Whether the engine, by whatever way, answers.
+#[derive(Clone, Debug, Default)]
+pub struct Answers {
+    /// When it last answered anything, an error included.
+    pub last: Option<Time>,
+    /// Since when it has owed an answer: the start of the first attempt after [`Self::last`] that
+    /// got none.
+    pub owed_since: Option<Time>,
+}
+
+/// What the diagnostics stream brought.
+#[derive(Clone, Debug, Default)]
+pub struct DiagnosticsView {
+    /// The last report.
+    pub last: Option<Observed<Diagnostics>>,
+    /// Why there is none, where the engine refuses it.
+    pub unavailable: Option<ServerError>,
+    /// Reports in a row with `system` in error.
+    pub system_errors: u32,
+    /// Reports in a row with `resource` in error.
+    pub resource_errors: u32,
+    /// Reports in a row with `query_processing` in error.
+    pub query_processing_errors: u32,
+}
+
+impl Snapshot {
+    /// Takes one observation in. Total: whatever the order in which observations arrive, the result
+    /// is a snapshot; a late one does not make `answers` younger than it is.
+    pub fn apply(&mut self, observed: Observed<Observation>) {
+        let Observed { at, value } = observed;
+        match value {
+            Observation::Process(report) => self.apply_process(at, report),
+            Observation::Ping(attempt) => {
+                self.answers.apply(at, &attempt);
+                self.ping.apply(at, attempt);
+            }
+            Observation::Login(attempt) => {
+                self.answers.apply(at, &attempt);
+                self.login.apply(at, attempt);
+            }
+            Observation::Diagnostics(report) => self.apply_diagnostics(at, report),
+            Observation::Databases(report) => self.apply_databases(at, report),
+            Observation::Volume(VolumeReport::Began) => self.volume_pending = Some(at),
+            Observation::Volume(VolumeReport::Checked(check)) => {
+                self.volume_pending = None;
+                self.volume = Some(Observed { at, value: check });
+            }
+            Observation::Cgroup(value) => self.cgroup = Some(Observed { at, value }),
+            Observation::Server(value) => self.server = Some(Observed { at, value }),
+            Observation::Stall(value) => self.stall = Some(Observed { at, value }),
+            Observation::Operator(word) => self.apply_word(at, word),
+        }
+    }
+
+    fn apply_process(&mut self, at: Time, report: ProcessReport) {
+        if let ProcessReport::Exited(exit) = report {
+            self.last_exit = Some(Observed { at, value: exit });
+        }
+        self.process = Some(Observed { at, value: report });
+    }
+
+    fn apply_diagnostics(&mut self, at: Time, report: DiagnosticsReport) {
+        match report {
+            DiagnosticsReport::Report(value) => {
+                self.answers.answered(at);
+                self.diagnostics.apply(at, value);
+            }
+            DiagnosticsReport::Unavailable(error) => {
+                self.answers.answered(at);
+                self.diagnostics = DiagnosticsView {
+                    unavailable: Some(error),
+                    ..DiagnosticsView::default()
+                };
+            }
+            DiagnosticsReport::Failed(attempt) => self.answers.apply(at, &attempt),
+        }
+    }
+
+    fn apply_databases(&mut self, at: Time, report: DatabasesReport) {
+        match report {
+            DatabasesReport::Listed(value) => {
+                self.databases_error = None;
+                self.databases = Some(Observed { at, value });
+            }
+            DatabasesReport::Failed(value) => self.databases_error = Some(Observed { at, value }),
+        }
+    }
+
+    fn apply_word(&mut self, at: Time, word: OperatorWord) {
+        match word {
+            OperatorWord::Stopping => {
+                self.stopping.get_or_insert(at);
+            }
+            OperatorWord::MaintenanceUntil(until) => self.maintenance_until = Some(until),
+            OperatorWord::Resume => self.maintenance_until = None,
+            OperatorWord::Release => self.released = Some(at),
+        }
+    }
+}
+
+impl Contact {
+    fn apply(&mut self, at: Time, attempt: Attempt) {
+        match &attempt.result {
+            AttemptResult::Answered { .. } => {
+                self.last_success = self.last_success.max(Some(at));
+                self.failures = 0;
+                self.refused_since = None;
+            }
+            AttemptResult::Failed(error) => {
+                self.failures = self.failures.saturating_add(1);
+                match error {
+                    ContactError::Refused => {
+                        self.refused_since.get_or_insert(attempt.started);
+                    }
+                    _ => self.refused_since = None,
+                }
+            }
+        }
+        self.last = Some(Observed { at, value: attempt });
+    }
+
+    /// The error of the last attempt, if it failed.
+    #[must_use]
+    pub fn error(&self) -> Option<&ContactError> {
+        match &self.last.as_ref()?.value.result {
+            AttemptResult::Failed(error) => Some(error),
+            AttemptResult::Answered { .. } => None,
+        }
+    }
+}
+
+impl Answers {
+    fn answered(&mut self, at: Time) {
+        self.last = self.last.max(Some(at));
+        self.owed_since = None;
+    }
+
+    fn apply(&mut self, at: Time, attempt: &Attempt) {
+        if attempt.result.is_answer() {
+            self.answered(at);
+        } else if attempt.result.owes_answer() {
+            let since = self
+                .last
+                .map_or(attempt.started, |last| last.max(attempt.started));
+            self.owed_since.get_or_insert(since);
+        }
+    }
+}
+
+impl AttemptResult {
+    /// The engine said something, be it an error: its threads run.
+    #[must_use]
+    pub fn is_answer(&self) -> bool {
+        match self {
+            Self::Answered { .. } => true,
+            Self::Failed(error) => {
+                matches!(error, ContactError::Server(_) | ContactError::Tls(_))
+            }
+        }
+    }
+
+    /// The engine had something to answer and did not. Where nothing was asked (no credentials) or
+    /// nobody could be reached, it owes nothing.
+    #[must_use]
+    pub fn owes_answer(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed(ContactError::TimedOut(_) | ContactError::Closed)
+        )
+    }
+}
+
+impl DiagnosticsView {
+    fn apply(&mut self, at: Time, value: Diagnostics) {
+        let streak = |before: u32, state: Option<ComponentState>| match state {
+            Some(ComponentState::Error) => before.saturating_add(1),
+            _ => 0,
+        };
+        self.system_errors = streak(self.system_errors, value.system);
+        self.resource_errors = streak(self.resource_errors, value.resource);
+        self.query_processing_errors = streak(self.query_processing_errors, value.query_processing);
+        self.unavailable = None;
+        self.last = Some(Observed { at, value });
+    }
+}

@@ -1,0 +1,133 @@
+//! Monotonic time, passed in: nothing under [`crate::decide`] reads a clock.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// A moment on the supervised clock: time since the supervisor started, less the time in which it
+/// did not run (paused, starved of cpu, suspended).
+///
+/// Every age that a rule computes is a difference of two such moments, so a pause of the supervisor
+/// makes nothing look old, and a step of the wall clock is not seen at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Time(Duration);
+
+impl Time {
+    /// The moment at which the supervisor started.
+    pub const ZERO: Self = Self(Duration::ZERO);
+
+    /// The moment `elapsed` after the supervisor's start.
+    #[must_use]
+    pub const fn from_start(elapsed: Duration) -> Self {
+        Self(elapsed)
+    }
+
+    /// How long after the supervisor's start this moment lies.
+    #[must_use]
+    pub const fn elapsed(self) -> Duration {
+        self.0
+    }
+
+    /// How long `earlier` lies before this moment; zero where it lies after it.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// This moment plus `span`; the end of time where that can't be represented.
+    #[must_use]
+    pub const fn plus(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(span))
+    }
+}
+
+/// Turns raw monotonic readings into supervised [`Time`] by leaving out the gaps in which the
+/// supervisor did not run.
+///
+/// Its owner reads it at least each [`TICK`](Self::TICK). Two readings further apart than
+/// `stall_after` mean that nothing ran in between: the whole gap is left out, and reported once.
+#[derive(Clone, Debug)]
+pub struct SupervisedClock {
+    stall_after: Duration,
+    last_raw: Duration,
+    lost: Duration,
+}
+
+impl SupervisedClock {
+    /// The longest time its owner lets pass between two readings.
+    pub const TICK: Duration = Duration::from_millis(250);
+
+    /// A clock that starts at the raw reading zero. `stall_after` is raised to four ticks, below
+    /// which an ordinary delay of the scheduler would count as a stall.
+    #[must_use]
+    pub fn new(stall_after: Duration) -> Self {
+        Self {
+            stall_after: stall_after.max(Self::TICK * 4),
+            last_raw: Duration::ZERO,
+            lost: Duration::ZERO,
+        }
+    }
+
+    /// Takes a raw reading; returns the supervised moment and, if one ends here, the length of the
+    /// stall. A reading that goes backwards counts as no time having passed.
+    pub fn advance(&mut self, raw: Duration) -> (Time, Option<Duration>) {
+        let gap = raw.saturating_sub(self.last_raw);
+        self.last_raw = self.last_raw.max(raw);
+        let stalled = (gap > self.stall_after).then_some(gap);
+        if let Some(gap) = stalled {
+            self.lost += gap;
+        }
+        (self.now(), stalled)
+    }
+
+    /// The moment of the last reading, taken without a new one.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        Time(self.last_raw.saturating_sub(self.lost))
+    }
+
+    /// All the time that was left out so far.
+    #[must_use]
+    pub fn lost(&self) -> Duration {
+        self.lost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stall_is_left_out_and_reported_once() {
+        let mut clock = SupervisedClock::new(Duration::from_secs(2));
+        assert_eq!(clock.advance(Duration::from_secs(1)).1, None);
+        let (at, stall) = clock.advance(Duration::from_secs(61));
+        assert_eq!(at, Time::from_start(Duration::from_secs(1)));
+        assert_eq!(stall, Some(Duration::from_secs(60)));
+        let (at, stall) = clock.advance(Duration::from_secs(62));
+        assert_eq!(at, Time::from_start(Duration::from_secs(2)));
+        assert_eq!(stall, None);
+        assert_eq!(clock.lost(), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_reading_that_goes_backwards_moves_nothing() {
+        let mut clock = SupervisedClock::new(Duration::from_secs(2));
+        clock.advance(Duration::from_millis(900));
+        let (at, stall) = clock.advance(Duration::from_millis(100));
+        assert_eq!(
+            (at, stall),
+            (Time::from_start(Duration::from_millis(900)), None)
+        );
+        let (at, _) = clock.advance(Duration::from_millis(1000));
+        assert_eq!(at, Time::from_start(Duration::from_millis(1000)));
+    }
+
+    #[test]
+    fn differences_saturate() {
+        let late = Time::from_start(Duration::from_secs(5));
+        assert_eq!(Time::ZERO.since(late), Duration::ZERO);
+        assert_eq!(late.plus(Duration::MAX), Time::from_start(Duration::MAX));
+    }
+}

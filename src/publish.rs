@@ -1,0 +1,55 @@
+//! What the kubelet, Prometheus and people read: all of it from the last [`Published`] decision.
+//!
+//! **Architecture invariant:** nothing here does I/O on behalf of a request, and nothing here
+//! changes a verdict. There is one writer of [`Published`], the loop in [`crate::app`].
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::watch;
+
+use crate::decide::decision::{Decision, Probe, Verdict};
+use crate::decide::reason::Reason;
+use crate::decide::snapshot::Snapshot;
+
+/// Transitions that are remembered.
+pub const HISTORY: usize = 64;
+
+/// The last decision with what it was made from.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// The decision; none until the first one was made.
+    pub decision: Option<Decision>,
+    /// What it was made from.
+    pub snapshot: Snapshot,
+    /// The last changes of an answer, oldest first, at most [`HISTORY`].
+    pub history: Vec<Transition>,
+    /// Counts up with each publication, so that a reader can tell a new one from the one before.
+    pub sequence: u64,
+}
+
+/// A change of one answer.
+#[derive(Clone, Debug, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Transition {
+    /// When, by the wall clock; for people only.
+    #[serde(with = "wall_clock")]
+    pub at: SystemTime,
+    /// Which answer.
+    pub probe: Probe,
+    /// What it became.
+    pub verdict: Verdict,
+    /// Why, where it fails; for a pass the reasons that went away.
+    pub reasons: Vec<Reason>,
+}
+
+mod wall_clock {
+    use super::SystemTime;
+
+    pub fn serialize<S: serde::Serializer>(at: &SystemTime, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&humantime::format_rfc3339_millis(*at))
+    }
+}
+
+/// The reading end, held by the HTTP thread.
+pub type Reader = watch::Receiver<Arc<Published>>;
