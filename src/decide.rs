@@ -1,12 +1,22 @@
 //! The pure engine: (policy, state, snapshot, time) -> (state, decision).
 //!
+//! Observations are folded into a [`snapshot`]; [`engine::decide`] lets the [`rules`] look at it,
+//! and turns their findings into answers by the table in [`reason`].
+//!
 //! **Architecture invariant:** nothing here reads a clock, does I/O, logs, or returns an error.
 //! Everything it knows is in its arguments; everything it wants is in its result.
 
+pub mod budget;
 pub mod decision;
+pub mod engine;
+pub mod findings;
+pub mod incarnation;
+pub mod latch;
 pub mod observation;
 pub mod policy;
+pub mod progress;
 pub mod reason;
+pub mod rules;
 pub mod snapshot;
 pub mod sql_error;
 pub mod time;

@@ -342,7 +342,7 @@ pub enum VolumeReport {
     /// A check began; until its result arrives it is in flight.
     Began,
     /// A check ended.
-    Checked(VolumeCheck),
+    Checked(Box<VolumeCheck>),
 }
 
 /// The result of one check of the volume.

@@ -213,47 +213,47 @@ reasons! {
     LogFull: Operator, ready Fails;
         "A transaction log is full (9002).";
         "Look at log_reuse_wait_desc: back up the log, end the transaction that holds it, or enlarge it."
-    DiskFull: Operator, ready Fails, gate;
+    DiskFull: Operator, ready Fails, gate, holds;
         "The volume, or a filegroup, has no room.";
         "Enlarge the volume or free space. The pod stays up so that you can."
     DiskLow: Notice, ready None;
         "The volume is running low on bytes or inodes.";
         "Enlarge it before it fills; look for dumps under log/."
-    DataCorruption: Operator, ready Fails;
+    DataCorruption: Operator, ready Fails, holds;
         "The engine read wrong data from storage (823, 824, 825 and their like).";
         "Stop writing, check the storage, run DBCC CHECKDB, restore. A restart mends nothing."
     VolumeUnchecked: Wait, ready None, gate;
         "The first check of the volume has not finished.";
         "Wait a few seconds."
-    VolumeNotMounted: Recreate, ready Fails, gate;
+    VolumeNotMounted: Recreate, ready Fails, gate, holds;
         "The data directory is not a mount of its own: what is written there dies with the container.";
         "Mount the persistent volume at the data directory; outside Kubernetes, allow it by name (`--require-mount false`)."
-    VolumeMissing: Recreate, ready Fails, gate;
+    VolumeMissing: Recreate, ready Fails, gate, holds;
         "The data directory does not exist.";
         "Mount the volume in the supervisor's container too, at the path given by `--data-dir`."
-    VolumeForeign: Operator, ready Fails, gate;
+    VolumeForeign: Operator, ready Fails, gate, holds;
         "The volume belongs to another instance.";
         "Attach the right volume, or say `adopt` if this one is meant.";
         pending "the volume's identity comes with the gate"
-    VolumeEmpty: Recreate, ready Fails, gate;
+    VolumeEmpty: Recreate, ready Fails, gate, holds;
         "The volume has lost the system databases under a running engine.";
         "Do not restart by hand: the engine would set up an empty instance. Attach the right volume."
-    VolumeReadOnly: Recreate, ready Fails, gate;
+    VolumeReadOnly: Recreate, ready Fails, gate, holds;
         "The volume is read-only.";
         "Delete the pod, so that the volume is attached anew; check the node's and the storage's log."
-    VolumeStalled: Recreate, ready Fails, gate;
+    VolumeStalled: Recreate, ready Fails, gate, holds;
         "The volume does not finish a write in time.";
         "Check the storage. The engine is not restarted: it could not come back on this volume."
-    VolumeIoError: Recreate, ready Fails, gate;
+    VolumeIoError: Recreate, ready Fails, gate, holds;
         "The volume answers with an I/O error.";
         "Delete the pod, so that the volume is attached anew; check the storage."
     VolumePermissionDenied: Operator, ready None, gate;
         "The supervisor may not write its own folder on the volume.";
         "Give the volume to uid 10001 (fsGroup: 10001)."
-    VolumeMismatch: Recreate, ready Fails;
+    VolumeMismatch: Recreate, ready Fails, holds;
         "The supervisor and sqlservr see different volumes at the data directory.";
         "Mount the same claim at the same path in both containers."
-    LeaseHeldElsewhere: Wait, ready Fails, gate;
+    LeaseHeldElsewhere: Wait, ready Fails, gate, holds;
         "Another pod holds the volume's lease.";
         "Wait until it ends. See that the Deployment's strategy is Recreate.";
         pending "the lease comes with the gate"

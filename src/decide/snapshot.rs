@@ -5,9 +5,13 @@ use std::time::Duration;
 use super::observation::{
     Attempt, AttemptResult, CgroupReport, ComponentState, ContactError, DatabaseList,
     DatabasesReport, Diagnostics, DiagnosticsReport, Observation, Observed, OperatorWord,
-    ProcessExit, ProcessReport, ServerError, ServerProperties, VolumeCheck, VolumeReport,
+    ProcessExit, ProcessReport, ProcessRole, RunningProcess, ServerError, ServerProperties,
+    VolumeCheck, VolumeReport,
 };
 use super::time::Time;
+
+/// The exits of engine and parent within this time have one cause.
+const SAME_INCIDENT: Duration = Duration::from_secs(5);
 
 /// The last word of each observer, with the few sums over time that rules need.
 #[derive(Clone, Debug, Default)]
@@ -104,7 +108,7 @@ impl Snapshot {
             Observation::Volume(VolumeReport::Began) => self.volume_pending = Some(at),
             Observation::Volume(VolumeReport::Checked(check)) => {
                 self.volume_pending = None;
-                self.volume = Some(Observed { at, value: check });
+                self.volume = Some(Observed { at, value: *check });
             }
             Observation::Cgroup(value) => self.cgroup = Some(Observed { at, value }),
             Observation::Server(value) => self.server = Some(Observed { at, value }),
@@ -113,11 +117,53 @@ impl Snapshot {
         }
     }
 
+    /// The running process, if one is seen.
+    #[must_use]
+    pub fn running(&self) -> Option<&RunningProcess> {
+        match &self.process.as_ref()?.value {
+            ProcessReport::Running(process) => Some(process),
+            ProcessReport::NotFound | ProcessReport::Exited(_) => None,
+        }
+    }
+
     fn apply_process(&mut self, at: Time, report: ProcessReport) {
-        if let ProcessReport::Exited(exit) = report {
-            self.last_exit = Some(Observed { at, value: exit });
+        match &report {
+            ProcessReport::Exited(exit) => {
+                self.forget_engine();
+                let value = *exit;
+                // The parent ends because its engine has: the engine's status is the cause.
+                let consequence = value.role == ProcessRole::Parent
+                    && self.last_exit.as_ref().is_some_and(|before| {
+                        before.value.role == ProcessRole::Engine
+                            && at.since(before.at) < SAME_INCIDENT
+                    });
+                if !consequence {
+                    self.last_exit = Some(Observed { at, value });
+                }
+            }
+            ProcessReport::Running(process) => {
+                let same = self.process.is_none()
+                    || self.running().is_some_and(|before| {
+                        before.parent == process.parent
+                            && (before.engine.is_none() || before.engine == process.engine)
+                    });
+                if !same {
+                    self.forget_engine();
+                }
+            }
+            ProcessReport::NotFound => {}
         }
         self.process = Some(Observed { at, value: report });
+    }
+
+    /// What the engine said holds for the process that said it.
+    fn forget_engine(&mut self) {
+        self.ping = Contact::default();
+        self.login = Contact::default();
+        self.diagnostics = DiagnosticsView::default();
+        self.answers = Answers::default();
+        self.databases = None;
+        self.databases_error = None;
     }
 
     fn apply_diagnostics(&mut self, at: Time, report: DiagnosticsReport) {

@@ -1,0 +1,210 @@
+//! One step of the engine.
+
+use std::collections::BTreeMap;
+
+use super::budget::Budget;
+use super::decision::{Decision, Finding, Verdict};
+use super::findings::Findings;
+use super::incarnation::Incarnation;
+use super::latch::Latch;
+use super::observation::Observed;
+use super::policy::Policy;
+use super::progress::{Floor, Marks, Window};
+use super::reason::{Outcome, ReadyEffect, Reason};
+use super::rules::{self, Timers, View};
+use super::snapshot::Snapshot;
+use super::time::Time;
+
+/// What the engine remembers from one decision to the next.
+#[derive(Clone, Debug)]
+pub struct State {
+    engine: Incarnation,
+    progress: Window,
+    start_progress: Window,
+    marks: Marks,
+    timers: Timers,
+    budget: Budget,
+    since: BTreeMap<Reason, Time>,
+    startup: Latch,
+    live: Latch,
+    ready: Latch,
+    gate: Latch,
+}
+
+impl State {
+    /// The state before the first decision.
+    #[must_use]
+    pub fn new(policy: &Policy) -> Self {
+        Self {
+            engine: Incarnation::default(),
+            progress: Window::new(policy.unresponsive_after),
+            start_progress: Window::new(policy.startup_stalled_after),
+            marks: Marks::default(),
+            timers: Timers::default(),
+            budget: Budget::default(),
+            since: BTreeMap::new(),
+            startup: Latch::new(Verdict::Fail, Time::ZERO),
+            live: Latch::new(Verdict::Pass, Time::ZERO),
+            ready: Latch::new(Verdict::Fail, Time::ZERO),
+            gate: Latch::new(Verdict::Fail, Time::ZERO),
+        }
+    }
+}
+
+/// Decides. Total: it has an answer for whatever it is given.
+#[must_use]
+pub fn decide(
+    policy: &Policy,
+    mut state: State,
+    snapshot: &Snapshot,
+    now: Time,
+) -> (State, Decision) {
+    if state.engine.follow(snapshot, now) {
+        state.progress.reset();
+        state.start_progress.reset();
+        state.marks.reset();
+        state.timers = Timers::default();
+        state.live.reset(now);
+        state.ready.reset(now);
+        state.startup.reset(now);
+        state.budget.new_process(policy, now);
+    }
+    state.budget.release(snapshot.released);
+    state.see_progress(snapshot, now);
+
+    let mut findings = Findings::new(now);
+    let floor = Floor {
+        cpu: policy.progress_cpu,
+        io: policy.progress_io,
+    };
+    let view = View {
+        policy,
+        snapshot,
+        engine: &state.engine,
+        now,
+        advanced: state.progress.advanced(now, floor),
+        start_advanced: match state.marks.moved_within(policy.startup_stalled_after, now) {
+            true => Some(true),
+            false => state.start_progress.advanced(now, floor),
+        },
+    };
+    rules::apply(&view, &mut state.timers, &mut findings);
+    budget(&state.budget, policy, &mut findings);
+    let decision = state.conclude(policy, now, findings);
+    (state, decision)
+}
+
+/// A restart that would be asked for, but has not helped often enough already, is not asked for.
+fn budget(budget: &Budget, policy: &Policy, findings: &mut Findings) {
+    let wanted = !findings
+        .reasons(|reason| restarts(policy, reason))
+        .is_empty();
+    if let Some(count) = budget.exhausted()
+        && wanted
+    {
+        let evidence = format!("{count} restarts did not help");
+        findings.add(Reason::RestartBudgetExhausted, evidence);
+    }
+}
+
+/// Whether `reason` fails liveness under `policy`.
+fn restarts(policy: &Policy, reason: Reason) -> bool {
+    let info = reason.info();
+    info.outcome == Outcome::Restart && info.level <= policy.failure_condition_level
+}
+
+impl State {
+    fn see_progress(&mut self, snapshot: &Snapshot, now: Time) {
+        if let (Some(process), Some(seen)) = (snapshot.running(), &snapshot.process) {
+            let sample = Observed {
+                at: seen.at,
+                value: process,
+            };
+            self.progress.push(&sample);
+            self.start_progress.push(&sample);
+        }
+        let errorlog = snapshot
+            .volume
+            .as_ref()
+            .and_then(|volume| volume.value.errorlog_bytes);
+        let recovery: f64 = snapshot.databases.iter().fold(0.0, |sum, list| {
+            let percents = list.value.databases.iter();
+            sum + percents.filter_map(|d| d.recovery_percent).sum::<f64>()
+        });
+        self.marks.see(errorlog.unwrap_or(0), recovery, now);
+    }
+
+    /// From findings to answers.
+    fn conclude(&mut self, policy: &Policy, now: Time, mut findings: Findings) -> Decision {
+        let holds = findings.reasons(|reason| reason.info().holds);
+        let restart = findings.reasons(|reason| restarts(policy, reason));
+        let live = verdict(restart.is_empty() || !holds.is_empty());
+        let proven = self.engine.proven;
+        let unready = findings.reasons(|reason| match reason.info().ready {
+            ReadyEffect::None => false,
+            ReadyEffect::Fails => true,
+            ReadyEffect::AsProven => !proven,
+        });
+        let shut = findings.reasons(|reason| reason.info().gate);
+
+        self.live.update(live, policy.settle, now, &mut findings);
+        let ready = verdict(unready.is_empty());
+        self.ready.update(ready, policy.settle, now, &mut findings);
+        let gate = verdict(shut.is_empty());
+        self.gate.update(gate, policy.settle, now, &mut findings);
+        // The kubelet asks for liveness only after startup has passed once: a restart that is
+        // needed during the start has to let it pass, or it would never be heard.
+        let started = self.engine.started || self.live.verdict() == Verdict::Fail;
+        let settle = std::time::Duration::ZERO;
+        self.startup
+            .update(verdict(started), settle, now, &mut findings);
+        self.budget.see(
+            self.live.verdict(),
+            self.ready.verdict(),
+            self.ready.since(),
+            now,
+        );
+
+        let settling = |reasons: &[Reason], latch: &Latch| {
+            reasons.is_empty() && latch.verdict() == Verdict::Fail
+        };
+        if settling(&unready, &self.ready) || settling(&shut, &self.gate) {
+            findings.add(
+                Reason::Settling,
+                "an answer that failed was good again just now",
+            );
+        }
+        let or_settling = |reasons: Vec<Reason>| match reasons.is_empty() {
+            true => vec![Reason::Settling],
+            false => reasons,
+        };
+        Decision {
+            at: now,
+            phase: self.engine.phase,
+            startup: self.startup.answer(or_settling(unready.clone())),
+            live: self.live.answer(restart),
+            ready: self.ready.answer(or_settling(unready)),
+            gate: self.gate.answer(or_settling(shut)),
+            recheck_at: findings.recheck_at(),
+            findings: self.dated(findings, now),
+        }
+    }
+
+    /// The findings with the moment since which each of them has held.
+    fn dated(&mut self, findings: Findings, now: Time) -> Vec<Finding> {
+        let list = findings.into_list();
+        self.since
+            .retain(|reason, _| list.iter().any(|(found, _)| found == reason));
+        list.into_iter()
+            .map(|(reason, evidence)| Finding {
+                reason,
+                evidence,
+                since: *self.since.entry(reason).or_insert(now),
+            })
+            .collect()
+    }
+}
+
+fn verdict(pass: bool) -> Verdict {
+    if pass { Verdict::Pass } else { Verdict::Fail }
+}

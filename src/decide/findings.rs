@@ -1,0 +1,81 @@
+//! What the rules write into: findings, and the moments at which they want to be asked again.
+
+use std::time::Duration;
+
+use super::reason::Reason;
+use super::time::Time;
+
+/// The findings of one decision.
+#[derive(Debug)]
+pub struct Findings {
+    now: Time,
+    list: Vec<(Reason, String)>,
+    recheck_at: Option<Time>,
+}
+
+impl Findings {
+    /// None yet.
+    #[must_use]
+    pub fn new(now: Time) -> Self {
+        Self {
+            now,
+            list: Vec::new(),
+            recheck_at: None,
+        }
+    }
+
+    /// Adds a finding. Of two with the same reason the first one's evidence stays.
+    pub fn add(&mut self, reason: Reason, evidence: impl Into<String>) {
+        if !self.has(reason) {
+            self.list.push((reason, evidence.into()));
+        }
+    }
+
+    /// Whether `reason` was found.
+    #[must_use]
+    pub fn has(&self, reason: Reason) -> bool {
+        self.list.iter().any(|(found, _)| *found == reason)
+    }
+
+    /// Whether something that began at `since` has lasted for `span`. If not, the engine is asked
+    /// again at the moment when it will have: no threshold is met later than that.
+    pub fn due(&mut self, since: Time, span: Duration) -> bool {
+        let at = since.plus(span);
+        if self.now >= at {
+            return true;
+        }
+        self.recheck_at = Some(self.recheck_at.map_or(at, |before| before.min(at)));
+        false
+    }
+
+    /// The reasons found that satisfy `wanted`, in the order of the catalogue.
+    pub fn reasons(&self, wanted: impl Fn(Reason) -> bool) -> Vec<Reason> {
+        let mut reasons: Vec<_> = self.list.iter().map(|(reason, _)| *reason).collect();
+        reasons.retain(|reason| wanted(*reason));
+        reasons.sort_unstable();
+        reasons
+    }
+
+    /// When to decide again.
+    #[must_use]
+    pub fn recheck_at(&self) -> Option<Time> {
+        self.recheck_at
+    }
+
+    /// The findings themselves, in the order of the catalogue.
+    #[must_use]
+    pub fn into_list(mut self) -> Vec<(Reason, String)> {
+        self.list.sort_by_key(|(reason, _)| *reason);
+        self.list
+    }
+}
+
+/// A duration for people: whole seconds from ten seconds on, one decimal below.
+#[must_use]
+pub fn seconds(span: Duration) -> String {
+    if span >= Duration::from_secs(10) {
+        format!("{} s", span.as_secs())
+    } else {
+        format!("{:.1} s", span.as_secs_f64())
+    }
+}

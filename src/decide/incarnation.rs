@@ -1,0 +1,137 @@
+//! Which process the decisions are about, and how far it has come.
+
+use super::decision::Phase;
+use super::observation::{
+    AttemptResult, ContactError, ProcessId, ProcessReport, RunState, RunningProcess,
+};
+use super::snapshot::{Contact, Snapshot};
+use super::sql_error::{SqlErrorClass, classify};
+use super::time::Time;
+
+/// One life of the engine.
+#[derive(Clone, Debug, Default)]
+pub struct Incarnation {
+    /// Its processes; absent where they can't be seen.
+    process: Option<(ProcessId, Option<ProcessId>)>,
+    /// Since when the decisions are about it.
+    pub since: Time,
+    /// Where in its life it is.
+    pub phase: Phase,
+    /// Since when it is there.
+    pub phase_since: Time,
+    /// It has answered a query.
+    pub proven: bool,
+    /// It has answered as only an engine that has started does.
+    pub started: bool,
+    /// A process was seen at some time, so that its absence means something.
+    pub seen: bool,
+    /// There was an observation of the processes before this one.
+    observed: bool,
+}
+
+impl Incarnation {
+    /// Follows the snapshot. Returns whether another process has taken the place of the one before.
+    pub fn follow(&mut self, snapshot: &Snapshot, now: Time) -> bool {
+        let running = snapshot.running();
+        let fresh = running.is_some_and(|process| self.replaced_by(process));
+        // What was answered before the very first look at the processes was this one's answer.
+        if fresh && self.observed {
+            self.since = now;
+            self.proven = false;
+            self.started = false;
+        }
+        self.observed |= snapshot.process.is_some();
+        if let Some(process) = running {
+            self.seen = true;
+            let engine = process.engine.or_else(|| {
+                self.process
+                    .filter(|_| !fresh)
+                    .and_then(|(_, engine)| engine)
+            });
+            self.process = Some((process.parent, engine));
+        }
+        self.see_answers(snapshot);
+        let phase = self.next_phase(snapshot);
+        if phase == Phase::Gone || phase == Phase::Unseen {
+            self.proven = false;
+            self.started = false;
+        }
+        if phase != self.phase {
+            self.phase = phase;
+            self.phase_since = now;
+        }
+        fresh
+    }
+
+    /// A watchdog that has made its engine is still the same; one with another engine is not.
+    fn replaced_by(&self, process: &RunningProcess) -> bool {
+        match self.process {
+            None => true,
+            Some((parent, engine)) => {
+                parent != process.parent
+                    || matches!((engine, process.engine), (Some(a), Some(b)) if a != b)
+            }
+        }
+    }
+
+    fn see_answers(&mut self, snapshot: &Snapshot) {
+        for contact in [&snapshot.ping, &snapshot.login] {
+            if contact.last_success.is_some_and(|at| at >= self.since) {
+                self.proven = true;
+                self.started = true;
+            }
+            self.started |= answered_as_started(contact, self.since);
+        }
+    }
+
+    fn next_phase(&self, snapshot: &Snapshot) -> Phase {
+        match snapshot.process.as_ref().map(|process| &process.value) {
+            Some(ProcessReport::Exited(_)) => Phase::Gone,
+            Some(ProcessReport::Running(_)) => self.phase_of_running(snapshot),
+            Some(ProcessReport::NotFound) if self.seen => Phase::Gone,
+            // Without a view of the process, the engine's answers have to do.
+            Some(ProcessReport::NotFound) | None => {
+                if self.started && snapshot.ping.refused_since.is_none() {
+                    self.phase_of_running(snapshot)
+                } else {
+                    Phase::Unseen
+                }
+            }
+        }
+    }
+
+    fn phase_of_running(&self, snapshot: &Snapshot) -> Phase {
+        let dead = |process: &RunningProcess| {
+            process.state == RunState::Zombie || process.parent_state == RunState::Zombie
+        };
+        if snapshot.running().is_some_and(dead) {
+            Phase::Gone
+        } else if snapshot.stopping.is_some_and(|at| at >= self.since) {
+            Phase::Stopping
+        } else if self.started {
+            Phase::Running
+        } else {
+            Phase::Starting
+        }
+    }
+}
+
+/// An error of a kind that an engine which is still starting does not give.
+fn answered_as_started(contact: &Contact, since: Time) -> bool {
+    let Some(last) = contact.last.as_ref().filter(|last| last.at >= since) else {
+        return false;
+    };
+    match &last.value.result {
+        AttemptResult::Failed(ContactError::Tls(_)) => true,
+        AttemptResult::Failed(ContactError::Server(error)) => !matches!(
+            classify(error.number).map(|row| row.class),
+            Some(
+                SqlErrorClass::Starting
+                    | SqlErrorClass::Recovering
+                    | SqlErrorClass::ScriptUpgrade
+                    | SqlErrorClass::Stopping
+            )
+        ),
+        _ => false,
+    }
+}

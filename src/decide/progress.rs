@@ -1,0 +1,135 @@
+//! Whether the engine advances: what tells a hang from hard work.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::observation::{Observed, RunningProcess};
+use super::time::Time;
+
+/// Samples kept per window; with the two windows of [`super::engine::State`] a few kilobytes.
+const SAMPLES: u32 = 32;
+
+/// A sum of counters at one moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Sample {
+    at: Time,
+    cpu: Duration,
+    io_bytes: Option<u64>,
+}
+
+/// From which rates on the engine counts as advancing. An idle engine is never quite still: its
+/// background threads use some processor time even when no query is answered any more.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Floor {
+    /// Processor time per second, share of one core.
+    pub cpu: f64,
+    /// Storage bytes per second.
+    pub io: u64,
+}
+
+/// A trailing window over the process' counters.
+#[derive(Clone, Debug)]
+pub struct Window {
+    span: Duration,
+    samples: VecDeque<Sample>,
+    latest: Option<Sample>,
+}
+
+impl Window {
+    /// A window that looks back over `span`.
+    #[must_use]
+    pub fn new(span: Duration) -> Self {
+        Self {
+            span,
+            samples: VecDeque::new(),
+            latest: None,
+        }
+    }
+
+    /// Forgets everything: another process has taken the place of the one that was measured.
+    pub fn reset(&mut self) {
+        self.samples.clear();
+        self.latest = None;
+    }
+
+    /// Takes in an observation. One that is not younger than the last changes nothing.
+    pub fn push(&mut self, process: &Observed<&RunningProcess>) {
+        let Some(cpu) = process.value.cpu else { return };
+        let sample = Sample {
+            at: process.at,
+            cpu,
+            io_bytes: process.value.io_bytes,
+        };
+        if self.latest.is_some_and(|latest| latest.at >= sample.at) {
+            return;
+        }
+        self.latest = Some(sample);
+        let spacing = self.span / SAMPLES;
+        if self
+            .samples
+            .back()
+            .is_none_or(|last| sample.at.since(last.at) >= spacing)
+        {
+            self.samples.push_back(sample);
+        }
+        while self
+            .samples
+            .front()
+            .is_some_and(|first| sample.at.since(first.at) > self.span * 2)
+        {
+            self.samples.pop_front();
+        }
+    }
+
+    /// Whether the counters advanced by more than `floor` over the span that ends at `now`; absent
+    /// while that can't be said: the counters may not be read, too few samples, or old ones.
+    #[must_use]
+    pub fn advanced(&self, now: Time, floor: Floor) -> Option<bool> {
+        let latest = self.latest?;
+        let oldest = self
+            .samples
+            .iter()
+            .find(|sample| now.since(sample.at) <= self.span)?;
+        let covered = latest.at.since(oldest.at);
+        if covered < self.span.mul_f64(0.75) {
+            return None;
+        }
+        let seconds = covered.as_secs_f64();
+        let cpu = latest.cpu.saturating_sub(oldest.cpu).as_secs_f64() / seconds;
+        let io = match (latest.io_bytes, oldest.io_bytes) {
+            (Some(latest), Some(oldest)) => latest.saturating_sub(oldest) as f64 / seconds,
+            _ => 0.0,
+        };
+        Some(cpu >= floor.cpu || io >= floor.io as f64)
+    }
+}
+
+/// The last moment at which something that only grows or moves when a start goes on did so: the
+/// errorlog, a recovery's percentage.
+#[derive(Clone, Debug, Default)]
+pub struct Marks {
+    last: Option<(u64, u64)>,
+    moved: Option<Time>,
+}
+
+impl Marks {
+    /// Forgets everything.
+    pub fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Takes in the present values.
+    pub fn see(&mut self, errorlog_bytes: u64, recovery: f64, now: Time) {
+        let marks = (errorlog_bytes, recovery.to_bits());
+        if self.last.is_some_and(|last| last != marks) {
+            self.moved = Some(now);
+        }
+        self.last = Some(marks);
+    }
+
+    /// Whether anything moved within `span` before `now`.
+    #[must_use]
+    pub fn moved_within(&self, span: Duration, now: Time) -> bool {
+        self.moved.is_some_and(|moved| now.since(moved) < span)
+    }
+}

@@ -1,0 +1,110 @@
+//! The rules: each file turns one kind of evidence into findings.
+//!
+//! A rule sees everything through [`View`], writes into [`Findings`], and remembers nothing but
+//! since when a condition has lasted ([`Timers`]).
+
+mod contact;
+mod databases;
+mod diagnostics;
+mod host;
+mod process;
+mod volume;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::findings::Findings;
+use super::incarnation::Incarnation;
+use super::policy::Policy;
+use super::snapshot::Snapshot;
+use super::time::Time;
+
+/// All that a rule may look at.
+#[derive(Debug)]
+pub struct View<'a> {
+    /// The thresholds.
+    pub policy: &'a Policy,
+    /// What was observed.
+    pub snapshot: &'a Snapshot,
+    /// Whom it is about.
+    pub engine: &'a Incarnation,
+    /// The moment.
+    pub now: Time,
+    /// Whether it advanced over the span of [`Policy::unresponsive_after`]; absent if unknown.
+    pub advanced: Option<bool>,
+    /// Whether it advanced, in any way at all, over [`Policy::startup_stalled_after`].
+    pub start_advanced: Option<bool>,
+}
+
+/// A condition that a rule needs to know the age of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Condition {
+    /// A zombie.
+    Zombie,
+    /// A dump.
+    Dump,
+    /// A stop under way.
+    Stopping,
+}
+
+/// Since when conditions have lasted without a break.
+#[derive(Clone, Debug, Default)]
+pub struct Timers(BTreeMap<Condition, Time>);
+
+impl Timers {
+    /// Notes whether `condition` holds; since when, if it does.
+    pub fn lasting(&mut self, condition: Condition, holds: bool, now: Time) -> Option<Time> {
+        if holds {
+            Some(*self.0.entry(condition).or_insert(now))
+        } else {
+            self.0.remove(&condition);
+            None
+        }
+    }
+}
+
+/// Applies all rules.
+pub fn apply(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
+    host::rule(view, findings);
+    process::rule(view, timers, findings);
+    volume::rule(view, findings);
+    contact::rule(view, findings);
+    diagnostics::rule(view, findings);
+    databases::rule(view, findings);
+}
+
+impl View<'_> {
+    /// A timeout, stretched where the engine's container is throttled: it has had less than that
+    /// much time of its own.
+    #[must_use]
+    pub fn stretched(&self, span: Duration) -> Duration {
+        if self.throttled() {
+            span * self.policy.throttled_stretch
+        } else {
+            span
+        }
+    }
+
+    /// Whether the container is throttled by its cpu limit.
+    #[must_use]
+    pub fn throttled(&self) -> bool {
+        let ratio = self
+            .snapshot
+            .cgroup
+            .as_ref()
+            .and_then(|cgroup| cgroup.value.throttled_ratio);
+        ratio.is_some_and(|ratio| ratio >= self.policy.throttled_ratio)
+    }
+
+    /// Whether `database` has to be online for readiness.
+    #[must_use]
+    pub fn required(&self, database: &str) -> bool {
+        // Names compare without case, as in the engine's usual collations.
+        database.eq_ignore_ascii_case("master")
+            || self
+                .policy
+                .required_databases
+                .iter()
+                .any(|required| required.eq_ignore_ascii_case(database))
+    }
+}

@@ -1,0 +1,197 @@
+//! Whether the engine answers: starting, busy, hanging, refusing.
+
+use std::time::Duration;
+
+use super::super::decision::Phase;
+use super::super::findings::{Findings, seconds};
+use super::super::observation::{ContactError, ServerError};
+use super::super::reason::{ReadyEffect, Reason};
+use super::super::snapshot::Contact;
+use super::super::sql_error::{SqlErrorClass, classify};
+use super::super::time::Time;
+use super::View;
+
+/// Fresh logins in a row that got no answer, from which the engine counts as busy although the
+/// standing connection answers: a single slow login takes no endpoint away.
+const SILENT_LOGINS: u32 = 2;
+
+pub fn rule(view: &View<'_>, findings: &mut Findings) {
+    for (name, contact) in [
+        ("ping", &view.snapshot.ping),
+        ("login", &view.snapshot.login),
+    ] {
+        if let Some(error) = contact.error() {
+            refused_by_name(name, error, findings);
+        }
+    }
+    match view.engine.phase {
+        Phase::Starting => starting(view, findings),
+        Phase::Running => {
+            hang(view, findings);
+            listener(view, findings);
+            freshness(view, findings);
+        }
+        Phase::Unseen | Phase::Stopping | Phase::Gone => {}
+    }
+}
+
+/// Errors that say by themselves what is wrong.
+fn refused_by_name(contact: &str, error: &ContactError, findings: &mut Findings) {
+    match error {
+        ContactError::Server(error) => answered_with(contact, *error, findings),
+        ContactError::Tls(detail) => {
+            findings.add(Reason::TlsFailed, format!("{contact}: {detail}"));
+        }
+        ContactError::Credentials(detail) => {
+            findings.add(Reason::CredentialsUnreadable, detail.as_str());
+        }
+        ContactError::Unreachable(detail) | ContactError::Protocol(detail) => {
+            findings.add(Reason::EngineUnreachable, format!("{contact}: {detail}"));
+        }
+        ContactError::Refused | ContactError::Closed | ContactError::TimedOut(_) => {}
+    }
+}
+
+fn answered_with(contact: &str, error: ServerError, findings: &mut Findings) {
+    let row = classify(error.number);
+    if row.is_some_and(|row| row.class == SqlErrorClass::Stopping) {
+        return; // the rule of the processes bounds how long a stop may take
+    }
+    let name = row.map_or("not in the table", |row| row.name);
+    let evidence = format!(
+        "{contact}: error {}, state {}, severity {} ({name})",
+        error.number, error.state, error.class
+    );
+    findings.add(
+        row.map_or(Reason::QueryRefused, |row| reason_of(row.class)),
+        evidence,
+    );
+}
+
+/// The reason that stands for a class of errors.
+fn reason_of(class: SqlErrorClass) -> Reason {
+    match class {
+        SqlErrorClass::Starting => Reason::Starting,
+        SqlErrorClass::Recovering => Reason::Recovering,
+        SqlErrorClass::ScriptUpgrade => Reason::ScriptUpgrade,
+        SqlErrorClass::Stopping => Reason::Stopping,
+        SqlErrorClass::Paused => Reason::Paused,
+        SqlErrorClass::AdministratorsOnly => Reason::AdministratorsOnly,
+        SqlErrorClass::LoginFailed => Reason::LoginFailed,
+        SqlErrorClass::LoginDisabled => Reason::LoginDisabled,
+        SqlErrorClass::PasswordExpired => Reason::PasswordExpired,
+        SqlErrorClass::PermissionMissing => Reason::PermissionMissing,
+        SqlErrorClass::ConnectionsExhausted => Reason::ConnectionsExhausted,
+        SqlErrorClass::WorkersExhausted => Reason::WorkersExhausted,
+        SqlErrorClass::OutOfMemory => Reason::OutOfMemory,
+        SqlErrorClass::Busy => Reason::EngineBusy,
+        SqlErrorClass::LogFull => Reason::LogFull,
+        SqlErrorClass::DiskFull => Reason::DiskFull,
+        SqlErrorClass::DataCorruption => Reason::DataCorruption,
+        SqlErrorClass::DatabaseUnavailable
+        | SqlErrorClass::VolumeError
+        | SqlErrorClass::EngineFault
+        | SqlErrorClass::Unsupported => Reason::QueryRefused,
+    }
+}
+
+fn starting(view: &View<'_>, findings: &mut Findings) {
+    let since = view.engine.since;
+    let lasted = seconds(view.now.since(since));
+    let limit = view.stretched(view.policy.startup_stalled_after);
+    if findings.due(since, limit) && view.start_advanced == Some(false) {
+        let evidence = format!(
+            "started {lasted} ago; no cpu, io or errorlog progress for {}",
+            seconds(view.policy.startup_stalled_after)
+        );
+        findings.add(Reason::StartupStalled, evidence);
+    }
+    let contact = match view.snapshot.ping.error() {
+        None => "not asked yet",
+        Some(ContactError::Refused) => "the port is refused",
+        Some(ContactError::Closed) => "connections are closed",
+        Some(ContactError::TimedOut(_)) => "no answer",
+        Some(ContactError::Server(_)) => "it answers, but not yet with a result",
+        Some(_) => "it can't be asked",
+    };
+    findings.add(Reason::Starting, format!("for {lasted}; {contact}"));
+}
+
+/// Nothing was answered: a hang where nothing advances either, else hard work.
+fn hang(view: &View<'_>, findings: &mut Findings) {
+    let Some(owed) = view.snapshot.answers.owed_since else {
+        return;
+    };
+    if !findings.due(owed, view.stretched(view.policy.unresponsive_after)) {
+        return;
+    }
+    let silent = seconds(view.now.since(owed));
+    match view.advanced {
+        Some(false) => findings.add(
+            Reason::EngineUnresponsive,
+            format!("no answer for {silent}, and neither cpu nor io advance"),
+        ),
+        Some(true) => findings.add(
+            Reason::EngineBusy,
+            format!("no answer for {silent}, but cpu or io advance"),
+        ),
+        None => findings.add(
+            Reason::NoFreshAnswer,
+            format!("no answer for {silent}; whether it advances can't be seen"),
+        ),
+    }
+}
+
+fn listener(view: &View<'_>, findings: &mut Findings) {
+    let refused = |contact: &Contact| contact.refused_since;
+    let since = refused(&view.snapshot.ping).or(refused(&view.snapshot.login));
+    let Some(since) = since else { return };
+    let lasted = seconds(view.now.since(since));
+    let limit = view.stretched(view.policy.listener_lost_after);
+    // Without a view of the process a refused port may just as well be a restart under way.
+    if view.snapshot.running().is_some() && findings.due(since, limit) {
+        let evidence = format!("the port has been refused for {lasted}");
+        findings.add(Reason::ListenerLost, evidence);
+    }
+}
+
+/// Readiness needs an answer that is fresh.
+fn freshness(view: &View<'_>, findings: &mut Findings) {
+    let (ping, login) = (&view.snapshot.ping, &view.snapshot.login);
+    let silent_login = login
+        .last
+        .as_ref()
+        .is_some_and(|last| last.value.result.owes_answer());
+    if silent_login && login.failures >= SILENT_LOGINS {
+        let evidence = format!("{} fresh logins in a row got no answer", login.failures);
+        findings.add(Reason::EngineBusy, evidence);
+    }
+    // A login that is refused by name proves that the engine lives; what it proved before stands.
+    let as_proven = |reason: Reason| reason.info().ready == ReadyEffect::AsProven;
+    let answered_by_name = view.snapshot.answers.owed_since.is_none()
+        && ping.refused_since.is_none()
+        && !findings.reasons(as_proven).is_empty();
+    if answered_by_name {
+        return;
+    }
+    let since = ping
+        .last_success
+        .max(login.last_success)
+        .unwrap_or(view.engine.since);
+    if findings.due(since, view.policy.ready_freshness) {
+        let answered = answered_lately(view, view.policy.unresponsive_after);
+        let age = seconds(view.now.since(since));
+        if answered {
+            let evidence = format!("the last query was answered {age} ago; diagnostics arrive");
+            findings.add(Reason::EngineBusy, evidence);
+        } else {
+            let evidence = format!("the last query was answered {age} ago");
+            findings.add(Reason::NoFreshAnswer, evidence);
+        }
+    }
+}
+
+fn answered_lately(view: &View<'_>, within: Duration) -> bool {
+    let last: Option<Time> = view.snapshot.diagnostics.last.as_ref().map(|d| d.at);
+    last.is_some_and(|at| view.now.since(at) < within)
+}

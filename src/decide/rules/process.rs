@@ -1,0 +1,141 @@
+//! The processes: gone, dead, being dumped, being stopped.
+
+use super::super::decision::Phase;
+use super::super::findings::{Findings, seconds};
+use super::super::observation::{
+    ContactError, ExitStatus, Observed, ProcessExit, ProcessReport, RunState,
+};
+use super::super::reason::Reason;
+use super::super::snapshot::Contact;
+use super::super::sql_error::{SqlErrorClass, classify};
+use super::{Condition, Timers, View};
+
+/// SIGKILL.
+const KILL: i32 = 9;
+
+pub fn rule(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
+    if view.engine.phase == Phase::Gone {
+        gone(view, findings);
+    }
+    zombie(view, timers, findings);
+    dump(view, timers, findings);
+    stopping(view, timers, findings);
+    if view.engine.phase == Phase::Unseen {
+        findings.add(Reason::NotYetObserved, unseen(view));
+    }
+}
+
+fn unseen(view: &View<'_>) -> String {
+    match view.snapshot.process.as_ref().map(|seen| &seen.value) {
+        Some(ProcessReport::NotFound) => "no sqlservr is visible here and none answered".to_owned(),
+        _ => "no observation of the processes yet".to_owned(),
+    }
+}
+
+fn gone(view: &View<'_>, findings: &mut Findings) {
+    if let Some(exit) = &view.snapshot.last_exit {
+        let (reason, evidence) = describe(exit, view);
+        findings.add(reason, evidence);
+    }
+    let absent = view.snapshot.running().is_none();
+    let since = view.engine.phase_since;
+    if absent && findings.due(since, view.policy.process_missing_after) {
+        let evidence = format!("no sqlservr for {}", seconds(view.now.since(since)));
+        findings.add(Reason::ProcessMissing, evidence);
+    } else if view.snapshot.last_exit.is_none() {
+        findings.add(
+            Reason::NotYetObserved,
+            "sqlservr is gone; how it ended was not seen",
+        );
+    }
+}
+
+/// Which reason an exit is, and its evidence.
+fn describe(exit: &Observed<ProcessExit>, view: &View<'_>) -> (Reason, String) {
+    let pid = exit.value.process.pid;
+    let ago = seconds(view.now.since(exit.at));
+    match exit.value.status {
+        _ if exit.value.oom_killed => (
+            Reason::OomKilled,
+            format!("pid {pid} was killed {ago} ago and the oom_kill counter rose"),
+        ),
+        Some(ExitStatus::Signal(KILL)) => (
+            Reason::ProcessKilled,
+            format!("pid {pid} ended by signal 9 (SIGKILL) {ago} ago"),
+        ),
+        Some(ExitStatus::Signal(signal)) => (
+            Reason::ProcessKilled,
+            format!("pid {pid} ended by signal {signal} {ago} ago"),
+        ),
+        Some(ExitStatus::Code(code)) => (
+            Reason::ProcessExited,
+            format!("pid {pid} ended with exit code {code} {ago} ago"),
+        ),
+        None => (
+            Reason::ProcessExited,
+            format!("pid {pid} ended {ago} ago; this kernel does not tell how"),
+        ),
+    }
+}
+
+fn zombie(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
+    let dead = view.snapshot.running().filter(|process| {
+        process.state == RunState::Zombie || process.parent_state == RunState::Zombie
+    });
+    let since = timers.lasting(Condition::Zombie, dead.is_some(), view.now);
+    if let (Some(process), Some(since)) = (dead, since) {
+        let pid = process.engine.unwrap_or(process.parent).pid;
+        if findings.due(since, view.policy.zombie_after) {
+            let evidence = format!(
+                "pid {pid} has been a zombie for {}",
+                seconds(view.now.since(since))
+            );
+            findings.add(Reason::ProcessZombie, evidence);
+        } else {
+            findings.add(Reason::ProcessExited, format!("pid {pid} is a zombie"));
+        }
+    }
+}
+
+/// A dump stops the engine by ptrace. A stop by signal alone is none: nothing would end it.
+fn dump(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
+    let process = view.snapshot.running();
+    let traced = process.is_some_and(|process| process.state == RunState::Traced);
+    let dumper = process.and_then(|process| process.dumper);
+    let dumping = traced || dumper.is_some();
+    let Some(since) = timers.lasting(Condition::Dump, dumping, view.now) else {
+        return;
+    };
+    if findings.due(since, view.policy.dump_limit) {
+        return;
+    }
+    let lasted = seconds(view.now.since(since));
+    let evidence = match dumper {
+        Some(pid) => format!("paldumper (pid {pid}) has run for {lasted}"),
+        None => format!("the engine has been stopped by a tracer for {lasted}"),
+    };
+    findings.add(Reason::DumpInProgress, evidence);
+}
+
+/// The engine itself says that it shuts down (17188, 6005).
+fn says_stopping(contact: &Contact) -> bool {
+    match contact.error() {
+        Some(ContactError::Server(error)) => {
+            classify(error.number).is_some_and(|row| row.class == SqlErrorClass::Stopping)
+        }
+        _ => false,
+    }
+}
+
+fn stopping(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
+    let stopping = view.engine.phase == Phase::Stopping
+        || says_stopping(&view.snapshot.ping)
+        || says_stopping(&view.snapshot.login);
+    let since = timers.lasting(Condition::Stopping, stopping, view.now);
+    if let Some(since) = since
+        && !findings.due(since, view.policy.stopping_limit)
+    {
+        let evidence = format!("for {}", seconds(view.now.since(since)));
+        findings.add(Reason::Stopping, evidence);
+    }
+}
