@@ -1,6 +1,7 @@
 //! One step of the engine.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::budget::Budget;
 use super::decision::{Decision, Finding, Verdict};
@@ -9,7 +10,7 @@ use super::incarnation::Incarnation;
 use super::latch::Latch;
 use super::observation::Observed;
 use super::policy::Policy;
-use super::progress::{Floor, Marks, Window};
+use super::progress::{Floor, Mark, Window};
 use super::reason::{Outcome, ReadyEffect, Reason};
 use super::rules::{self, Timers, View};
 use super::snapshot::Snapshot;
@@ -21,7 +22,8 @@ pub struct State {
     engine: Incarnation,
     progress: Window,
     start_progress: Window,
-    marks: Marks,
+    errorlog: Mark,
+    recovery: Mark,
     timers: Timers,
     budget: Budget,
     since: BTreeMap<Reason, Time>,
@@ -39,7 +41,8 @@ impl State {
             engine: Incarnation::default(),
             progress: Window::new(policy.unresponsive_after),
             start_progress: Window::new(policy.startup_stalled_after),
-            marks: Marks::default(),
+            errorlog: Mark::default(),
+            recovery: Mark::default(),
             timers: Timers::default(),
             budget: Budget::default(),
             since: BTreeMap::new(),
@@ -62,7 +65,8 @@ pub fn decide(
     if state.engine.follow(snapshot, now) {
         state.progress.reset();
         state.start_progress.reset();
-        state.marks.reset();
+        state.errorlog.reset();
+        state.recovery.reset();
         state.timers = Timers::default();
         state.live.reset(now);
         state.ready.reset(now);
@@ -83,7 +87,7 @@ pub fn decide(
         engine: &state.engine,
         now,
         advanced: state.progress.advanced(now, floor),
-        start_advanced: match state.marks.moved_within(policy.startup_stalled_after, now) {
+        start_advanced: match state.marks_moved(policy.startup_stalled_after, now) {
             true => Some(true),
             false => state.start_progress.advanced(now, floor),
         },
@@ -123,22 +127,32 @@ impl State {
             self.progress.push(&sample);
             self.start_progress.push(&sample);
         }
-        let errorlog = snapshot
-            .volume
-            .as_ref()
-            .and_then(|volume| volume.value.errorlog_bytes);
-        let recovery: f64 = snapshot.databases.iter().fold(0.0, |sum, list| {
-            let percents = list.value.databases.iter();
-            sum + percents.filter_map(|d| d.recovery_percent).sum::<f64>()
+        let volume = snapshot.volume.as_ref();
+        self.errorlog
+            .see(volume.and_then(|volume| volume.value.errorlog_bytes), now);
+        let recovery = snapshot.databases.as_ref().map(|list| {
+            let percents = list
+                .value
+                .databases
+                .iter()
+                .filter_map(|d| d.recovery_percent);
+            percents.sum::<f64>().to_bits()
         });
-        self.marks.see(errorlog.unwrap_or(0), recovery, now);
+        self.recovery.see(recovery, now);
+    }
+
+    fn marks_moved(&self, span: Duration, now: Time) -> bool {
+        self.errorlog.moved_within(span, now) || self.recovery.moved_within(span, now)
     }
 
     /// From findings to answers.
     fn conclude(&mut self, policy: &Policy, now: Time, mut findings: Findings) -> Decision {
         let holds = findings.reasons(|reason| reason.info().holds);
         let restart = findings.reasons(|reason| restarts(policy, reason));
-        let live = verdict(restart.is_empty() || !holds.is_empty());
+        // A recovery that advances is never cut short, whatever else is wrong: it would begin anew.
+        let recovers = findings.has(Reason::Recovering)
+            && self.recovery.moved_within(policy.unresponsive_after, now);
+        let live = verdict(restart.is_empty() || !holds.is_empty() || recovers);
         let proven = self.engine.proven;
         let unready = findings.reasons(|reason| match reason.info().ready {
             ReadyEffect::None => false,
@@ -155,9 +169,8 @@ impl State {
         // The kubelet asks for liveness only after startup has passed once: a restart that is
         // needed during the start has to let it pass, or it would never be heard.
         let started = self.engine.started || self.live.verdict() == Verdict::Fail;
-        let settle = std::time::Duration::ZERO;
         self.startup
-            .update(verdict(started), settle, now, &mut findings);
+            .update(verdict(started), Duration::ZERO, now, &mut findings);
         self.budget.see(
             self.live.verdict(),
             self.ready.verdict(),

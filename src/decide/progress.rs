@@ -104,27 +104,27 @@ impl Window {
     }
 }
 
-/// The last moment at which something that only grows or moves when a start goes on did so: the
-/// errorlog, a recovery's percentage.
+/// The last moment at which something moved that stands still unless work goes on: the size of the
+/// errorlog, the percentage of a recovery.
 #[derive(Clone, Debug, Default)]
-pub struct Marks {
-    last: Option<(u64, u64)>,
+pub struct Mark {
+    last: Option<u64>,
     moved: Option<Time>,
 }
 
-impl Marks {
+impl Mark {
     /// Forgets everything.
     pub fn reset(&mut self) {
         *self = Self::default();
     }
 
-    /// Takes in the present values.
-    pub fn see(&mut self, errorlog_bytes: u64, recovery: f64, now: Time) {
-        let marks = (errorlog_bytes, recovery.to_bits());
-        if self.last.is_some_and(|last| last != marks) {
+    /// Takes in the present value; absent where there is none to be had now.
+    pub fn see(&mut self, value: Option<u64>, now: Time) {
+        let Some(value) = value else { return };
+        if self.last.is_some_and(|last| last != value) {
             self.moved = Some(now);
         }
-        self.last = Some(marks);
+        self.last = Some(value);
     }
 
     /// Whether anything moved within `span` before `now`.

@@ -71,6 +71,7 @@ pub fn apply(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     contact::rule(view, findings);
     diagnostics::rule(view, findings);
     databases::rule(view, findings);
+    contact::freshness(view, findings);
 }
 
 impl View<'_> {

@@ -186,6 +186,7 @@ impl Snapshot {
     fn apply_databases(&mut self, at: Time, report: DatabasesReport) {
         match report {
             DatabasesReport::Listed(value) => {
+                self.answers.answered(at);
                 self.databases_error = None;
                 self.databases = Some(Observed { at, value });
             }

@@ -29,7 +29,7 @@ pub fn rule(view: &View<'_>, findings: &mut Findings) {
         Phase::Running => {
             hang(view, findings);
             listener(view, findings);
-            freshness(view, findings);
+            silent_logins(view, findings);
         }
         Phase::Unseen | Phase::Stopping | Phase::Gone => {}
     }
@@ -155,39 +155,48 @@ fn listener(view: &View<'_>, findings: &mut Findings) {
     }
 }
 
-/// Readiness needs an answer that is fresh.
-fn freshness(view: &View<'_>, findings: &mut Findings) {
-    let (ping, login) = (&view.snapshot.ping, &view.snapshot.login);
-    let silent_login = login
+/// Clients that connect get no answer, whatever the standing connection says.
+fn silent_logins(view: &View<'_>, findings: &mut Findings) {
+    let login = &view.snapshot.login;
+    let silent = login
         .last
         .as_ref()
         .is_some_and(|last| last.value.result.owes_answer());
-    if silent_login && login.failures >= SILENT_LOGINS {
+    if silent && login.failures >= SILENT_LOGINS {
         let evidence = format!("{} fresh logins in a row got no answer", login.failures);
         findings.add(Reason::EngineBusy, evidence);
     }
-    // A login that is refused by name proves that the engine lives; what it proved before stands.
-    let as_proven = |reason: Reason| reason.info().ready == ReadyEffect::AsProven;
-    let answered_by_name = view.snapshot.answers.owed_since.is_none()
-        && ping.refused_since.is_none()
-        && !findings.reasons(as_proven).is_empty();
-    if answered_by_name {
+}
+
+/// Readiness needs an answer that is fresh. This rule comes last: it speaks only where no other one
+/// has named what is wrong.
+pub fn freshness(view: &View<'_>, findings: &mut Findings) {
+    if view.engine.phase != Phase::Running {
         return;
     }
-    let since = ping
-        .last_success
-        .max(login.last_success)
-        .unwrap_or(view.engine.since);
-    if findings.due(since, view.policy.ready_freshness) {
-        let answered = answered_lately(view, view.policy.unresponsive_after);
-        let age = seconds(view.now.since(since));
-        if answered {
-            let evidence = format!("the last query was answered {age} ago; diagnostics arrive");
-            findings.add(Reason::EngineBusy, evidence);
-        } else {
-            let evidence = format!("the last query was answered {age} ago");
-            findings.add(Reason::NoFreshAnswer, evidence);
-        }
+    let (ping, login) = (&view.snapshot.ping, &view.snapshot.login);
+    let success = ping.last_success.max(login.last_success);
+    let fresh = success.is_some_and(|at| !findings.due(at, view.policy.ready_freshness));
+    let named = |effect| move |reason: Reason| reason.info().ready == effect;
+    // A login that is refused by name proves that the engine lives; what it proved before stands.
+    let answered_by_name = view.snapshot.answers.owed_since.is_none()
+        && ping.refused_since.is_none()
+        && !findings.reasons(named(ReadyEffect::AsProven)).is_empty();
+    let failed_by_name = !findings.reasons(named(ReadyEffect::Fails)).is_empty();
+    if fresh || answered_by_name || failed_by_name {
+        return;
+    }
+    let age = success.map(|at| seconds(view.now.since(at)));
+    match age {
+        None => findings.add(Reason::NoFreshAnswer, "no query has been answered yet"),
+        Some(age) if answered_lately(view, view.policy.unresponsive_after) => findings.add(
+            Reason::EngineBusy,
+            format!("the last query was answered {age} ago; diagnostics arrive"),
+        ),
+        Some(age) => findings.add(
+            Reason::NoFreshAnswer,
+            format!("the last query was answered {age} ago"),
+        ),
     }
 }
 

@@ -1,0 +1,173 @@
+//! The deciding loop: the only place that folds observations, asks the engine and publishes.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
+
+use crate::decide::decision::{Decision, Probe, Verdict};
+use crate::decide::engine::{State, decide};
+use crate::decide::observation::{Observation, Observed};
+use crate::decide::policy::Policy;
+use crate::decide::reason::{Outcome, Reason};
+use crate::decide::snapshot::Snapshot;
+use crate::observe::clock::Clock;
+use crate::publish::metrics::Metrics;
+use crate::publish::{HISTORY, Published, Transition};
+
+/// It decides and publishes at least this often, so that a reader can tell a loop that has nothing
+/// new to say from one that does not run.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// What the loop works with.
+pub struct Supervisor {
+    policy: Policy,
+    clock: Clock,
+    observations: mpsc::Receiver<Observed<Observation>>,
+    metrics: Arc<Metrics>,
+    publisher: watch::Sender<Arc<Published>>,
+    snapshot: Snapshot,
+    history: Vec<Transition>,
+    last: Option<Decision>,
+    sequence: u64,
+}
+
+impl Supervisor {
+    /// A loop with its reading end.
+    pub fn new(
+        policy: Policy,
+        clock: Clock,
+        observations: mpsc::Receiver<Observed<Observation>>,
+        metrics: Arc<Metrics>,
+    ) -> (Self, watch::Receiver<Arc<Published>>) {
+        let (publisher, reader) = watch::channel(Arc::new(Published {
+            decision: None,
+            snapshot: Snapshot::default(),
+            history: Vec::new(),
+            sequence: 0,
+        }));
+        let supervisor = Self {
+            policy,
+            clock,
+            observations,
+            metrics,
+            publisher,
+            snapshot: Snapshot::default(),
+            history: Vec::new(),
+            last: None,
+            sequence: 0,
+        };
+        (supervisor, reader)
+    }
+
+    /// Decides whenever something was observed, when the engine asked to be asked again, and at
+    /// each heartbeat. Ends when all observers have.
+    pub async fn run(mut self) {
+        let mut state = State::new(&self.policy);
+        loop {
+            let now = self.clock.now();
+            let (next, decision) = decide(&self.policy, state, &self.snapshot, now);
+            state = next;
+            let wake = decision
+                .recheck_at
+                .map_or(now.plus(HEARTBEAT), |at| at.min(now.plus(HEARTBEAT)));
+            self.publish(decision);
+            let wake = tokio::time::Instant::from_std(self.clock.instant(wake));
+            match tokio::time::timeout_at(wake, self.observations.recv()).await {
+                Err(_) => {}
+                Ok(None) => return,
+                Ok(Some(first)) => {
+                    self.take(first);
+                    while let Ok(more) = self.observations.try_recv() {
+                        self.take(more);
+                    }
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, observed: Observed<Observation>) {
+        self.metrics.record(&observed);
+        self.snapshot.apply(observed);
+    }
+
+    fn publish(&mut self, decision: Decision) {
+        log_changes(self.last.as_ref(), &decision);
+        self.remember(&decision);
+        self.metrics
+            .decided(self.last.as_ref(), &decision, &self.snapshot);
+        self.sequence += 1;
+        self.publisher.send_replace(Arc::new(Published {
+            decision: Some(decision.clone()),
+            snapshot: self.snapshot.clone(),
+            history: self.history.clone(),
+            sequence: self.sequence,
+        }));
+        self.last = Some(decision);
+    }
+
+    fn remember(&mut self, decision: &Decision) {
+        for (probe, reasons) in transitions(self.last.as_ref(), decision) {
+            if self.history.len() == HISTORY {
+                self.history.remove(0);
+            }
+            self.history.push(Transition {
+                at: SystemTime::now(),
+                probe,
+                verdict: decision.answer(probe).verdict,
+                reasons,
+            });
+        }
+    }
+}
+
+/// The answers that changed, with the reasons: of the failure, or those that went away with it.
+fn transitions(before: Option<&Decision>, now: &Decision) -> Vec<(Probe, Vec<Reason>)> {
+    let Some(before) = before else {
+        return Vec::new();
+    };
+    let changed = |probe: &Probe| before.answer(*probe).verdict != now.answer(*probe).verdict;
+    Probe::ALL
+        .into_iter()
+        .filter(changed)
+        .map(|probe| {
+            let answer = match now.answer(probe).verdict {
+                Verdict::Fail => now.answer(probe),
+                Verdict::Pass => before.answer(probe),
+            };
+            (probe, answer.reasons.clone())
+        })
+        .collect()
+}
+
+/// One line for each answer that changed and each reason that came or went.
+fn log_changes(before: Option<&Decision>, now: &Decision) {
+    for finding in &now.findings {
+        if before.is_some_and(|before| before.finding(finding.reason).is_some()) {
+            continue;
+        }
+        let info = finding.reason.info();
+        let (code, evidence) = (info.code, finding.evidence.as_str());
+        match info.outcome {
+            Outcome::Wait | Outcome::Notice => info!(code, evidence, "{}", info.summary),
+            Outcome::Operator | Outcome::Recreate | Outcome::Restart => {
+                warn!(code, evidence, action = info.action, "{}", info.summary);
+            }
+        }
+    }
+    let Some(before) = before else { return };
+    for finding in &before.findings {
+        if now.finding(finding.reason).is_none() {
+            info!(code = finding.reason.code(), "it holds no longer");
+        }
+    }
+    for (probe, reasons) in transitions(Some(before), now) {
+        let codes: Vec<_> = reasons.iter().map(|reason| reason.code()).collect();
+        let codes = codes.join(",");
+        match now.answer(probe).verdict {
+            Verdict::Pass => info!(probe = probe.name(), after = codes, "passes"),
+            Verdict::Fail => warn!(probe = probe.name(), reasons = codes, "fails"),
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! A test bench in simulated time: it feeds observations to the engine, and asks it again at just
+//! the moments at which it asked to be asked again.
+
+use std::time::Duration;
+
+use sql_edge_supervisor::decide::decision::{Decision, Phase, Verdict};
+use sql_edge_supervisor::decide::engine::{State, decide};
+use sql_edge_supervisor::decide::observation::*;
+use sql_edge_supervisor::decide::policy::Policy;
+use sql_edge_supervisor::decide::reason::Reason;
+use sql_edge_supervisor::decide::snapshot::Snapshot;
+use sql_edge_supervisor::decide::time::Time;
+
+pub const SECOND: Duration = Duration::from_secs(1);
+
+pub fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+pub struct Bench {
+    pub policy: Policy,
+    pub now: Time,
+    pub snapshot: Snapshot,
+    state: Option<State>,
+    pub decision: Decision,
+    /// Every decision in which an answer or the set of reasons differs from the one before.
+    pub changes: Vec<Decision>,
+}
+
+impl Bench {
+    pub fn new(policy: Policy) -> Self {
+        let (state, decision) = decide(
+            &policy,
+            State::new(&policy),
+            &Snapshot::default(),
+            Time::ZERO,
+        );
+        Self {
+            policy,
+            now: Time::ZERO,
+            snapshot: Snapshot::default(),
+            state: Some(state),
+            changes: vec![decision.clone()],
+            decision,
+        }
+    }
+
+    /// A bench whose engine (pid 100 under 99) has started and is ready.
+    pub fn ready(policy: Policy) -> Self {
+        let mut bench = Self::new(policy);
+        bench.see(volume(healthy_volume()));
+        bench.see(running(1, Duration::ZERO));
+        let mut online = vec![("master", DatabaseState::Online)];
+        let required = bench.policy.required_databases.clone();
+        online.extend(
+            required
+                .iter()
+                .map(|name| (name.as_str(), DatabaseState::Online)),
+        );
+        bench.see(databases(&online));
+        bench.ping_ok();
+        bench.login_ok();
+        assert_eq!(
+            bench.decision.ready.verdict,
+            Verdict::Pass,
+            "{:?}",
+            bench.decision.findings
+        );
+        assert_eq!(bench.decision.phase, Phase::Running);
+        bench
+    }
+
+    pub fn see(&mut self, observation: Observation) -> &Decision {
+        self.snapshot.apply(Observed {
+            at: self.now,
+            value: observation,
+        });
+        self.step();
+        &self.decision
+    }
+
+    fn step(&mut self) {
+        let state = self.state.take().expect("a step always leaves a state");
+        let (state, decision) = decide(&self.policy, state, &self.snapshot, self.now);
+        let key = |d: &Decision| {
+            let reasons: Vec<_> = d.findings.iter().map(|f| f.reason).collect();
+            (d.answers(), reasons)
+        };
+        if key(&decision) != key(&self.decision) {
+            self.changes.push(decision.clone());
+        }
+        self.state = Some(state);
+        self.decision = decision;
+    }
+
+    /// Lets time pass, deciding whenever the engine asked for it.
+    pub fn pass(&mut self, span: Duration) -> &Decision {
+        let end = self.now.plus(span);
+        while let Some(at) = self.decision.recheck_at.filter(|at| *at < end) {
+            assert!(at > self.now, "a recheck that lies in the past never ends");
+            self.now = at;
+            self.step();
+        }
+        self.now = end;
+        self.step();
+        &self.decision
+    }
+
+    pub fn ping_ok(&mut self) -> &Decision {
+        self.see(Observation::Ping(answered(self.now)))
+    }
+
+    pub fn login_ok(&mut self) -> &Decision {
+        self.see(Observation::Login(answered(self.now)))
+    }
+
+    pub fn ping_fails(&mut self, error: ContactError) -> &Decision {
+        let started = self.now;
+        self.see(Observation::Ping(failed(started, error)))
+    }
+
+    pub fn login_fails(&mut self, error: ContactError) -> &Decision {
+        let started = self.now;
+        self.see(Observation::Login(failed(started, error)))
+    }
+
+    /// Each second for `span`: the process' counters (with `cpu` used per second) and a ping that
+    /// ends as `ping` says.
+    pub fn live_for(&mut self, span: Duration, cpu: Duration, ping: &AttemptResult) {
+        for _ in 0..span.as_secs() {
+            let started = self.now;
+            self.pass(SECOND);
+            let used = self.cpu() + cpu;
+            self.see(running(1, used));
+            self.see(Observation::Ping(Attempt {
+                started,
+                result: ping.clone(),
+            }));
+        }
+    }
+
+    fn cpu(&self) -> Duration {
+        let running = self.snapshot.running();
+        running.and_then(|process| process.cpu).unwrap_or_default()
+    }
+
+    pub fn has(&self, reason: Reason) -> bool {
+        self.decision.finding(reason).is_some()
+    }
+
+    pub fn live(&self) -> Verdict {
+        self.decision.live.verdict
+    }
+
+    pub fn is_ready(&self) -> Verdict {
+        self.decision.ready.verdict
+    }
+}
+
+pub trait Answers {
+    fn answers(&self) -> [Verdict; 4];
+}
+
+impl Answers for Decision {
+    fn answers(&self) -> [Verdict; 4] {
+        [
+            self.startup.verdict,
+            self.live.verdict,
+            self.ready.verdict,
+            self.gate.verdict,
+        ]
+    }
+}
+
+pub const TIMED_OUT: AttemptResult = AttemptResult::Failed(ContactError::TimedOut(Stage::Query));
+
+pub fn answered_result() -> AttemptResult {
+    AttemptResult::Answered {
+        round_trip: Duration::from_millis(1),
+    }
+}
+
+pub fn answered(started: Time) -> Attempt {
+    Attempt {
+        started,
+        result: answered_result(),
+    }
+}
+
+pub fn failed(started: Time, error: ContactError) -> Attempt {
+    Attempt {
+        started,
+        result: AttemptResult::Failed(error),
+    }
+}
+
+pub fn server(number: u32) -> ContactError {
+    ContactError::Server(ServerError {
+        number,
+        state: 1,
+        class: 14,
+    })
+}
+
+/// The process of generation `generation`: parent and engine are told apart from those before.
+pub fn process(generation: u64, cpu: Duration) -> RunningProcess {
+    let pid = i32::try_from(generation).expect("small") * 100;
+    RunningProcess {
+        parent: ProcessId {
+            pid: pid - 1,
+            start_ticks: generation,
+        },
+        engine: Some(ProcessId {
+            pid,
+            start_ticks: generation,
+        }),
+        parent_state: RunState::Sleeping,
+        state: RunState::Sleeping,
+        dumper: None,
+        cpu: Some(cpu),
+        io_bytes: None,
+        resident_bytes: None,
+        threads: None,
+        open_fds: None,
+        companions: 0,
+    }
+}
+
+pub fn running(generation: u64, cpu: Duration) -> Observation {
+    Observation::Process(ProcessReport::Running(process(generation, cpu)))
+}
+
+pub fn exited(status: Option<ExitStatus>) -> Observation {
+    exit_of(ProcessRole::Engine, status, false)
+}
+
+pub fn exit_of(role: ProcessRole, status: Option<ExitStatus>, oom_killed: bool) -> Observation {
+    Observation::Process(ProcessReport::Exited(ProcessExit {
+        process: ProcessId {
+            pid: 100,
+            start_ticks: 1,
+        },
+        role,
+        status,
+        oom_killed,
+    }))
+}
+
+pub fn databases(rows: &[(&str, DatabaseState)]) -> Observation {
+    let databases = rows
+        .iter()
+        .map(|(name, state)| Database {
+            name: (*name).to_owned(),
+            state: *state,
+            read_only: false,
+            recovery_percent: None,
+            recovery_remaining: None,
+        })
+        .collect();
+    Observation::Databases(DatabasesReport::Listed(DatabaseList {
+        databases,
+        left_out: 0,
+    }))
+}
+
+pub fn recovering(name: &str, percent: f64) -> Observation {
+    Observation::Databases(DatabasesReport::Listed(DatabaseList {
+        databases: vec![Database {
+            name: name.to_owned(),
+            state: DatabaseState::Recovering,
+            read_only: false,
+            recovery_percent: Some(percent),
+            recovery_remaining: Some(Duration::from_secs(90)),
+        }],
+        left_out: 0,
+    }))
+}
+
+pub fn healthy_volume() -> VolumeCheck {
+    VolumeCheck {
+        mount: Some(data_mount()),
+        engine_mount: Some(EngineMount::Mounted(data_mount())),
+        space: Some(Space {
+            total_bytes: 8 << 30,
+            free_bytes: 4 << 30,
+            total_inodes: 1000,
+            free_inodes: 900,
+        }),
+        write: WriteCheck::Written(Duration::from_millis(2)),
+        master_present: Some(true),
+        errorlog_bytes: Some(1000),
+    }
+}
+
+pub fn data_mount() -> Mount {
+    Mount {
+        device: "8:16".to_owned(),
+        root: "/".to_owned(),
+        fs_type: "ext4".to_owned(),
+        read_only: false,
+    }
+}
+
+pub fn volume(check: VolumeCheck) -> Observation {
+    Observation::Volume(VolumeReport::Checked(Box::new(check)))
+}
+
+pub fn diagnostics(change: impl FnOnce(&mut Diagnostics)) -> Observation {
+    let mut report = Diagnostics {
+        system: Some(ComponentState::Clean),
+        resource: Some(ComponentState::Clean),
+        query_processing: Some(ComponentState::Clean),
+        io_subsystem: Some(ComponentState::Clean),
+        ..Diagnostics::default()
+    };
+    change(&mut report);
+    Observation::Diagnostics(DiagnosticsReport::Report(report))
+}

@@ -1,0 +1,113 @@
+//! What holds after every step, whatever was observed. Properties and simulation both call it.
+
+use std::collections::HashMap;
+
+use sql_edge_supervisor::decide::decision::{Decision, Phase, Probe, Verdict};
+use sql_edge_supervisor::decide::reason::{Outcome, ReadyEffect};
+use sql_edge_supervisor::decide::time::Time;
+
+use crate::bench::Bench;
+
+/// Follows a trace and panics on the first decision that breaks an invariant.
+#[derive(Default)]
+pub struct Invariants {
+    before: Option<Decision>,
+    /// When each probe last left its safe side.
+    left_safe: HashMap<Probe, Time>,
+    generation: Option<i32>,
+}
+
+impl Invariants {
+    pub fn check(&mut self, bench: &Bench) {
+        let decision = &bench.decision;
+        no_fail_without_a_reason(decision);
+        liveness_fails_only_where_a_restart_helps(bench);
+        readiness_needs_a_fresh_answer(bench);
+        assert!(
+            decision.recheck_at.is_none_or(|at| at > decision.at),
+            "a recheck must lie in the future"
+        );
+        if decision.live.verdict == Verdict::Fail {
+            assert_eq!(
+                decision.startup.verdict,
+                Verdict::Pass,
+                "or nobody would hear it"
+            );
+        }
+        self.one_transition_a_window(bench);
+        self.before = Some(decision.clone());
+    }
+
+    /// No probe leaves its safe side twice within the window, unless another process came.
+    fn one_transition_a_window(&mut self, bench: &Bench) {
+        let generation = bench.snapshot.running().map(|process| process.parent.pid);
+        if generation.is_some() && generation != self.generation {
+            self.generation = generation;
+            self.left_safe.clear();
+        }
+        let Some(before) = &self.before else { return };
+        for (probe, safe) in [(Probe::Live, Verdict::Pass), (Probe::Ready, Verdict::Fail)] {
+            let was = before.answer(probe).verdict;
+            let is = bench.decision.answer(probe).verdict;
+            if was == safe && is != safe {
+                let last = self.left_safe.insert(probe, bench.now);
+                if let Some(last) = last {
+                    let apart = bench.now.since(last);
+                    assert!(
+                        apart >= bench.policy.settle,
+                        "{probe:?} twice within {apart:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn no_fail_without_a_reason(decision: &Decision) {
+    for probe in Probe::ALL {
+        let answer = decision.answer(probe);
+        assert_eq!(
+            answer.verdict == Verdict::Fail,
+            !answer.reasons.is_empty(),
+            "{probe:?}: {decision:?}"
+        );
+        for reason in &answer.reasons {
+            assert!(
+                decision.finding(*reason).is_some(),
+                "{reason:?} without evidence"
+            );
+        }
+    }
+}
+
+fn liveness_fails_only_where_a_restart_helps(bench: &Bench) {
+    let decision = &bench.decision;
+    if decision.live.verdict == Verdict::Pass {
+        return;
+    }
+    for reason in &decision.live.reasons {
+        let info = reason.info();
+        assert_eq!(info.outcome, Outcome::Restart);
+        assert!(info.level <= bench.policy.failure_condition_level);
+    }
+    let hold = decision.findings.iter().find(|f| f.reason.info().holds);
+    assert_eq!(hold, None, "liveness fails in spite of it");
+}
+
+fn readiness_needs_a_fresh_answer(bench: &Bench) {
+    let decision = &bench.decision;
+    if decision.ready.verdict == Verdict::Fail {
+        return;
+    }
+    assert_eq!(decision.phase, Phase::Running);
+    let snapshot = &bench.snapshot;
+    let success = snapshot.ping.last_success.max(snapshot.login.last_success);
+    let success = success.expect("ready without a single answered query");
+    let fresh = bench.now.since(success) < bench.policy.ready_freshness;
+    let as_proven = decision
+        .findings
+        .iter()
+        .any(|f| f.reason.info().ready == ReadyEffect::AsProven);
+    let owes_nothing = snapshot.answers.owed_since.is_none();
+    assert!(fresh || (as_proven && owes_nothing), "{decision:?}");
+}

@@ -1,0 +1,10 @@
+//! The pure engine: by scenario, by property, as an exhaustive grid, and in simulated time.
+//!
+//! Nothing here starts a process or waits for a clock.
+
+mod bench;
+mod grid;
+mod invariants;
+mod properties;
+mod scenarios;
+mod simulation;

@@ -1,0 +1,267 @@
+//! The invariants of DESIGN.md, over arbitrary traces.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use sql_edge_supervisor::decide::observation::*;
+use sql_edge_supervisor::decide::policy::Policy;
+
+use crate::bench::*;
+use crate::invariants::Invariants;
+
+/// Numbers with and without a row in the table, of every class.
+const NUMBERS: [u32; 18] = [
+    701, 824, 922, 1105, 8645, 9002, 17142, 17187, 17188, 17300, 17809, 18401, 18456, 18461, 18470,
+    18488, 297, 4_000_000,
+];
+
+fn contact_error() -> impl Strategy<Value = ContactError> {
+    prop_oneof![
+        3 => Just(ContactError::TimedOut(Stage::Query)),
+        2 => Just(ContactError::Refused),
+        1 => Just(ContactError::Closed),
+        1 => Just(ContactError::Tls("refused".to_owned())),
+        1 => Just(ContactError::Unreachable("no route".to_owned())),
+        1 => Just(ContactError::Credentials("no file".to_owned())),
+        3 => prop::sample::select(NUMBERS.to_vec()).prop_map(server),
+    ]
+}
+
+fn result() -> impl Strategy<Value = AttemptResult> {
+    prop_oneof![
+        2 => Just(answered_result()),
+        3 => contact_error().prop_map(AttemptResult::Failed),
+    ]
+}
+
+fn run_state() -> impl Strategy<Value = RunState> {
+    prop_oneof![
+        6 => Just(RunState::Sleeping),
+        1 => Just(RunState::DiskSleep),
+        1 => Just(RunState::Stopped),
+        1 => Just(RunState::Traced),
+        1 => Just(RunState::Zombie),
+    ]
+}
+
+fn process_report() -> impl Strategy<Value = Observation> {
+    let running = (1..4_u64, 0..60_000_u64, run_state(), any::<bool>()).prop_map(
+        |(generation, cpu, state, dumper)| {
+            let mut seen = process(generation, Duration::from_millis(cpu));
+            seen.state = state;
+            seen.dumper = dumper.then_some(7);
+            Observation::Process(ProcessReport::Running(seen))
+        },
+    );
+    prop_oneof![
+        8 => running,
+        1 => Just(Observation::Process(ProcessReport::NotFound)),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(parent, oom)| exit_of(
+            if parent { ProcessRole::Parent } else { ProcessRole::Engine },
+            Some(ExitStatus::Signal(9)),
+            oom,
+        )),
+    ]
+}
+
+fn component() -> impl Strategy<Value = Option<ComponentState>> {
+    prop_oneof![
+        Just(None),
+        Just(Some(ComponentState::Clean)),
+        Just(Some(ComponentState::Error)),
+    ]
+}
+
+fn database_state() -> impl Strategy<Value = DatabaseState> {
+    prop_oneof![
+        4 => Just(DatabaseState::Online),
+        1 => Just(DatabaseState::Recovering),
+        1 => Just(DatabaseState::Suspect),
+        1 => Just(DatabaseState::Offline),
+    ]
+}
+
+fn volume_fault() -> impl Strategy<Value = WriteCheck> {
+    prop_oneof![
+        6 => Just(WriteCheck::Written(Duration::from_millis(1))),
+        1 => Just(WriteCheck::Failed(VolumeFault::ReadOnly)),
+        1 => Just(WriteCheck::Failed(VolumeFault::NoSpace)),
+        1 => Just(WriteCheck::Failed(VolumeFault::Io)),
+    ]
+}
+
+/// What is seen next, given the moment at which it began.
+#[derive(Clone, Debug)]
+enum Step {
+    Pass(u64),
+    Ping(AttemptResult),
+    Login(AttemptResult),
+    See(Observation),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let rest = prop_oneof![
+        4 => process_report(),
+        1 => (component(), component(), component()).prop_map(|(system, resource, query)| {
+            diagnostics(|report| {
+                report.system = system;
+                report.resource = resource;
+                report.query_processing = query;
+            })
+        }),
+        1 => database_state().prop_map(|state| databases(&[("master", state)])),
+        1 => (0..100_u8).prop_map(|percent| recovering("master", f64::from(percent))),
+        1 => volume_fault().prop_map(|write| {
+            let mut check = healthy_volume();
+            check.write = write;
+            volume(check)
+        }),
+        1 => Just(Observation::Volume(VolumeReport::Began)),
+        1 => (0..=10_u8, any::<bool>()).prop_map(|(tenths, frozen)| {
+            Observation::Cgroup(CgroupReport {
+                throttled_ratio: Some(f64::from(tenths) / 10.0),
+                frozen: Some(frozen),
+                ..CgroupReport::default()
+            })
+        }),
+        1 => Just(Observation::Stall(seconds(9))),
+        1 => prop_oneof![
+            Just(OperatorWord::Stopping),
+            Just(OperatorWord::Resume),
+            Just(OperatorWord::Release)
+        ]
+        .prop_map(Observation::Operator),
+    ];
+    prop_oneof![
+        5 => (0..20_000_u64).prop_map(Step::Pass),
+        4 => result().prop_map(Step::Ping),
+        2 => result().prop_map(Step::Login),
+        5 => rest.prop_map(Step::See),
+    ]
+}
+
+fn apply(bench: &mut Bench, step: &Step) {
+    let started = bench.now;
+    match step.clone() {
+        Step::Pass(millis) => bench.pass(Duration::from_millis(millis)),
+        Step::Ping(result) => bench.see(Observation::Ping(Attempt { started, result })),
+        Step::Login(result) => bench.see(Observation::Login(Attempt { started, result })),
+        Step::See(observation) => bench.see(observation),
+    };
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    (0..=5_u8, any::<bool>()).prop_map(|(level, required)| Policy {
+        failure_condition_level: level,
+        required_databases: if required {
+            vec!["orders".to_owned()]
+        } else {
+            Vec::new()
+        },
+        ..Policy::default()
+    })
+}
+
+fn trace() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(step(), 0..120)
+}
+
+/// Evidence about the engine, and worse evidence in its place.
+fn better_and_worse() -> impl Strategy<Value = (Step, Step)> {
+    let good = || AttemptResult::Answered {
+        round_trip: Duration::from_millis(1),
+    };
+    let clean = || diagnostics(|_| ());
+    let error = || diagnostics(|report| report.system = Some(ComponentState::Error));
+    let online = || databases(&[("master", DatabaseState::Online)]);
+    let suspect = || databases(&[("master", DatabaseState::Suspect)]);
+    prop_oneof![
+        contact_error()
+            .prop_map(move |e| (Step::Ping(good()), Step::Ping(AttemptResult::Failed(e)))),
+        contact_error()
+            .prop_map(move |e| (Step::Login(good()), Step::Login(AttemptResult::Failed(e)))),
+        Just((Step::See(clean()), Step::See(error()))),
+        Just((Step::See(online()), Step::See(suspect()))),
+    ]
+}
+
+/// Traces per property; `PROPTEST_CASES` asks for more.
+fn cases() -> u32 {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    asked.and_then(|count| count.parse().ok()).unwrap_or(400)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases()) })]
+
+    #[test]
+    fn the_invariants_hold_after_every_step(policy in policy(), trace in trace()) {
+        let mut bench = Bench::new(policy);
+        let mut invariants = Invariants::default();
+        for step in &trace {
+            apply(&mut bench, step);
+            invariants.check(&bench);
+        }
+    }
+
+    #[test]
+    fn the_same_trace_gives_the_same_decisions(policy in policy(), trace in trace()) {
+        let run = || {
+            let mut bench = Bench::new(policy.clone());
+            trace.iter().for_each(|step| apply(&mut bench, step));
+            bench.changes
+        };
+        prop_assert_eq!(run(), run());
+    }
+
+    #[test]
+    fn worse_evidence_never_improves_an_answer(
+        policy in policy(),
+        trace in trace(),
+        (good, bad) in better_and_worse(),
+    ) {
+        let run = |last: &Step| {
+            let mut bench = Bench::new(policy.clone());
+            trace.iter().for_each(|step| apply(&mut bench, step));
+            apply(&mut bench, last);
+            bench.decision
+        };
+        let (good, bad) = (run(&good), run(&bad));
+        prop_assert!(bad.ready.verdict <= good.ready.verdict, "{:?}\n{:?}", good, bad);
+        // Evidence that a restart can't help (824, a full disk, a stop) is worse, and holds liveness.
+        if !bad.findings.iter().any(|finding| finding.reason.info().holds) {
+            prop_assert!(bad.live.verdict <= good.live.verdict, "{:?}\n{:?}", good, bad);
+        }
+        prop_assert!(bad.gate.verdict <= good.gate.verdict);
+    }
+
+    #[test]
+    fn liveness_never_fails_while_recovery_advances(trace in trace()) {
+        let mut bench = Bench::new(Policy::default());
+        let mut percent = 0.0;
+        for step in &trace {
+            apply(&mut bench, step);
+            percent += 0.1;
+            bench.see(recovering("master", percent));
+            let recovering = bench.decision.finding(
+                sql_edge_supervisor::decide::reason::Reason::Recovering,
+            );
+            if recovering.is_some() && percent > 0.2 {
+                prop_assert_eq!(
+                    bench.live(),
+                    sql_edge_supervisor::decide::decision::Verdict::Pass
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_arrival_within_a_moment_breaks_nothing(trace in trace()) {
+        let mut bench = Bench::new(Policy::default());
+        let mut invariants = Invariants::default();
+        for step in trace.iter().rev().chain(&trace) {
+            apply(&mut bench, step);
+            invariants.check(&bench);
+        }
+    }
+}
