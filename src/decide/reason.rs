@@ -1,7 +1,7 @@
 //! The catalogue of reasons. It stands in this file and nowhere else: the probe answers, `/status`,
 //! the metrics, the `reasons` command and the runbook in the README are made from it.
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 /// What a reason asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -60,7 +60,7 @@ macro_rules! reasons {
     ($( $code:ident: $outcome:ident $(level $level:literal)?, ready $ready:ident
         $(, $flag:ident)* ; $summary:literal ; $action:literal $(; pending $pending:literal)? )+) => {
         /// Why a probe answers as it does.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         pub enum Reason {
             $( #[doc = $summary] $code, )+
         }
@@ -302,8 +302,44 @@ impl Reason {
     }
 }
 
-impl Serialize for Reason {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.code())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_found_by_its_code_and_says_what_to_do() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_code(reason.code()), Some(*reason));
+            let info = reason.info();
+            assert!(info.summary.ends_with('.'), "{}", info.code);
+            assert!(info.action.ends_with('.'), "{}", info.code);
+        }
+    }
+
+    #[test]
+    fn only_a_restart_has_a_level_and_it_never_holds() {
+        for reason in Reason::ALL {
+            let info = reason.info();
+            let restart = info.outcome == Outcome::Restart;
+            assert_eq!(restart, (1..=5).contains(&info.level), "{}", info.code);
+            assert!(!(restart && info.holds), "{}", info.code);
+            assert_eq!(restart, reason.restart_helps());
+        }
+    }
+
+    #[test]
+    fn what_a_new_pod_has_to_mend_holds_liveness() {
+        for reason in Reason::ALL {
+            let info = reason.info();
+            if info.outcome == Outcome::Recreate {
+                assert!(info.holds, "{}: a restart could not help", info.code);
+            }
+        }
+    }
+
+    #[test]
+    fn json_shows_the_code() {
+        let json = serde_json::to_string(&Reason::ProcessKilled).expect("serializes");
+        assert_eq!(json, "\"ProcessKilled\"");
     }
 }

@@ -113,7 +113,7 @@ impl Snapshot {
             Observation::Cgroup(value) => self.cgroup = Some(Observed { at, value }),
             Observation::Server(value) => self.server = Some(Observed { at, value }),
             Observation::Stall(value) => self.stall = Some(Observed { at, value }),
-            Observation::Operator(word) => self.apply_word(at, word),
+            Observation::Operator(word) => self.apply_word(at, &word),
         }
     }
 
@@ -194,12 +194,12 @@ impl Snapshot {
         }
     }
 
-    fn apply_word(&mut self, at: Time, word: OperatorWord) {
+    fn apply_word(&mut self, at: Time, word: &OperatorWord) {
         match word {
             OperatorWord::Stopping => {
                 self.stopping.get_or_insert(at);
             }
-            OperatorWord::MaintenanceUntil(until) => self.maintenance_until = Some(until),
+            OperatorWord::MaintenanceUntil(until) => self.maintenance_until = Some(*until),
             OperatorWord::Resume => self.maintenance_until = None,
             OperatorWord::Release => self.released = Some(at),
         }

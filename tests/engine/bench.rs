@@ -276,6 +276,9 @@ pub fn recovering(name: &str, percent: f64) -> Observation {
     }))
 }
 
+/// A change of a healthy check of the volume.
+pub type Change = fn(&mut VolumeCheck);
+
 pub fn healthy_volume() -> VolumeCheck {
     VolumeCheck {
         mount: Some(data_mount()),

@@ -21,13 +21,31 @@ const GOLDEN: &str = "tests/engine/grid.txt";
 
 type Make = Box<dyn Fn(&Bench) -> Observation>;
 
+/// The observations of the grid, by name.
+#[derive(Default)]
+struct Kinds(Vec<(String, Make)>);
+
+impl Kinds {
+    fn add(&mut self, name: impl Into<String>, make: impl Fn(&Bench) -> Observation + 'static) {
+        self.0.push((name.into(), Box::new(make)));
+    }
+}
+
 fn observations() -> Vec<(String, Make)> {
-    let mut all: Vec<(String, Make)> = Vec::new();
-    let mut add = |name: &str, make: Make| all.push((name.to_owned(), make));
-    add(
-        "nothing new",
-        Box::new(|_| Observation::Operator(OperatorWord::Resume)),
-    );
+    let mut kinds = Kinds::default();
+    kinds.add("nothing new", |_| {
+        Observation::Operator(OperatorWord::Resume)
+    });
+    processes(&mut kinds);
+    contacts(&mut kinds);
+    components(&mut kinds);
+    masters(&mut kinds);
+    volumes(&mut kinds);
+    surroundings(&mut kinds);
+    kinds.0
+}
+
+fn processes(kinds: &mut Kinds) {
     for state in [
         RunState::Running,
         RunState::DiskSleep,
@@ -35,68 +53,63 @@ fn observations() -> Vec<(String, Make)> {
         RunState::Traced,
         RunState::Zombie,
     ] {
-        add(
-            &format!("process {state:?}"),
-            Box::new(move |_| {
-                let mut seen = process(1, seconds(0));
-                seen.state = state;
-                Observation::Process(ProcessReport::Running(seen))
-            }),
-        );
+        kinds.add(format!("process {state:?}"), move |_| {
+            let mut seen = process(1, seconds(0));
+            seen.state = state;
+            Observation::Process(ProcessReport::Running(seen))
+        });
     }
-    add(
-        "process NotFound",
-        Box::new(|_| Observation::Process(ProcessReport::NotFound)),
-    );
-    add("process replaced", Box::new(|_| running(2, seconds(0))));
+    kinds.add("process NotFound", |_| {
+        Observation::Process(ProcessReport::NotFound)
+    });
+    kinds.add("process replaced", |_| running(2, seconds(0)));
     for (name, status, oom) in [
         ("exit code 1", Some(ExitStatus::Code(1)), false),
         ("exit signal 9", Some(ExitStatus::Signal(9)), false),
         ("exit oom", Some(ExitStatus::Signal(9)), true),
         ("exit unknown", None, false),
     ] {
-        add(
-            name,
-            Box::new(move |_| exit_of(ProcessRole::Engine, status, oom)),
-        );
+        kinds.add(name, move |_| exit_of(ProcessRole::Engine, status, oom));
     }
+}
+
+fn contacts(kinds: &mut Kinds) {
     for (name, error) in contact_errors() {
         let ping = error.clone();
-        add(
-            &format!("ping {name}"),
-            Box::new(move |b| Observation::Ping(failed(b.now, ping.clone()))),
-        );
-        add(
-            &format!("login {name}"),
-            Box::new(move |b| Observation::Login(failed(b.now, error.clone()))),
-        );
+        kinds.add(format!("ping {name}"), move |b| {
+            Observation::Ping(failed(b.now, ping.clone()))
+        });
+        kinds.add(format!("login {name}"), move |b| {
+            Observation::Login(failed(b.now, error.clone()))
+        });
     }
-    add(
-        "ping answered",
-        Box::new(|b| Observation::Ping(answered(b.now))),
-    );
-    add(
-        "login answered",
-        Box::new(|b| Observation::Login(answered(b.now))),
-    );
+    kinds.add("ping answered", |b| Observation::Ping(answered(b.now)));
+    kinds.add("login answered", |b| Observation::Login(answered(b.now)));
+}
+
+fn components(kinds: &mut Kinds) {
     for state in [
         ComponentState::Unknown,
         ComponentState::Warning,
         ComponentState::Error,
     ] {
-        add(
-            &format!("diagnostics system {state:?}"),
-            Box::new(move |_| diagnostics(|report| report.system = Some(state))),
+        kinds.add(format!("diagnostics system {state:?}"), move |_| {
+            diagnostics(|report| report.system = Some(state))
+        });
+        kinds.add(format!("diagnostics resource {state:?}"), move |_| {
+            diagnostics(|report| report.resource = Some(state))
+        });
+        kinds.add(
+            format!("diagnostics query_processing {state:?}"),
+            move |_| diagnostics(|report| report.query_processing = Some(state)),
         );
-        add(
-            &format!("diagnostics resource {state:?}"),
-            Box::new(move |_| diagnostics(|report| report.resource = Some(state))),
-        );
-        add(
-            &format!("diagnostics io_subsystem {state:?}"),
-            Box::new(move |_| diagnostics(|report| report.io_subsystem = Some(state))),
-        );
+        kinds.add(format!("diagnostics io_subsystem {state:?}"), move |_| {
+            diagnostics(|report| report.io_subsystem = Some(state))
+        });
     }
+}
+
+fn masters(kinds: &mut Kinds) {
     for state in [
         DatabaseState::Online,
         DatabaseState::Restoring,
@@ -107,49 +120,73 @@ fn observations() -> Vec<(String, Make)> {
         DatabaseState::Offline,
         DatabaseState::Other(7),
     ] {
-        add(
-            &format!("master {state:?}"),
-            Box::new(move |_| databases(&[("master", state)])),
-        );
+        kinds.add(format!("master {state:?}"), move |_| {
+            databases(&[("master", state)])
+        });
     }
-    volumes(&mut add);
-    add(
-        "volume began",
-        Box::new(|b| match b.snapshot.volume_pending {
-            Some(_) => Observation::Operator(OperatorWord::Resume),
-            None => Observation::Volume(VolumeReport::Began),
+}
+
+fn volumes(kinds: &mut Kinds) {
+    for fault in [
+        VolumeFault::ReadOnly,
+        VolumeFault::NoSpace,
+        VolumeFault::Io,
+        VolumeFault::PermissionDenied,
+        VolumeFault::Missing,
+        VolumeFault::Stale,
+        VolumeFault::Mismatch,
+        VolumeFault::Other(5),
+    ] {
+        kinds.add(format!("volume {fault:?}"), move |_| {
+            let mut check = healthy_volume();
+            check.write = WriteCheck::Failed(fault);
+            volume(check)
+        });
+    }
+    let changes: [(&str, Change); 5] = [
+        ("healthy", |_| ()),
+        ("not mounted", |v| v.mount = None),
+        ("engine elsewhere", |v| {
+            v.engine_mount = Some(EngineMount::NotMounted);
         }),
-    );
-    add(
-        "cgroup throttled",
-        Box::new(|_| {
-            Observation::Cgroup(CgroupReport {
-                throttled_ratio: Some(0.9),
-                ..CgroupReport::default()
-            })
+        ("low", |v| {
+            v.space.as_mut().expect("known").free_bytes = 500 << 20;
         }),
-    );
-    add(
-        "cgroup frozen",
-        Box::new(|_| {
-            Observation::Cgroup(CgroupReport {
-                frozen: Some(true),
-                ..CgroupReport::default()
-            })
-        }),
-    );
-    add("stall", Box::new(|_| Observation::Stall(seconds(30))));
-    add(
-        "stopping",
-        Box::new(|_| Observation::Operator(OperatorWord::Stopping)),
-    );
-    add(
-        "maintenance",
-        Box::new(|b| {
-            Observation::Operator(OperatorWord::MaintenanceUntil(b.now.plus(seconds(300))))
-        }),
-    );
-    all
+        ("without master.mdf", |v| v.master_present = Some(false)),
+    ];
+    for (name, change) in changes {
+        kinds.add(format!("volume {name}"), move |_| {
+            let mut check = healthy_volume();
+            change(&mut check);
+            volume(check)
+        });
+    }
+    kinds.add("volume began", |b| match b.snapshot.volume_pending {
+        Some(_) => Observation::Operator(OperatorWord::Resume),
+        None => Observation::Volume(VolumeReport::Began),
+    });
+}
+
+fn surroundings(kinds: &mut Kinds) {
+    kinds.add("cgroup throttled", |_| {
+        Observation::Cgroup(CgroupReport {
+            throttled_ratio: Some(0.9),
+            ..CgroupReport::default()
+        })
+    });
+    kinds.add("cgroup frozen", |_| {
+        Observation::Cgroup(CgroupReport {
+            frozen: Some(true),
+            ..CgroupReport::default()
+        })
+    });
+    kinds.add("stall", |_| Observation::Stall(seconds(30)));
+    kinds.add("stopping", |_| {
+        Observation::Operator(OperatorWord::Stopping)
+    });
+    kinds.add("maintenance", |b| {
+        Observation::Operator(OperatorWord::MaintenanceUntil(b.now.plus(seconds(300))))
+    });
 }
 
 /// Each kind of contact error, and each class of the table by its first number.
@@ -181,49 +218,6 @@ fn contact_errors() -> Vec<(String, ContactError)> {
         }
     }
     errors
-}
-
-fn volumes(add: &mut impl FnMut(&str, Make)) {
-    for fault in [
-        VolumeFault::ReadOnly,
-        VolumeFault::NoSpace,
-        VolumeFault::Io,
-        VolumeFault::PermissionDenied,
-        VolumeFault::Missing,
-        VolumeFault::Stale,
-        VolumeFault::Mismatch,
-        VolumeFault::Other(5),
-    ] {
-        add(
-            &format!("volume {fault:?}"),
-            Box::new(move |_| {
-                let mut check = healthy_volume();
-                check.write = WriteCheck::Failed(fault);
-                volume(check)
-            }),
-        );
-    }
-    let changes: [(&str, fn(&mut VolumeCheck)); 5] = [
-        ("healthy", |_| ()),
-        ("not mounted", |v| v.mount = None),
-        ("engine elsewhere", |v| {
-            v.engine_mount = Some(EngineMount::NotMounted)
-        }),
-        ("low", |v| {
-            v.space.as_mut().expect("known").free_bytes = 500 << 20
-        }),
-        ("without master.mdf", |v| v.master_present = Some(false)),
-    ];
-    for (name, change) in changes {
-        add(
-            &format!("volume {name}"),
-            Box::new(move |_| {
-                let mut check = healthy_volume();
-                change(&mut check);
-                volume(check)
-            }),
-        );
-    }
 }
 
 /// A bench in each phase.
@@ -278,10 +272,10 @@ fn render() -> String {
             let mut bench = in_phase(phase);
             let observation = make(&bench);
             let at_once = short(bench.see(observation));
-            for second in 0..HELD_SECONDS {
+            for _ in 0..HELD_SECONDS {
                 bench.pass(SECOND);
                 if !name.starts_with("process") && !name.starts_with("exit") {
-                    idle(&mut bench, second);
+                    idle(&mut bench);
                 }
                 let observation = make(&bench);
                 bench.see(observation);
@@ -294,7 +288,7 @@ fn render() -> String {
 }
 
 /// Keeps the counters of a running process fresh, without progress.
-fn idle(bench: &mut Bench, _second: u64) {
+fn idle(bench: &mut Bench) {
     if let Some(process) = bench.snapshot.running().cloned() {
         bench.see(Observation::Process(ProcessReport::Running(process)));
     }

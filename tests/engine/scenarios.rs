@@ -444,75 +444,74 @@ fn a_required_database_that_is_not_there_is_named() {
     );
 }
 
-/// A change of a healthy check of the volume.
-type Change = fn(&mut VolumeCheck);
+/// Each fault, its reason, and what it does to readiness.
+const VOLUME_FAULTS: [(Change, Reason, Verdict); 12] = [
+    (|v| v.mount = None, Reason::VolumeNotMounted, Verdict::Fail),
+    (
+        |v| v.engine_mount = Some(EngineMount::NotMounted),
+        Reason::VolumeNotMounted,
+        Verdict::Fail,
+    ),
+    (
+        |v| {
+            v.engine_mount = Some(EngineMount::Mounted(Mount {
+                device: "8:32".to_owned(),
+                ..data_mount()
+            }));
+        },
+        Reason::VolumeMismatch,
+        Verdict::Fail,
+    ),
+    (
+        |v| v.mount.as_mut().expect("mounted").read_only = true,
+        Reason::VolumeReadOnly,
+        Verdict::Fail,
+    ),
+    (
+        |v| v.write = WriteCheck::Failed(VolumeFault::ReadOnly),
+        Reason::VolumeReadOnly,
+        Verdict::Fail,
+    ),
+    (
+        |v| v.write = WriteCheck::Failed(VolumeFault::NoSpace),
+        Reason::DiskFull,
+        Verdict::Fail,
+    ),
+    (
+        |v| v.space.as_mut().expect("known").free_inodes = 0,
+        Reason::DiskFull,
+        Verdict::Fail,
+    ),
+    (
+        |v| v.write = WriteCheck::Failed(VolumeFault::Stale),
+        Reason::VolumeIoError,
+        Verdict::Fail,
+    ),
+    (
+        |v| v.write = WriteCheck::Failed(VolumeFault::Missing),
+        Reason::VolumeMissing,
+        Verdict::Fail,
+    ),
+    (
+        |v| v.master_present = Some(false),
+        Reason::VolumeEmpty,
+        Verdict::Fail,
+    ),
+    (
+        |v| v.write = WriteCheck::Failed(VolumeFault::PermissionDenied),
+        Reason::VolumePermissionDenied,
+        Verdict::Pass,
+    ),
+    (
+        |v| v.space.as_mut().expect("known").free_bytes = 500 << 20,
+        Reason::DiskLow,
+        Verdict::Pass,
+    ),
+];
 
 #[test]
 fn volume_faults() {
-    let cases: [(Change, Reason, Verdict); 12] = [
-        (|v| v.mount = None, Reason::VolumeNotMounted, Verdict::Fail),
-        (
-            |v| v.engine_mount = Some(EngineMount::NotMounted),
-            Reason::VolumeNotMounted,
-            Verdict::Fail,
-        ),
-        (
-            |v| {
-                v.engine_mount = Some(EngineMount::Mounted(Mount {
-                    device: "8:32".to_owned(),
-                    ..data_mount()
-                }));
-            },
-            Reason::VolumeMismatch,
-            Verdict::Fail,
-        ),
-        (
-            |v| v.mount.as_mut().expect("mounted").read_only = true,
-            Reason::VolumeReadOnly,
-            Verdict::Fail,
-        ),
-        (
-            |v| v.write = WriteCheck::Failed(VolumeFault::ReadOnly),
-            Reason::VolumeReadOnly,
-            Verdict::Fail,
-        ),
-        (
-            |v| v.write = WriteCheck::Failed(VolumeFault::NoSpace),
-            Reason::DiskFull,
-            Verdict::Fail,
-        ),
-        (
-            |v| v.space.as_mut().expect("known").free_inodes = 0,
-            Reason::DiskFull,
-            Verdict::Fail,
-        ),
-        (
-            |v| v.write = WriteCheck::Failed(VolumeFault::Stale),
-            Reason::VolumeIoError,
-            Verdict::Fail,
-        ),
-        (
-            |v| v.write = WriteCheck::Failed(VolumeFault::Missing),
-            Reason::VolumeMissing,
-            Verdict::Fail,
-        ),
-        (
-            |v| v.master_present = Some(false),
-            Reason::VolumeEmpty,
-            Verdict::Fail,
-        ),
-        (
-            |v| v.write = WriteCheck::Failed(VolumeFault::PermissionDenied),
-            Reason::VolumePermissionDenied,
-            Verdict::Pass,
-        ),
-        (
-            |v| v.space.as_mut().expect("known").free_bytes = 500 << 20,
-            Reason::DiskLow,
-            Verdict::Pass,
-        ),
-    ];
-    for (change, reason, ready) in cases {
+    for (change, reason, ready) in VOLUME_FAULTS {
         let mut bench = Bench::ready(Policy::default());
         let mut check = healthy_volume();
         change(&mut check);

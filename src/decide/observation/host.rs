@@ -1,0 +1,133 @@
+//! The data volume and the control group.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// The data volume, as a thread of its own saw it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum VolumeReport {
+    /// A check began; until its result arrives it is in flight.
+    Began,
+    /// A check ended.
+    Checked(Box<VolumeCheck>),
+}
+
+/// The result of one check of the volume.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeCheck {
+    /// The mount that the supervisor sees at the data directory.
+    pub mount: Option<Mount>,
+    /// The mount that `sqlservr` sees there; absent where its mountinfo can't be read.
+    pub engine_mount: Option<EngineMount>,
+    /// Bytes and inodes, statvfs(3).
+    pub space: Option<Space>,
+    /// How the write, fsync and read back went.
+    pub write: WriteCheck,
+    /// Whether `data/master.mdf` is there.
+    pub master_present: Option<bool>,
+    /// Size of `log/errorlog`: that it grows is progress.
+    pub errorlog_bytes: Option<u64>,
+}
+
+/// A mount at the data directory (proc_pid_mountinfo(5)).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Mount {
+    /// `major:minor` of the device.
+    pub device: String,
+    /// Which directory of that file system is mounted.
+    pub root: String,
+    /// File system type.
+    pub fs_type: String,
+    /// Mounted read-only, or its super block is.
+    pub read_only: bool,
+}
+
+/// What `sqlservr` sees at its data directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EngineMount {
+    /// No mount of its own: it writes to the container's layer.
+    NotMounted,
+    /// This one.
+    Mounted(Mount),
+}
+
+/// Room on the volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Space {
+    /// Size, bytes.
+    pub total_bytes: u64,
+    /// Free for a process without privileges, bytes.
+    pub free_bytes: u64,
+    /// Inodes; zero on a file system that has no such limit.
+    pub total_inodes: u64,
+    /// Free inodes.
+    pub free_inodes: u64,
+}
+
+/// How the write, fsync and read back of a small file went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum WriteCheck {
+    /// All of it, in this time.
+    Written(Duration),
+    /// It failed.
+    Failed(VolumeFault),
+    /// Not tried in this check.
+    Skipped,
+}
+
+/// Why the volume could not be written or read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum VolumeFault {
+    /// EROFS.
+    ReadOnly,
+    /// ENOSPC or EDQUOT.
+    NoSpace,
+    /// EIO.
+    Io,
+    /// EACCES or EPERM.
+    PermissionDenied,
+    /// ENOENT or ENOTDIR: the data directory is not there.
+    Missing,
+    /// ESTALE or ENOTCONN: the server or daemon behind the mount is gone.
+    Stale,
+    /// What was read is not what was written.
+    Mismatch,
+    /// Another errno.
+    Other(i32),
+}
+
+/// The control group that the engine runs in, version 1 or 2. What may not be read is absent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CgroupReport {
+    /// `memory.max` or `memory.limit_in_bytes`; absent where there is no limit.
+    pub memory_limit_bytes: Option<u64>,
+    /// `memory.current` or `memory.usage_in_bytes`.
+    pub memory_bytes: Option<u64>,
+    /// `memory.events` `oom_kill`, or `memory.oom_control`.
+    pub oom_kills: Option<u64>,
+    /// `cpu.stat` `nr_periods`.
+    pub cpu_periods: Option<u64>,
+    /// `cpu.stat` `nr_throttled`.
+    pub cpu_throttled_periods: Option<u64>,
+    /// `cpu.stat` `throttled_usec`, or `throttled_time`.
+    pub cpu_throttled: Option<Duration>,
+    /// Share of periods throttled since the observation before, 0 to 1.
+    pub throttled_ratio: Option<f64>,
+    /// `cgroup.freeze`/`cgroup.events`, or `freezer.state`.
+    pub frozen: Option<bool>,
+    /// Pressure stall information, `some avg10`, percent: cpu.
+    pub pressure_cpu: Option<f64>,
+    /// The same for memory.
+    pub pressure_memory: Option<f64>,
+    /// The same for io.
+    pub pressure_io: Option<f64>,
+}
