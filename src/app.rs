@@ -1,31 +1,140 @@
-//! Wiring: from a [`Config`] to a running supervisor and its end. No decision is made here.
+//! Wiring: from a [`Config`] to a running supervisor, and to its end. Nothing is decided here.
 //!
 //! | thread | what runs on it | why it is apart |
 //! | --- | --- | --- |
-//! | main | the deciding loop, all observers but one | one writer, no locks |
+//! | main | the deciding loop and all observers but one | one writer, no locks between them |
 //! | `http` | [`crate::publish::server`] | an answer never waits for a decision |
-//! | `volume` | [`crate::observe::volume`] | a write to a stalled device blocks for ever |
+//! | `volume` | [`crate::observe::volume`] | a write to a stalled device may block for ever |
 
 mod supervise;
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::config::Config;
-use crate::decide::observation::{Observation, OperatorWord};
 use crate::observe::clock::Clock;
+use crate::observe::process::EnginePid;
 use crate::observe::{Sink, cgroup, clock, process, sql, volume};
 use crate::publish::metrics::Metrics;
-use crate::publish::server;
+use crate::publish::server::{self, Server};
+use crate::publish::view::ObserverBounds;
 use supervise::Supervisor;
 
-/// A supervisor whose port is bound and that observes nothing yet.
+/// A supervisor that has its port and observes nothing yet.
+#[derive(Debug)]
 pub struct Bound {
     config: Config,
     server: server::Bound,
+}
+
+/// Takes the port: where it is taken already, that is said before anything else is done.
+///
+/// # Errors
+///
+/// The address can't be listened on.
+pub fn bind(config: Config) -> anyhow::Result<Bound> {
+    let server = Server::bind(&config.http)?;
+    Ok(Bound { config, server })
+}
+
+/// Runs a supervisor until SIGTERM or SIGINT, then drains.
+///
+/// # Errors
+///
+/// The port is taken, or the system has no thread or descriptor left.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    let bound = bind(config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime can't be built")?;
+    let result = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can't be caught")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can't be caught")?;
+        bound
+            .run(async move {
+                tokio::select! {
+                    _ = terminate.recv() => "SIGTERM",
+                    _ = interrupt.recv() => "SIGINT",
+                }
+            })
+            .await
+    });
+    // A name that is being resolved must not delay the end.
+    runtime.shutdown_background();
+    result
+}
+
+impl Bound {
+    /// The address with the port that was taken.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Supervises until `shutdown` says why not to go on; then stops observing and drains.
+    ///
+    /// # Errors
+    ///
+    /// The system has no thread or descriptor left.
+    pub async fn run(self, shutdown: impl Future<Output = &'static str>) -> anyhow::Result<()> {
+        let address = self.address();
+        let config = self.config;
+        let clock = Clock::start(config.http.decision_stale_after);
+        let (sink, observations) = Sink::new(clock.clone());
+        let metrics = Arc::new(Metrics::new());
+        let (supervisor, reader) = Supervisor::new(
+            config.policy.clone(),
+            clock,
+            observations,
+            Arc::clone(&metrics),
+        );
+        let server = self
+            .server
+            .serve(reader, metrics, ObserverBounds::of(&config))
+            .context("the HTTP thread can't be started")?;
+        let engine_pid = EnginePid::default();
+        let volume = volume::spawn(config.volume.clone(), engine_pid.clone(), sink.clone())
+            .context("the volume's thread can't be started")?;
+        let mut tasks = observers(&config, &engine_pid, &sink);
+        drop(sink);
+        tasks.spawn(supervisor.run());
+        info!(%address, version = env!("CARGO_PKG_VERSION"), "supervising");
+
+        let why = shutdown.await;
+        info!(why, "draining");
+        tasks.shutdown().await;
+        drop(volume);
+        if !server.drain() {
+            warn!("open requests did not end in time and were dropped");
+        }
+        Ok(())
+    }
+}
+
+/// Starts every observer that runs on this thread.
+fn observers(config: &Config, engine_pid: &EnginePid, sink: &Sink) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(clock::observe(sink.clone()));
+    tasks.spawn(process::observe(
+        config.process.clone(),
+        engine_pid.clone(),
+        sink.clone(),
+    ));
+    tasks.spawn(cgroup::observe(
+        config.cgroup_interval,
+        engine_pid.clone(),
+        sink.clone(),
+    ));
+    tasks.spawn(sql::ping::observe(config.sql.clone(), sink.clone()));
+    tasks.spawn(sql::login::observe(config.sql.clone(), sink.clone()));
+    tasks.spawn(sql::databases::observe(config.sql.clone(), sink.clone()));
+    tasks.spawn(sql::diagnostics::observe(config.sql.clone(), sink.clone()));
+    tasks
 }

@@ -1,5 +1,55 @@
-//! sql-edge-supervisor.
+//! sql-edge-supervisor: decides when a SQL Server container is started, alive and ready.
+//!
+//! It runs beside Azure SQL Edge, or SQL Server on Linux, in the same pod. It watches the `sqlservr`
+//! processes, asks the engine real questions over TDS, proves that the volume is mounted and
+//! writable, and turns all of it into answers for the kubelet, each with its reason, and into
+//! metrics. The promise: *Kubernetes restarts the database when a restart helps, only then, and at
+//! once.*
+//!
+//! # Architecture
+//!
+//! ```text
+//!              observe                      decide                        publish
+//!  /proc, pidfd ── process ──┐                                   ┌── /livez /readyz ... ── kubelet
+//!  TDS ─── ping, login ──────┤   Snapshot        Decision        │
+//!          databases ────────┼──> (fold) ──────> (answers, ──────┼── /metrics ──────── Prometheus
+//!          diagnostics ──────┤      rules        reasons)        │
+//!  volume (its own thread) ──┤      reasons                      └── /status, / ────────── people
+//!  cgroup, own clock ────────┘      latches
+//!                  Sink                          Published
+//! ```
+//!
+//! 1. An observer ([`observe`]) turns one part of the world into plain values, at its own pace and
+//!    under its own deadline, and sends them into the [`observe::Sink`].
+//! 2. The loop in [`app`] folds them into one [`decide::snapshot::Snapshot`] and asks the engine,
+//!    [`decide::engine::decide`], for a [`decide::decision::Decision`].
+//! 3. It publishes the decision, and the HTTP thread ([`publish`]) answers from the last one.
+//!
+//! # Invariants
+//!
+//! Each is enforced by the test named beside it.
+//!
+//! | invariant | test |
+//! | --- | --- |
+//! | [`decide`] does no I/O, reads no clock, logs nothing, returns no error | `architecture::the_engine_is_pure` |
+//! | `observe`, `publish` and `config` know nothing of each other's insides | `architecture::modules_import_only_what_they_may` |
+//! | no answer fails without a reason | `engine::properties::the_invariants_hold_after_every_step` |
+//! | liveness fails only where a restart helps | the same |
+//! | readiness rests on a fresh answer of this process | the same |
+//! | at most one step away from the safe side per window | the same |
+//! | worse evidence never improves an answer | `engine::properties::worse_evidence_never_improves_an_answer` |
+//! | liveness never fails while a recovery advances | `engine::properties::liveness_never_fails_while_recovery_advances` |
+//! | the same trace gives the same decisions | `engine::properties::the_same_trace_gives_the_same_decisions` |
+//! | a hang is not missed, and nothing else is restarted | `engine::simulation` |
+//! | a loop that stops deciding is reported, not served | `publish::routes` tests |
+//!
+//! What a *person* has to know, how to install and run it, is in the README.
+
+pub mod app;
+pub mod cli;
+pub mod command;
 pub mod config;
 pub mod decide;
 pub mod observe;
 pub mod publish;
+pub mod telemetry;
