@@ -1,0 +1,10 @@
+//! The stand-in checked by itself and by tiberius. `tests/clients` does the same with clients that are not ours.
+
+#[path = "standin.rs"]
+mod standin;
+
+mod checks {
+    mod support;
+
+    mod process;
+}

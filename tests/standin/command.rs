@@ -1,0 +1,173 @@
+//! The control protocol: one JSON object a line, one answer a line.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::script::{
+    Accept, Answer, Database, Diagnostics, Fault, Load, LoginAnswer, Phase, Script, StartPhase,
+};
+use super::sql::Kind;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// Answers [`Reply::Status`].
+    Status,
+    /// Answers [`Reply::Statistics`].
+    Statistics,
+    ResetStatistics,
+    /// Answers [`Reply::Script`].
+    Script,
+    /// Replaces the whole script; `start` is played only by `start_phases` or at the next start.
+    SetScript {
+        script: Box<Script>,
+    },
+    /// Back to the healthy default; a start sequence that still runs ends in ready.
+    Reset,
+    /// Plays phases now, then ready again.
+    StartPhases {
+        phases: Vec<StartPhase>,
+    },
+    /// Ends the current phase.
+    NextPhase,
+    Accept {
+        accept: Accept,
+    },
+    Login {
+        login: LoginAnswer,
+    },
+    /// Adds a login or changes its password; `sa` overrides the environment.
+    SetLogin {
+        user: String,
+        password: String,
+    },
+    /// Replaces all faults; an empty list heals everything that hangs by a fault.
+    Faults {
+        faults: Vec<Fault>,
+    },
+    /// Replaces all scripted answers.
+    Answers {
+        answers: Vec<Answer>,
+    },
+    Databases {
+        databases: Vec<Database>,
+    },
+    /// Adds a database or replaces the one of that name.
+    SetDatabase {
+        database: Database,
+    },
+    RemoveDatabase {
+        name: String,
+    },
+    Diagnostics {
+        diagnostics: Diagnostics,
+    },
+    ViewServerState {
+        granted: bool,
+    },
+    Paused {
+        paused: bool,
+    },
+    IgnoreSigterm {
+        ignore: bool,
+    },
+    WriteErrorlog {
+        write: bool,
+    },
+    /// Appends a line to the errorlog, as the engine itself would.
+    LogLine {
+        source: String,
+        text: String,
+    },
+    ShutdownMs {
+        ms: u64,
+    },
+    Load {
+        load: Load,
+    },
+    /// Ends every client's connection, in order or by RST.
+    CloseConnections {
+        reset: bool,
+    },
+    /// The PEM of the certificate in use; answers [`Reply::Certificate`].
+    Certificate,
+    /// The engine process exits with this status, without a clean shutdown.
+    Exit {
+        status: u8,
+    },
+    /// The engine process dies by this signal number, without a core.
+    Die {
+        signal: i32,
+    },
+    /// The engine process exits and its parent does not reap it.
+    Zombie,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    Done,
+    Refused { reason: String },
+    Status(Status),
+    Statistics(Statistics),
+    Script { script: Box<Script> },
+    Certificate { pem: String },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    pub phase: Phase,
+    /// Recovery progress while recovering.
+    pub percent: Option<f64>,
+    pub listening: bool,
+    pub connections: usize,
+    /// Rows in the journal, as on disk.
+    pub journal_rows: u64,
+}
+
+/// Counts since the start or the last reset.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statistics {
+    /// TCP connections accepted.
+    pub accepted: u64,
+    pub logins: u64,
+    /// Refused logins by error number (as text, since JSON has no other keys).
+    pub refused: BTreeMap<String, u64>,
+    /// Completed attention requests.
+    pub attentions: u64,
+    /// Application name to statement kind to count. At most [`MAX_APPLICATIONS`] names; the rest is counted as `other`.
+    pub statements: BTreeMap<String, BTreeMap<Kind, u64>>,
+}
+
+pub const MAX_APPLICATIONS: usize = 64;
+
+impl Statistics {
+    pub fn count(&mut self, application: &str, kind: Kind) {
+        let full = self.statements.len() >= MAX_APPLICATIONS;
+        let name = if full && !self.statements.contains_key(application) {
+            "other"
+        } else {
+            application
+        };
+        let kinds = self.statements.entry(name.to_owned()).or_default();
+        *kinds.entry(kind).or_default() += 1;
+    }
+
+    pub fn refused_with(&self, number: i32) -> u64 {
+        self.refused.get(&number.to_string()).copied().unwrap_or(0)
+    }
+
+    pub fn statements_of(&self, application: &str) -> u64 {
+        self.statements
+            .get(application)
+            .map_or(0, |kinds| kinds.values().sum())
+    }
+
+    pub fn statements_by_kind(&self, kind: Kind) -> u64 {
+        self.statements
+            .values()
+            .filter_map(|kinds| kinds.get(&kind))
+            .sum()
+    }
+}

@@ -1,0 +1,184 @@
+//! The phases of a start, one after the other, and what the errorlog says at each.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::engine::{Current, Engine};
+use super::script::{Phase, StartPhase};
+
+/// How often recovery writes its progress into the errorlog.
+const PROGRESS_STEPS: u32 = 10;
+/// The pace for recovery without a length, which stands at a fixed percentage.
+const IDLE_STEP: Duration = Duration::from_secs(3600);
+
+#[derive(Debug)]
+pub enum Change {
+    /// Plays these phases, then ready.
+    Play(Vec<StartPhase>),
+    /// Ends the current phase.
+    Next,
+}
+
+/// A change, and who wants to know when it has happened.
+#[derive(Debug)]
+pub struct Order {
+    pub change: Change,
+    pub done: oneshot::Sender<()>,
+}
+
+/// What has been said in the errorlog already; each is said once a start.
+#[derive(Debug, Default)]
+struct Said {
+    listening: bool,
+    ready: bool,
+    recovered: bool,
+}
+
+/// Runs for ever; the shutdown drops it. `begun` is told once the first phase is entered.
+pub async fn run(
+    engine: Arc<Engine>,
+    mut orders: mpsc::Receiver<Order>,
+    begun: oneshot::Sender<()>,
+) {
+    let mut said = Said::default();
+    let mut queue: VecDeque<StartPhase> = engine.script.borrow().start.clone().into();
+    engine
+        .errorlog
+        .line("spid9s", "Starting up database 'master'.");
+    let mut waiting = Some(begun);
+    loop {
+        let next = queue.pop_front().unwrap_or(StartPhase {
+            phase: Phase::Ready,
+            ms: None,
+        });
+        let length = next.ms.map(Duration::from_millis);
+        enter(&engine, next.phase, length, &mut said);
+        if let Some(done) = waiting.take() {
+            // Who gave the order may have gone.
+            let _ = done.send(());
+        }
+        if let Some(Order { change, done }) = stay(&engine, length, &mut orders).await {
+            waiting = Some(done);
+            if let Change::Play(phases) = change {
+                queue = phases.into();
+                said.recovered = false;
+            }
+        }
+    }
+}
+
+/// Waits for the phase's end or for an order; writes recovery progress meanwhile.
+async fn stay(
+    engine: &Engine,
+    length: Option<Duration>,
+    orders: &mut mpsc::Receiver<Order>,
+) -> Option<Order> {
+    let step = length.map_or(IDLE_STEP, |length| length / PROGRESS_STEPS);
+    let started = tokio::time::Instant::now();
+    let mut steps = 0;
+    loop {
+        steps += 1;
+        let ends = length.is_some() && steps > PROGRESS_STEPS;
+        tokio::select! {
+            () = tokio::time::sleep_until(started + step * steps), if !ends => log_progress(engine),
+            order = orders.recv() => return order,
+            () = std::future::ready(()), if ends => return None,
+        }
+    }
+}
+
+fn log_progress(engine: &Engine) {
+    let Some(percent) = engine.percent() else {
+        return;
+    };
+    let left = {
+        let current = engine.current.borrow();
+        current.length.map_or(0, |length| {
+            length.saturating_sub(current.since.elapsed()).as_secs()
+        })
+    };
+    let Phase::Recovering { databases, .. } = engine.phase() else {
+        return;
+    };
+    for name in databases {
+        engine.errorlog.line(
+            "spid20s",
+            &format!(
+                "Recovery of database '{name}' ({}) is {percent:.0}% complete (approximately {left} seconds remain). \
+                 Phase 2 of 3. This is an informational message only. No user action is required.",
+                id_of(engine, &name)
+            ),
+        );
+    }
+}
+
+fn id_of(engine: &Engine, name: &str) -> usize {
+    engine
+        .databases()
+        .iter()
+        .position(|database| database.name == name)
+        .map_or(0, |position| position + 1)
+}
+
+fn enter(engine: &Engine, phase: Phase, length: Option<Duration>, said: &mut Said) {
+    let ready = phase == Phase::Ready;
+    let waits = matches!(phase, Phase::NotReady | Phase::ClosingAtAccept);
+    engine.current.send_replace(Current {
+        phase: phase.clone(),
+        since: Instant::now(),
+        length,
+    });
+    if let Phase::Recovering { databases, .. } = &phase {
+        for name in databases {
+            let text = format!("Starting up database '{name}'.");
+            engine.errorlog.line("spid20s", &text);
+        }
+    }
+    if !engine.listens() {
+        return;
+    }
+    if !said.listening {
+        said.listening = true;
+        log_listening(engine);
+    }
+    if !waits && !said.ready {
+        said.ready = true;
+        engine.errorlog.line(
+            "Server",
+            "SQL Server is now ready for client connections. This is an informational message; no user action is \
+             required.",
+        );
+    }
+    if ready && !said.recovered {
+        said.recovered = true;
+        engine.errorlog.line(
+            "spid9s",
+            "Recovery is complete. This is an informational message only. No user action is required.",
+        );
+    }
+}
+
+fn log_listening(engine: &Engine) {
+    let log = |source: &str, text: &str| engine.errorlog.line(source, text);
+    log(
+        "spid9s",
+        "Recovery completed for database master (database ID 1).",
+    );
+    log("spid9s", "Starting up database 'mssqlsystemresource'.");
+    log("spid9s", "Starting up database 'model'.");
+    log("spid9s", "Starting up database 'msdb'.");
+    log(
+        "spid18s",
+        "A self-generated certificate was successfully loaded for encryption.",
+    );
+    log(
+        "spid18s",
+        &format!(
+            "Server is listening on [ {} <ipv4> {}].",
+            engine.options.listen_address, engine.options.port
+        ),
+    );
+}

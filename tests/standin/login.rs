@@ -1,0 +1,205 @@
+//! The answer to LOGIN7: refused by phase, by script or by password, or welcomed.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+
+use super::engine::{Client, Engine};
+use super::messages::SqlError;
+use super::script::{LoginAnswer, Phase};
+use super::tds::connection::Connection;
+use super::tds::login7::{Login7, TDS_7_2, TDS_7_4};
+use super::tds::packet::{DEFAULT_PACKET_BYTES, MAX_PACKET_BYTES, MIN_PACKET_BYTES, Message};
+use super::tds::token::{self, CurrentCommand, DONE_ERROR, Done, DoneKind, Notice, TextChange};
+
+const ADMINISTRATOR: &str = "sa";
+/// The state that the errorlog tells and the client does not: the password did not match.
+const STATE_WRONG_PASSWORD: u8 = 8;
+const STATE_UNKNOWN_USER: u8 = 5;
+
+/// Answers the login; the client when it may stay.
+pub async fn answer(
+    engine: &Arc<Engine>,
+    connection: &mut Connection,
+    message: &Message,
+) -> io::Result<Option<Client>> {
+    let login = Login7::decode(&message.payload)?;
+    if login.tds_version < TDS_7_2 {
+        // Rows and DONE tokens look different before 7.2.
+        return Ok(None);
+    }
+    engine
+        .until(|script| script.login != LoginAnswer::Hang)
+        .await;
+    let mut bytes = BytesMut::new();
+    let outcome = judge(engine, &login);
+    match &outcome {
+        Ok(client) => {
+            welcome(engine, connection, &login, client).await?;
+            engine.statistics().logins += 1;
+        }
+        Err(errors) => {
+            for error in errors {
+                put_notice(engine, error, &mut bytes);
+            }
+            token::put_done(done(DONE_ERROR), &mut bytes);
+            connection.send(bytes.freeze(), true).await?;
+            if let Some(first) = errors.first() {
+                *engine
+                    .statistics()
+                    .refused
+                    .entry(first.number.to_string())
+                    .or_default() += 1;
+            }
+        }
+    }
+    Ok(outcome.ok())
+}
+
+fn judge(engine: &Engine, login: &Login7) -> Result<Client, Vec<SqlError>> {
+    let script = engine.script();
+    let refuse = |number: i32| Err(vec![SqlError::new(number)]);
+    match engine.phase() {
+        Phase::Stopping => return refuse(17_188),
+        Phase::NotReady => return refuse(17_187),
+        Phase::Upgrading { administrators } if !(administrators && login.user == ADMINISTRATOR) => {
+            return Err(vec![SqlError::with_message(
+                18_401,
+                format!(
+                    "Login failed for user '{}'. Reason: Server is in script upgrade mode. Only administrator can \
+                     connect at this time.",
+                    login.user
+                ),
+            )]);
+        }
+        _ => {}
+    }
+    if script.paused {
+        return refuse(17_142);
+    }
+    if let LoginAnswer::Errors(errors) = script.login {
+        return Err(errors);
+    }
+    check_password(engine, login)?;
+    let wanted = if login.database.is_empty() {
+        "master"
+    } else {
+        &login.database
+    };
+    let database = engine
+        .database(wanted)
+        .filter(|database| database.state.refusal().is_none())
+        .ok_or_else(|| {
+            vec![
+                SqlError::with_message(
+                    4060,
+                    format!(
+                        "Cannot open database \"{wanted}\" requested by the login. The login failed."
+                    ),
+                ),
+                login_failed(&login.user),
+            ]
+        })?;
+    Ok(Client {
+        spid: engine.next_spid(),
+        user: login.user.clone(),
+        application: login.application.clone(),
+        database: database.name,
+    })
+}
+
+fn login_failed(user: &str) -> SqlError {
+    SqlError::with_message(18_456, format!("Login failed for user '{user}'."))
+}
+
+fn check_password(engine: &Engine, login: &Login7) -> Result<(), Vec<SqlError>> {
+    let script = engine.script.borrow();
+    let known = script.logins.get(&login.user).cloned().or_else(|| {
+        let own = engine.options.sa_password.as_ref()?;
+        (login.user == ADMINISTRATOR).then(|| own.0.clone())
+    });
+    drop(script);
+    if known.as_ref() == Some(&login.password) {
+        return Ok(());
+    }
+    let (state, reason) = if known.is_some() {
+        (
+            STATE_WRONG_PASSWORD,
+            "Password did not match that for the login provided.",
+        )
+    } else {
+        (
+            STATE_UNKNOWN_USER,
+            "Could not find a login matching the name provided.",
+        )
+    };
+    let error = login_failed(&login.user);
+    engine.log_error(
+        "Logon",
+        &error,
+        state,
+        &format!(
+            "Login failed for user '{}'. Reason: {reason} [CLIENT: {}]",
+            login.user, login.host
+        ),
+    );
+    Err(vec![error])
+}
+
+fn put_notice(engine: &Engine, error: &SqlError, out: &mut BytesMut) {
+    token::put_notice(
+        Notice {
+            number: error.number,
+            state: error.state,
+            class: error.class(),
+            message: &error.message(),
+            server: &engine.script.borrow().product.server_name,
+            procedure: "",
+            line: 1,
+        },
+        out,
+    );
+}
+
+fn done(flags: u16) -> Done {
+    Done {
+        kind: DoneKind::Done,
+        flags,
+        command: CurrentCommand::Other,
+        rows: 0,
+    }
+}
+
+async fn welcome(
+    engine: &Engine,
+    connection: &mut Connection,
+    login: &Login7,
+    client: &Client,
+) -> io::Result<()> {
+    let mut bytes = BytesMut::new();
+    token::put_text_change(TextChange::Database, &client.database, "master", &mut bytes);
+    let changed = format!("Changed database context to '{}'.", client.database);
+    put_notice(engine, &SqlError::with_message(5701, changed), &mut bytes);
+    token::put_collation_change(&mut bytes);
+    token::put_text_change(TextChange::Language, "us_english", "", &mut bytes);
+    put_notice(engine, &SqlError::new(5703), &mut bytes);
+    let version = engine.script.borrow().product.wire_version();
+    token::put_login_ack(login.tds_version.min(TDS_7_4), version, &mut bytes);
+    // Zero asks for the server's default.
+    let packet_bytes = match login.packet_bytes {
+        0 => DEFAULT_PACKET_BYTES,
+        wanted => wanted.clamp(MIN_PACKET_BYTES, MAX_PACKET_BYTES),
+    };
+    token::put_text_change(
+        TextChange::PacketSize,
+        &packet_bytes.to_string(),
+        &DEFAULT_PACKET_BYTES.to_string(),
+        &mut bytes,
+    );
+    token::put_done(done(0), &mut bytes);
+    // The new size holds from the next message on.
+    connection.send(bytes.freeze(), true).await?;
+    connection.set_packet_bytes(packet_bytes);
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! The two processes: a watchdog that starts the engine, passes SIGTERM on, reaps, and exits as the engine did.
+
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, bail};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
+
+/// The parent's pid, for the engine process alone: it tells its role too. Not an argument, because both processes have
+/// the same command line in the real thing.
+const PARENT_VARIABLE: &str = "STANDIN_PARENT";
+/// What the engine writes to its parent to be left as a zombie.
+pub const DO_NOT_REAP: u8 = b'z';
+/// As shells do, and the image's scripts with them.
+const SIGNAL_EXIT_BASE: i32 = 128;
+
+pub fn is_engine() -> bool {
+    std::env::var_os(PARENT_VARIABLE).is_some()
+}
+
+/// The name that `ps` and the supervisor see, however the binary is called.
+pub fn set_name() -> anyhow::Result<()> {
+    nix::sys::prctl::set_name(c"sqlservr").context("setting the process name")
+}
+
+/// Ties the engine's life to its parent's.
+pub fn follow_parent() -> anyhow::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .context("asking for the parent's death signal")?;
+    // Blocked by the parent, and inherited.
+    sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&forwarded()), None).context("unblocking signals")?;
+    // The parent may have died before the request above; then no signal will come.
+    let parent = std::os::unix::process::parent_id().to_string();
+    if std::env::var(PARENT_VARIABLE).ok() != Some(parent) {
+        bail!("the parent process is gone");
+    }
+    Ok(())
+}
+
+fn forwarded() -> SigSet {
+    SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT])
+}
+
+/// The watchdog: runs until the engine has ended, and returns its exit status.
+pub fn watch(arguments: &[OsString]) -> anyhow::Result<u8> {
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&forwarded()), None).context("blocking signals")?;
+    let signals =
+        SignalFd::with_flags(&forwarded(), SfdFlags::SFD_CLOEXEC).context("opening signalfd")?;
+    let (mut requests, requests_in) = io::pipe().context("opening a pipe")?;
+    let mut engine = Command::new(own_path(arguments)?)
+        .args(arguments.get(1..).unwrap_or_default())
+        .env(PARENT_VARIABLE, std::process::id().to_string())
+        .stdin(Stdio::from(OwnedFd::from(requests_in)))
+        .spawn()
+        .context("starting the engine process")?;
+    let pid = Pid::from_child(&engine);
+    let engine_fd = pidfd_open(pid, PidfdFlags::empty()).context("opening the engine's pidfd")?;
+    loop {
+        let mut fds = [
+            PollFd::new(&engine_fd, PollFlags::IN),
+            PollFd::new(&signals, PollFlags::IN),
+        ];
+        match poll(&mut fds, None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error).context("waiting for the engine"),
+        }
+        if fds[1].revents().contains(PollFlags::IN) {
+            forward(&signals, &engine_fd)?;
+        }
+        if fds[0].revents().contains(PollFlags::IN) {
+            break;
+        }
+    }
+    let mut request = Vec::new();
+    requests
+        .read_to_end(&mut request)
+        .context("reading the engine's request")?;
+    if request.contains(&DO_NOT_REAP) {
+        stay_without_reaping(&signals)?;
+    }
+    exit_status(&mut engine)
+}
+
+/// The path given to exec decides the kernel's name of the process, so the engine is started by the same.
+fn own_path(arguments: &[OsString]) -> anyhow::Result<PathBuf> {
+    let given = arguments
+        .first()
+        .map(PathBuf::from)
+        .filter(|path| path.components().count() > 1);
+    given.map_or_else(
+        || std::env::current_exe().context("finding the own executable"),
+        Ok,
+    )
+}
+
+fn forward(signals: &SignalFd, engine: &OwnedFd) -> anyhow::Result<()> {
+    let Some(info) = signals.read_signal().context("reading a signal")? else {
+        return Ok(());
+    };
+    let signal = if info.ssi_signo == Signal::SIGINT as u32 {
+        rustix::process::Signal::INT
+    } else {
+        rustix::process::Signal::TERM
+    };
+    match pidfd_send_signal(engine, signal) {
+        // It has ended already, which the next poll tells.
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(error) => Err(error).context("forwarding a signal"),
+    }
+}
+
+/// Leaves the zombie until SIGTERM or SIGINT.
+fn stay_without_reaping(signals: &SignalFd) -> anyhow::Result<()> {
+    signals.read_signal().context("waiting for a signal")?;
+    Ok(())
+}
+
+fn exit_status(engine: &mut Child) -> anyhow::Result<u8> {
+    use std::os::unix::process::ExitStatusExt;
+    let status = engine.wait().context("reaping the engine")?;
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| SIGNAL_EXIT_BASE + signal))
+        .unwrap_or(1);
+    Ok(u8::try_from(code).unwrap_or(u8::MAX))
+}

@@ -1,0 +1,41 @@
+//! The little SQL that the stand-in understands: a recursive-descent parser for the statements of a monitoring client
+//! and of a durability test, evaluated against a few catalogue tables. What it does not understand is error 102.
+
+pub mod catalog;
+pub mod diagnostics;
+pub mod evaluate;
+pub mod execute;
+pub mod lexer;
+pub mod response;
+pub mod select;
+pub mod statement;
+
+use serde::{Deserialize, Serialize};
+
+/// What a statement asks for, for statistics and for choosing faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A SELECT of constants.
+    Ping,
+    /// `@@VERSION`, `SERVERPROPERTY`.
+    Properties,
+    SystemInfo,
+    Databases,
+    Requests,
+    Diagnostics,
+    Checkpoint,
+    Use,
+    /// `SET` and transaction statements: accepted, without effect.
+    Set,
+    JournalCreate,
+    JournalInsert,
+    JournalRead,
+    WaitFor,
+    /// A scripted answer.
+    Scripted,
+    /// A call of a procedure that does not exist.
+    Procedure,
+    /// Not understood, or an unknown object.
+    Unknown,
+}

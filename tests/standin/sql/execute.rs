@@ -1,0 +1,385 @@
+//! Requests carried out: faults first, then scripted answers, then the statements one after the other.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::engine::{Client, Engine};
+use super::super::messages::{FATAL_CLASS, SqlError};
+use super::super::script::{Answer, Effect};
+use super::super::store::Journal;
+use super::super::tds::datetime::DateTime;
+use super::super::tds::parameter::Parameter;
+use super::super::tds::token::{self, CurrentCommand, TextChange};
+use super::super::tds::value::{Column, ResultSet, Value};
+use super::catalog;
+use super::diagnostics;
+use super::evaluate::evaluate;
+use super::response::Response;
+use super::select::Select;
+use super::statement::{Statement, parse_batch};
+use super::{Kind, lexer};
+
+/// What becomes of the connection after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    Continue,
+    /// The response is sent, then the connection closes, as after an error of severity 20.
+    Close,
+    /// Closed without a response.
+    Abandon,
+    /// Closed by RST, without a response.
+    Reset,
+}
+
+/// Why a statement ended its batch early.
+enum Stop {
+    Error(SqlError),
+    After(After),
+}
+
+impl From<SqlError> for Stop {
+    fn from(error: SqlError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// The application's statements of one request, run for one client.
+pub struct Executor<'a> {
+    pub engine: &'a Arc<Engine>,
+    pub client: &'a mut Client,
+    pub response: &'a mut Response,
+}
+
+impl Executor<'_> {
+    pub async fn batch(&mut self, text: &str) -> After {
+        match self.run(text).await {
+            Ok(()) => After::Continue,
+            Err(Stop::After(after)) => after,
+            Err(Stop::Error(error)) => {
+                self.response.error(&error);
+                if error.class() > FATAL_CLASS {
+                    After::Close
+                } else {
+                    After::Continue
+                }
+            }
+        }
+    }
+
+    /// `sp_executesql @statement, @definitions, @values...`
+    pub async fn execute_sql(&mut self, parameters: &[Parameter]) -> After {
+        self.response.begin_procedure();
+        let after = match parameters {
+            [
+                Parameter {
+                    value: Value::Text(text),
+                    ..
+                },
+                rest @ ..,
+            ] => {
+                let bound = bind(text, rest.get(1..).unwrap_or_default());
+                self.batch(&bound).await
+            }
+            _ => {
+                self.response.error(&lexer::syntax_error("sp_executesql"));
+                After::Continue
+            }
+        };
+        self.response.end_procedure(0);
+        after
+    }
+
+    /// A procedure called by name.
+    pub async fn procedure(&mut self, name: &str, parameters: &[Parameter]) -> After {
+        let arguments: Vec<String> = parameters
+            .iter()
+            .map(|parameter| literal(&parameter.value))
+            .collect();
+        self.batch(&format!("EXEC {name} {}", arguments.join(", ")))
+            .await
+    }
+
+    async fn run(&mut self, text: &str) -> Result<(), Stop> {
+        if let Some(answer) = self.engine.answer_for(text) {
+            self.before(Kind::Scripted, text).await?;
+            return self.scripted(&answer).await;
+        }
+        let statements = match parse_batch(text) {
+            Ok(statements) => statements,
+            Err(error) => {
+                self.before(Kind::Unknown, text).await?;
+                return Err(error.into());
+            }
+        };
+        for statement in &statements {
+            self.before(statement.kind(), text).await?;
+            self.statement(statement).await?;
+        }
+        Ok(())
+    }
+
+    /// Counts the statement and lets the scripted fault happen, if one matches.
+    async fn before(&mut self, kind: Kind, text: &str) -> Result<(), Stop> {
+        self.engine.count(&self.client.application, kind);
+        let Some(effect) = self.engine.fault_for(kind, text, &self.client.application) else {
+            return Ok(());
+        };
+        match effect {
+            Effect::Delay { ms } => tokio::time::sleep(Duration::from_millis(ms)).await,
+            Effect::Hang => {
+                self.engine
+                    .until_healed(kind, text, &self.client.application)
+                    .await;
+            }
+            Effect::Error(error) => return Err(error.into()),
+            Effect::Close => return Err(Stop::After(After::Abandon)),
+            Effect::Reset => return Err(Stop::After(After::Reset)),
+        }
+        Ok(())
+    }
+
+    async fn statement(&mut self, statement: &Statement) -> Result<(), Stop> {
+        match statement {
+            Statement::Select(select) => self.select(select).await,
+            Statement::Diagnostics { repeat_seconds } => self.diagnostics(*repeat_seconds).await,
+            Statement::Execute { procedure } => Err(missing_procedure(procedure).into()),
+            Statement::Checkpoint => {
+                self.on_disk(Journal::checkpoint).await?;
+                self.response.empty();
+                Ok(())
+            }
+            Statement::Use { database } => self.use_database(database),
+            Statement::Set => {
+                self.response.empty();
+                Ok(())
+            }
+            Statement::JournalCreate { if_absent } => {
+                let if_absent = *if_absent;
+                let created = self.on_disk(Journal::create).await?;
+                if !created && !if_absent {
+                    return Err(SqlError::new(2714).into());
+                }
+                self.response.empty();
+                Ok(())
+            }
+            Statement::JournalInsert { rows } => {
+                let count = rows.len() as u64;
+                let rows = rows.clone();
+                self.on_disk(move |journal| journal.append(&rows)).await?;
+                self.response.rows_affected(CurrentCommand::Insert, count);
+                Ok(())
+            }
+            Statement::WaitFor(delay) => {
+                tokio::time::sleep(*delay).await;
+                self.response.empty();
+                Ok(())
+            }
+        }
+    }
+
+    /// Disk work runs on a thread of its own: a stalled volume must hang this request only, not the control socket.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Journal) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, Stop> {
+        let journal = self.engine.journal.clone();
+        let done = tokio::task::spawn_blocking(move || work(&journal)).await;
+        match done {
+            Ok(result) => result.map_err(|error| disk_error(&error).into()),
+            Err(failure) => Err(SqlError::with_message(17_310, failure.to_string()).into()),
+        }
+    }
+
+    async fn select(&mut self, select: &Select) -> Result<(), Stop> {
+        let world = self.engine.world(self.client);
+        let server_view = matches!(select.kind(), Kind::SystemInfo | Kind::Requests);
+        if server_view && !world.view_server_state {
+            self.response.notice(&SqlError::new(300));
+            return Err(SqlError::new(297).into());
+        }
+        let table = match (select.kind(), &select.source) {
+            (_, None) => None,
+            (Kind::Databases, _) => Some(catalog::databases(&world)),
+            (Kind::SystemInfo, _) => Some(catalog::system_info(&world)),
+            (Kind::Requests, _) => Some(catalog::requests(&world)),
+            (Kind::JournalRead, _) => match self.on_disk(Journal::rows).await? {
+                Some(rows) => Some(catalog::journal(rows)),
+                None => return Err(invalid_object("dbo.journal").into()),
+            },
+            (_, Some(name)) => return Err(invalid_object(name).into()),
+        };
+        let result = evaluate(select, table, &world)?;
+        self.send(&result).await
+    }
+
+    async fn send(&mut self, result: &ResultSet) -> Result<(), Stop> {
+        self.response
+            .result_set(result)
+            .await
+            .map_err(|mismatch| SqlError::with_message(8114, mismatch.to_string()).into())
+    }
+
+    fn use_database(&mut self, name: &str) -> Result<(), Stop> {
+        let database = self.engine.database(name).ok_or_else(|| {
+            SqlError::with_message(
+                911,
+                format!("Database '{name}' does not exist. Make sure that the name is entered correctly."),
+            )
+        })?;
+        if let Some(number) = database.state.refusal() {
+            return Err(SqlError::new(number).into());
+        }
+        let old = std::mem::replace(&mut self.client.database, database.name.clone());
+        token::put_text_change(
+            TextChange::Database,
+            &database.name,
+            &old,
+            self.response.raw(),
+        );
+        self.response.notice(&SqlError::with_message(
+            5701,
+            format!("Changed database context to '{}'.", database.name),
+        ));
+        self.response.empty();
+        Ok(())
+    }
+
+    async fn diagnostics(&mut self, repeat_seconds: i64) -> Result<(), Stop> {
+        let script = self.engine.script();
+        if script.diagnostics.missing {
+            return Err(missing_procedure("sp_server_diagnostics").into());
+        }
+        if !script.view_server_state {
+            self.response.notice(&SqlError::new(300));
+            return Err(SqlError::new(297).into());
+        }
+        if repeat_seconds != 0 && repeat_seconds < diagnostics::MIN_REPEAT_SECONDS {
+            return Err(SqlError::with_message(
+                17_072,
+                "The repeat interval of sp_server_diagnostics must be 0, or 5 seconds or more.",
+            )
+            .into());
+        }
+        self.response.begin_procedure();
+        self.engine
+            .diagnostics_pause(diagnostics::COLLECT_SECONDS)
+            .await;
+        loop {
+            self.engine.until_diagnostics_speak().await;
+            let report = diagnostics::report(&self.engine.script().diagnostics, DateTime::now());
+            self.send(&report).await?;
+            if repeat_seconds == 0 {
+                break;
+            }
+            self.response.flush().await;
+            self.engine.diagnostics_pause(repeat_seconds).await;
+        }
+        self.response.end_procedure(0);
+        Ok(())
+    }
+
+    async fn scripted(&mut self, answer: &Answer) -> Result<(), Stop> {
+        for scripted in &answer.results {
+            let columns: Vec<Column> = scripted
+                .columns
+                .iter()
+                .map(|column| Column {
+                    name: column.name.clone(),
+                    sql_type: column.sql_type,
+                    nullable: column.nullable,
+                })
+                .collect();
+            let rows = scripted.rows.iter().map(|row| {
+                columns
+                    .iter()
+                    .zip(row)
+                    .map(|(column, json)| Value::from_json(json, &column.sql_type))
+                    .collect::<Result<Vec<_>, _>>()
+            });
+            let rows = rows
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|mismatch| SqlError::with_message(8114, mismatch.to_string()))?;
+            self.send(&ResultSet { columns, rows }).await?;
+        }
+        match answer.errors.split_last() {
+            None => Ok(()),
+            Some((last, earlier)) => {
+                for error in earlier {
+                    self.response.notice(error);
+                }
+                Err(last.clone().into())
+            }
+        }
+    }
+}
+
+fn missing_procedure(name: &str) -> SqlError {
+    SqlError::with_message(2812, format!("Could not find stored procedure '{name}'."))
+}
+
+fn invalid_object(name: &str) -> SqlError {
+    SqlError::with_message(208, format!("Invalid object name '{name}'."))
+}
+
+/// What the engine says when its files fail it.
+fn disk_error(error: &io::Error) -> SqlError {
+    match error.kind() {
+        io::ErrorKind::NotFound => invalid_object("dbo.journal"),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => SqlError::new(1105),
+        io::ErrorKind::ReadOnlyFilesystem => SqlError::new(3906),
+        _ => SqlError::with_message(
+            823,
+            format!("The operating system returned error {error} to SQL Server during a write."),
+        ),
+    }
+}
+
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        Value::Int(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Text(_) | Value::DateTime(_) => {
+            format!("N'{}'", value.to_text().replace('\'', "''"))
+        }
+    }
+}
+
+/// Puts the values in the place of the parameters' names, outside of text literals.
+fn bind(text: &str, values: &[Parameter]) -> String {
+    let mut bound = String::new();
+    // Every second part of a split at quotes is inside one.
+    for (index, part) in text.split('\'').enumerate() {
+        if index > 0 {
+            bound.push('\'');
+        }
+        let outside = index % 2 == 0;
+        bound.push_str(&if outside {
+            bind_outside(part, values)
+        } else {
+            part.to_owned()
+        });
+    }
+    bound
+}
+
+fn bind_outside(part: &str, values: &[Parameter]) -> String {
+    let mut bound = String::new();
+    let mut rest = part;
+    while let Some(at) = rest.find('@') {
+        let (before, name_on) = rest.split_at(at);
+        let end = name_on
+            .find(|c: char| !(c.is_alphanumeric() || matches!(c, '@' | '_' | '$' | '#')))
+            .unwrap_or(name_on.len());
+        let (name, tail) = name_on.split_at(end);
+        let value = values
+            .iter()
+            .find(|parameter| parameter.name.eq_ignore_ascii_case(name));
+        bound.push_str(before);
+        bound.push_str(&value.map_or_else(|| name.to_owned(), |found| literal(&found.value)));
+        rest = tail;
+    }
+    bound.push_str(rest);
+    bound
+}

@@ -1,0 +1,263 @@
+//! Statements, and the parser that makes them from a batch.
+
+use std::time::Duration;
+
+use super::super::messages::SqlError;
+use super::Kind;
+use super::lexer::{Cursor, Token, tokenize};
+use super::select::{Select, parse_select};
+
+/// A batch with more statements is refused; the real engine's limit is far away.
+const MAX_STATEMENTS: usize = 1000;
+const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+const STARTERS: &[&str] = &[
+    "SELECT",
+    "EXEC",
+    "EXECUTE",
+    "USE",
+    "SET",
+    "INSERT",
+    "CREATE",
+    "CHECKPOINT",
+    "WAITFOR",
+    "IF",
+    "BEGIN",
+    "COMMIT",
+    "ROLLBACK",
+];
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Statement {
+    Select(Select),
+    Diagnostics {
+        repeat_seconds: i64,
+    },
+    Execute {
+        procedure: String,
+    },
+    Checkpoint,
+    Use {
+        database: String,
+    },
+    /// Accepted, without effect.
+    Set,
+    JournalCreate {
+        if_absent: bool,
+    },
+    JournalInsert {
+        rows: Vec<(i64, i64)>,
+    },
+    WaitFor(Duration),
+}
+
+impl Statement {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Select(select) => select.kind(),
+            Self::Diagnostics { .. } => Kind::Diagnostics,
+            Self::Execute { .. } => Kind::Procedure,
+            Self::Checkpoint => Kind::Checkpoint,
+            Self::Use { .. } => Kind::Use,
+            Self::Set => Kind::Set,
+            Self::JournalCreate { .. } => Kind::JournalCreate,
+            Self::JournalInsert { .. } => Kind::JournalInsert,
+            Self::WaitFor(_) => Kind::WaitFor,
+        }
+    }
+}
+
+/// All statements, or the first syntax error: like the real engine, nothing runs of a batch that does not parse.
+pub fn parse_batch(text: &str) -> Result<Vec<Statement>, SqlError> {
+    let tokens = tokenize(text)?;
+    let mut cursor = Cursor::new(&tokens);
+    let mut statements = Vec::new();
+    loop {
+        while cursor.accept_symbol(";") {}
+        if cursor.peek().is_none() {
+            return Ok(statements);
+        }
+        if statements.len() == MAX_STATEMENTS {
+            return Err(cursor.unexpected());
+        }
+        statements.push(statement(&mut cursor, statements.is_empty())?);
+        if cursor.peek().is_some() && !cursor.at_symbol(";") && !cursor.at_any_word(STARTERS) {
+            return Err(cursor.unexpected());
+        }
+    }
+}
+
+fn statement(cursor: &mut Cursor<'_>, first: bool) -> Result<Statement, SqlError> {
+    if cursor.accept_word("SELECT") {
+        return parse_select(cursor).map(Statement::Select);
+    }
+    if cursor.accept_word("EXEC") || cursor.accept_word("EXECUTE") {
+        return procedure(cursor);
+    }
+    if cursor.accept_word("USE") {
+        return Ok(Statement::Use {
+            database: cursor.identifier()?,
+        });
+    }
+    if cursor.accept_word("CHECKPOINT") {
+        // CHECKPOINT [seconds]
+        if matches!(cursor.peek(), Some(Token::Number(_))) {
+            cursor.integer()?;
+        }
+        return Ok(Statement::Checkpoint);
+    }
+    if cursor.at_any_word(&["SET", "BEGIN", "COMMIT", "ROLLBACK"]) {
+        cursor.take();
+        skip_to_next(cursor);
+        return Ok(Statement::Set);
+    }
+    if cursor.accept_word("INSERT") {
+        return insert(cursor);
+    }
+    if cursor.accept_word("WAITFOR") {
+        return wait_for(cursor);
+    }
+    if cursor.accept_word("IF") {
+        return conditional(cursor);
+    }
+    if cursor.accept_word("CREATE") {
+        return create(cursor, false);
+    }
+    // A procedure's name alone is a call, in the first place of a batch only.
+    if first
+        && matches!(cursor.peek(), Some(Token::Word(word)) if word.to_ascii_lowercase().starts_with("sp_"))
+    {
+        return procedure(cursor);
+    }
+    Err(cursor.unexpected())
+}
+
+fn skip_to_next(cursor: &mut Cursor<'_>) {
+    while cursor.peek().is_some() && !cursor.at_symbol(";") && !cursor.at_any_word(STARTERS) {
+        cursor.take();
+    }
+}
+
+fn procedure(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
+    let name = cursor.dotted_name()?;
+    if name.rsplit('.').next() != Some("sp_server_diagnostics") {
+        skip_to_next(cursor);
+        return Ok(Statement::Execute { procedure: name });
+    }
+    let mut repeat_seconds = 0;
+    if cursor.accept_word("@repeat_interval") {
+        cursor.expect_symbol("=")?;
+    }
+    match cursor.peek() {
+        Some(Token::Number(_)) | Some(Token::Symbol("-")) => repeat_seconds = cursor.integer()?,
+        Some(Token::Text(text)) => {
+            repeat_seconds = text.trim().parse().map_err(|_| cursor.unexpected())?;
+            cursor.take();
+        }
+        _ => {}
+    }
+    Ok(Statement::Diagnostics { repeat_seconds })
+}
+
+fn journal_name(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
+    let name = cursor.dotted_name()?;
+    if name.rsplit('.').next() == Some("journal") {
+        return Ok(());
+    }
+    Err(SqlError::with_message(
+        208,
+        format!("Invalid object name '{name}'."),
+    ))
+}
+
+/// `IF OBJECT_ID('dbo.journal'[, 'U']) IS NULL CREATE TABLE ...`, and `IF @@TRANCOUNT > 0 COMMIT` of client libraries.
+fn conditional(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
+    if cursor.accept_word("@@TRANCOUNT") {
+        while cursor.peek().is_some() && !cursor.at_any_word(&["COMMIT", "ROLLBACK", "BEGIN"]) {
+            cursor.take();
+        }
+        cursor.take();
+        skip_to_next(cursor);
+        return Ok(Statement::Set);
+    }
+    cursor.expect_word("OBJECT_ID")?;
+    cursor.expect_symbol("(")?;
+    while cursor.peek().is_some() && !cursor.accept_symbol(")") {
+        cursor.take();
+    }
+    cursor.expect_word("IS")?;
+    cursor.expect_word("NULL")?;
+    cursor.expect_word("CREATE")?;
+    create(cursor, true)
+}
+
+fn create(cursor: &mut Cursor<'_>, if_absent: bool) -> Result<Statement, SqlError> {
+    cursor.expect_word("TABLE")?;
+    journal_name(cursor)?;
+    // The columns are fixed; what is written between the parentheses only has to balance.
+    cursor.expect_symbol("(")?;
+    let mut depth = 1;
+    while depth > 0 {
+        match cursor.take() {
+            Some(Token::Symbol("(")) => depth += 1,
+            Some(Token::Symbol(")")) => depth -= 1,
+            Some(_) => {}
+            None => return Err(cursor.unexpected()),
+        }
+    }
+    Ok(Statement::JournalCreate { if_absent })
+}
+
+fn insert(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
+    cursor.accept_word("INTO");
+    journal_name(cursor)?;
+    let mut swapped = false;
+    if cursor.accept_symbol("(") {
+        swapped = cursor.identifier()?.eq_ignore_ascii_case("epoch");
+        cursor.expect_symbol(",")?;
+        cursor.identifier()?;
+        cursor.expect_symbol(")")?;
+    }
+    cursor.expect_word("VALUES")?;
+    let mut rows = Vec::new();
+    loop {
+        cursor.expect_symbol("(")?;
+        let left = cursor.integer()?;
+        cursor.expect_symbol(",")?;
+        let right = cursor.integer()?;
+        cursor.expect_symbol(")")?;
+        rows.push(if swapped {
+            (right, left)
+        } else {
+            (left, right)
+        });
+        if !cursor.accept_symbol(",") {
+            return Ok(Statement::JournalInsert { rows });
+        }
+    }
+}
+
+/// `WAITFOR DELAY 'hh:mm:ss[.mmm]'`
+fn wait_for(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
+    cursor.expect_word("DELAY")?;
+    let Some(Token::Text(text)) = cursor.peek() else {
+        return Err(cursor.unexpected());
+    };
+    let parts: Vec<f64> = text
+        .split(':')
+        .map(|part| part.trim().parse())
+        .collect::<Result<_, _>>()
+        .map_err(|_| cursor.unexpected())?;
+    let seconds = parts.iter().fold(0.0, |sum, part| sum * 60.0 + part);
+    let delay = Duration::try_from_secs_f64(seconds).map_err(|_| cursor.unexpected())?;
+    if parts.len() < 2 || delay > MAX_WAIT {
+        return Err(cursor.unexpected());
+    }
+    cursor.take();
+    // hh:mm without seconds
+    Ok(Statement::WaitFor(if parts.len() == 2 {
+        delay * 60
+    } else {
+        delay
+    }))
+}

@@ -1,0 +1,122 @@
+//! The durable table `dbo.journal(id bigint, epoch bigint)`: an append-only file of checksummed records.
+//!
+//! A row is on disk before the client sees its DONE, and is read back from disk by every SELECT, so that a test can
+//! prove what a crash did and did not lose.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+const RECORD_BYTES: usize = 24;
+/// A test that writes more wants another tool; it also bounds what a SELECT holds in memory.
+const MAX_ROWS: u64 = 4_000_000;
+
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    /// One writer at a time; `None` until the table exists.
+    file: Mutex<Option<File>>,
+}
+
+impl Journal {
+    /// Opens the table if it exists, and cuts off a record that a crash left half-written.
+    pub fn open(data: &Path) -> io::Result<Self> {
+        let path = data.join("journal.mdf");
+        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+            Ok(file) => {
+                let rows = read_rows(&file)?.len() as u64;
+                file.set_len(rows * RECORD_BYTES as u64)?;
+                file.sync_all()?;
+                Some(file)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self {
+            path,
+            file: Mutex::new(file),
+        })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<File>> {
+        // A panic while the lock was held leaves a file whose tail is checked at each read anyway.
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Creates the table; `false` when it was there.
+    pub fn create(&self) -> io::Result<bool> {
+        let mut file = self.lock();
+        if file.is_some() {
+            return Ok(false);
+        }
+        let created = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&self.path)?;
+        created.sync_all()?;
+        // The new name is durable only once its directory is.
+        if let Some(directory) = self.path.parent() {
+            File::open(directory)?.sync_all()?;
+        }
+        *file = Some(created);
+        Ok(true)
+    }
+
+    /// Appends rows and waits until they are on disk.
+    pub fn append(&self, rows: &[(i64, i64)]) -> io::Result<()> {
+        let mut guard = self.lock();
+        let file = guard.as_mut().ok_or(io::ErrorKind::NotFound)?;
+        let end = file.seek(SeekFrom::End(0))?;
+        if end / RECORD_BYTES as u64 + rows.len() as u64 > MAX_ROWS {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let bytes: Vec<u8> = rows.iter().flat_map(|row| encode(*row)).collect();
+        let written = file.write_all(&bytes).and_then(|()| file.sync_data());
+        if written.is_err() {
+            // Half a batch must not become visible; if this fails too, the checksum still hides a torn record.
+            let _ = file.set_len(end);
+        }
+        written
+    }
+
+    /// All rows as they are on disk; `None` when the table does not exist.
+    pub fn rows(&self) -> io::Result<Option<Vec<(i64, i64)>>> {
+        self.lock().as_ref().map(read_rows).transpose()
+    }
+
+    pub fn checkpoint(&self) -> io::Result<()> {
+        self.lock().as_ref().map_or(Ok(()), File::sync_all)
+    }
+}
+
+fn encode((id, epoch): (i64, i64)) -> [u8; RECORD_BYTES] {
+    let mut record = [0; RECORD_BYTES];
+    record[..8].copy_from_slice(&id.to_le_bytes());
+    record[8..16].copy_from_slice(&epoch.to_le_bytes());
+    let sum = checksum(&record[..16]);
+    record[16..].copy_from_slice(&sum.to_le_bytes());
+    record
+}
+
+/// FNV-1a: enough to tell a torn record from a whole one.
+fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// Rows up to the first record that is not whole.
+fn read_rows(mut file: &File) -> io::Result<Vec<(i64, i64)>> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_ROWS * RECORD_BYTES as u64)
+        .read_to_end(&mut bytes)?;
+    let rows = bytes.chunks_exact(RECORD_BYTES).map_while(|record| {
+        let number = |at: usize| Some(i64::from_le_bytes(*record[at..].first_chunk()?));
+        let row = (number(0)?, number(8)?);
+        (encode(row)[..] == *record).then_some(row)
+    });
+    Ok(rows.collect())
+}
