@@ -1,6 +1,6 @@
 //! The two processes: a watchdog that starts the engine, passes SIGTERM on, reaps, and exits as the engine did.
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -15,6 +15,8 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 /// The parent's pid, for the engine process alone: it tells its role too. Not an argument, because both processes have
 /// the same command line in the real thing.
 const PARENT_VARIABLE: &str = "STANDIN_PARENT";
+/// The kernel's name of both processes, at most 15 bytes.
+pub const NAME_VARIABLE: &str = "STANDIN_NAME";
 /// What the engine writes to its parent to be left as a zombie.
 pub const DO_NOT_REAP: u8 = b'z';
 /// As shells do, and the image's scripts with them.
@@ -24,9 +26,12 @@ pub fn is_engine() -> bool {
     std::env::var_os(PARENT_VARIABLE).is_some()
 }
 
-/// The name that `ps` and the supervisor see, however the binary is called.
+/// The name that `ps` and the supervisor see, however the binary is called. Tests that run side by
+/// side give each stand-in one of its own, so that no supervisor finds another test's.
 pub fn set_name() -> anyhow::Result<()> {
-    nix::sys::prctl::set_name(c"sqlservr").context("setting the process name")
+    let name = std::env::var(NAME_VARIABLE).unwrap_or_else(|_| "sqlservr".to_owned());
+    let name = CString::new(name).context("the process name")?;
+    nix::sys::prctl::set_name(&name).context("setting the process name")
 }
 
 /// Ties the engine's life to its parent's.

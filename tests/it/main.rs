@@ -1,0 +1,13 @@
+//! The shipped binary on real processes, sockets, files and signals.
+
+#![allow(clippy::expect_used, clippy::panic)] // a test fails by panicking
+
+#[path = "../support/support.rs"]
+mod shared;
+#[path = "../standin/standin.rs"]
+mod standin;
+
+mod cli;
+mod support;
+mod verdicts;
+mod volume;

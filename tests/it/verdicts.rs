@@ -1,0 +1,352 @@
+//! The whole of it: a supervisor on a stand-in that starts, hangs, dies, refuses and recovers.
+
+use rustix::process::Signal;
+
+use crate::standin::command::Command;
+use crate::standin::messages::SqlError;
+use crate::standin::script::{
+    Accept, Database, DatabaseState, Diagnostics, Effect, Fault, LoginAnswer, Match, Phase, Script,
+    StartPhase,
+};
+use crate::support::{Scratch, fast, standin, standin_with, supervise, supervisor, unique_name};
+
+#[tokio::test]
+async fn a_healthy_engine_is_started_alive_and_ready() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let standin = standin(&scratch, &name).await;
+    let mut supervisor = supervise(&standin, &name, &[]).await;
+    supervisor.passes("ready").await;
+    for probe in ["/startupz", "/livez", "/readyz", "/gatez", "/healthz"] {
+        let (status, body) = supervisor.get(probe).await;
+        assert_eq!(status, 200, "{probe}: {body}");
+    }
+    let status = supervisor.status().await;
+    assert_eq!(status["phase"], "running");
+    let engine = &status["process"]["running"]["engine"]["pid"];
+    assert_eq!(*engine, standin.child_pid(), "{status:#}");
+    assert_eq!(status["sql"]["engineEdition"], 9, "{status:#}");
+    let (exit, log) = supervisor.terminate().await;
+    assert_eq!(exit.code(), Some(0), "{log}");
+}
+
+#[tokio::test]
+async fn a_killed_engine_is_named_and_its_successor_is_ready() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let mut standin = standin(&scratch, &name).await;
+    let mut supervisor = supervise(&standin, &name, &[]).await;
+    supervisor.passes("ready").await;
+    standin.signal_child(Signal::KILL).expect("it runs");
+    assert_eq!(supervisor.fails("ready").await, "ProcessKilled");
+    let (status, body) = supervisor.get("/readyz").await;
+    assert_eq!(status, 503);
+    assert!(body.contains("signal 9"), "{body}");
+    assert_eq!(supervisor.get("/livez").await.0, 200, "the runtime restarts it");
+    standin.restart().await.expect("it starts again");
+    supervisor.passes("ready").await;
+}
+
+#[tokio::test]
+async fn exit_codes_are_told() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let standin = standin(&scratch, &name).await;
+    let mut supervisor = supervise(&standin, &name, &[]).await;
+    supervisor.passes("ready").await;
+    let exit = Command::Exit { status: 3 };
+    standin.command(exit).await.expect("it obeys");
+    let evidence = supervisor.finds("ProcessExited").await;
+    assert!(evidence.contains("exit code 3"), "{evidence}");
+    assert_eq!(supervisor.fails("live").await, "ProcessMissing");
+}
+
+#[tokio::test]
+async fn a_zombie_is_found() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let standin = standin(&scratch, &name).await;
+    let mut supervisor = supervise(&standin, &name, &[("zombie-after", "500ms")]).await;
+    supervisor.passes("ready").await;
+    standin.command(Command::Zombie).await.expect("it obeys");
+    supervisor.fails("ready").await;
+    assert_eq!(supervisor.fails("live").await, "ProcessZombie");
+}
+
+#[tokio::test]
+async fn a_hang_fails_liveness_and_an_answer_ends_it() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let standin = standin(&scratch, &name).await;
+    let mut supervisor = supervise(&standin, &name, &[]).await;
+    supervisor.passes("ready").await;
+    standin.signal_child(Signal::STOP).expect("it runs");
+    supervisor.fails("ready").await;
+    assert_eq!(supervisor.fails("live").await, "EngineUnresponsive");
+    standin.signal_child(Signal::CONT).expect("it runs");
+    supervisor.passes("live").await;
+    supervisor.passes("ready").await;
+}
+
+#[tokio::test]
+async fn an_engine_that_works_hard_is_busy() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let standin = standin(&scratch, &name).await;
+    let mut supervisor = supervise(&standin, &name, &[]).await;
+    supervisor.passes("ready").await;
+    let load = crate::standin::script::Load {
+        cpu_threads: 1,
+        cpu_percent: 50,
+        ..Default::default()
+    };
+    standin.command(Command::Load { load }).await.expect("it obeys");
+    let hang = hang_everything();
+    standin.command(hang).await.expect("it obeys");
+    let evidence = supervisor.finds("EngineBusy").await;
+    assert!(evidence.contains("cpu or io advance"), "{evidence}");
+    assert_eq!(supervisor.get("/livez").await.0, 200);
+}
+
+fn hang_everything() -> Command {
+    Command::Faults {
+        faults: vec![Fault {
+            on: Match::default(),
+            effect: Effect::Hang,
+            times: None,
+        }],
+    }
+}
+
+#[tokio::test]
+async fn a_lost_listener_is_restarted() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let standin = standin(&scratch, &name).await;
+    let mut supervisor = supervise(&standin, &name, &[]).await;
+    supervisor.passes("ready").await;
+    let refuse = Command::Accept {
+        accept: Accept::Refuse,
+    };
+    standin.command(refuse).await.expect("it obeys");
+    let reset = Command::CloseConnections { reset: true };
+    standin.command(reset).await.expect("it obeys");
+    assert_eq!(supervisor.fails("live").await, "ListenerLost");
+}
+
+#[tokio::test]
+async fn errors_of_the_login_by_number() {
+    for (number, code) in [
+        (17142, "Paused"),
+        (18461, "AdministratorsOnly"),
+        (17809, "ConnectionsExhausted"),
+        (18401, "ScriptUpgrade"),
+    ] {
+        let (scratch, name) = (Scratch::new(), unique_name());
+        let standin = standin(&scratch, &name).await;
+        let mut supervisor = supervise(&standin, &name, &[]).await;
+        supervisor.passes("ready").await;
+        let login = LoginAnswer::Errors(vec![SqlError::new(number)]);
+        standin.command(Command::Login { login }).await.expect("it obeys");
+        let evidence = supervisor.finds(code).await;
+        assert!(evidence.contains(&number.to_string()), "{evidence}");
+        let (status, _) = supervisor.get("/livez").await;
+        assert_eq!(status, 200, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_rotated_password_is_picked_up_and_readiness_stays_meanwhile() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let standin = standin(&scratch, &name).await;
+    let file = scratch.path().join("password");
+    std::fs::write(&file, standin.password()).expect("writable");
+    let path = file.display().to_string();
+    let more = [("sql-password-file", path.as_str())];
+    let mut supervisor = supervise(&standin, &name, &more).await;
+    supervisor.passes("ready").await;
+
+    let rotate = Command::SetLogin {
+        user: "sa".to_owned(),
+        password: "Another_1".to_owned(),
+    };
+    standin.command(rotate).await.expect("it obeys");
+    supervisor.finds("LoginFailed").await;
+    assert_eq!(supervisor.get("/readyz").await.0, 200, "as proven");
+
+    std::fs::write(&file, "Another_1\n").expect("writable");
+    supervisor
+        .event(|event| {
+            event["code"] == "LoginFailed"
+                && event["message"] == "it holds no longer"
+        })
+        .await;
+    assert_eq!(supervisor.get("/readyz").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_password_that_never_worked_is_not_ready_and_not_restarted() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let standin = standin(&scratch, &name).await;
+    let file = scratch.path().join("password");
+    std::fs::write(&file, "wrong").expect("writable");
+    let path = file.display().to_string();
+    let more = [("sql-password-file", path.as_str())];
+    let mut supervisor = supervise(&standin, &name, &more).await;
+    let evidence = supervisor.finds("LoginFailed").await;
+    assert!(evidence.contains("18456"), "{evidence}");
+    let (status, body) = supervisor.get("/readyz").await;
+    assert_eq!(status, 503);
+    assert!(body.contains("LoginFailed"), "{body}");
+    assert_eq!(supervisor.get("/livez").await.0, 200);
+    assert_eq!(supervisor.get("/startupz").await.0, 200, "it answers");
+}
+
+#[tokio::test]
+async fn an_unreadable_password_file_is_named_and_mended_without_a_restart() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let standin = standin(&scratch, &name).await;
+    let file = scratch.path().join("password");
+    let path = file.display().to_string();
+    let more = [("sql-password-file", path.as_str())];
+    let mut supervisor = supervise(&standin, &name, &more).await;
+    let evidence = supervisor.finds("CredentialsUnreadable").await;
+    assert!(evidence.contains(&path), "{evidence}");
+    std::fs::write(&file, standin.password()).expect("writable");
+    supervisor.passes("ready").await;
+}
+
+#[tokio::test]
+async fn a_port_where_nothing_is_gives_a_reason_and_no_restart() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let settings = fast(&name, 1, scratch.path());
+    let mut supervisor = supervisor(&settings, &[("MSSQL_SA_PASSWORD", "x")]).await;
+    let evidence = supervisor.finds("NotYetObserved").await;
+    assert!(!evidence.is_empty());
+    assert_eq!(supervisor.get("/livez").await.0, 200);
+    let (status, body) = supervisor.get("/readyz?verbose").await;
+    assert_eq!(status, 503);
+    assert!(body.contains("NotYetObserved"), "{body}");
+    let (exit, log) = supervisor.terminate().await;
+    assert_eq!(exit.code(), Some(0), "{log}");
+}
+
+#[tokio::test]
+async fn a_start_is_followed_phase_by_phase() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let phases = [
+        Phase::Refusing,
+        Phase::NotReady,
+        Phase::Upgrading {
+            administrators: false,
+        },
+    ];
+    let start = phases.map(|phase| StartPhase { phase, ms: None }).to_vec();
+    let standin = standin_with(&scratch, &name, |options| {
+        options.script(Script {
+            start,
+            ..Script::default()
+        })
+    })
+    .await;
+    let mut supervisor = supervise(&standin, &name, &[]).await;
+    supervisor.finds("Starting").await;
+    assert_eq!(supervisor.get("/startupz").await.0, 503);
+    standin.command(Command::NextPhase).await.expect("it obeys");
+    standin.command(Command::NextPhase).await.expect("it obeys");
+    let evidence = supervisor.finds("ScriptUpgrade").await;
+    assert!(evidence.contains("18401"), "{evidence}");
+    standin.command(Command::NextPhase).await.expect("it obeys");
+    supervisor.passes("ready").await;
+    assert_eq!(supervisor.get("/startupz").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_required_database_counts_and_recovers_with_a_percentage() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let standin = standin(&scratch, &name).await;
+    let orders = |state| Command::SetDatabase {
+        database: Database {
+            state,
+            ..Database::online("orders")
+        },
+    };
+    standin.command(orders(DatabaseState::Suspect)).await.expect("it obeys");
+    let more = [("required-databases", "orders")];
+    let mut supervisor = supervise(&standin, &name, &more).await;
+    supervisor.finds("DatabaseSuspect").await;
+    assert_eq!(supervisor.get("/livez").await.0, 200);
+    standin.command(orders(DatabaseState::Online)).await.expect("it obeys");
+    supervisor.passes("ready").await;
+    let recovering = Phase::Recovering {
+        databases: vec!["orders".to_owned()],
+        percent: Some(42.0),
+    };
+    let phases = vec![StartPhase {
+        phase: recovering,
+        ms: None,
+    }];
+    standin.command(Command::StartPhases { phases }).await.expect("it obeys");
+    assert_eq!(supervisor.fails("ready").await, "Recovering");
+    let (_, body) = supervisor.get("/readyz").await;
+    assert!(body.contains("42 %"), "{body}");
+    standin.command(Command::NextPhase).await.expect("it obeys");
+    supervisor.passes("ready").await;
+}
+
+#[tokio::test]
+async fn a_system_error_of_diagnostics_fails_liveness() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let standin = standin(&scratch, &name).await;
+    let diagnostics = |system: u8| Command::Diagnostics {
+        diagnostics: Diagnostics {
+            states: [("system".to_owned(), system)].into(),
+            time_scale: 0.05,
+            ..Diagnostics::default()
+        },
+    };
+    standin.command(diagnostics(1)).await.expect("it obeys");
+    let mut supervisor = supervise(&standin, &name, &[]).await;
+    supervisor.passes("ready").await;
+    standin.command(diagnostics(3)).await.expect("it obeys");
+    supervisor.fails("ready").await;
+    let (status, body) = supervisor.get("/livez").await;
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("SystemError"), "{body}");
+}
+
+#[tokio::test]
+async fn a_missing_permission_and_a_missing_procedure_are_no_failure() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let standin = standin(&scratch, &name).await;
+    let deny = Command::ViewServerState { granted: false };
+    standin.command(deny).await.expect("it obeys");
+    let mut supervisor = supervise(&standin, &name, &[]).await;
+    supervisor.passes("ready").await;
+    let (status, body) = supervisor.get("/readyz?verbose").await;
+    assert_eq!(status, 200, "{body}");
+}
+
+#[tokio::test]
+async fn a_pause_of_the_supervisor_fails_nothing() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let standin = standin(&scratch, &name).await;
+    let more = [("decision-stale-after", "1s")];
+    let mut supervisor = supervise(&standin, &name, &more).await;
+    supervisor.passes("ready").await;
+    supervisor.signal(Signal::STOP);
+    // Longer than every threshold of the fast supervisor; the pause itself is what is tested.
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    supervisor.signal(Signal::CONT);
+    supervisor.finds("SupervisorStalled").await;
+    let (status, body) = supervisor.get("/readyz").await;
+    assert_eq!(status, 200, "{body}");
+    assert!(!supervisor.log.contains("\"fails\""), "{}", supervisor.log);
+}
+
+#[tokio::test]
+async fn the_engine_stops_cleanly_and_that_is_seen() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let standin = standin(&scratch, &name).await;
+    let mut supervisor = supervise(&standin, &name, &[]).await;
+    supervisor.passes("ready").await;
+    let slow = Command::ShutdownMs { ms: 1500 };
+    standin.command(slow).await.expect("it obeys");
+    standin.signal_parent(Signal::TERM).expect("it runs");
+    supervisor.fails("ready").await;
+    let evidence = supervisor.finds("ProcessExited").await;
+    assert!(evidence.contains("exit code 0"), "{evidence}");
+}

@@ -1,0 +1,169 @@
+//! The data volume on real file systems: mounted, read-only, stalled.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Scratch, fast, standin_with, supervise, supervisor, unique_name};
+
+/// A mount that is undone at the end of the test, also of one that fails.
+struct Mount(PathBuf);
+
+impl Mount {
+    fn tmpfs(at: &Path) -> Self {
+        std::fs::create_dir_all(at).expect("writable");
+        run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]).arg(at));
+        Self(at.to_owned())
+    }
+
+    fn remount(&self, how: &str) {
+        let option = format!("remount,{how}");
+        run(Command::new("mount").args(["-o", &option]).arg(&self.0));
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {error}; tests need root to mount");
+}
+
+#[tokio::test]
+async fn a_data_directory_that_is_no_mount_keeps_the_gate_shut() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let mut settings = fast(&name, 1, scratch.path());
+    settings.retain(|(key, _)| key != "require-mount");
+    let mut supervisor = supervisor(&settings, &[("MSSQL_SA_PASSWORD", "x")]).await;
+    supervisor.finds("VolumeNotMounted").await;
+    let (status, body) = supervisor.get("/gatez").await;
+    assert_eq!(status, 503);
+    assert!(body.contains("VolumeNotMounted"), "{body}");
+    assert_eq!(supervisor.get("/livez").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_data_directory_that_is_missing_is_named() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let settings = fast(&name, 1, &scratch.path().join("absent"));
+    let mut supervisor = supervisor(&settings, &[("MSSQL_SA_PASSWORD", "x")]).await;
+    supervisor.finds("VolumeMissing").await;
+    assert_eq!(supervisor.get("/gatez").await.0, 503);
+}
+
+#[tokio::test]
+async fn a_volume_that_turns_read_only_is_not_ready_and_comes_back() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let mount = Mount::tmpfs(&scratch.path().join("pod/mssql"));
+    let standin = standin_with(&scratch, &name, |options| options).await;
+    let more = [("require-mount", "true")];
+    let mut supervisor = supervise(&standin, &name, &more).await;
+    supervisor.passes("ready").await;
+    assert_eq!(supervisor.get("/gatez").await.0, 200);
+    // The stand-in keeps its errorlog open for writing; a read-only bind over it does not mind.
+    run(Command::new("mount").arg("--bind").arg(&mount.0).arg(&mount.0));
+    let bind = Mount(mount.0.clone());
+    bind.remount("bind,ro");
+    supervisor.finds("VolumeReadOnly").await;
+    assert_eq!(supervisor.get("/readyz").await.0, 503);
+    assert_eq!(supervisor.get("/livez").await.0, 200);
+    drop(bind);
+    supervisor.passes("ready").await;
+    drop(standin);
+}
+
+#[tokio::test]
+async fn a_full_volume_is_not_ready_and_not_restarted() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let mount = Mount::tmpfs(&scratch.path().join("pod/mssql"));
+    let standin = standin_with(&scratch, &name, |options| options).await;
+    let mut supervisor = supervise(&standin, &name, &[]).await;
+    supervisor.passes("ready").await;
+    let fill = mount.0.join("fill");
+    let zeros = vec![0_u8; 1 << 20];
+    let mut file = std::fs::File::create(&fill).expect("writable");
+    while std::io::Write::write_all(&mut file, &zeros).is_ok() {}
+    supervisor.finds("DiskFull").await;
+    assert_eq!(supervisor.get("/readyz").await.0, 503);
+    assert_eq!(supervisor.get("/livez").await.0, 200);
+    std::fs::remove_file(&fill).expect("it is ours");
+    drop(file);
+    supervisor.passes("ready").await;
+    drop(standin);
+}
+
+/// A FUSE file system over a directory, whose daemon can be stopped. Debian's package `bindfs`.
+struct Fuse {
+    daemon: std::process::Child,
+    mount: Mount,
+}
+
+impl Fuse {
+    fn over(source: &Path, at: &Path) -> Self {
+        std::fs::create_dir_all(source).expect("writable");
+        std::fs::create_dir_all(at).expect("writable");
+        let daemon = Command::new("bindfs")
+            .args(["-f", "-o", "allow_other"])
+            .args([source, at])
+            .spawn()
+            .expect("bindfs is installed: apt-get install bindfs");
+        let mount = Mount(at.to_owned());
+        let mounted = || {
+            let table = std::fs::read_to_string("/proc/self/mountinfo").expect("readable");
+            table.contains(&at.display().to_string())
+        };
+        // A mount raises no event that a test could await; its table is polled.
+        while !mounted() {
+            std::thread::yield_now();
+        }
+        Self { daemon, mount }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.daemon.id()).expect("a pid");
+        kill_process(Pid::from_raw(pid).expect("not zero"), signal).expect("it runs");
+    }
+}
+
+impl Drop for Fuse {
+    fn drop(&mut self) {
+        self.signal(Signal::CONT);
+        let _ = Command::new("umount").arg("-l").arg(&self.mount.0).status();
+        self.signal(Signal::KILL);
+        let _ = self.daemon.wait();
+    }
+}
+
+#[tokio::test]
+async fn a_stalled_volume_stalls_nothing_else() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let source = scratch.path().join("source");
+    let fuse = Fuse::over(&source, &scratch.path().join("volume"));
+    let standin = standin_with(&scratch, &name, |options| options).await;
+    let path = fuse.mount.0.display().to_string();
+    let more = [("data-dir", path.as_str())];
+    let mut supervisor = supervise(&standin, &name, &more).await;
+    supervisor.passes("ready").await;
+    fuse.signal(Signal::STOP);
+    assert_eq!(supervisor.fails("ready").await, "VolumeStalled");
+    for _ in 0..20 {
+        assert_eq!(supervisor.get("/livez").await.0, 200);
+    }
+    standin.signal_child(Signal::STOP).expect("it runs");
+    supervisor.finds("EngineUnresponsive").await;
+    let (status, body) = supervisor.get("/livez").await;
+    assert_eq!(status, 200, "it could not come back on this volume: {body}");
+    standin.signal_child(Signal::CONT).expect("it runs");
+    fuse.signal(Signal::CONT);
+    supervisor.passes("ready").await;
+    fuse.signal(Signal::STOP);
+    supervisor.finds("VolumeStalled").await;
+    let (exit, log) = supervisor.terminate().await;
+    assert_eq!(exit.code(), Some(0), "a stalled volume keeps nobody from ending: {log}");
+}
