@@ -5,6 +5,7 @@
 //! what it saw into the [`Sink`] and goes on.
 
 pub mod clock;
+pub mod sql;
 
 use tokio::sync::mpsc;
 

@@ -1,0 +1,3 @@
+//! The engine, asked over TDS.
+
+pub mod permissions;

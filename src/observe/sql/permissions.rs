@@ -1,0 +1,100 @@
+//! The least-privileged login for the supervisor, as T-SQL for an administrator to run once.
+
+/// `sysname` is `nvarchar(128)`: UTF-16 code units.
+const MAX_LOGIN_UNITS: usize = 128;
+
+/// What is left of a name without any usable character.
+const DEFAULT_LOGIN: &str = "sql_edge_supervisor";
+
+/// The script that makes `login`. It runs again without harm, and fails as long as the password in
+/// it is the placeholder, because the password policy refuses that.
+///
+/// Control characters of `login` are left out, and what is longer than a `sysname` is cut off; what
+/// is left is quoted, so that no name can say anything else than a name.
+#[must_use]
+pub fn setup_script(login: &str) -> String {
+    let login = usable(login);
+    let name = format!("[{}]", login.replace(']', "]]"));
+    let text = format!("N'{}'", login.replace('\'', "''"));
+    format!(
+        "\
+-- The login of sql-edge-supervisor. Run it once as an administrator of the instance.
+-- It makes no sysadmin on purpose: a sysadmin may log in while upgrade scripts run (18401) and in
+-- single-user mode, and would call an engine ready that turns everyone else away.
+USE [master];
+GO
+
+-- Replace the placeholder. Left as it is, the password policy refuses it (15118).
+-- The password must not expire: an expired one would look like a failing engine to nobody but us.
+IF SUSER_ID({text}) IS NULL
+    CREATE LOGIN {name} WITH PASSWORD = N'<password>',
+        DEFAULT_DATABASE = [master], CHECK_POLICY = ON, CHECK_EXPIRATION = OFF;
+GO
+
+-- sp_server_diagnostics: the states of the engine's components, which tell a busy engine from a
+-- hung one. sys.dm_exec_requests: how far the recovery of a database has come. Without it both are
+-- absent and everything else works.
+GRANT VIEW SERVER STATE TO {name};
+GO
+
+-- sys.databases: the state of every database, also where VIEW ANY DATABASE was revoked from public.
+-- It shows names and definitions, and no row of any table.
+GRANT VIEW ANY DEFINITION TO {name};
+GO
+"
+    )
+}
+
+fn usable(login: &str) -> String {
+    let mut units = 0;
+    let kept: String = login
+        .chars()
+        .filter(|c| !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}'))
+        .take_while(|c| {
+            units += c.len_utf16();
+            units <= MAX_LOGIN_UNITS
+        })
+        .collect();
+    match kept.trim() {
+        "" => DEFAULT_LOGIN.to_owned(),
+        kept => kept.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_grants_two_permissions_and_nothing_else() {
+        let script = setup_script("monitor");
+        let granted: Vec<_> = script
+            .lines()
+            .filter(|line| line.starts_with("GRANT"))
+            .collect();
+        assert_eq!(
+            granted,
+            [
+                "GRANT VIEW SERVER STATE TO [monitor];",
+                "GRANT VIEW ANY DEFINITION TO [monitor];"
+            ]
+        );
+        assert!(!script.contains("ALTER"));
+    }
+
+    #[test]
+    fn a_name_can_only_be_a_name() {
+        let script = setup_script("a]; DROP LOGIN [sa];--'\r\nGO\nx");
+        assert!(script.contains("TO [a]]; DROP LOGIN [sa]];--'GOx];"));
+        assert!(script.contains("SUSER_ID(N'a]; DROP LOGIN [sa];--''GOx')"));
+        assert!(!script.contains("\nGO\nx"));
+    }
+
+    #[test]
+    fn names_are_bounded_and_never_empty() {
+        let long = "😀".repeat(MAX_LOGIN_UNITS);
+        let kept = usable(&long);
+        assert_eq!(kept.encode_utf16().count(), MAX_LOGIN_UNITS);
+        assert_eq!(usable("\r\n \t"), DEFAULT_LOGIN);
+    }
+}
