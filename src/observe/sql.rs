@@ -1,3 +1,31 @@
-//! The engine, asked over TDS.
+//! The engine, asked over TDS: what it answers, how long that takes, and how it fails.
+//!
+//! | observer | connection | what for |
+//! | --- | --- | --- |
+//! | [`ping`] | standing | does it answer at once |
+//! | [`login`] | a fresh one each time, closed again | would a new client be served |
+//! | databases | standing | `sys.databases` and the progress of recovery |
+//! | diagnostics | standing, streaming | what the engine says of itself |
+//!
+//! Three connections stand and a fourth lives for the milliseconds of a login. They are not shared:
+//! a connection serves one request at a time, so a slow `sys.databases` on the ping's connection
+//! would look like an engine that does not answer.
+//!
+//! **Architecture invariants.**
+//! - An attempt has one deadline over name resolution, TCP, TLS, login and query; nothing in here
+//!   waits without one, and nothing is read without a limit of bytes.
+//! - A connection is used again only after a complete answer. [`session::Session::query`] takes it
+//!   by value and gives it back on success, so that a timeout, an error or a dropped future closes
+//!   it: a TDS connection abandoned in the middle of an answer would hand that answer to the next
+//!   question.
+//! - The engine's texts and the password appear in no observation.
 
+pub mod login;
 pub mod permissions;
+pub mod ping;
+
+mod dial;
+mod error;
+mod pace;
+mod session;
+mod value;

@@ -1,0 +1,123 @@
+//! Login: what a new client meets. A fresh connection each time: TCP, TLS, login, query.
+
+use tiberius::Row;
+
+use super::pace::{Began, Deadline, STARTING_RETRY, until_next};
+use super::ping;
+use super::session::{Connector, Session};
+use super::value::{Cells, first_chars};
+use crate::config::SqlConfig;
+use crate::decide::observation::{ContactError, Observation, ServerProperties};
+use crate::observe::Sink;
+
+/// What the engine is. Cast, because `SERVERPROPERTY` returns `sql_variant`.
+const PROPERTIES: &str = "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)) AS version, \
+     CAST(SERVERPROPERTY('Edition') AS nvarchar(128)) AS edition, \
+     CAST(SERVERPROPERTY('EngineEdition') AS int) AS engine_edition";
+
+/// Characters kept of a property; they are `nvarchar(128)` in the engine.
+const MAX_PROPERTY_CHARS: usize = 128;
+
+/// Logs in for ever, each [`login`](SqlConfig::login) interval; at most once a second while nothing
+/// listens, and each minute while the login is locked out (see `pace`). After a login that worked it
+/// reports what the engine is, when that is news.
+///
+/// # Cancel safety
+/// Drop it to end it; its connection, if one is open, is closed.
+pub async fn observe(config: SqlConfig, sink: Sink) {
+    let pace = config.login;
+    let mut connector = Connector::new(config);
+    let mut known = None;
+    loop {
+        let began = Began::now(sink.clock());
+        let deadline = Deadline::after(pace.deadline);
+        let outcome = login(&mut connector, deadline).await;
+        let error = outcome.as_ref().err();
+        if !began.cut_short(sink.clock(), error, pace.deadline) {
+            sink.send(Observation::Login(began.attempt(error))).await;
+        }
+        // A knock costs nothing while the port is refused, but the ping knocks already.
+        let next = match error {
+            Some(ContactError::Refused) => pace.interval.min(STARTING_RETRY),
+            error => until_next(pace.interval, error),
+        };
+        if let Ok(session) = outcome
+            && let Some(properties) = properties(session, deadline).await
+            && known.as_ref() != Some(&properties)
+        {
+            known = Some(properties.clone());
+            sink.send(Observation::Server(properties)).await;
+        }
+        began.wait(next).await;
+    }
+}
+
+async fn login(connector: &mut Connector, deadline: Deadline) -> Result<Session, ContactError> {
+    let mut rows = 0_usize;
+    let session = connector
+        .open(deadline)
+        .await?
+        .query(ping::QUERY, deadline, &mut |_, _| rows += 1)
+        .await?;
+    ping::answered(rows)?;
+    Ok(session)
+}
+
+/// Asks what the engine is and closes the connection. That the login worked was reported before:
+/// where this fails there is merely nothing to tell.
+async fn properties(session: Session, deadline: Deadline) -> Option<ServerProperties> {
+    let mut found = None;
+    let mut take = |_, row: &Row| found = read(&Cells::from(row));
+    let session = session.query(PROPERTIES, deadline, &mut take).await.ok()?;
+    session.close(deadline).await;
+    found
+}
+
+fn read(cells: &Cells<'_>) -> Option<ServerProperties> {
+    let text = |name| {
+        let text = cells.text(name)?;
+        Some(first_chars(text, MAX_PROPERTY_CHARS))
+    };
+    Some(ServerProperties {
+        version: text("version")?,
+        edition: text("edition").unwrap_or_default(),
+        engine_edition: cells
+            .integer("engine_edition")
+            .and_then(|value| i32::try_from(value).ok())
+            .unwrap_or_default(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use tiberius::ColumnData;
+
+    use super::*;
+
+    #[test]
+    fn properties_are_read_from_the_row() {
+        let cells = [
+            (
+                "version",
+                ColumnData::String(Some("15.0.2000.155916".into())),
+            ),
+            (
+                "edition",
+                ColumnData::String(Some("Azure SQL Edge Developer (64-bit)".into())),
+            ),
+            ("engine_edition", ColumnData::I32(Some(9))),
+        ];
+        let expected = ServerProperties {
+            version: "15.0.2000.155916".to_owned(),
+            edition: "Azure SQL Edge Developer (64-bit)".to_owned(),
+            engine_edition: 9,
+        };
+        assert_eq!(read(&Cells::of(&cells)), Some(expected));
+    }
+
+    #[test]
+    fn without_a_version_nothing_is_known() {
+        let cells = [("version", ColumnData::String(None))];
+        assert_eq!(read(&Cells::of(&cells)), None);
+    }
+}

@@ -1,0 +1,49 @@
+//! Ping: one small query on a standing connection.
+
+use super::pace::{Began, Deadline, until_next};
+use super::session::Standing;
+use crate::config::SqlConfig;
+use crate::decide::observation::{ContactError, Observation};
+use crate::observe::Sink;
+
+/// Touches no table: it needs a session, a worker and a scheduler that runs it.
+pub(super) const QUERY: &str = "SELECT 1";
+
+/// Pings for ever, each [`ping`](SqlConfig::ping) interval, one attempt after the other; faster while
+/// nothing serves yet, and hardly at all while the login is locked out (see `pace`).
+///
+/// # Cancel safety
+/// Drop it to end it; its connection is closed.
+pub async fn observe(config: SqlConfig, sink: Sink) {
+    let pace = config.ping;
+    let mut standing = Standing::new(config);
+    loop {
+        let began = Began::now(sink.clock());
+        let error = ping(&mut standing, Deadline::after(pace.deadline))
+            .await
+            .err();
+        if !began.cut_short(sink.clock(), error.as_ref(), pace.deadline) {
+            let attempt = began.attempt(error.as_ref());
+            sink.send(Observation::Ping(attempt)).await;
+        }
+        began.wait(until_next(pace.interval, error.as_ref())).await;
+    }
+}
+
+async fn ping(standing: &mut Standing, deadline: Deadline) -> Result<(), ContactError> {
+    let mut rows = 0_usize;
+    standing
+        .query(QUERY, deadline, &mut |_, _| rows += 1)
+        .await?;
+    answered(rows)
+}
+
+/// An answer without the row that was asked for is none.
+pub(super) fn answered(rows: usize) -> Result<(), ContactError> {
+    match rows {
+        0 => Err(ContactError::Protocol(
+            "the answer to SELECT 1 has no row".to_owned(),
+        )),
+        _ => Ok(()),
+    }
+}

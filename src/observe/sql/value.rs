@@ -1,0 +1,121 @@
+//! Cells of a row by name, read leniently: another integer type than documented, or a missing
+//! column, must not cost the rest of the row.
+
+use tiberius::{ColumnData, Row};
+
+/// The cells of one row with their columns' names.
+#[derive(Debug)]
+pub(super) struct Cells<'a>(Vec<(&'a str, &'a ColumnData<'static>)>);
+
+impl<'a> From<&'a Row> for Cells<'a> {
+    fn from(row: &'a Row) -> Self {
+        Self(
+            row.cells()
+                .map(|(column, data)| (column.name(), data))
+                .collect(),
+        )
+    }
+}
+
+impl<'a> Cells<'a> {
+    fn find(&self, name: &str) -> Option<&'a ColumnData<'static>> {
+        self.0
+            .iter()
+            .find(|(column, _)| column.eq_ignore_ascii_case(name))
+            .map(|(_, data)| *data)
+    }
+
+    /// A whole number; absent where the cell is NULL, missing or of another kind.
+    pub(super) fn integer(&self, name: &str) -> Option<i64> {
+        match self.find(name)? {
+            ColumnData::U8(value) => value.map(i64::from),
+            ColumnData::I16(value) => value.map(i64::from),
+            ColumnData::I32(value) => value.map(i64::from),
+            ColumnData::I64(value) => *value,
+            ColumnData::Bit(value) => value.map(i64::from),
+            _ => None,
+        }
+    }
+
+    /// A finite number; absent as in [`Self::integer`].
+    pub(super) fn number(&self, name: &str) -> Option<f64> {
+        let value = match self.find(name)? {
+            ColumnData::F32(value) => value.map(f64::from),
+            ColumnData::F64(value) => *value,
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a percentage or a count of milliseconds"
+            )]
+            _ => self.integer(name).map(|value| value as f64),
+        };
+        value.filter(|value| value.is_finite())
+    }
+
+    /// A text; absent as in [`Self::integer`].
+    pub(super) fn text(&self, name: &str) -> Option<&'a str> {
+        match self.find(name)? {
+            ColumnData::String(value) => value.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+/// The first `limit` characters of `text`.
+pub(super) fn first_chars(text: &str, limit: usize) -> String {
+    text.chars().take(limit).collect()
+}
+
+#[cfg(test)]
+impl<'a> Cells<'a> {
+    /// A row as a test wants it.
+    pub(super) fn of(cells: &'a [(&'a str, ColumnData<'static>)]) -> Self {
+        Self(cells.iter().map(|(name, data)| (*name, data)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_integer_type_is_read_and_null_is_absent() {
+        let cells = [
+            ("tiny", ColumnData::U8(Some(6))),
+            ("small", ColumnData::I16(Some(-1))),
+            ("int", ColumnData::I32(Some(7))),
+            ("big", ColumnData::I64(Some(1 << 40))),
+            ("bit", ColumnData::Bit(Some(true))),
+            ("null", ColumnData::I32(None)),
+            ("text", ColumnData::String(Some("7".into()))),
+        ];
+        let cells = Cells::of(&cells);
+        let read = ["TINY", "small", "int", "big", "bit", "null", "text", "none"]
+            .map(|name| cells.integer(name));
+        assert_eq!(
+            read,
+            [
+                Some(6),
+                Some(-1),
+                Some(7),
+                Some(1 << 40),
+                Some(1),
+                None,
+                None,
+                None
+            ]
+        );
+    }
+
+    #[test]
+    fn numbers_are_finite() {
+        let cells = [
+            ("real", ColumnData::F32(Some(12.5))),
+            ("nan", ColumnData::F64(Some(f64::NAN))),
+            ("int", ColumnData::I32(Some(3))),
+        ];
+        let cells = Cells::of(&cells);
+        assert_eq!(cells.number("real"), Some(12.5));
+        assert_eq!(cells.number("nan"), None);
+        assert_eq!(cells.number("int"), Some(3.0));
+    }
+}
