@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | [`ping`] | standing | does it answer at once |
 //! | [`login`] | a fresh one each time, closed again | would a new client be served |
-//! | databases | standing | `sys.databases` and the progress of recovery |
+//! | [`databases`] | standing | `sys.databases` and the progress of recovery |
 //! | diagnostics | standing, streaming | what the engine says of itself |
 //!
 //! Three connections stand and a fourth lives for the milliseconds of a login. They are not shared:
@@ -20,6 +20,7 @@
 //!   question.
 //! - The engine's texts and the password appear in no observation.
 
+pub mod databases;
 pub mod login;
 pub mod permissions;
 pub mod ping;
