@@ -5,7 +5,7 @@
 //! | [`ping`] | standing | does it answer at once |
 //! | [`login`] | a fresh one each time, closed again | would a new client be served |
 //! | [`databases`] | standing | `sys.databases` and the progress of recovery |
-//! | diagnostics | standing, streaming | what the engine says of itself |
+//! | [`diagnostics`] | standing, streaming | what the engine says of itself |
 //!
 //! Three connections stand and a fourth lives for the milliseconds of a login. They are not shared:
 //! a connection serves one request at a time, so a slow `sys.databases` on the ping's connection
@@ -21,6 +21,7 @@
 //! - The engine's texts and the password appear in no observation.
 
 pub mod databases;
+pub mod diagnostics;
 pub mod login;
 pub mod permissions;
 pub mod ping;
