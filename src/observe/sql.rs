@@ -29,5 +29,7 @@ pub mod ping;
 mod dial;
 mod error;
 mod pace;
+#[cfg(test)]
+mod peers;
 mod session;
 mod value;

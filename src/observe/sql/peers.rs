@@ -1,0 +1,366 @@
+//! Tests of the observers against peers on real sockets that are no engine, or a bad one.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::mpsc::Receiver;
+
+use super::{databases, diagnostics, login, ping};
+use crate::config::secret::PasswordSource;
+use crate::config::{Pace, SqlConfig, TlsMode};
+use crate::decide::observation::{
+    Attempt, AttemptResult, ContactError, DatabasesReport, DiagnosticsReport, Observation,
+    Observed, Stage,
+};
+use crate::observe::Sink;
+use crate::observe::clock::Clock;
+
+/// The deadline of every attempt here.
+const DEADLINE: Duration = Duration::from_millis(400);
+
+/// How late an attempt may be on a busy machine.
+const SLACK: Duration = Duration::from_millis(600);
+
+/// PRELOGIN response: version 15.0, encryption not supported.
+const PRELOGIN_WITHOUT_TLS: [u8; 26] = [
+    0x04, 0x01, 0x00, 0x1a, 0x00, 0x00, 0x01, 0x00, // header
+    0x00, 0x00, 0x0b, 0x00, 0x06, 0x01, 0x00, 0x11, 0x00, 0x01, 0xff, // options
+    0x0f, 0x00, 0x07, 0xd0, 0x00, 0x00, // version
+    0x02, // encryption
+];
+
+fn config(address: SocketAddr, tls: TlsMode) -> SqlConfig {
+    let pace = Pace {
+        interval: Duration::from_millis(100),
+        deadline: DEADLINE,
+    };
+    SqlConfig {
+        host: address.ip().to_string(),
+        port: address.port(),
+        user: "monitor".to_owned(),
+        // Any variable that is set will do: no peer here looks at the password.
+        password: PasswordSource::Env("PATH".to_owned()),
+        tls,
+        tls_ca: None,
+        ping: pace,
+        login: pace,
+        databases: pace,
+        diagnostics: pace,
+        max_databases: 10,
+    }
+}
+
+/// A peer that treats each connection as `serve` does.
+async fn peer<F, Done>(serve: F) -> SocketAddr
+where
+    F: Fn(TcpStream) -> Done + Send + 'static,
+    Done: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let address = listener.local_addr().expect("address");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(stream));
+        }
+    });
+    address
+}
+
+/// A sink whose clock never takes the test machine's own delays for stalls.
+fn sink() -> (Sink, Receiver<Observed<Observation>>) {
+    Sink::new(Clock::start(Duration::from_secs(3600)))
+}
+
+/// The first `count` pings of `address`.
+async fn pings(address: SocketAddr, tls: TlsMode, count: usize) -> Vec<Observed<Attempt>> {
+    let (sink, mut seen) = sink();
+    let observer = tokio::spawn(ping::observe(config(address, tls), sink));
+    let mut attempts = Vec::new();
+    while attempts.len() < count {
+        let Observed { at, value } = seen.recv().await.expect("the observer runs");
+        let Observation::Ping(value) = value else {
+            panic!("{value:?} from the ping");
+        };
+        attempts.push(Observed { at, value });
+    }
+    observer.abort();
+    attempts
+}
+
+/// How the first ping of `address` fails.
+async fn failure(address: SocketAddr, tls: TlsMode) -> ContactError {
+    let attempts = pings(address, tls, 1).await;
+    let Some(first) = attempts.into_iter().next() else {
+        panic!("one attempt was asked for");
+    };
+    let taken = first.at.since(first.value.started);
+    assert!(taken < DEADLINE + SLACK, "took {taken:?}");
+    match first.value.result {
+        AttemptResult::Failed(error) => error,
+        AttemptResult::Answered { .. } => panic!("nobody there could answer"),
+    }
+}
+
+#[tokio::test]
+async fn nothing_listens() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let address = listener.local_addr().expect("address");
+    drop(listener);
+    assert_eq!(
+        failure(address, TlsMode::Required).await,
+        ContactError::Refused
+    );
+}
+
+#[tokio::test]
+async fn it_accepts_and_closes() {
+    let address = peer(|stream| async move { drop(stream) }).await;
+    for tls in [TlsMode::Required, TlsMode::Strict, TlsMode::Off] {
+        assert_eq!(failure(address, tls).await, ContactError::Closed, "{tls:?}");
+    }
+}
+
+#[tokio::test]
+async fn it_reads_the_greeting_and_closes() {
+    let address = peer(|mut stream| async move {
+        let _ = stream.read(&mut [0; 512]).await;
+    })
+    .await;
+    for tls in [TlsMode::Required, TlsMode::Strict, TlsMode::Off] {
+        assert_eq!(failure(address, tls).await, ContactError::Closed, "{tls:?}");
+    }
+}
+
+#[tokio::test]
+async fn it_is_silent() {
+    let address = peer(|mut stream| async move {
+        while stream.read(&mut [0; 512]).await.is_ok_and(|n| n > 0) {}
+    })
+    .await;
+    for tls in [
+        TlsMode::Required,
+        TlsMode::Strict,
+        TlsMode::Login,
+        TlsMode::Off,
+    ] {
+        let expected = ContactError::TimedOut(Stage::Login);
+        assert_eq!(failure(address, tls).await, expected, "{tls:?}");
+    }
+}
+
+#[tokio::test]
+async fn it_does_not_accept() {
+    let socket = TcpSocket::new_v4().expect("socket");
+    socket
+        .bind("127.0.0.1:0".parse().expect("address"))
+        .expect("bind");
+    let listener = socket.listen(1).expect("listen");
+    let address = listener.local_addr().expect("address");
+    // Fill the backlog, so that the kernel drops every further SYN: a frozen or overloaded host.
+    let mut held = Vec::new();
+    while let Ok(Ok(stream)) =
+        tokio::time::timeout(Duration::from_millis(100), TcpStream::connect(address)).await
+    {
+        held.push(stream);
+    }
+    assert_eq!(
+        failure(address, TlsMode::Off).await,
+        ContactError::TimedOut(Stage::Connect)
+    );
+}
+
+#[tokio::test]
+async fn it_speaks_http() {
+    let address = peer(|mut stream| async move {
+        let _ = stream.read(&mut [0; 512]).await;
+        let _ = stream
+            .write_all(
+                b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            )
+            .await;
+    })
+    .await;
+    for tls in [TlsMode::Required, TlsMode::Strict, TlsMode::Off] {
+        let error = failure(address, tls).await;
+        assert!(
+            matches!(
+                error,
+                ContactError::Protocol(_) | ContactError::Closed | ContactError::TimedOut(_)
+            ),
+            "{tls:?}: {error:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn it_sends_without_end() {
+    let address = peer(|mut stream| async move {
+        // A PRELOGIN packet that never says that it was the last one.
+        let mut packet = vec![0_u8; 4096];
+        packet[0] = 0x04;
+        packet[2] = 0x10;
+        while stream.write_all(&packet).await.is_ok() {}
+    })
+    .await;
+    let error = failure(address, TlsMode::Off).await;
+    assert!(
+        matches!(&error, ContactError::Protocol(text) if text.contains("longer")),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn it_has_no_tls() {
+    let address = peer(|mut stream| async move {
+        let _ = stream.read(&mut [0; 512]).await;
+        let _ = stream.write_all(&PRELOGIN_WITHOUT_TLS).await;
+        let _ = stream.read(&mut [0; 512]).await;
+    })
+    .await;
+    let error = failure(address, TlsMode::Required).await;
+    assert!(matches!(error, ContactError::Tls(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn it_goes_silent_in_the_middle_of_the_login() {
+    let address = peer(|mut stream| async move {
+        let _ = stream.read(&mut [0; 512]).await;
+        let _ = stream.write_all(&PRELOGIN_WITHOUT_TLS).await;
+        while stream.read(&mut [0; 512]).await.is_ok_and(|n| n > 0) {}
+    })
+    .await;
+    let expected = ContactError::TimedOut(Stage::Login);
+    assert_eq!(failure(address, TlsMode::Off).await, expected);
+}
+
+#[tokio::test]
+async fn attempts_never_overlap_and_none_is_left_open() {
+    let (open, mut opened) = tokio::sync::mpsc::unbounded_channel();
+    let address = peer(move |mut stream| {
+        let _ = open.send(1_i32);
+        let open = open.clone();
+        async move {
+            while stream.read(&mut [0; 512]).await.is_ok_and(|n| n > 0) {}
+            let _ = open.send(-1);
+        }
+    })
+    .await;
+    let attempts = pings(address, TlsMode::Off, 3).await;
+    for pair in attempts.windows(2) {
+        assert!(pair[1].value.started >= pair[0].at);
+    }
+    // Each timeout closed its connection: the peer saw the end of the first two at least.
+    let mut ends = 0;
+    while ends < 2 {
+        let change = tokio::time::timeout(SLACK, opened.recv()).await;
+        ends += i32::from(change.expect("an end of connection") == Some(-1));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_port_is_tried_again_soon() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let address = listener.local_addr().expect("address");
+    drop(listener);
+    let mut slow = config(address, TlsMode::Off);
+    slow.ping.interval = Duration::from_secs(60);
+    let (sink, mut seen) = sink();
+    let observer = tokio::spawn(ping::observe(slow, sink));
+    let begin = Instant::now();
+    for _ in 0..4 {
+        seen.recv().await.expect("the observer runs");
+    }
+    observer.abort();
+    let taken = begin.elapsed();
+    assert!(
+        taken >= super::pace::REFUSED_RETRY * 3 && taken < super::pace::REFUSED_RETRY * 3 + SLACK,
+        "{taken:?}"
+    );
+}
+
+#[tokio::test]
+async fn without_a_password_nothing_is_sent() {
+    let (open, mut opened) = tokio::sync::mpsc::unbounded_channel();
+    let address = peer(move |_| {
+        let _ = open.send(());
+        std::future::ready(())
+    })
+    .await;
+    let mut config = config(address, TlsMode::Off);
+    config.password = PasswordSource::File("/nonexistent/password".into());
+    let (sink, mut seen) = sink();
+    let observer = tokio::spawn(login::observe(config, sink));
+    let observed = seen.recv().await.expect("the observer runs").value;
+    observer.abort();
+    let Observation::Login(Attempt {
+        result: AttemptResult::Failed(ContactError::Credentials(why)),
+        ..
+    }) = observed
+    else {
+        panic!("{observed:?}");
+    };
+    assert!(why.contains("/nonexistent/password"), "{why}");
+    assert!(opened.try_recv().is_err(), "a connection was made");
+}
+
+#[tokio::test]
+async fn an_unreadable_ca_is_told_before_anything_is_sent() {
+    let address = "127.0.0.1:1".parse().expect("address");
+    let mut config = config(address, TlsMode::Required);
+    config.tls_ca = Some("/nonexistent/ca.pem".into());
+    let (sink, mut seen) = sink();
+    let observer = tokio::spawn(ping::observe(config, sink));
+    let observed = seen.recv().await.expect("the observer runs").value;
+    observer.abort();
+    assert!(
+        matches!(
+            &observed,
+            Observation::Ping(Attempt {
+                result: AttemptResult::Failed(ContactError::Credentials(why)),
+                ..
+            }) if why.contains("/nonexistent/ca.pem")
+        ),
+        "{observed:?}"
+    );
+}
+
+#[tokio::test]
+async fn every_observer_reports_a_silent_peer_in_time() {
+    let address = peer(|mut stream| async move {
+        while stream.read(&mut [0; 512]).await.is_ok_and(|n| n > 0) {}
+    })
+    .await;
+    let config = config(address, TlsMode::Off);
+    let (sink, mut seen) = sink();
+    let begin = Instant::now();
+    let observers = [
+        tokio::spawn(login::observe(config.clone(), sink.clone())),
+        tokio::spawn(databases::observe(config.clone(), sink.clone())),
+        tokio::spawn(diagnostics::observe(config, sink)),
+    ];
+    let silent = ContactError::TimedOut(Stage::Login);
+    let mut reported = [false; 3];
+    while reported.contains(&false) {
+        let (index, error) = match seen.recv().await.expect("observers run").value {
+            Observation::Login(Attempt {
+                result: AttemptResult::Failed(error),
+                ..
+            }) => (0, error),
+            Observation::Databases(DatabasesReport::Failed(error)) => (1, error),
+            Observation::Diagnostics(DiagnosticsReport::Failed(Attempt {
+                result: AttemptResult::Failed(error),
+                ..
+            })) => (2, error),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(error, silent);
+        reported[index] = true;
+        assert!(begin.elapsed() < DEADLINE + SLACK);
+    }
+    for observer in observers {
+        observer.abort();
+    }
+}
