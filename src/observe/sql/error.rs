@@ -13,14 +13,19 @@ const ENCRYPTION_DECLINED: &str = "Server does not allow the requested encryptio
 
 /// How rustls' errors begin where the two sides could not agree or the certificate was refused. They
 /// come through `tiberius` as text in an I/O error of kind `InvalidData`.
-const TLS_FAILURES: [&str; 6] = [
+const TLS_FAILURES: [&str; 8] = [
     "received fatal alert",
+    "received corrupt message",
+    "received unexpected",
     "peer is incompatible",
     "peer misbehaved",
     "peer sent no certificates",
     "peer doesn't support any known protocol",
     "invalid peer certificate",
 ];
+
+/// How the errors of `tiberius` begin where the CA file holds no usable certificate.
+const CA_UNUSABLE: [&str; 2] = ["the CA source", "Failed to parse PEM CA bundle"];
 
 /// An error of TCP, or of name resolution.
 pub(super) fn from_io(error: &io::Error, stage: Stage) -> ContactError {
@@ -61,6 +66,9 @@ fn from_kind(kind: io::ErrorKind, text: &str, stage: Stage) -> ContactError {
         Kind::TimedOut => ContactError::TimedOut(stage),
         Kind::InvalidData if TLS_FAILURES.iter().any(|begin| text.starts_with(begin)) => {
             ContactError::Tls(bounded(text))
+        }
+        Kind::InvalidData if CA_UNUSABLE.iter().any(|begin| text.starts_with(begin)) => {
+            ContactError::Credentials(bounded(text))
         }
         // Once there is a connection, bytes that make no sense are the peer's.
         Kind::InvalidData | Kind::InvalidInput | Kind::Other if stage != Stage::Connect => {
@@ -142,10 +150,21 @@ mod tests {
         let failed = |text| from_kind(io::ErrorKind::InvalidData, text, Stage::Login);
         let alert = "received fatal alert: ProtocolVersion";
         assert_eq!(failed(alert), ContactError::Tls(alert.to_owned()));
-        let nonsense = "received corrupt message of type InvalidContentType";
+        let garbage = "received corrupt message of type InvalidContentType";
+        assert_eq!(failed(garbage), ContactError::Tls(garbage.to_owned()));
+        let nonsense = "expected a pre-login packet during the TLS handshake";
         assert_eq!(
             failed(nonsense),
             ContactError::Protocol(nonsense.to_owned())
+        );
+    }
+
+    #[test]
+    fn a_ca_without_certificates_is_a_matter_of_configuration() {
+        let text = "the CA source `in-memory CA bundle (5 bytes)` contained no usable certificates";
+        assert_eq!(
+            from_kind(io::ErrorKind::InvalidData, text, Stage::Login),
+            ContactError::Credentials(text.to_owned())
         );
     }
 
