@@ -4,7 +4,11 @@
 //! **Architecture invariant:** an observer never judges, and never waits for another one. It sends
 //! what it saw into the [`Sink`] and goes on.
 
+pub mod cgroup;
 pub mod clock;
+pub mod process;
+#[cfg(test)]
+mod testing;
 pub mod sql;
 
 use tokio::sync::mpsc;

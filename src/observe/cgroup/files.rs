@@ -1,0 +1,111 @@
+//! What the files of a control group say: pure functions from text to values.
+//!
+//! Sources: the kernel's Documentation/admin-guide/cgroup-v1/{memory,freezer-subsystem}.rst,
+//! cgroup-v2.rst and accounting/psi.rst.
+
+use std::time::Duration;
+
+/// Version 1 writes "no limit" as the largest multiple of the page size below 2^63, which depends on
+/// the page size; no machine has this much memory.
+const NO_LIMIT_BYTES: u64 = 1 << 62;
+
+/// `memory.max` and `memory.limit_in_bytes`; absent where there is no limit.
+pub(super) fn limit(text: &str) -> Option<u64> {
+    number(text).filter(|bytes| *bytes < NO_LIMIT_BYTES)
+}
+
+/// A file that holds one number.
+pub(super) fn number(text: &str) -> Option<u64> {
+    text.trim().parse().ok()
+}
+
+/// The value of `key` in a file of `key value` lines.
+pub(super) fn keyed(text: &str, key: &str) -> Option<u64> {
+    text.lines()
+        .filter_map(|line| line.split_once(' '))
+        .find_map(|(name, value)| (name == key).then(|| number(value))?)
+}
+
+/// `cpu.stat`: `throttled_usec` of version 2, `throttled_time` (nanoseconds) of version 1.
+pub(super) fn throttled(text: &str) -> Option<Duration> {
+    keyed(text, "throttled_usec")
+        .map(Duration::from_micros)
+        .or_else(|| keyed(text, "throttled_time").map(Duration::from_nanos))
+}
+
+/// `freezer.state` of version 1. `FREEZING` counts as frozen: all but what waits in the kernel is.
+pub(super) fn freezer_state(text: &str) -> Option<bool> {
+    match text.trim() {
+        "THAWED" => Some(false),
+        "FREEZING" | "FROZEN" => Some(true),
+        _ => None,
+    }
+}
+
+/// `cgroup.events` of version 2.
+pub(super) fn frozen_event(text: &str) -> Option<bool> {
+    keyed(text, "frozen").map(|value| value != 0)
+}
+
+/// `some avg10` of a pressure file, percent. Not by `procfs`: that insists on a `full` line, which
+/// `cpu.pressure` lacks before Linux 5.13.
+pub(super) fn some_avg10(text: &str) -> Option<f64> {
+    text.lines()
+        .find_map(|line| line.strip_prefix("some "))?
+        .split(' ')
+        .find_map(|field| field.strip_prefix("avg10="))?
+        .parse()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_limit_is_absent_in_both_versions() {
+        assert_eq!(limit("max\n"), None);
+        assert_eq!(limit("9223372036854771712\n"), None);
+        assert_eq!(limit("9223372036854710272\n"), None, "64 KiB pages");
+        assert_eq!(limit("2147483648\n"), Some(2_147_483_648));
+        assert_eq!(limit(""), None);
+    }
+
+    #[test]
+    fn a_key_is_matched_as_a_whole() {
+        let events = "low 0\noom 7\noom_kill 3\noom_group_kill 1\n";
+        assert_eq!(keyed(events, "oom_kill"), Some(3));
+        assert_eq!(keyed(events, "oom"), Some(7));
+        assert_eq!(keyed(events, "kill"), None);
+        assert_eq!(keyed("oom_kill many\n", "oom_kill"), None);
+    }
+
+    #[test]
+    fn throttled_time_has_its_unit() {
+        let v1 = "nr_periods 4\nnr_throttled 2\nthrottled_time 1500000\n";
+        let v2 = "usage_usec 9\nnr_periods 4\nnr_throttled 2\nthrottled_usec 1500\n";
+        assert_eq!(throttled(v1), Some(Duration::from_micros(1500)));
+        assert_eq!(throttled(v2), Some(Duration::from_micros(1500)));
+        assert_eq!(throttled("usage_usec 9\n"), None, "the root group of v2");
+    }
+
+    #[test]
+    fn freezing_counts_as_frozen() {
+        assert_eq!(freezer_state("THAWED\n"), Some(false));
+        assert_eq!(freezer_state("FREEZING\n"), Some(true));
+        assert_eq!(freezer_state("FROZEN\n"), Some(true));
+        assert_eq!(freezer_state("?"), None);
+        assert_eq!(frozen_event("populated 1\nfrozen 1\n"), Some(true));
+        assert_eq!(frozen_event("populated 1\nfrozen 0\n"), Some(false));
+        assert_eq!(frozen_event("populated 1\n"), None, "the root group");
+    }
+
+    #[test]
+    fn pressure_needs_no_full_line() {
+        let some = "some avg10=12.34 avg60=1.00 avg300=0.10 total=42\n";
+        assert_eq!(some_avg10(some), Some(12.34));
+        let both = format!("{some}full avg10=99.00 avg60=0.00 avg300=0.00 total=0\n");
+        assert_eq!(some_avg10(&both), Some(12.34));
+        assert_eq!(some_avg10(""), None);
+    }
+}

@@ -1,0 +1,298 @@
+//! One process under watch: its identity held fast, its end noticed, its use of resources read.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+use std::time::Duration;
+
+use procfs::process::{Process, Stat};
+use rustix::io::Errno;
+
+use super::pidfd::Pidfd;
+use super::table::{identity, run_state};
+use crate::decide::observation::{ExitStatus, ProcessExit, ProcessId, ProcessRole, RunState};
+use crate::observe::cgroup::OomCounter;
+
+/// How often the exit status is asked for: a process that no one has reaped yet may keep it ...
+const STATUS_ATTEMPTS: u32 = 4;
+
+/// ... and how long is waited between two times. Together 3 ms, well below the 10 ms in which a dead
+/// process is to be seen.
+const STATUS_PAUSE: Duration = Duration::from_millis(1);
+
+/// Descriptors counted at most, where they must be counted one by one; what Microsoft's own unit file
+/// allows the engine stays below it.
+const MAX_OPEN_FDS: usize = 1 << 17;
+
+/// A process that is held by its `/proc` directory, which the kernel ties to this process and no
+/// later one with the same pid, and by its pidfd.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub id: ProcessId,
+    /// The kernel's name for it at the last look.
+    pub comm: String,
+    /// Its end has been told.
+    pub exit_told: bool,
+    role: ProcessRole,
+    process: Process,
+    fd_directory: PathBuf,
+    /// None where the kernel refuses it: then the end is seen by looking.
+    pidfd: Option<Pidfd>,
+    /// None once the process is gone from `/proc`.
+    stat: Option<Sample>,
+    oom: Option<OomCounter>,
+    oom_kills: Option<u64>,
+}
+
+/// What one reading of `/proc/PID/stat` says.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    state: RunState,
+    cpu_ticks: u64,
+    resident_pages: u64,
+    threads: i64,
+}
+
+impl Sample {
+    fn new(stat: &Stat) -> Self {
+        Self {
+            state: run_state(stat.state, stat.num_threads),
+            cpu_ticks: stat.utime.saturating_add(stat.stime),
+            resident_pages: stat.rss,
+            threads: stat.num_threads,
+        }
+    }
+}
+
+/// What became of a wake-up by a pidfd.
+enum Status {
+    /// The process lives: the wake-up was none.
+    Lives,
+    /// It ended like this.
+    Known(ExitStatus),
+    /// It ended; how may be known a little later.
+    NotYet,
+    /// It ended; how will not be known.
+    Unknown,
+}
+
+impl Watch {
+    /// Takes hold of `id`; none when that process is gone.
+    pub(super) fn open(proc_root: &Path, id: ProcessId, role: ProcessRole) -> Option<Self> {
+        let process = Process::new_with_root(super::directory(proc_root, id.pid)).ok()?;
+        let pidfd = open_pidfd(id.pid)?;
+        // Read after the pidfd was opened: while this process is there the pid is its own, so that
+        // the pidfd can't be another one's.
+        let stat = process.stat().ok().filter(|stat| identity(stat) == id)?;
+        let oom = OomCounter::open(proc_root, id.pid);
+        tracing::info!(pid = id.pid, ?role, "process found");
+        Some(Self {
+            id,
+            exit_told: false,
+            role,
+            pidfd,
+            stat: Some(Sample::new(&stat)),
+            comm: stat.comm,
+            oom_kills: oom.as_ref().and_then(OomCounter::read),
+            oom,
+            fd_directory: super::directory(proc_root, id.pid).join("fd"),
+            process,
+        })
+    }
+
+    /// Reads it again. False when it is gone from `/proc`.
+    pub(super) fn refresh(&mut self) -> bool {
+        let stat = self.process.stat().ok();
+        self.stat = stat.as_ref().map(Sample::new);
+        if let Some(stat) = stat {
+            self.comm = stat.comm;
+        }
+        if self.lives() {
+            self.oom_kills = self.oom.as_ref().and_then(OomCounter::read);
+        }
+        self.stat.is_some()
+    }
+
+    /// The state at the last look.
+    pub(super) fn state(&self) -> RunState {
+        self.stat.map_or(RunState::Other, |stat| stat.state)
+    }
+
+    /// It was there and no zombie at the last look, and its end has not been told.
+    pub(super) fn lives(&self) -> bool {
+        let dead = |stat: Sample| stat.state == RunState::Zombie;
+        !self.exit_told && self.stat.is_some_and(|stat| !dead(stat))
+    }
+
+    /// Waits until the kernel says that the process ended; for ever where there is nothing to wait
+    /// for. Cancel safe: it only waits.
+    pub(super) async fn ended(watch: Option<&Self>) {
+        let pidfd = watch
+            .filter(|watch| !watch.exit_told)
+            .and_then(|watch| watch.pidfd.as_ref());
+        match pidfd {
+            Some(pidfd) => pidfd.ended().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// How it ended, told once; none when it was told before, or when it lives.
+    pub(super) async fn take_exit(&mut self) -> Option<ProcessExit> {
+        if self.exit_told {
+            return None;
+        }
+        let status = self.wait_status().await?;
+        self.exit_told = true;
+        let kills = self.oom.as_ref().and_then(OomCounter::read);
+        let rose = self
+            .oom_kills
+            .zip(kills)
+            .is_some_and(|(then, now)| now > then);
+        Some(ProcessExit {
+            process: self.id,
+            role: self.role,
+            status,
+            oom_killed: rose,
+        })
+    }
+
+    async fn wait_status(&mut self) -> Option<Option<ExitStatus>> {
+        for attempt in 1..=STATUS_ATTEMPTS {
+            match self.status() {
+                Status::Lives => {
+                    if let Some(pidfd) = &self.pidfd {
+                        pidfd.forget_wake_up();
+                    }
+                    return None;
+                }
+                Status::Known(status) => return Some(Some(status)),
+                Status::Unknown => break,
+                Status::NotYet if attempt < STATUS_ATTEMPTS => {
+                    tokio::time::sleep(STATUS_PAUSE).await;
+                }
+                Status::NotYet => {}
+            }
+        }
+        Some(None)
+    }
+
+    /// Asks the pidfd, which knows once the process is reaped, then `/proc`, which knows before.
+    fn status(&mut self) -> Status {
+        let told = self.pidfd.as_ref().map(Pidfd::wait_status);
+        if let Some(Ok(Some(raw))) = told {
+            self.stat = None;
+            return decode(raw).map_or(Status::Unknown, Status::Known);
+        }
+        let stat = self.process.stat().ok();
+        self.stat = stat.as_ref().map(Sample::new);
+        match (self.stat, stat) {
+            (Some(sample), Some(stat)) if sample.state == RunState::Zombie => {
+                match self.zombie_status(&stat).and_then(decode) {
+                    Some(status) => Status::Known(status),
+                    None if matches!(told, Some(Ok(_))) => Status::NotYet,
+                    None => Status::Unknown,
+                }
+            }
+            (Some(_), _) => Status::Lives,
+            // It was reaped between the two questions: the pidfd may know now.
+            (None, _) if matches!(told, Some(Ok(_))) => Status::NotYet,
+            (None, _) => Status::Unknown,
+        }
+    }
+
+    /// Field 52 of `/proc/PID/stat`, proc_pid_stat(5). Who may not see it reads zero (fs/proc/array.c,
+    /// `do_task_stat`), so a zero counts only where `/proc/PID/io`, which asks for the same right, can
+    /// be read.
+    fn zombie_status(&self, stat: &Stat) -> Option<i32> {
+        let raw = stat.exit_code?;
+        (raw != 0 || self.process.io().is_ok()).then_some(raw)
+    }
+}
+
+/// A wait status as wait(2) gives it.
+fn decode(raw: i32) -> Option<ExitStatus> {
+    let status = std::process::ExitStatus::from_raw(raw);
+    let code = status.code().map(ExitStatus::Code);
+    code.or_else(|| status.signal().map(ExitStatus::Signal))
+}
+
+/// Opens the pidfd of `pid`: none when there is no such process, `Some(None)` where the kernel
+/// refuses it for another reason, which is said once.
+fn open_pidfd(pid: i32) -> Option<Option<Pidfd>> {
+    static REFUSED: Once = Once::new();
+    match Pidfd::open(pid) {
+        Ok(pidfd) => Some(Some(pidfd)),
+        Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => None,
+        Err(error) => {
+            REFUSED.call_once(|| {
+                tracing::warn!(%error, "no pidfd: an exit is seen at the next round only");
+            });
+            Some(None)
+        }
+    }
+}
+
+/// What the watched processes use together. What may not be read of one of them is absent for all:
+/// a sum that leaves one out would jump.
+#[derive(Debug, Default)]
+pub(super) struct Usage {
+    pub cpu: Option<Duration>,
+    pub io_bytes: Option<u64>,
+    pub resident_bytes: Option<u64>,
+    pub threads: Option<u64>,
+    pub open_fds: Option<u64>,
+}
+
+impl Usage {
+    pub(super) fn of<'a>(watches: impl Iterator<Item = &'a Watch>) -> Self {
+        watches
+            .map(Self::of_one)
+            .reduce(Self::plus)
+            .unwrap_or_default()
+    }
+
+    fn of_one(watch: &Watch) -> Self {
+        let stat = watch.stat;
+        let io = watch.process.io().ok();
+        Self {
+            cpu: stat.map(|stat| from_ticks(stat.cpu_ticks)),
+            io_bytes: io.map(|io| io.read_bytes.saturating_add(io.write_bytes)),
+            resident_bytes: stat
+                .map(|stat| stat.resident_pages.saturating_mul(procfs::page_size())),
+            threads: stat.and_then(|stat| u64::try_from(stat.threads).ok()),
+            open_fds: open_fds(&watch.fd_directory),
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        let add = |one: Option<u64>, two: Option<u64>| Some(one?.saturating_add(two?));
+        Self {
+            cpu: self
+                .cpu
+                .zip(other.cpu)
+                .map(|(one, two)| one.saturating_add(two)),
+            io_bytes: add(self.io_bytes, other.io_bytes),
+            resident_bytes: add(self.resident_bytes, other.resident_bytes),
+            threads: add(self.threads, other.threads),
+            open_fds: add(self.open_fds, other.open_fds),
+        }
+    }
+}
+
+/// Open descriptors: the size of `/proc/PID/fd` since Linux 6.2, its entries before. Not by `procfs`,
+/// whose count takes in `.` and `..` on the older kernels.
+fn open_fds(directory: &Path) -> Option<u64> {
+    let size = std::fs::metadata(directory).ok()?.len();
+    if size > 0 {
+        return Some(size);
+    }
+    let entries = std::fs::read_dir(directory).ok()?;
+    Some(entries.take(MAX_OPEN_FDS).count() as u64)
+}
+
+/// Clock ticks (`sysconf(_SC_CLK_TCK)`) as time.
+fn from_ticks(ticks: u64) -> Duration {
+    let per_second = procfs::ticks_per_second().max(1);
+    let millis = (ticks % per_second).saturating_mul(1000) / per_second;
+    Duration::from_secs(ticks / per_second) + Duration::from_millis(millis)
+}
