@@ -9,6 +9,7 @@ pub mod clock;
 pub mod process;
 #[cfg(test)]
 mod testing;
+pub mod volume;
 pub mod sql;
 
 use tokio::sync::mpsc;

@@ -1,0 +1,111 @@
+//! The data volume: is it a mount, which, is it the engine's too, has it room, does a write reach it.
+//!
+//! All of it runs on one thread of its own, because any of these calls may wait for a device that
+//! does not answer (a hung NFS server, a stopped FUSE daemon, a frozen file system), and no deadline
+//! can end such a wait. [`VolumeReport::Began`] goes out before the first of them: a check that began
+//! and does not end is what a stalled volume looks like. The next check waits for it, so that never
+//! more than one is in flight. Nobody waits for this thread, not even the end of the process.
+//!
+//! On the volume nothing is touched but the folder [`FOLDER`] and the one small file in it.
+
+mod mounts;
+mod write;
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+
+use rustix::fs::statvfs;
+
+use super::Sink;
+use super::process::{EnginePid, PROC_ROOT};
+use crate::config::VolumeConfig;
+use crate::decide::observation::{Observation, Space, VolumeCheck, VolumeReport};
+pub use write::FOLDER;
+
+/// The thread's stack, bytes; the deepest call needs a tenth of it, with the 4 KiB record.
+const STACK_BYTES: usize = 256 * 1024;
+
+/// The thread's name, as `/proc/PID/task/TID/comm` shows it.
+pub const THREAD_NAME: &str = "volume";
+
+/// The running thread. Dropping it tells the thread to end once its present check is over, and
+/// waits for nothing.
+#[derive(Debug)]
+pub struct VolumeThread {
+    /// Nothing is ever sent: that it is gone is the message.
+    _stop: Sender<()>,
+}
+
+/// Starts the thread: a check at once, then one each `config.interval`, from the end of one to the
+/// start of the next.
+///
+/// # Errors
+///
+/// The system has no thread left.
+pub fn spawn(config: VolumeConfig, engine_pid: EnginePid, sink: Sink) -> io::Result<VolumeThread> {
+    let (stop, stopped) = channel();
+    thread::Builder::new()
+        .name(THREAD_NAME.to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(move || run(&config, &engine_pid, &sink, &stopped))?;
+    Ok(VolumeThread { _stop: stop })
+}
+
+fn run(config: &VolumeConfig, engine_pid: &EnginePid, sink: &Sink, stopped: &Receiver<()>) {
+    let mut writer = write::Writer::default();
+    loop {
+        sink.send_blocking(Observation::Volume(VolumeReport::Began));
+        let report = check(config, engine_pid.get(), &mut writer);
+        sink.send_blocking(Observation::Volume(VolumeReport::Checked(report)));
+        match stopped.recv_timeout(config.interval) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// One check, what can't block first.
+fn check(
+    config: &VolumeConfig,
+    engine_pid: Option<i32>,
+    writer: &mut write::Writer,
+) -> VolumeCheck {
+    let proc_root = Path::new(PROC_ROOT);
+    VolumeCheck {
+        engine_mount: engine_pid
+            .and_then(|pid| mounts::engine_mount(proc_root, pid, &config.engine_data_dir)),
+        mount: mounts::own_mount(proc_root, &config.data_dir),
+        space: space(&config.data_dir),
+        write: writer.check(&config.data_dir),
+        master_present: present(&config.data_dir.join("data/master.mdf")),
+        errorlog_bytes: fs::metadata(config.data_dir.join("log/errorlog"))
+            .ok()
+            .map(|errorlog| errorlog.len()),
+    }
+}
+
+/// Room, as statvfs(3) tells it; absent where it can't.
+fn space(data_dir: &Path) -> Option<Space> {
+    let room = statvfs(data_dir).ok()?;
+    Some(Space {
+        total_bytes: room.f_blocks.saturating_mul(room.f_frsize),
+        free_bytes: room.f_bavail.saturating_mul(room.f_frsize),
+        total_inodes: room.f_files,
+        free_inodes: room.f_favail,
+    })
+}
+
+/// Whether a file is there; absent where that can't be told.
+fn present(file: &Path) -> Option<bool> {
+    match fs::metadata(file) {
+        Ok(found) => Some(found.is_file()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(false),
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
