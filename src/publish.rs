@@ -3,6 +3,16 @@
 //! **Architecture invariant:** nothing here does I/O on behalf of a request, and nothing here
 //! changes a verdict. There is one writer of [`Published`], the loop in [`crate::app`].
 
+// In the order in which a request meets them.
+pub mod view;
+// What it may be answered with.
+mod checks;
+pub mod status;
+mod words;
+
+#[cfg(test)]
+mod fixture;
+
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -16,7 +26,10 @@ use crate::decide::snapshot::Snapshot;
 pub const HISTORY: usize = 64;
 
 /// The last decision with what it was made from.
-#[derive(Clone, Debug)]
+///
+/// Its writer publishes after each decision, changed or not: the HTTP thread takes the time without
+/// a new [`Self::sequence`] for the time in which nothing was decided.
+#[derive(Clone, Debug, Default)]
 pub struct Published {
     /// The decision; none until the first one was made.
     pub decision: Option<Decision>,

@@ -1,0 +1,335 @@
+//! The lines of `?verbose` and of `/healthz`: one check each, with its age.
+
+use std::time::Duration;
+
+use super::status::Seconds;
+use super::view::{Standing, View};
+use super::words;
+use crate::decide::observation::{
+    AttemptResult, DatabaseState, ProcessReport, RunState, WriteCheck,
+};
+use crate::decide::snapshot::Contact;
+use crate::decide::time::Time;
+
+/// What a check came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Mark {
+    /// `[+]`.
+    Ok,
+    /// `[-]`.
+    Failed,
+    /// `[ ]`: nothing is known, which fails nothing.
+    Unknown,
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Check {
+    /// What was checked.
+    pub name: &'static str,
+    /// What it came to.
+    pub mark: Mark,
+    /// In words; one line.
+    pub message: String,
+    /// How old that knowledge is.
+    #[serde(rename = "ageSeconds", skip_serializing_if = "Option::is_none")]
+    pub age: Option<Seconds>,
+}
+
+impl Check {
+    fn new(name: &'static str, good: bool, message: String, age: Duration) -> Self {
+        Self {
+            name,
+            mark: if good { Mark::Ok } else { Mark::Failed },
+            message: words::one_line(&message),
+            age: Some(Seconds(age)),
+        }
+    }
+
+    fn unknown(name: &'static str, message: &str) -> Self {
+        Self {
+            name,
+            mark: Mark::Unknown,
+            message: message.to_owned(),
+            age: None,
+        }
+    }
+
+    /// As a line of text, in the manner of kube-apiserver's health endpoints.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let (mark, word) = match self.mark {
+            Mark::Ok => ("[+]", "ok"),
+            Mark::Failed => ("[-]", "failed"),
+            Mark::Unknown => ("[ ]", "unknown"),
+        };
+        let age = self
+            .age
+            .map_or_else(String::new, |age| format!(" ({} ago)", words::span(age.0)));
+        format!("{mark}{} {word}: {}{age}\n", self.name, self.message)
+    }
+}
+
+/// What each observer saw last.
+#[must_use]
+pub fn observations(view: &View) -> Vec<Check> {
+    let snapshot = &view.published.snapshot;
+    vec![
+        process(view),
+        contact(view, "ping", &snapshot.ping),
+        contact(view, "login", &snapshot.login),
+        diagnostics(view),
+        databases(view),
+        volume(view),
+        cgroup(view),
+    ]
+}
+
+fn process(view: &View) -> Check {
+    let Some(seen) = &view.published.snapshot.process else {
+        return Check::unknown("process", "not observed yet");
+    };
+    let alive = matches!(&seen.value, ProcessReport::Running(running)
+        if running.state != RunState::Zombie);
+    Check::new(
+        "process",
+        alive,
+        words::process(&seen.value),
+        view.ago(seen.at),
+    )
+}
+
+fn contact(view: &View, name: &'static str, contact: &Contact) -> Check {
+    let Some(last) = &contact.last else {
+        return Check::unknown(name, "not observed yet");
+    };
+    let answered = matches!(last.value.result, AttemptResult::Answered { .. });
+    let mut message = words::attempt(&last.value);
+    if let (false, Some(success)) = (answered, contact.last_success) {
+        message += &format!(
+            " ({} in a row), last success {} ago",
+            contact.failures,
+            words::span(view.ago(success))
+        );
+    }
+    Check::new(name, answered, message, view.ago(last.at))
+}
+
+fn diagnostics(view: &View) -> Check {
+    let diagnostics = &view.published.snapshot.diagnostics;
+    if let Some(error) = &diagnostics.unavailable {
+        let message = format!("not to be had: {}", words::server_error(error));
+        return Check::unknown("diagnostics", &message);
+    }
+    let Some(last) = &diagnostics.last else {
+        return Check::unknown("diagnostics", "not observed yet");
+    };
+    let errors = [
+        ("system", diagnostics.system_errors),
+        ("resource", diagnostics.resource_errors),
+        ("query_processing", diagnostics.query_processing_errors),
+    ];
+    let failed: Vec<_> = errors
+        .iter()
+        .filter(|(_, reports)| *reports > 0)
+        .map(|(component, reports)| format!("{component} in error in {reports} reports"))
+        .collect();
+    let message = if failed.is_empty() {
+        "no component in error".to_owned()
+    } else {
+        failed.join(", ")
+    };
+    Check::new("diagnostics", failed.is_empty(), message, view.ago(last.at))
+}
+
+fn databases(view: &View) -> Check {
+    let snapshot = &view.published.snapshot;
+    if let Some(error) = &snapshot.databases_error {
+        let message = words::contact_error(&error.value);
+        return Check::new("databases", false, message, view.ago(error.at));
+    }
+    let Some(seen) = &snapshot.databases else {
+        return Check::unknown("databases", "not observed yet");
+    };
+    let all = &seen.value.databases;
+    let not_online: Vec<_> = all
+        .iter()
+        .filter(|database| database.state != DatabaseState::Online)
+        .map(|database| {
+            format!(
+                "{} {}",
+                database.name,
+                words::database_state(database.state)
+            )
+        })
+        .collect();
+    let mut message = format!("{} listed", all.len());
+    if !not_online.is_empty() {
+        message += ": ";
+        message += &not_online.join(", ");
+    }
+    Check::new(
+        "databases",
+        not_online.is_empty(),
+        message,
+        view.ago(seen.at),
+    )
+}
+
+fn volume(view: &View) -> Check {
+    let snapshot = &view.published.snapshot;
+    let pending = snapshot.volume_pending.map(|since| {
+        format!(
+            ", a check is in flight for {}",
+            words::span(view.ago(since))
+        )
+    });
+    let pending = pending.unwrap_or_default();
+    let Some(seen) = &snapshot.volume else {
+        return Check::unknown("volume", &format!("not observed yet{pending}"));
+    };
+    let good = !matches!(seen.value.write, WriteCheck::Failed(_));
+    let message = words::volume(&seen.value) + &pending;
+    Check::new("volume", good, message, view.ago(seen.at))
+}
+
+fn cgroup(view: &View) -> Check {
+    let Some(seen) = &view.published.snapshot.cgroup else {
+        return Check::unknown("cgroup", "not observed yet");
+    };
+    let report = &seen.value;
+    let memory = match (report.memory_bytes, report.memory_limit_bytes) {
+        (Some(used), Some(limit)) => {
+            format!("memory {} of {}", words::bytes(used), words::bytes(limit))
+        }
+        (Some(used), None) => format!("memory {}", words::bytes(used)),
+        (None, _) => "memory unknown".to_owned(),
+    };
+    let throttled = report.throttled_ratio.map_or_else(String::new, |ratio| {
+        format!(", throttled in {:.0} % of periods", ratio * 100.0)
+    });
+    let frozen = report.frozen == Some(true);
+    let message = memory + &throttled + if frozen { ", frozen" } else { "" };
+    Check::new("cgroup", !frozen, message, view.ago(seen.at))
+}
+
+/// Whether the supervisor itself does its work: `/healthz`.
+#[must_use]
+pub fn supervisor(view: &View) -> Vec<Check> {
+    let snapshot = &view.published.snapshot;
+    let bounds = &view.limits.observers;
+    let contact = |contact: &Contact| contact.last.as_ref().map(|seen| seen.at);
+    let databases = snapshot.databases.as_ref().map(|seen| seen.at);
+    let databases_error = snapshot.databases_error.as_ref().map(|seen| seen.at);
+    let watched = [
+        (
+            "process",
+            snapshot.process.as_ref().map(|seen| seen.at),
+            bounds.process,
+            Silence::Counts,
+        ),
+        (
+            "ping",
+            contact(&snapshot.ping),
+            bounds.ping,
+            Silence::Counts,
+        ),
+        (
+            "login",
+            contact(&snapshot.login),
+            bounds.login,
+            Silence::Counts,
+        ),
+        (
+            "databases",
+            databases.max(databases_error),
+            bounds.databases,
+            Silence::CountsOnceItSpoke,
+        ),
+        (
+            "cgroup",
+            snapshot.cgroup.as_ref().map(|seen| seen.at),
+            bounds.cgroup,
+            Silence::CountsOnceItSpoke,
+        ),
+    ];
+    let mut checks = vec![deciding(view)];
+    checks.extend(
+        watched
+            .into_iter()
+            .map(|(name, last, bound, silence)| observer(view, name, last, bound, silence)),
+    );
+    checks.push(volume_thread(view));
+    checks
+}
+
+/// What it means that an observer has never spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Silence {
+    /// Past its bound it is dead.
+    Counts,
+    /// Nothing: there may be nothing for it to see.
+    CountsOnceItSpoke,
+}
+
+fn deciding(view: &View) -> Check {
+    let good = view.age <= view.limits.stale_after;
+    let message = match view.standing() {
+        Standing::Undecided if good => {
+            return Check::unknown("deciding", "nothing was decided yet");
+        }
+        Standing::Undecided => "nothing was decided yet".to_owned(),
+        Standing::Current | Standing::Stale => {
+            format!("decision {}", view.published.sequence)
+        }
+    };
+    Check::new("deciding", good, message, view.age)
+}
+
+fn observer(
+    view: &View,
+    name: &'static str,
+    last: Option<Time>,
+    bound: Duration,
+    silence: Silence,
+) -> Check {
+    // While nothing is decided, observations reach nobody: their age says nothing of the observer.
+    let deciding = view.standing() == Standing::Current;
+    match last {
+        Some(at) if !deciding => {
+            let mut check = Check::unknown(name, "nothing is decided, so nothing is taken in");
+            check.age = Some(Seconds(view.ago(at)));
+            check
+        }
+        Some(at) => {
+            let age = view.ago(at);
+            let message = format!("silence allowed: {}", words::span(bound));
+            Check::new(name, age <= bound, message, age)
+        }
+        None if deciding && silence == Silence::Counts && view.now().elapsed() > bound => {
+            Check::new(
+                name,
+                false,
+                "never observed".to_owned(),
+                view.now().elapsed(),
+            )
+        }
+        None => Check::unknown(name, "not observed yet"),
+    }
+}
+
+fn volume_thread(view: &View) -> Check {
+    let snapshot = &view.published.snapshot;
+    match (snapshot.volume_pending, &snapshot.volume) {
+        (Some(since), _) => Check::new(
+            "volume",
+            true,
+            "a check is in flight; how long it takes is the volume's affair".to_owned(),
+            view.ago(since),
+        ),
+        (None, Some(seen)) => Check::new("volume", true, "idle".to_owned(), view.ago(seen.at)),
+        (None, None) => Check::unknown("volume", "not observed yet"),
+    }
+}

@@ -1,0 +1,238 @@
+//! Observations in plain words, for `?verbose` and the page. Nothing parses these lines.
+
+use std::time::Duration;
+
+use crate::decide::decision::Verdict;
+use crate::decide::observation::{
+    Attempt, AttemptResult, ContactError, DatabaseState, ExitStatus, ProcessExit, ProcessReport,
+    ProcessRole, RunState, ServerError, Stage, VolumeCheck, VolumeFault, WriteCheck,
+};
+use crate::decide::sql_error;
+
+/// `text` on one line: what can't be printed becomes a space, so that a name taken from outside
+/// can't forge a line of its own.
+pub fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+/// A span with the precision that a person wants.
+pub fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0 if span < Duration::from_millis(100) => format!("{:.1} ms", span.as_secs_f64() * 1e3),
+        0..60 => format!("{:.1} s", span.as_secs_f64()),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86400, seconds / 3600 % 24),
+    }
+}
+
+/// Bytes in binary units.
+#[allow(clippy::cast_precision_loss)] // for people, one decimal
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut value = bytes as f64;
+    let mut unit = "B";
+    for next in UNITS {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = next;
+    }
+    if unit == "B" {
+        format!("{bytes} B")
+    } else {
+        format!("{value:.1} {unit}")
+    }
+}
+
+pub const fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail => "fail",
+    }
+}
+
+pub fn attempt(attempt: &Attempt) -> String {
+    match &attempt.result {
+        AttemptResult::Answered { round_trip } => format!("answered in {}", span(*round_trip)),
+        AttemptResult::Failed(error) => contact_error(error),
+    }
+}
+
+pub fn contact_error(error: &ContactError) -> String {
+    match error {
+        ContactError::Refused => "connection refused".to_owned(),
+        ContactError::Closed => "connection closed by the engine".to_owned(),
+        ContactError::TimedOut(Stage::Connect) => "timed out connecting".to_owned(),
+        ContactError::TimedOut(Stage::Login) => "timed out logging in".to_owned(),
+        ContactError::TimedOut(Stage::Query) => "timed out in the query".to_owned(),
+        ContactError::Unreachable(why) => format!("unreachable: {why}"),
+        ContactError::Server(error) => server_error(error),
+        ContactError::Tls(why) => format!("TLS: {why}"),
+        ContactError::Protocol(why) => format!("not TDS as expected: {why}"),
+        ContactError::Credentials(why) => format!("no usable credentials: {why}"),
+    }
+}
+
+/// The kind of failure, a closed set fit for a metric's label.
+pub const fn contact_error_kind(error: &ContactError) -> &'static str {
+    match error {
+        ContactError::Refused => "refused",
+        ContactError::Closed => "closed",
+        ContactError::TimedOut(Stage::Connect) => "connect_timeout",
+        ContactError::TimedOut(Stage::Login) => "login_timeout",
+        ContactError::TimedOut(Stage::Query) => "query_timeout",
+        ContactError::Unreachable(_) => "unreachable",
+        ContactError::Server(_) => "server",
+        ContactError::Tls(_) => "tls",
+        ContactError::Protocol(_) => "protocol",
+        ContactError::Credentials(_) => "credentials",
+    }
+}
+
+pub fn server_error(error: &ServerError) -> String {
+    let name = sql_error::classify(error.number).map_or("not in the table", |row| row.name);
+    format!("error {} ({name}), state {}", error.number, error.state)
+}
+
+pub fn process(report: &ProcessReport) -> String {
+    match report {
+        ProcessReport::NotFound => "no process found".to_owned(),
+        ProcessReport::Exited(exit) => self::exit(exit),
+        ProcessReport::Running(running) => {
+            let engine = running.engine.map_or_else(
+                || "no engine yet".to_owned(),
+                |engine| format!("engine {}", engine.pid),
+            );
+            format!(
+                "parent {}, {engine}, {}",
+                running.parent.pid,
+                run_state(running.state)
+            )
+        }
+    }
+}
+
+pub const fn run_state(state: RunState) -> &'static str {
+    match state {
+        RunState::Running => "running",
+        RunState::Sleeping => "sleeping",
+        RunState::DiskSleep => "waiting for storage",
+        RunState::Stopped => "stopped",
+        RunState::Traced => "traced",
+        RunState::Zombie => "zombie",
+        RunState::Other => "in an unknown state",
+    }
+}
+
+pub fn exit(exit: &ProcessExit) -> String {
+    let role = match exit.role {
+        ProcessRole::Parent => "parent",
+        ProcessRole::Engine => "engine",
+    };
+    let how = match exit.status {
+        _ if exit.oom_killed => "was killed for want of memory".to_owned(),
+        Some(ExitStatus::Code(code)) => format!("exited with code {code}"),
+        Some(ExitStatus::Signal(signal)) => format!("was ended by signal {signal}"),
+        None => "ended, the kernel does not say how".to_owned(),
+    };
+    format!("{role} {} {how}", exit.process.pid)
+}
+
+pub fn volume(check: &VolumeCheck) -> String {
+    let write = match check.write {
+        WriteCheck::Written(latency) => format!("written in {}", span(latency)),
+        WriteCheck::Failed(fault) => format!("write failed: {}", volume_fault(fault)),
+        WriteCheck::Skipped => "write not tried".to_owned(),
+    };
+    match &check.space {
+        Some(space) => format!(
+            "{write}, {} of {} free",
+            bytes(space.free_bytes),
+            bytes(space.total_bytes)
+        ),
+        None => write,
+    }
+}
+
+pub fn volume_fault(fault: VolumeFault) -> String {
+    match fault {
+        VolumeFault::ReadOnly => "read-only file system".to_owned(),
+        VolumeFault::NoSpace => "no space left".to_owned(),
+        VolumeFault::Io => "input/output error".to_owned(),
+        VolumeFault::PermissionDenied => "permission denied".to_owned(),
+        VolumeFault::Missing => "directory missing".to_owned(),
+        VolumeFault::Stale => "stale mount".to_owned(),
+        VolumeFault::Mismatch => "read back something else".to_owned(),
+        VolumeFault::Other(errno) => format!("errno {errno}"),
+    }
+}
+
+/// The kind of fault, a closed set fit for a metric's label.
+pub const fn volume_fault_kind(fault: VolumeFault) -> &'static str {
+    match fault {
+        VolumeFault::ReadOnly => "read_only",
+        VolumeFault::NoSpace => "no_space",
+        VolumeFault::Io => "io",
+        VolumeFault::PermissionDenied => "permission_denied",
+        VolumeFault::Missing => "missing",
+        VolumeFault::Stale => "stale",
+        VolumeFault::Mismatch => "mismatch",
+        VolumeFault::Other(_) => "other",
+    }
+}
+
+/// As `sys.databases.state_desc` spells it, in lower case; fit for a metric's label.
+pub const fn database_state(state: DatabaseState) -> &'static str {
+    match state {
+        DatabaseState::Online => "online",
+        DatabaseState::Restoring => "restoring",
+        DatabaseState::Recovering => "recovering",
+        DatabaseState::RecoveryPending => "recovery_pending",
+        DatabaseState::Suspect => "suspect",
+        DatabaseState::Emergency => "emergency",
+        DatabaseState::Offline => "offline",
+        DatabaseState::Other(_) => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_read_well() {
+        for (given, wanted) in [
+            (Duration::from_micros(1_240), "1.2 ms"),
+            (Duration::from_millis(100), "0.1 s"),
+            (Duration::from_millis(59_900), "59.9 s"),
+            (Duration::from_secs(61), "1 min 1 s"),
+            (Duration::from_secs(7_260), "2 h 1 min"),
+            (Duration::from_secs(90_000), "1 d 1 h"),
+        ] {
+            assert_eq!(span(given), wanted);
+        }
+    }
+
+    #[test]
+    fn sizes_read_well() {
+        for (given, wanted) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1_610_612_736, "1.5 GiB"),
+            (u64::MAX, "16384.0 PiB"),
+        ] {
+            assert_eq!(bytes(given), wanted);
+        }
+    }
+
+    #[test]
+    fn a_line_stays_a_line() {
+        assert_eq!(one_line("a\r\n[+]b\u{85}c\td"), "a  [+]b c d");
+    }
+}
