@@ -7,6 +7,7 @@
 pub mod view;
 // What it may be answered with.
 mod checks;
+pub mod metrics;
 pub mod status;
 mod words;
 

@@ -1,0 +1,187 @@
+//! `/metrics`, in Prometheus' text format 0.0.4.
+//!
+//! What happens (a query answered, a process ended, a verdict changed) is counted as it happens, by
+//! [`Metrics::record`] and [`Metrics::decided`] in the deciding loop. What is (verdicts, sizes, the
+//! kernel's own counters) is taken from the last [`super::Published`] when somebody scrapes, through
+//! the same [`View`] as every other answer: a stalled loop can't leave a verdict standing here that
+//! the probes have already withdrawn.
+
+mod catalogue;
+mod families;
+mod instruments;
+mod mirror;
+mod own;
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus::TextEncoder;
+
+pub use catalogue::reference;
+
+use super::view::View;
+use super::words;
+use crate::decide::decision::{Decision, Probe};
+use crate::decide::observation::{
+    Attempt, AttemptResult, ContactError, ExitStatus, Observation, Observed, ProcessExit,
+    ProcessId, ProcessReport, ProcessRole, VolumeCheck, VolumeReport, WriteCheck,
+};
+use crate::decide::snapshot::Snapshot;
+use crate::decide::sql_error;
+use families::Families;
+use instruments::{Contact, Instruments};
+use own::OwnProcess;
+
+/// All metrics of the supervisor. Shared by the deciding loop, which counts, and the HTTP thread,
+/// which exposes.
+#[derive(Debug)]
+pub struct Metrics {
+    instruments: Instruments,
+    own: OwnProcess,
+    /// The `sqlservr` seen last, to tell a restart by.
+    process: Mutex<Option<ProcessId>>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Every counter at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            instruments: Instruments::new(),
+            own: OwnProcess::default(),
+            process: Mutex::new(None),
+        }
+    }
+
+    /// Counts an observation. Called once for each, before it is decided upon.
+    pub fn record(&self, observed: &Observed<Observation>) {
+        let to = &self.instruments;
+        match &observed.value {
+            Observation::Ping(attempt) => record_attempt(&to.ping, attempt),
+            Observation::Login(attempt) => {
+                record_attempt(&to.login, attempt);
+                if let AttemptResult::Failed(ContactError::Server(error)) = &attempt.result {
+                    // Only numbers of the table: an engine could send any, and each is a series.
+                    let known = sql_error::classify(error.number).map(|row| row.number);
+                    let label = known.map_or_else(|| "other".to_owned(), |n| n.to_string());
+                    to.login_errors.with_label_values(&[&label]).inc();
+                }
+            }
+            Observation::Process(ProcessReport::Exited(exit)) => {
+                let role = match exit.role {
+                    ProcessRole::Parent => "parent",
+                    ProcessRole::Engine => "engine",
+                };
+                let cause = exit_cause(exit);
+                to.process_exits.with_label_values(&[cause, role]).inc();
+            }
+            Observation::Volume(VolumeReport::Checked(VolumeCheck { write, .. })) => match write {
+                WriteCheck::Written(latency) => to.volume_write.observe(latency.as_secs_f64()),
+                WriteCheck::Failed(fault) => {
+                    let kind = words::volume_fault_kind(*fault);
+                    to.volume_failures.with_label_values(&[kind]).inc();
+                }
+                WriteCheck::Skipped => {}
+            },
+            Observation::Stall(length) => {
+                to.stalls.inc();
+                to.stalled.inc_by(length.as_secs_f64());
+            }
+            Observation::Process(_)
+            | Observation::Volume(VolumeReport::Began)
+            | Observation::Diagnostics(_)
+            | Observation::Databases(_)
+            | Observation::Cgroup(_)
+            | Observation::Server(_)
+            | Observation::Operator(_) => {}
+        }
+    }
+
+    /// Counts a decision and the answers that it changed. Called once for each.
+    pub fn decided(&self, previous: Option<&Decision>, current: &Decision, snapshot: &Snapshot) {
+        self.instruments.decisions.inc();
+        for probe in Probe::ALL {
+            let verdict = current.answer(probe).verdict;
+            if previous.is_some_and(|previous| previous.answer(probe).verdict != verdict) {
+                let labels = [probe.name(), words::verdict(verdict)];
+                self.instruments
+                    .transitions
+                    .with_label_values(&labels)
+                    .inc();
+            }
+        }
+        let running = snapshot
+            .process
+            .as_ref()
+            .and_then(|seen| match &seen.value {
+                ProcessReport::Running(running) => Some(running.parent),
+                ProcessReport::NotFound | ProcessReport::Exited(_) => None,
+            });
+        if let Some(id) = running {
+            let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+            if process.replace(id).is_some_and(|before| before != id) {
+                self.instruments.process_restarts.inc();
+            }
+        }
+    }
+
+    /// Reads the supervisor's own process, at most once a second. `now` counts from any fixed moment.
+    pub fn refresh(&self, now: Duration) {
+        self.own.refresh(now);
+    }
+
+    /// The exposition. Reads nothing but memory.
+    #[must_use]
+    pub fn expose(&self, view: &View) -> String {
+        let mut mirrored = Families::default();
+        let build = [std::env::consts::ARCH, env!("CARGO_PKG_VERSION")];
+        mirrored.sample(&catalogue::BUILD_INFO, &build, 1.0);
+        mirror::expose(&mut mirrored, view);
+        self.own.expose(&mut mirrored);
+        let mut families = self.instruments.gather();
+        families.append(&mut mirrored.into_vec());
+        families.sort_by(|a, b| a.name().cmp(b.name()));
+        let mut text = String::new();
+        if let Err(error) = TextEncoder::new().encode_utf8(&families, &mut text) {
+            tracing::error!(%error, "metrics are incomplete");
+        }
+        text
+    }
+}
+
+fn record_attempt(contact: &Contact, attempt: &Attempt) {
+    match &attempt.result {
+        AttemptResult::Answered { round_trip } => {
+            contact.duration.observe(round_trip.as_secs_f64());
+        }
+        AttemptResult::Failed(error) => {
+            let kind = words::contact_error_kind(error);
+            contact.failures.with_label_values(&[kind]).inc();
+        }
+    }
+}
+
+/// How a process ended, as a closed set. Signal numbers are Linux's, the same on amd64 and arm64.
+fn exit_cause(exit: &ProcessExit) -> &'static str {
+    match exit.status {
+        _ if exit.oom_killed => "oom_kill",
+        Some(ExitStatus::Code(0)) => "code_0",
+        Some(ExitStatus::Code(_)) => "code_other",
+        Some(ExitStatus::Signal(6)) => "sigabrt",
+        Some(ExitStatus::Signal(7)) => "sigbus",
+        Some(ExitStatus::Signal(9)) => "sigkill",
+        Some(ExitStatus::Signal(11)) => "sigsegv",
+        Some(ExitStatus::Signal(15)) => "sigterm",
+        Some(ExitStatus::Signal(_)) => "signal_other",
+        None => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests;

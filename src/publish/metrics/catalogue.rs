@@ -1,0 +1,219 @@
+//! Every metric: name, type, labels and help stand here and nowhere else.
+//!
+//! `sql_edge_supervisor_` is what the supervisor does and concludes, `sql_edge_` what it sees of the
+//! engine, `process_` its own process under the names that all Prometheus clients use.
+
+use std::fmt::Write as _;
+
+/// The types in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows; starts anew with the process it belongs to.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Observations in buckets.
+    Histogram,
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Its name, with its base unit.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// Its labels in alphabetical order. Each has a closed set of values, or one value at a time.
+    pub labels: &'static [&'static str],
+    /// What it says.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($( $id:ident: $kind:ident $name:literal [$($label:literal),*] $help:literal; )+) => {
+        $(
+            #[doc = $help]
+            pub const $id: Row = Row {
+                name: $name,
+                kind: Kind::$kind,
+                labels: &[$($label),*],
+                help: $help,
+            };
+        )+
+
+        /// All of them, as the reference lists them.
+        pub const ALL: &[Row] = &[ $( $id, )+ ];
+    };
+}
+
+metrics! {
+    PROBE_VERDICT: Gauge "sql_edge_supervisor_probe_verdict" ["probe"]
+        "Whether the probe passes (1) or fails (0), as it is answered now.";
+    REASON_ACTIVE: Gauge "sql_edge_supervisor_reason_active" ["reason"]
+        "Whether the reason holds (1) or not (0); every reason of the catalogue is there.";
+    PHASE: Gauge "sql_edge_supervisor_phase" ["phase"]
+        "1 for the phase that the engine is in, 0 for the others.";
+    TRANSITIONS: Counter "sql_edge_supervisor_transitions_total" ["probe", "verdict"]
+        "Changes of a probe's decided verdict, by what it became.";
+    DECISIONS: Counter "sql_edge_supervisor_decisions_total" []
+        "Decisions made.";
+    DECISION_AGE: Gauge "sql_edge_supervisor_decision_age_seconds" []
+        "Time since the last decision; time in which the supervisor did not run is left out.";
+    OBSERVATION_AGE: Gauge "sql_edge_supervisor_observation_age_seconds" ["observer"]
+        "Time since the observer's last observation.";
+    STALLS: Counter "sql_edge_supervisor_stalls_total" []
+        "Stalls of the supervisor: it did not run, and counts that time for nothing.";
+    STALLED: Counter "sql_edge_supervisor_stalled_seconds_total" []
+        "Time in which the supervisor did not run.";
+    PING_DURATION: Histogram "sql_edge_supervisor_ping_duration_seconds" []
+        "Round trip of answered queries on the standing connection.";
+    PING_FAILURES: Counter "sql_edge_supervisor_ping_failures_total" ["kind"]
+        "Queries on the standing connection that were not answered with a result.";
+    LOGIN_DURATION: Histogram "sql_edge_supervisor_login_duration_seconds" []
+        "Duration of fresh logins that were answered: TCP, TLS, login and query.";
+    LOGIN_FAILURES: Counter "sql_edge_supervisor_login_failures_total" ["kind"]
+        "Fresh logins that did not end in a query's result.";
+    LOGIN_ERRORS: Counter "sql_edge_supervisor_login_errors_total" ["number"]
+        "Fresh logins that the engine answered with an error, by its number; `other` where the supervisor's table lacks it.";
+    VOLUME_WRITE_DURATION: Histogram "sql_edge_supervisor_volume_write_duration_seconds" []
+        "Duration of write, fsync and read back on the volume.";
+    VOLUME_WRITE_FAILURES: Counter "sql_edge_supervisor_volume_write_failures_total" ["kind"]
+        "Writes to the volume that failed.";
+    BUILD_INFO: Gauge "sql_edge_supervisor_build_info" ["arch", "version"]
+        "1, with the supervisor's version.";
+    ENGINE_INFO: Gauge "sql_edge_info" ["edition", "engine_edition", "version"]
+        "1, with what the engine says of itself.";
+    PROCESS_RUNNING: Gauge "sql_edge_process_running" []
+        "Whether a sqlservr process runs (1) or not (0); a zombie does not.";
+    PROCESS_RESTARTS: Counter "sql_edge_process_restarts_total" []
+        "Times that another sqlservr took the place of one seen before.";
+    PROCESS_EXITS: Counter "sql_edge_process_exits_total" ["cause", "role"]
+        "Ends of sqlservr processes seen, parent and engine each for itself.";
+    PROCESS_CPU: Counter "sql_edge_process_cpu_seconds_total" []
+        "Processor time of sqlservr, parent and engine, user and system.";
+    PROCESS_IO: Counter "sql_edge_process_io_bytes_total" []
+        "Bytes that sqlservr read from and wrote to storage.";
+    PROCESS_RESIDENT: Gauge "sql_edge_process_resident_memory_bytes" []
+        "Resident memory of sqlservr, parent and engine.";
+    PROCESS_FDS: Gauge "sql_edge_process_open_fds" []
+        "Open file descriptors of sqlservr, parent and engine.";
+    PROCESS_THREADS: Gauge "sql_edge_process_threads" []
+        "Threads of sqlservr, parent and engine.";
+    VOLUME_SIZE: Gauge "sql_edge_volume_size_bytes" []
+        "Size of the volume.";
+    VOLUME_FREE: Gauge "sql_edge_volume_free_bytes" []
+        "Bytes free for a process without privileges.";
+    VOLUME_INODES: Gauge "sql_edge_volume_inodes" []
+        "Inodes of the volume; 0 where the file system has no such limit.";
+    VOLUME_INODES_FREE: Gauge "sql_edge_volume_inodes_free" []
+        "Free inodes of the volume.";
+    VOLUME_READ_ONLY: Gauge "sql_edge_volume_read_only" []
+        "Whether the volume is mounted read-only (1) or not (0).";
+    VOLUME_CHECK_PENDING: Gauge "sql_edge_volume_check_pending_seconds" []
+        "For how long the present check of the volume has been under way; 0 where none is.";
+    ERRORLOG_SIZE: Gauge "sql_edge_errorlog_size_bytes" []
+        "Size of the engine's errorlog.";
+    DATABASES: Gauge "sql_edge_databases" ["state"]
+        "Databases by their state.";
+    DATABASES_LEFT_OUT: Gauge "sql_edge_databases_left_out" []
+        "Databases beyond those that the supervisor keeps.";
+    RECOVERY_PROGRESS: Gauge "sql_edge_recovery_progress_ratio" []
+        "Progress of the recovery that is least advanced, 0 to 1; absent while none is known.";
+    CGROUP_MEMORY: Gauge "sql_edge_cgroup_memory_bytes" []
+        "Memory charged to the engine's control group.";
+    CGROUP_MEMORY_LIMIT: Gauge "sql_edge_cgroup_memory_limit_bytes" []
+        "Memory limit of the control group; absent where there is none.";
+    CGROUP_OOM_KILLS: Counter "sql_edge_cgroup_oom_kills_total" []
+        "Processes of the control group that were killed for want of memory.";
+    CGROUP_PERIODS: Counter "sql_edge_cgroup_cpu_periods_total" []
+        "Periods of the cpu limit that have passed.";
+    CGROUP_THROTTLED_PERIODS: Counter "sql_edge_cgroup_cpu_throttled_periods_total" []
+        "Periods in which the control group was throttled.";
+    CGROUP_THROTTLED: Counter "sql_edge_cgroup_cpu_throttled_seconds_total" []
+        "Time for which the control group was throttled.";
+    CGROUP_PRESSURE: Gauge "sql_edge_cgroup_pressure_ratio" ["resource"]
+        "Share of the last 10 s in which some task waited for the resource (PSI some avg10), 0 to 1.";
+    CGROUP_FROZEN: Gauge "sql_edge_cgroup_frozen" []
+        "Whether the control group is frozen (1) or not (0).";
+    OWN_CPU: Counter "process_cpu_seconds_total" []
+        "Total user and system CPU time of the supervisor spent in seconds.";
+    OWN_RESIDENT: Gauge "process_resident_memory_bytes" []
+        "Resident memory size of the supervisor in bytes.";
+    OWN_VIRTUAL: Gauge "process_virtual_memory_bytes" []
+        "Virtual memory size of the supervisor in bytes.";
+    OWN_FDS: Gauge "process_open_fds" []
+        "Number of open file descriptors of the supervisor.";
+    OWN_MAX_FDS: Gauge "process_max_fds" []
+        "Maximum number of open file descriptors of the supervisor.";
+    OWN_START_TIME: Gauge "process_start_time_seconds" []
+        "Start time of the supervisor since unix epoch in seconds.";
+    OWN_THREADS: Gauge "process_threads" []
+        "Number of OS threads of the supervisor.";
+}
+
+/// The table for the README, between `<!-- metrics:begin -->` and `<!-- metrics:end -->`.
+#[must_use]
+pub fn reference() -> String {
+    let mut table =
+        String::from("| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n");
+    for row in ALL {
+        let kind = match row.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        let labels: Vec<_> = row.labels.iter().map(|l| format!("`{l}`")).collect();
+        // Writing to a String can't fail.
+        let _ = writeln!(
+            table,
+            "| `{}` | {kind} | {} | {} |",
+            row.name,
+            labels.join(", "),
+            row.help
+        );
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_follow_the_conventions() {
+        let mut names = HashSet::new();
+        for row in ALL {
+            assert!(names.insert(row.name), "{} twice", row.name);
+            assert_eq!(
+                row.kind == Kind::Counter,
+                row.name.ends_with("_total"),
+                "{}",
+                row.name
+            );
+            assert!(row.labels.is_sorted(), "{}", row.name);
+            assert!(row.help.ends_with('.'), "{}", row.name);
+            assert!(
+                ["sql_edge_", "process_"]
+                    .iter()
+                    .any(|p| row.name.starts_with(p)),
+                "{}",
+                row.name
+            );
+        }
+    }
+
+    /// The README is generated from this table: `reference()` between its markers.
+    #[test]
+    fn the_readme_has_the_same_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+        let Ok(readme) = std::fs::read_to_string(path) else {
+            return;
+        };
+        let Some((_, rest)) = readme.split_once("<!-- metrics:begin -->") else {
+            return;
+        };
+        let (table, _) = rest.split_once("<!-- metrics:end -->").unwrap();
+        assert_eq!(table.trim(), reference().trim());
+    }
+}

@@ -1,0 +1,138 @@
+//! What is counted as it happens.
+
+use prometheus::core::Collector;
+use prometheus::proto::MetricFamily;
+use prometheus::{Counter, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
+
+use super::catalogue::{self as row, Row};
+use crate::decide::decision::Probe;
+
+/// Upper bounds, seconds: from a query in shared memory up to past every deadline of a contact.
+const CONTACT_BUCKETS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+/// Upper bounds, seconds: from an fsync on local flash up to past the limit for a stalled volume.
+const VOLUME_BUCKETS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+    60.0,
+];
+/// Every value of `kind` for a contact, so that each series is there from the start: a counter that
+/// appears with its first count shows no increase.
+const CONTACT_KINDS: [&str; 10] = [
+    "refused",
+    "closed",
+    "connect_timeout",
+    "login_timeout",
+    "query_timeout",
+    "unreachable",
+    "server",
+    "tls",
+    "protocol",
+    "credentials",
+];
+/// The same for the volume.
+const VOLUME_KINDS: [&str; 8] = [
+    "read_only",
+    "no_space",
+    "io",
+    "permission_denied",
+    "missing",
+    "stale",
+    "mismatch",
+    "other",
+];
+
+/// The instruments, registered.
+#[derive(Debug)]
+pub struct Instruments {
+    registry: Registry,
+    pub ping: Contact,
+    pub login: Contact,
+    pub login_errors: IntCounterVec,
+    pub volume_write: Histogram,
+    pub volume_failures: IntCounterVec,
+    pub process_exits: IntCounterVec,
+    pub process_restarts: IntCounter,
+    pub decisions: IntCounter,
+    pub transitions: IntCounterVec,
+    pub stalls: IntCounter,
+    pub stalled: Counter,
+}
+
+/// The instruments of one way to reach the engine.
+#[derive(Debug)]
+pub struct Contact {
+    pub duration: Histogram,
+    pub failures: IntCounterVec,
+}
+
+impl Instruments {
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let to = &registry;
+        let transitions = counters(to, &row::TRANSITIONS);
+        for probe in Probe::ALL {
+            transitions.with_label_values(&[probe.name(), "pass"]);
+            transitions.with_label_values(&[probe.name(), "fail"]);
+        }
+        let login_errors = counters(to, &row::LOGIN_ERRORS);
+        login_errors.with_label_values(&["other"]);
+        Self {
+            ping: Contact {
+                duration: histogram(to, &row::PING_DURATION, CONTACT_BUCKETS),
+                failures: each(counters(to, &row::PING_FAILURES), &CONTACT_KINDS),
+            },
+            login: Contact {
+                duration: histogram(to, &row::LOGIN_DURATION, CONTACT_BUCKETS),
+                failures: each(counters(to, &row::LOGIN_FAILURES), &CONTACT_KINDS),
+            },
+            login_errors,
+            volume_write: histogram(to, &row::VOLUME_WRITE_DURATION, VOLUME_BUCKETS),
+            volume_failures: each(counters(to, &row::VOLUME_WRITE_FAILURES), &VOLUME_KINDS),
+            process_exits: counters(to, &row::PROCESS_EXITS),
+            process_restarts: registered(to, IntCounter::with_opts(opts(&row::PROCESS_RESTARTS))),
+            decisions: registered(to, IntCounter::with_opts(opts(&row::DECISIONS))),
+            transitions,
+            stalls: registered(to, IntCounter::with_opts(opts(&row::STALLS))),
+            stalled: registered(to, Counter::with_opts(opts(&row::STALLED))),
+            registry,
+        }
+    }
+
+    /// What was counted so far.
+    pub fn gather(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+}
+
+fn opts(row: &Row) -> Opts {
+    Opts::new(row.name, row.help)
+}
+
+fn counters(registry: &Registry, row: &Row) -> IntCounterVec {
+    registered(registry, IntCounterVec::new(opts(row), row.labels))
+}
+
+fn each(counters: IntCounterVec, values: &[&str]) -> IntCounterVec {
+    for value in values {
+        counters.with_label_values(&[value]);
+    }
+    counters
+}
+
+fn histogram(registry: &Registry, row: &Row, buckets: &[f64]) -> Histogram {
+    let opts = HistogramOpts::from(opts(row)).buckets(buckets.to_vec());
+    registered(registry, Histogram::with_opts(opts))
+}
+
+/// Makes an instrument known to the registry.
+fn registered<C>(registry: &Registry, made: prometheus::Result<C>) -> C
+where
+    C: Collector + Clone + 'static,
+{
+    made.and_then(|collector| {
+        registry.register(Box::new(collector.clone()))?;
+        Ok(collector)
+    })
+    .expect("names, labels and buckets are constants, each used once; every test makes them all")
+}

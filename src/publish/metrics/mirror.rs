@@ -1,0 +1,181 @@
+//! The last decision and what was last seen of the engine, as samples.
+
+use super::catalogue as row;
+use super::families::{Families, flag, number};
+use crate::decide::decision::{Phase, Probe, Verdict};
+use crate::decide::observation::{
+    CgroupReport, DatabaseList, DatabaseState, ProcessReport, RunState, VolumeCheck,
+};
+use crate::decide::reason::Reason;
+use crate::decide::time::Time;
+use crate::publish::view::View;
+use crate::publish::words;
+
+/// All of it. What is not known gives no sample.
+pub fn expose(families: &mut Families, view: &View) {
+    decision(families, view);
+    ages(families, view);
+    engine(families, view);
+    process(families, view);
+    let snapshot = &view.published.snapshot;
+    let pending = snapshot.volume_pending.map(|since| view.ago(since));
+    families.sample(
+        &row::VOLUME_CHECK_PENDING,
+        &[],
+        pending.unwrap_or_default().as_secs_f64(),
+    );
+    if let Some(seen) = &snapshot.volume {
+        volume(families, &seen.value);
+    }
+    if let Some(seen) = &snapshot.databases {
+        databases(families, &seen.value);
+    }
+    if let Some(seen) = &snapshot.cgroup {
+        cgroup(families, &seen.value);
+    }
+}
+
+fn decision(families: &mut Families, view: &View) {
+    for probe in Probe::ALL {
+        let passes = view.answer(probe).verdict == Verdict::Pass;
+        families.sample(&row::PROBE_VERDICT, &[probe.name()], flag(passes));
+    }
+    let found: Vec<Reason> = view.findings().map(|found| found.reason).collect();
+    for reason in Reason::ALL {
+        let active = found.contains(reason);
+        families.sample(&row::REASON_ACTIVE, &[reason.code()], flag(active));
+    }
+    let phase = view.decision().map_or(Phase::Unseen, |d| d.phase);
+    for candidate in Phase::ALL {
+        families.sample(&row::PHASE, &[candidate.name()], flag(candidate == phase));
+    }
+    families.sample(&row::DECISION_AGE, &[], view.age.as_secs_f64());
+}
+
+fn ages(families: &mut Families, view: &View) {
+    let snapshot = &view.published.snapshot;
+    let listed = snapshot.databases.as_ref().map(|seen| seen.at);
+    let not_listed = snapshot.databases_error.as_ref().map(|seen| seen.at);
+    let seen: [(&str, Option<Time>); 7] = [
+        ("process", snapshot.process.as_ref().map(|seen| seen.at)),
+        ("ping", snapshot.ping.last.as_ref().map(|seen| seen.at)),
+        ("login", snapshot.login.last.as_ref().map(|seen| seen.at)),
+        (
+            "diagnostics",
+            snapshot.diagnostics.last.as_ref().map(|seen| seen.at),
+        ),
+        ("databases", listed.max(not_listed)),
+        ("volume", snapshot.volume.as_ref().map(|seen| seen.at)),
+        ("cgroup", snapshot.cgroup.as_ref().map(|seen| seen.at)),
+    ];
+    for (observer, at) in seen {
+        if let Some(at) = at {
+            let age = view.ago(at).as_secs_f64();
+            families.sample(&row::OBSERVATION_AGE, &[observer], age);
+        }
+    }
+}
+
+fn engine(families: &mut Families, view: &View) {
+    if let Some(seen) = &view.published.snapshot.server {
+        let server = &seen.value;
+        let edition = server.engine_edition.to_string();
+        families.sample(
+            &row::ENGINE_INFO,
+            &[&server.edition, &edition, &server.version],
+            1.0,
+        );
+    }
+}
+
+fn process(families: &mut Families, view: &View) {
+    let Some(seen) = &view.published.snapshot.process else {
+        return;
+    };
+    let ProcessReport::Running(running) = &seen.value else {
+        families.sample(&row::PROCESS_RUNNING, &[], 0.0);
+        return;
+    };
+    let alive = running.state != RunState::Zombie;
+    families.sample(&row::PROCESS_RUNNING, &[], flag(alive));
+    families.maybe(&row::PROCESS_CPU, running.cpu.map(|cpu| cpu.as_secs_f64()));
+    families.maybe(&row::PROCESS_IO, running.io_bytes.map(number));
+    families.maybe(&row::PROCESS_RESIDENT, running.resident_bytes.map(number));
+    families.maybe(&row::PROCESS_FDS, running.open_fds.map(number));
+    families.maybe(&row::PROCESS_THREADS, running.threads.map(number));
+}
+
+fn volume(families: &mut Families, check: &VolumeCheck) {
+    let space = check.space.as_ref();
+    families.maybe(&row::VOLUME_SIZE, space.map(|s| number(s.total_bytes)));
+    families.maybe(&row::VOLUME_FREE, space.map(|s| number(s.free_bytes)));
+    families.maybe(&row::VOLUME_INODES, space.map(|s| number(s.total_inodes)));
+    families.maybe(
+        &row::VOLUME_INODES_FREE,
+        space.map(|s| number(s.free_inodes)),
+    );
+    families.maybe(
+        &row::VOLUME_READ_ONLY,
+        check.mount.as_ref().map(|mount| flag(mount.read_only)),
+    );
+    families.maybe(&row::ERRORLOG_SIZE, check.errorlog_bytes.map(number));
+}
+
+fn databases(families: &mut Families, list: &DatabaseList) {
+    const STATES: [DatabaseState; 8] = [
+        DatabaseState::Online,
+        DatabaseState::Restoring,
+        DatabaseState::Recovering,
+        DatabaseState::RecoveryPending,
+        DatabaseState::Suspect,
+        DatabaseState::Emergency,
+        DatabaseState::Offline,
+        DatabaseState::Other(0),
+    ];
+    for state in STATES.map(words::database_state) {
+        let count = list
+            .databases
+            .iter()
+            .filter(|database| words::database_state(database.state) == state)
+            .count();
+        families.sample(&row::DATABASES, &[state], number(count as u64));
+    }
+    families.sample(&row::DATABASES_LEFT_OUT, &[], f64::from(list.left_out));
+    let least = list
+        .databases
+        .iter()
+        .filter_map(|database| database.recovery_percent)
+        .min_by(f64::total_cmp);
+    families.maybe(
+        &row::RECOVERY_PROGRESS,
+        least.map(|percent| percent / 100.0),
+    );
+}
+
+fn cgroup(families: &mut Families, report: &CgroupReport) {
+    families.maybe(&row::CGROUP_MEMORY, report.memory_bytes.map(number));
+    families.maybe(
+        &row::CGROUP_MEMORY_LIMIT,
+        report.memory_limit_bytes.map(number),
+    );
+    families.maybe(&row::CGROUP_OOM_KILLS, report.oom_kills.map(number));
+    families.maybe(&row::CGROUP_PERIODS, report.cpu_periods.map(number));
+    families.maybe(
+        &row::CGROUP_THROTTLED_PERIODS,
+        report.cpu_throttled_periods.map(number),
+    );
+    families.maybe(
+        &row::CGROUP_THROTTLED,
+        report.cpu_throttled.map(|time| time.as_secs_f64()),
+    );
+    for (resource, percent) in [
+        ("cpu", report.pressure_cpu),
+        ("io", report.pressure_io),
+        ("memory", report.pressure_memory),
+    ] {
+        if let Some(percent) = percent {
+            families.sample(&row::CGROUP_PRESSURE, &[resource], percent / 100.0);
+        }
+    }
+    families.maybe(&row::CGROUP_FROZEN, report.frozen.map(flag));
+}
