@@ -4,10 +4,12 @@
 //! changes a verdict. There is one writer of [`Published`], the loop in [`crate::app`].
 
 // In the order in which a request meets them.
+pub mod routes;
 pub mod view;
 // What it may be answered with.
 mod checks;
 pub mod metrics;
+mod page;
 pub mod status;
 mod words;
 
