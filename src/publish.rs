@@ -3,7 +3,9 @@
 //! **Architecture invariant:** nothing here does I/O on behalf of a request, and nothing here
 //! changes a verdict. There is one writer of [`Published`], the loop in [`crate::app`].
 
+pub mod server;
 // In the order in which a request meets them.
+mod connections;
 pub mod routes;
 pub mod view;
 // What it may be answered with.
