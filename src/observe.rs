@@ -7,10 +7,10 @@
 pub mod cgroup;
 pub mod clock;
 pub mod process;
+pub mod sql;
 #[cfg(test)]
 mod testing;
 pub mod volume;
-pub mod sql;
 
 use tokio::sync::mpsc;
 

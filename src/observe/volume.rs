@@ -59,7 +59,7 @@ fn run(config: &VolumeConfig, engine_pid: &EnginePid, sink: &Sink, stopped: &Rec
     loop {
         sink.send_blocking(Observation::Volume(VolumeReport::Began));
         let report = check(config, engine_pid.get(), &mut writer);
-        sink.send_blocking(Observation::Volume(VolumeReport::Checked(report)));
+        sink.send_blocking(Observation::Volume(VolumeReport::Checked(Box::new(report))));
         match stopped.recv_timeout(config.interval) {
             Err(RecvTimeoutError::Timeout) => {}
             Ok(()) | Err(RecvTimeoutError::Disconnected) => return,

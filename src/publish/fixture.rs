@@ -183,7 +183,7 @@ pub fn running() -> Snapshot {
     };
     for value in [
         Observation::Process(ProcessReport::Running(running_process())),
-        Observation::Volume(VolumeReport::Checked(VolumeCheck {
+        Observation::Volume(VolumeReport::Checked(Box::new(VolumeCheck {
             mount: Some(mount),
             engine_mount: None,
             space: Some(Space {
@@ -195,7 +195,7 @@ pub fn running() -> Snapshot {
             write: WriteCheck::Written(Duration::from_millis(3)),
             master_present: Some(true),
             errorlog_bytes: Some(40_000),
-        })),
+        }))),
         Observation::Cgroup(CgroupReport {
             memory_limit_bytes: Some(2_147_483_648),
             memory_bytes: Some(900_000_000),

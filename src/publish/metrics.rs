@@ -81,7 +81,7 @@ impl Metrics {
                 let cause = exit_cause(exit);
                 to.process_exits.with_label_values(&[cause, role]).inc();
             }
-            Observation::Volume(VolumeReport::Checked(VolumeCheck { write, .. })) => match write {
+            Observation::Volume(VolumeReport::Checked(check)) => match &check.write {
                 WriteCheck::Written(latency) => to.volume_write.observe(latency.as_secs_f64()),
                 WriteCheck::Failed(fault) => {
                     let kind = words::volume_fault_kind(*fault);

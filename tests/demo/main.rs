@@ -8,9 +8,9 @@
 
 #[path = "../support/support.rs"]
 mod shared;
+mod stage;
 #[path = "../standin/standin.rs"]
 mod standin;
-mod stage;
 mod story;
 
 use std::ffi::OsStr;

@@ -96,7 +96,9 @@ async fn kill(stage: &mut Stage) -> anyhow::Result<()> {
     chapter("The engine is killed: kill -KILL");
     stage.engine.signal_child(Signal::KILL)?;
     until(stage, |event| answers(event, "ready", "fails")).await;
-    println!("   ... liveness goes on to pass: there is nothing left to kill, the runtime restarts it");
+    println!(
+        "   ... liveness goes on to pass: there is nothing left to kill, the runtime restarts it"
+    );
     stage.engine.restart_with(healthy(stage)).await?;
     until(stage, |event| answers(event, "ready", "passes")).await;
     Ok(())
@@ -123,7 +125,10 @@ async fn wrong_password(stage: &mut Stage) -> anyhow::Result<()> {
     until(stage, |event| event["code"] == "LoginFailed").await;
     let (ready, _) = stage.supervisor.get("/readyz").await;
     let (live, _) = stage.supervisor.get("/livez").await;
-    ensure!((ready, live) == (200, 200), "a wrong password took the engine away");
+    ensure!(
+        (ready, live) == (200, 200),
+        "a wrong password took the engine away"
+    );
     println!("   ... it goes on to be ready, as it was proven to be; nothing is restarted");
     println!("   ... the secret follows, and is picked up at the next login");
     std::fs::write(&stage.password_file, rotated).context("the password file")?;
@@ -154,7 +159,9 @@ async fn disk_full(stage: &mut Stage) -> anyhow::Result<()> {
 
 async fn end(stage: Stage) -> anyhow::Result<()> {
     chapter("The supervisor is stopped: SIGTERM");
-    let Stage { supervisor, engine, .. } = stage;
+    let Stage {
+        supervisor, engine, ..
+    } = stage;
     let (status, log) = supervisor.terminate().await;
     ensure!(status.success(), "it ended with {status}:\n{log}");
     println!("   it drained and ended with {status}");

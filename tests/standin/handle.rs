@@ -127,7 +127,10 @@ impl StandIn {
         parent: &Child,
     ) -> anyhow::Result<(Announcement, AsyncFd<OwnedFd>, OwnedFd)> {
         let parent_fd = pidfd(parent.id())?;
-        #[expect(deprecated, reason = "unsound for borrowed descriptors only; this one is owned")]
+        #[expect(
+            deprecated,
+            reason = "unsound for borrowed descriptors only; this one is owned"
+        )]
         let parent_fd = AsyncFd::new(parent_fd).context("watching the process")?;
         let mut line = String::new();
         let mut reader = BufReader::new(receiver);

@@ -90,27 +90,21 @@ impl Supervisor {
     /// Waits until `probe` fails; its reasons.
     pub async fn fails(&mut self, probe: &str) -> String {
         let event = self
-            .event(|event| {
-                event["message"] == "fails" && event["probe"] == probe
-            })
+            .event(|event| event["message"] == "fails" && event["probe"] == probe)
             .await;
         event["reasons"].as_str().expect("reasons").to_owned()
     }
 
     /// Waits until `probe` passes.
     pub async fn passes(&mut self, probe: &str) {
-        self.event(|event| {
-            event["message"] == "passes" && event["probe"] == probe
-        })
-        .await;
+        self.event(|event| event["message"] == "passes" && event["probe"] == probe)
+            .await;
     }
 
     /// Waits until a reason of this code is found; its evidence.
     pub async fn finds(&mut self, code: &str) -> String {
         let event = self
-            .event(|event| {
-                event["code"] == code && event["evidence"].is_string()
-            })
+            .event(|event| event["code"] == code && event["evidence"].is_string())
             .await;
         event["evidence"].as_str().expect("evidence").to_owned()
     }

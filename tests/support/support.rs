@@ -1,7 +1,14 @@
 //! What the integration tests, the demo and the benchmark share.
 
-#![allow(dead_code, reason = "each program that includes this module uses its own part of it")]
-#![allow(clippy::expect_used, clippy::panic, reason = "what goes wrong here ends the test")]
+#![allow(
+    dead_code,
+    reason = "each program that includes this module uses its own part of it"
+)]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what goes wrong here ends the test"
+)]
 
 pub mod http;
 pub mod scratch;

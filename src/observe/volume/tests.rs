@@ -122,7 +122,7 @@ fn started(data_dir: &Path, interval: Duration) -> (VolumeThread, Receiver<Obser
 
 async fn checked(receiver: &mut Receiver<Observed<Observation>>) -> VolumeCheck {
     match next(receiver).await {
-        Observation::Volume(VolumeReport::Checked(check)) => check,
+        Observation::Volume(VolumeReport::Checked(check)) => *check,
         other => panic!("{other:?}"),
     }
 }

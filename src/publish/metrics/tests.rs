@@ -27,14 +27,14 @@ fn busy() -> Metrics {
         round_trip: Duration::from_millis(3),
     });
     let volume = |write| {
-        Observation::Volume(VolumeReport::Checked(VolumeCheck {
+        Observation::Volume(VolumeReport::Checked(Box::new(VolumeCheck {
             mount: None,
             engine_mount: None,
             space: None,
             write,
             master_present: None,
             errorlog_bytes: None,
-        }))
+        })))
     };
     for value in [
         Observation::Ping(answered.clone()),
