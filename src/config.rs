@@ -1,8 +1,20 @@
 //! One validated configuration, from flags, environment and an optional file.
 //!
-//! Everything below `Config` is plain values that the rest of the program may read.
+//! Everything below `Config` is plain values that the rest of the program may read. How they come
+//! to be: [`sources`] gathers what was given (the only part that touches the world), [`parse`] turns
+//! it into a [`Config`] or into every mistake at once, by the one table in [`settings`].
 
+pub mod file;
+pub mod kind;
+pub mod mistake;
+pub mod parse;
+pub mod raw;
+pub mod relations;
 pub mod secret;
+pub mod settings;
+pub mod show;
+pub mod sources;
+pub mod text;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,6 +22,11 @@ use std::time::Duration;
 
 use crate::decide::policy::Policy;
 use secret::PasswordSource;
+
+pub use mistake::ConfigErrors;
+pub use parse::{Effective, parse};
+pub use show::{effective_yaml, reference};
+pub use sources::{Environment, Flags, Sources};
 
 /// The effective configuration.
 #[derive(Clone, Debug)]

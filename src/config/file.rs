@@ -1,0 +1,316 @@
+//! The configuration file: a flat YAML map of settings.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::Spanned;
+
+use super::raw::{Given, Origin, Raw};
+
+/// Bytes of a file at most. Each setting with a long value, and a thousand databases, fit.
+const MAX_FILE_BYTES: u64 = 256 * 1024;
+
+/// A file that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// What stands in it, in its order.
+    pub entries: Vec<Entry>,
+}
+
+/// A line of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// The value; none for null, which leaves the setting to the sources that count less.
+    pub raw: Option<Raw>,
+    /// Its line, counted from 1.
+    pub line: u64,
+}
+
+/// Why a file can't be used as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It can't be read.
+    #[error("can't be read: {0}")]
+    Read(#[from] std::io::Error),
+    /// It is too long.
+    #[error("is longer than {MAX_FILE_BYTES} bytes")]
+    TooLong,
+    /// It is not text.
+    #[error("is not UTF-8")]
+    NotText,
+    /// It is not a map in YAML.
+    #[error("is not a map of settings in YAML: {0}")]
+    Yaml(Box<serde_saphyr::Error>),
+}
+
+impl FileError {
+    /// What to do.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Read(_) => "check the path, and the permissions of uid 10001",
+            Self::TooLong | Self::NotText | Self::Yaml(_) => {
+                "write one `setting: value` a line; `check-config` prints an example"
+            }
+        }
+    }
+}
+
+impl ConfigFile {
+    /// What it says of a setting.
+    #[must_use]
+    pub fn find(&self, key: &str) -> Option<Given> {
+        let entry = self.entries.iter().find(|entry| entry.key == key)?;
+        Some(Given {
+            raw: entry.raw.clone()?,
+            origin: self.origin(entry),
+        })
+    }
+
+    /// Where an entry stands.
+    #[must_use]
+    pub fn origin(&self, entry: &Entry) -> Origin {
+        Origin::File {
+            path: self.path.clone(),
+            line: entry.line,
+        }
+    }
+}
+
+/// Reads a file.
+///
+/// # Errors
+/// When it can't be read, is too long, or is not a YAML map.
+pub fn read(path: &Path) -> Result<ConfigFile, FileError> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(FileError::TooLong);
+    }
+    let text = String::from_utf8(bytes).map_err(|_| FileError::NotText)?;
+    parse(path, &text)
+}
+
+/// Parses its text. Pure.
+///
+/// # Errors
+/// When it is not a YAML map.
+pub fn parse(path: &Path, text: &str) -> Result<ConfigFile, FileError> {
+    let options = serde_saphyr::options! {
+        // `off` is a word here, not a boolean.
+        strict_booleans: true,
+        // A snippet would repeat lines of the file, and a secret may have been put there.
+        with_snippet: false,
+    };
+    let Entries(entries) = serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| FileError::Yaml(Box::new(error)))?;
+    Ok(ConfigFile {
+        path: path.to_owned(),
+        entries,
+    })
+}
+
+#[derive(Default)]
+struct Entries(Vec<Entry>);
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Map;
+        impl<'de> Visitor<'de> for Map {
+            type Value = Entries;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of settings")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    let Spanned {
+                        value, referenced, ..
+                    } = map.next_value::<Spanned<Value>>()?;
+                    entries.push(Entry {
+                        key,
+                        raw: value.0,
+                        line: referenced.line(),
+                    });
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(Map)
+    }
+}
+
+/// Whatever stands behind a key: what is no value must not hide the file's other mistakes.
+struct Value(Option<Raw>);
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyValue)
+    }
+}
+
+struct AnyValue;
+
+impl AnyValue {
+    fn text<T: ToString, E>(value: T) -> Result<Value, E> {
+        Ok(Value(Some(Raw::Text(value.to_string()))))
+    }
+}
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value or a list of values")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Self::text(value)
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Self::text(value)
+    }
+
+    fn visit_i128<E>(self, value: i128) -> Result<Value, E> {
+        Self::text(value)
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Self::text(value)
+    }
+
+    fn visit_u128<E>(self, value: u128) -> Result<Value, E> {
+        Self::text(value)
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Self::text(value)
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Self::text(value)
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value(None))
+    }
+
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        let mut flat = true;
+        while let Some(item) = items.next_element::<Value>()? {
+            match item.0 {
+                Some(Raw::Text(text)) => list.push(text),
+                _ => flat = false,
+            }
+        }
+        Ok(Value(Some(match flat {
+            true => Raw::List(list),
+            false => Raw::Other("a list of more than plain values"),
+        })))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Value(Some(Raw::Other("a map"))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(text: &str) -> Vec<(String, Option<Raw>, u64)> {
+        parse(Path::new("/c.yaml"), text)
+            .expect("a good file")
+            .entries
+            .into_iter()
+            .map(|entry| (entry.key, entry.raw, entry.line))
+            .collect()
+    }
+
+    fn one(yaml: &str) -> Option<Raw> {
+        entries(&format!("key: {yaml}\n")).remove(0).1
+    }
+
+    #[test]
+    fn every_shape_of_a_value() {
+        let text = |text: &str| Some(Raw::Text(text.to_owned()));
+        for (yaml, raw) in [
+            ("0.0.0.0:9433", text("0.0.0.0:9433")),
+            ("1433", text("1433")),
+            ("0.05", text("0.05")),
+            ("true", text("true")),
+            ("off", text("off")),
+            ("no", text("no")),
+            ("2s", text("2s")),
+            ("\"1433\"", text("1433")),
+            ("\"null\"", text("null")),
+            ("\"\"", text("")),
+            ("", None),
+            ("~", None),
+            (
+                "[a, \"b c\", 3]",
+                Some(Raw::List(vec!["a".into(), "b c".into(), "3".into()])),
+            ),
+            ("[]", Some(Raw::List(vec![]))),
+            ("{a: 1}", Some(Raw::Other("a map"))),
+            (
+                "[[a]]",
+                Some(Raw::Other("a list of more than plain values")),
+            ),
+        ] {
+            assert_eq!(one(yaml), raw, "{yaml}");
+        }
+    }
+
+    #[test]
+    fn lines_are_counted_and_an_empty_file_is_one() {
+        let found = entries("# first\nlisten: a\n\nsql-host: b\n");
+        assert_eq!(found[0].2, 2);
+        assert_eq!(found[1].2, 4);
+        assert!(entries("").is_empty());
+        assert!(entries("# nothing\n").is_empty());
+    }
+
+    #[test]
+    fn what_is_no_map_is_refused_without_repeating_it() {
+        for text in [
+            "canary",
+            "- canary",
+            "a: canary\na: canary",
+            "a: 'canary",
+            "a: *canary",
+        ] {
+            let error = parse(Path::new("/c.yaml"), text).expect_err("must be refused");
+            if text != "a: *canary" {
+                assert!(!error.to_string().contains("canary"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_endless_file_is_not_read_to_its_end() {
+        assert!(matches!(
+            read(Path::new("/dev/zero")),
+            Err(FileError::TooLong)
+        ));
+    }
+}

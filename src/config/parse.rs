@@ -1,0 +1,223 @@
+//! From sources to one [`Config`], or to everything that is wrong. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::mistake::{ConfigErrors, Mistake, nearest};
+use super::raw::{Given, Origin, Problem, Raw};
+use super::relations::{RELATIONS, Relation, WARNINGS};
+use super::secret::PasswordSource;
+use super::settings::{ENV_PREFIX, SETTINGS, Setting, by_key};
+use super::sources::{CONFIG_ENV, Sources};
+use super::{
+    Config, HttpConfig, LogConfig, LogFormat, Pace, ProcessConfig, SqlConfig, TlsMode, VolumeConfig,
+};
+use crate::decide::policy::Policy;
+
+/// A configuration, and how it came to be.
+#[derive(Clone, Debug)]
+pub struct Effective {
+    /// The values.
+    pub config: Config,
+    /// Where each comes from, by key.
+    pub origins: BTreeMap<&'static str, Origin>,
+    /// What is allowed and yet probably not meant.
+    pub warnings: Vec<Mistake>,
+}
+
+/// Makes the configuration out of what was given.
+///
+/// # Errors
+/// When anything is wrong; the error lists all of it.
+pub fn parse(sources: &Sources) -> Result<Effective, ConfigErrors> {
+    let mut mistakes: Vec<Mistake> = sources.file_mistake.iter().cloned().collect();
+    strangers(sources, &mut mistakes);
+
+    let mut config = blank();
+    let mut origins = BTreeMap::new();
+    let mut broken = BTreeSet::new();
+    for setting in SETTINGS {
+        match place(setting, sources, &mut config) {
+            Ok(origin) => {
+                origins.insert(setting.key, origin);
+            }
+            Err(mistake) => {
+                mistakes.push(*mistake);
+                broken.insert(setting.key);
+                // The default takes its place, for the settings that are made from this one.
+                let default = Given {
+                    raw: setting.default_raw(&config),
+                    origin: Origin::Default,
+                };
+                let _ = (setting.set)(&mut config, &default);
+            }
+        }
+    }
+
+    let origin = |key| origins.get(key).cloned().unwrap_or(Origin::Default);
+    // A rule over a value that is refused anyway would only add noise.
+    let applies = |relation: &&Relation| relation.keys.iter().all(|key| !broken.contains(key));
+    let check = |relation: &Relation| {
+        let key = relation.keys[0];
+        let found = (relation.check)(&config)?;
+        Some(Mistake {
+            setting: key.to_owned(),
+            value: by_key(key).and_then(|setting| (setting.show)(&config).yaml()),
+            origin: origin(key),
+            what: found.what,
+            advice: found.advice,
+        })
+    };
+    mistakes.extend(RELATIONS.iter().filter(applies).filter_map(check));
+    let warnings = WARNINGS.iter().filter(applies).filter_map(check).collect();
+    ConfigErrors::unless_empty(
+        mistakes,
+        Effective {
+            config,
+            origins,
+            warnings,
+        },
+    )
+}
+
+/// Reads a single setting, whatever else may be wrong: what `probe` needs must not depend on the
+/// rest.
+///
+/// # Errors
+/// When this setting, or the file as a whole, is wrong.
+pub fn parse_listen(sources: &Sources) -> Result<SocketAddr, Box<Mistake>> {
+    if let Some(mistake) = &sources.file_mistake {
+        return Err(Box::new(mistake.clone()));
+    }
+    let mut config = blank();
+    for setting in SETTINGS.iter().filter(|setting| setting.key == "listen") {
+        place(setting, sources, &mut config)?;
+    }
+    Ok(config.http.listen)
+}
+
+fn place(
+    setting: &Setting,
+    sources: &Sources,
+    config: &mut Config,
+) -> Result<Origin, Box<Mistake>> {
+    let given = sources.find(setting)?.unwrap_or_else(|| Given {
+        raw: setting.default_raw(config),
+        origin: Origin::Default,
+    });
+    match (setting.set)(config, &given) {
+        Ok(()) => Ok(given.origin),
+        Err(problem) => Err(Box::new(Mistake::value(
+            setting,
+            &given.raw,
+            given.origin,
+            problem,
+        ))),
+    }
+}
+
+/// What looks like a setting and is none. Its value is not shown: a misspelt name may hold a secret.
+fn strangers(sources: &Sources, mistakes: &mut Vec<Mistake>) {
+    if sources.flags.password {
+        let origin = Origin::Flag("sql-password".to_owned());
+        mistakes.push(stranger("sql-password", origin, |key| key.to_owned()));
+    }
+    for name in sources.environment.own() {
+        let known = name == CONFIG_ENV || SETTINGS.iter().any(|setting| setting.env() == name);
+        if known {
+            continue;
+        }
+        let key = name[ENV_PREFIX.len()..].to_lowercase().replace('_', "-");
+        let origin = Origin::Env(name.to_owned());
+        mistakes.push(stranger(&key, origin, |key| {
+            by_key(key).map_or_else(|| CONFIG_ENV.to_owned(), Setting::env)
+        }));
+    }
+    let file = sources.file.iter();
+    for (file, entry) in file.flat_map(|file| file.entries.iter().map(move |e| (file, e))) {
+        if by_key(&entry.key).is_none() {
+            mistakes.push(stranger(&entry.key, file.origin(entry), |key| {
+                key.to_owned()
+            }));
+        }
+    }
+}
+
+fn stranger(key: &str, origin: Origin, name: impl Fn(&str) -> String) -> Mistake {
+    let Problem { what, advice } = if key.contains("password") || key.contains("passwd") {
+        Problem::with_advice(
+            "a password is no setting: command lines, files and pod specifications are read by many",
+            "mount it as a file and give sql-password-file, or set MSSQL_SA_PASSWORD from a Secret",
+        )
+    } else {
+        let near = nearest(key, SETTINGS.iter().map(|setting| setting.key));
+        Problem {
+            what: "is not a setting".to_owned(),
+            advice: near.map(|near| format!("did you mean {}?", name(near))),
+        }
+    };
+    Mistake {
+        setting: Raw::Text(key.to_owned())
+            .excerpt()
+            .trim_matches('"')
+            .to_owned(),
+        value: None,
+        origin,
+        what,
+        advice: advice.unwrap_or_else(|| "`run --help` lists the settings".to_owned()),
+    }
+}
+
+/// Where the table puts its values. Nothing of it remains: each field is set by a row.
+fn blank() -> Config {
+    let pace = Pace {
+        interval: Duration::ZERO,
+        deadline: Duration::ZERO,
+    };
+    Config {
+        http: HttpConfig {
+            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            max_connections: 0,
+            header_timeout: Duration::ZERO,
+            max_header_bytes: 0,
+            decision_stale_after: Duration::ZERO,
+            drain_timeout: Duration::ZERO,
+        },
+        sql: SqlConfig {
+            host: String::new(),
+            port: 0,
+            user: String::new(),
+            password: PasswordSource::Missing,
+            tls: TlsMode::Required,
+            tls_ca: None,
+            ping: pace,
+            login: pace,
+            databases: pace,
+            diagnostics: pace,
+            max_databases: 0,
+        },
+        process: ProcessConfig {
+            name: String::new(),
+            interval: Duration::ZERO,
+            proc_root: PathBuf::new(),
+        },
+        volume: VolumeConfig {
+            data_dir: PathBuf::new(),
+            engine_data_dir: PathBuf::new(),
+            interval: Duration::ZERO,
+        },
+        cgroup_interval: Duration::ZERO,
+        policy: Policy::default(),
+        log: LogConfig {
+            format: LogFormat::Text,
+            level: tracing::Level::INFO,
+        },
+        state_dir: PathBuf::new(),
+        control_socket: PathBuf::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,208 @@
+//! What has to hold between settings.
+
+use std::time::Duration;
+
+use super::Config;
+use super::kind::show_duration;
+
+/// A rule over some settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Relation {
+    /// The settings it is about; the first one is named as the mistaken one.
+    pub keys: &'static [&'static str],
+    /// What is wrong, if something is.
+    pub check: fn(&Config) -> Option<Broken>,
+}
+
+/// A rule that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub advice: String,
+}
+
+/// `value` has to be at least `least`, which is what `why` says.
+fn at_least(value: Duration, least: Duration, rule: &str, why: &str) -> Option<Broken> {
+    (value < least).then(|| Broken {
+        what: format!("is below {rule}, {}: {why}", show_duration(least)),
+        advice: format!("give at least {}, or lower the other", show_duration(least)),
+    })
+}
+
+/// Every rule.
+pub const RELATIONS: &[Relation] = &[
+    Relation {
+        keys: &["unresponsive-after", "ping-timeout"],
+        check: |config| {
+            let (limit, timeout) = (config.policy.unresponsive_after, config.sql.ping.deadline);
+            (timeout >= limit).then(|| Broken {
+                what: format!(
+                    "is not above ping-timeout, {}: no ping could have been waited for",
+                    show_duration(timeout)
+                ),
+                advice: "raise unresponsive-after or lower ping-timeout".to_owned(),
+            })
+        },
+    },
+    Relation {
+        keys: &["unresponsive-after", "ping-interval"],
+        check: |config| {
+            let least = config.sql.ping.interval * 2;
+            let why = "a single lost ping would be a hang";
+            at_least(
+                config.policy.unresponsive_after,
+                least,
+                "2 x ping-interval",
+                why,
+            )
+        },
+    },
+    Relation {
+        keys: &["unresponsive-after", "login-timeout"],
+        check: |config| {
+            let least = config.sql.login.deadline;
+            let why = "a login that may still be answered would count as silence";
+            at_least(
+                config.policy.unresponsive_after,
+                least,
+                "login-timeout",
+                why,
+            )
+        },
+    },
+    Relation {
+        keys: &["listener-lost-after", "ping-interval"],
+        check: |config| {
+            let least = config.sql.ping.interval * 2;
+            let why = "a single refused ping would be a lost listener";
+            at_least(
+                config.policy.listener_lost_after,
+                least,
+                "2 x ping-interval",
+                why,
+            )
+        },
+    },
+    Relation {
+        keys: &["process-missing-after", "process-interval"],
+        check: |config| {
+            let least = config.process.interval * 2;
+            let why = "a restarted process would be missed before it is looked for";
+            at_least(
+                config.policy.process_missing_after,
+                least,
+                "2 x process-interval",
+                why,
+            )
+        },
+    },
+    Relation {
+        keys: &["zombie-after", "process-interval"],
+        check: |config| {
+            let least = config.process.interval;
+            let why = "a process on its way out would count";
+            at_least(config.policy.zombie_after, least, "process-interval", why)
+        },
+    },
+    Relation {
+        keys: &["ready-freshness", "ping-interval", "ping-timeout"],
+        check: |config| {
+            let least = config.sql.ping.interval + config.sql.ping.deadline;
+            let why = "a healthy engine would be unready between two pings";
+            let rule = "ping-interval + ping-timeout";
+            at_least(config.policy.ready_freshness, least, rule, why)
+        },
+    },
+    Relation {
+        keys: &["health-check-timeout", "diagnostics-interval"],
+        check: |config| {
+            let pace = config.sql.diagnostics;
+            let why = "a late report would break the stream";
+            at_least(
+                pace.deadline,
+                pace.interval * 3,
+                "3 x diagnostics-interval",
+                why,
+            )
+        },
+    },
+    Relation {
+        keys: &["restart-window", "restart-budget", "unresponsive-after"],
+        check: |config| {
+            let policy = &config.policy;
+            let least = policy.unresponsive_after * policy.restart_budget;
+            let rule = "restart-budget x unresponsive-after";
+            let why = "the budget could never be used up, and a hang would restart for ever";
+            at_least(policy.restart_window, least, rule, why)
+        },
+    },
+    Relation {
+        keys: &["max-databases", "required-databases"],
+        check: |config| {
+            // master is required as well, and need not be in the list.
+            let needed = config.policy.required_databases.len() + 1;
+            (config.sql.max_databases < needed).then(|| Broken {
+                what: format!("is below the number of required databases, {needed} with master"),
+                advice: format!("give at least {needed}"),
+            })
+        },
+    },
+];
+
+/// What is allowed and yet probably not meant.
+pub const WARNINGS: &[Relation] = &[
+    Relation {
+        keys: &["unresponsive-after", "diagnostics-interval"],
+        check: |config| {
+            let interval = config.sql.diagnostics.interval;
+            (config.policy.unresponsive_after <= interval).then(|| Broken {
+                what: format!(
+                    "is not above diagnostics-interval, {}: an engine that answers only diagnostics, and does little else, is restarted between two reports",
+                    show_duration(interval)
+                ),
+                advice: "raise unresponsive-after, unless this is a test".to_owned(),
+            })
+        },
+    },
+    Relation {
+        keys: &["failure-condition-level"],
+        check: |config| {
+            (config.policy.failure_condition_level == 0).then(|| Broken {
+                what: "is 0: nothing fails liveness, a hung engine is left as it is".to_owned(),
+                advice: "give 3, unless somebody else restarts it".to_owned(),
+            })
+        },
+    },
+    Relation {
+        keys: &["sql-tls"],
+        check: |config| {
+            let loopback = match config.sql.host.parse::<std::net::IpAddr>() {
+                Ok(address) => address.is_loopback(),
+                Err(_) => config.sql.host == "localhost",
+            };
+            let bare = config.sql.tls == super::TlsMode::Off || config.sql.tls_ca.is_none();
+            (bare && !loopback).then(|| Broken {
+                what: "does not prove who answers, and the engine is not on loopback".to_owned(),
+                advice: "give sql-tls-ca with `sql-tls: required`".to_owned(),
+            })
+        },
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::by_key;
+    use super::*;
+
+    #[test]
+    fn relations_name_settings_that_exist() {
+        for relation in RELATIONS.iter().chain(WARNINGS) {
+            assert!(!relation.keys.is_empty());
+            for key in relation.keys {
+                assert!(by_key(key).is_some(), "{key}");
+            }
+        }
+    }
+}

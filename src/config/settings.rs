@@ -1,0 +1,361 @@
+//! Every setting, in one table. Flags, variables, file keys, help, the README's reference and the
+//! tests are made from it, so that a setting is added here and nowhere else.
+
+use std::time::Duration;
+
+use super::kind::{
+    Bytes, Choice, Count, Flag, Kind, MemoryBytes, Ratio, Span, show_duration, span,
+};
+use super::raw::{Given, Problem, Raw, Shown};
+use super::text::{
+    AbsolutePath, Address, COMM, Host, Names, OptionalPath, PasswordPlace, SYSNAME, SocketPath,
+};
+use super::{Config, LogFormat, TlsMode};
+
+/// What a setting belongs to; the headings of the help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// How the probes are served.
+    Http,
+    /// How the engine is asked.
+    Sql,
+    /// What else is observed.
+    Observe,
+    /// When a verdict changes.
+    Policy,
+    /// The supervisor itself.
+    Supervisor,
+}
+
+impl Section {
+    /// Its heading.
+    #[must_use]
+    pub const fn heading(self) -> &'static str {
+        match self {
+            Self::Http => "Probes and metrics (HTTP)",
+            Self::Sql => "Asking the engine (SQL)",
+            Self::Observe => "Processes, volume, control group",
+            Self::Policy => "Deciding",
+            Self::Supervisor => "The supervisor itself",
+        }
+    }
+}
+
+/// The value of a setting that nobody gives.
+#[derive(Clone, Copy, Debug)]
+pub enum DefaultValue {
+    /// This text.
+    Text(&'static str),
+    /// Made from settings that stand before it in the table.
+    From {
+        /// How, for people.
+        rule: &'static str,
+        /// The text.
+        of: fn(&Config) -> String,
+    },
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Its name: as a flag with `--`, in the file as it is.
+    pub key: &'static str,
+    /// What it belongs to.
+    pub section: Section,
+    /// The value that counts when no source gives one.
+    pub default: DefaultValue,
+    /// Variables of the SQL Server image that count after the file and before the default.
+    pub fallback: &'static [&'static str],
+    /// The fallback variables hold a secret, and a value of this setting is not repeated.
+    pub secret: bool,
+    /// One line: what it is.
+    pub help: &'static str,
+    /// Puts a value into its place.
+    pub set: fn(&mut Config, &Given) -> Result<(), Problem>,
+    /// Reads it back.
+    pub show: fn(&Config) -> Shown,
+    /// What is allowed.
+    pub describe: fn() -> String,
+}
+
+impl Setting {
+    /// The environment variable, such as SUPERVISOR_SQL_PORT.
+    #[must_use]
+    pub fn env(&self) -> String {
+        format!("{ENV_PREFIX}{}", self.key.to_uppercase().replace('-', "_"))
+    }
+
+    /// The default for people.
+    #[must_use]
+    pub fn default_text(&self) -> &'static str {
+        match self.default {
+            DefaultValue::Text("") => "none",
+            DefaultValue::Text(text) => text,
+            DefaultValue::From { rule, .. } => rule,
+        }
+    }
+
+    const fn or_env(mut self, fallback: &'static [&'static str]) -> Self {
+        self.fallback = fallback;
+        self
+    }
+
+    const fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+}
+
+/// What the supervisor's own variables begin with.
+pub const ENV_PREFIX: &str = "SUPERVISOR_";
+
+/// The setting of that key.
+#[must_use]
+pub fn by_key(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+/// Declares the table. A row is: section, key => place in [`Config`], kind, default, then what else
+/// applies; help.
+macro_rules! settings {
+    ($( $section:ident $key:literal => $($field:ident).+, $kind:expr, $default:expr
+        $(, $method:ident $arguments:tt)* ; $help:literal )+) => {
+        /// Every setting. One whose default is made from another stands after it.
+        pub static SETTINGS: &[Setting] = &[ $(
+            Setting {
+                key: $key,
+                section: Section::$section,
+                default: $default,
+                fallback: &[],
+                secret: false,
+                help: $help,
+                set: |config, given| {
+                    config.$($field).+ = $kind.parse(given)?;
+                    Ok(())
+                },
+                show: |config| $kind.show(&config.$($field).+),
+                describe: || $kind.describe(),
+            } $(.$method $arguments)*,
+        )+ ];
+    };
+}
+
+const fn text(default: &'static str) -> DefaultValue {
+    DefaultValue::Text(default)
+}
+
+const fn made(rule: &'static str, of: fn(&Config) -> String) -> DefaultValue {
+    DefaultValue::From { rule, of }
+}
+
+const fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// How often something is looked at. Below 10 ms the looking itself would be the load.
+const PACE: Span = span(ms(10), HOUR);
+/// How long one try may take.
+const DEADLINE: Span = span(ms(10), HOUR);
+/// How long a state may last before it means something.
+const PATIENCE: Span = span(ms(10), Duration::from_secs(24 * 3600));
+/// `sp_server_diagnostics` takes no repeat interval under 5 s, and counts in whole seconds.
+const DIAGNOSTICS_INTERVAL: Span = span(ms(5_000), HOUR).whole_seconds();
+/// HealthCheckTimeout of SQL Server's resource agents: at least 15 s.
+const HEALTH_CHECK_TIMEOUT: Span = span(ms(15_000), HOUR).whole_seconds();
+
+const TLS: Choice<TlsMode> = Choice(&[
+    ("required", TlsMode::Required),
+    ("login", TlsMode::Login),
+    ("strict", TlsMode::Strict),
+    ("off", TlsMode::Off),
+]);
+const FORMAT: Choice<LogFormat> = Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+const LEVEL: Choice<tracing::Level> = Choice(&[
+    ("error", tracing::Level::ERROR),
+    ("warn", tracing::Level::WARN),
+    ("info", tracing::Level::INFO),
+    ("debug", tracing::Level::DEBUG),
+    ("trace", tracing::Level::TRACE),
+]);
+
+const fn bytes(min: u64, max: u64) -> Bytes {
+    Bytes { min, max }
+}
+
+const KIB: u64 = 1 << 10;
+const TIB: u64 = 1 << 40;
+
+/// A third of HealthCheckTimeout, as the resource agents of SQL Server have it.
+fn third_of_health_check_timeout(config: &Config) -> String {
+    let seconds = config.sql.diagnostics.deadline.as_secs() / 3;
+    show_duration(Duration::from_secs(seconds).clamp(DIAGNOSTICS_INTERVAL.min, HOUR))
+}
+
+fn socket_in_state_dir(config: &Config) -> String {
+    config.state_dir.join("control.sock").display().to_string()
+}
+
+fn data_dir(config: &Config) -> String {
+    config.volume.data_dir.display().to_string()
+}
+
+settings! {
+    Http "listen" => http.listen, Address, text("0.0.0.0:9433");
+        "Address and port that answer probes and scrapes; port 0 takes a free one"
+    Http "max-connections" => http.max_connections,
+        Count::<usize> { min: 1, max: 4096 }, text("256");
+        "Open HTTP connections; more are closed at once"
+    Http "header-timeout" => http.header_timeout, span(ms(100), ms(60_000)), text("5s");
+        "Time for a request's head to arrive"
+    // Less than 8 KiB is refused by hyper.
+    Http "max-header-bytes" => http.max_header_bytes,
+        MemoryBytes(bytes(8 * KIB, 1024 * KIB)), text("8Ki");
+        "Size of a request's head"
+    Http "drain-timeout" => http.drain_timeout, span(Duration::ZERO, ms(60_000)), text("1s");
+        "Time for open requests to end after SIGTERM"
+    Http "decision-stale-after" => http.decision_stale_after, span(ms(500), HOUR), text("5s");
+        "Age at which a decision is no longer served: the supervisor itself then counts as broken"
+    Sql "sql-host" => sql.host, Host, text("127.0.0.1");
+        "Host of the engine"
+    Sql "sql-port" => sql.port,
+        Count::<u16> { min: 1, max: u16::MAX }, text("1433"), or_env(&["MSSQL_TCP_PORT"]);
+        "TCP port of the engine"
+    Sql "sql-user" => sql.user, SYSNAME, text("sa");
+        "Login; `setup-sql` prints how to make one that may do nothing but look"
+    Sql "sql-password-file" => sql.password,
+        PasswordPlace, text(""), or_env(&["MSSQL_SA_PASSWORD", "SA_PASSWORD"]), secret();
+        "File that holds the login's password, read anew at each login"
+    Sql "sql-tls" => sql.tls, TLS, text("required");
+        "Encryption: of everything, of the login only, TDS 8, or none"
+    Sql "sql-tls-ca" => sql.tls_ca, OptionalPath, text("");
+        "CA certificates (PEM) to trust; without it any certificate is trusted, as on loopback"
+    Sql "ping-interval" => sql.ping.interval, PACE, text("2s");
+        "Pace of the query on a standing connection"
+    Sql "ping-timeout" => sql.ping.deadline, DEADLINE, text("2s");
+        "Deadline of that query"
+    Sql "login-interval" => sql.login.interval, PACE, text("10s");
+        "Pace of fresh logins, which see what a new client would"
+    Sql "login-timeout" => sql.login.deadline, DEADLINE, text("5s");
+        "Deadline of a fresh login: TCP, TLS, login and query together"
+    Sql "databases-interval" => sql.databases.interval, PACE, text("5s");
+        "Pace of reading sys.databases"
+    Sql "databases-timeout" => sql.databases.deadline, DEADLINE, text("5s");
+        "Deadline of reading sys.databases"
+    Sql "health-check-timeout" => sql.diagnostics.deadline, HEALTH_CHECK_TIMEOUT, text("30s");
+        "Silence of sp_server_diagnostics at which its stream counts as broken"
+    Sql "diagnostics-interval" => sql.diagnostics.interval,
+        DIAGNOSTICS_INTERVAL, made("a third of `health-check-timeout`", third_of_health_check_timeout);
+        "Repeat interval given to sp_server_diagnostics"
+    Sql "max-databases" => sql.max_databases, Count::<usize> { min: 1, max: 32_767 }, text("1000");
+        "Databases that are kept of sys.databases"
+    Observe "process-name" => process.name, COMM, text("sqlservr");
+        "Name of the engine's processes, as the kernel has it in /proc/PID/comm"
+    Observe "process-interval" => process.interval, PACE, text("1s");
+        "Pace of reading /proc; the end of a process is seen at once anyway"
+    Observe "proc-root" => process.proc_root, AbsolutePath, text("/proc");
+        "Where procfs is mounted"
+    Observe "data-dir" => volume.data_dir, AbsolutePath, text("/var/opt/mssql");
+        "The engine's data directory, as the supervisor sees it"
+    Observe "engine-data-dir" => volume.engine_data_dir,
+        AbsolutePath, made("`data-dir`", data_dir);
+        "The same directory, as the engine's container names it"
+    Observe "volume-interval" => volume.interval, PACE, text("5s");
+        "Pace of checking the volume: write, fsync, read back"
+    Observe "cgroup-interval" => cgroup_interval, PACE, text("5s");
+        "Pace of reading the control group"
+    Policy "failure-condition-level" => policy.failure_condition_level,
+        Count::<u8> { min: 0, max: 5 }, text("3");
+        "What justifies a restart, as for availability groups: 0 nothing, 1 a lost process or port, 2 a hang, 3 system errors, 4 resource errors, 5 query processing errors"
+    Policy "unresponsive-after" => policy.unresponsive_after, PATIENCE, text("30s");
+        "No answer and no progress for this long is a hang"
+    Policy "listener-lost-after" => policy.listener_lost_after, PATIENCE, text("30s");
+        "The port of a started engine refused for this long is a lost listener"
+    Policy "process-missing-after" => policy.process_missing_after, PATIENCE, text("15s");
+        "No engine process for this long, after there was one"
+    Policy "zombie-after" => policy.zombie_after, PATIENCE, text("5s");
+        "A dead process that nobody reaps for this long"
+    Policy "startup-stalled-after" => policy.startup_stalled_after, PATIENCE, text("15m");
+        "A start without any progress for this long"
+    Policy "ready-freshness" => policy.ready_freshness, PATIENCE, text("10s");
+        "Age up to which an answered query still proves readiness"
+    Policy "settle" => policy.settle, span(Duration::ZERO, HOUR), text("3s");
+        "How long the evidence stays good before a failed probe passes again"
+    Policy "volume-timeout" => policy.volume_stalled_after, PATIENCE, text("10s");
+        "A check of the volume that takes this long means that the volume stalls"
+    Policy "dump-limit" => policy.dump_limit, PATIENCE, text("15m");
+        "How long a dump may hold liveness"
+    Policy "stopping-limit" => policy.stopping_limit, PATIENCE, text("30m");
+        "How long a stop on purpose may hold liveness"
+    Policy "diagnostics-reports" => policy.diagnostics_reports,
+        Count::<u32> { min: 1, max: 100 }, text("2");
+        "Reports of sp_server_diagnostics in a row that have to show an error"
+    // With zero an idle engine would count as advancing, and no hang would ever be seen.
+    Policy "progress-cpu" => policy.progress_cpu, Ratio { min: 0.001, max: 1.0 }, text("0.05");
+        "Share of a core from which an engine counts as advancing"
+    Policy "progress-io" => policy.progress_io, bytes(1, TIB), text("16Ki");
+        "Storage bytes a second from which an engine counts as advancing"
+    Policy "throttled-ratio" => policy.throttled_ratio, Ratio { min: 0.01, max: 1.0 }, text("0.5");
+        "Share of throttled cgroup periods from which timeouts are stretched"
+    Policy "throttled-stretch" => policy.throttled_stretch,
+        Count::<u32> { min: 1, max: 100 }, text("4");
+        "By how much they are stretched"
+    Policy "required-databases" => policy.required_databases, Names(SYSNAME), text("");
+        "Databases without which the instance is not ready; master always is one"
+    Policy "require-mount" => policy.require_mount, Flag, text("true");
+        "The data directory has to be a mount of its own"
+    Policy "disk-full-bytes" => policy.disk_full_bytes, bytes(0, 1024 * TIB), text("64Mi");
+        "Free space below which the volume counts as full"
+    Policy "disk-low-ratio" => policy.disk_low_ratio, Ratio { min: 0.0, max: 1.0 }, text("0.1");
+        "Share of free bytes or inodes below which a warning is given"
+    Policy "restart-budget" => policy.restart_budget, Count::<u32> { min: 1, max: 100 }, text("3");
+        "Restarts without effect that end the restarting"
+    Policy "restart-window" => policy.restart_window, PATIENCE, text("10m");
+        "Time within which they are counted"
+    Supervisor "log-format" => log.format, FORMAT, text("text");
+        "Lines for people, or a JSON object a line"
+    Supervisor "log-level" => log.level, LEVEL, text("info");
+        "Least level that is logged"
+    Supervisor "state-dir" => state_dir, AbsolutePath, text("/run/sql-edge-supervisor");
+        "Where the supervisor keeps what it must not forget"
+    Supervisor "control-socket" => control_socket,
+        SocketPath, made("`control.sock` in `state-dir`", socket_in_state_dir);
+        "Unix socket for what changes something"
+}
+
+impl Setting {
+    /// The default, as if somebody had given it.
+    #[must_use]
+    pub fn default_raw(&self, config: &Config) -> Raw {
+        Raw::Text(match self.default {
+            DefaultValue::Text(text) => text.to_owned(),
+            DefaultValue::From { of, .. } => of(config),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_unique_and_well_formed() {
+        let mut seen = HashSet::new();
+        for setting in SETTINGS {
+            assert!(seen.insert(setting.key), "{} stands twice", setting.key);
+            let allowed = |c: char| c.is_ascii_lowercase() || c == '-';
+            assert!(setting.key.chars().all(allowed), "{}", setting.key);
+            assert!(by_key(setting.key).is_some());
+            assert!(!setting.help.ends_with('.') && !setting.help.contains('|'));
+        }
+    }
+
+    #[test]
+    fn the_variable_follows_from_the_key() {
+        let setting = by_key("sql-port").expect("it is in the table");
+        assert_eq!(setting.env(), "SUPERVISOR_SQL_PORT");
+    }
+}

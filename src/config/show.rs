@@ -1,0 +1,141 @@
+//! The configuration for people: the effective one as YAML, and the reference of all settings.
+
+use std::fmt::Write;
+
+use super::parse::Effective;
+use super::raw::{Origin, Shown};
+use super::secret::PasswordSource;
+use super::settings::{DefaultValue, SETTINGS, Section, Setting};
+
+/// The effective configuration as a file that `--config` reads: each setting with its origin. No
+/// secret is in it.
+#[must_use]
+pub fn effective_yaml(effective: &Effective) -> String {
+    let mut text = String::new();
+    let mut section = None;
+    for setting in SETTINGS {
+        if section != Some(setting.section) {
+            section = Some(setting.section);
+            let gap = if text.is_empty() { "" } else { "\n" };
+            text += &format!("{gap}# {}\n", setting.section.heading());
+        }
+        let origin = effective.origins.get(setting.key);
+        let origin = comment(origin.unwrap_or(&Origin::Default));
+        text += &match (setting.show)(&effective.config) {
+            Shown::Unset(meaning) => format!("# {}: {meaning}  # from {origin}\n", setting.key),
+            shown => {
+                let yaml = shown.yaml().unwrap_or_default();
+                format!("{}: {yaml}  # from {origin}\n", setting.key)
+            }
+        };
+        if setting.secret {
+            text += &password_line(&effective.config.sql.password);
+        }
+    }
+    for warning in &effective.warnings {
+        text += &format!("# warning: {}\n", comment(warning));
+    }
+    text
+}
+
+/// Whether the password can be read now. Rotation may be under way: it is no error if it can't.
+fn password_line(source: &PasswordSource) -> String {
+    match source.read() {
+        Ok(_) => "# the password can be read now\n".to_owned(),
+        Err(error) => format!("# warning: {}\n", comment(&error)),
+    }
+}
+
+/// A path may hold a line break, which would end a comment.
+fn comment(text: &impl ToString) -> String {
+    text.to_string().replace(char::is_control, "?")
+}
+
+/// The reference of all settings, in Markdown.
+#[must_use]
+pub fn reference() -> String {
+    let mut text = String::from(
+        "A setting `name` is given by the flag `--name`, the variable `SUPERVISOR_NAME` (upper case, `_` for `-`) or the key `name` in the file that `--config` or `SUPERVISOR_CONFIG` names. The flag counts before the variable, the variable before the file, the file before the SQL Server image's own variables where the table names some, and all before the default. An empty variable counts as not set.\n",
+    );
+    for section in [
+        Section::Http,
+        Section::Sql,
+        Section::Observe,
+        Section::Policy,
+        Section::Supervisor,
+    ] {
+        // Writing into a String can't fail.
+        let _ = write!(
+            text,
+            "\n**{}**\n\n| setting | default | value | what it is |\n| --- | --- | --- | --- |\n",
+            section.heading()
+        );
+        for setting in SETTINGS.iter().filter(|s| s.section == section) {
+            let _ = writeln!(
+                text,
+                "| `{}` | {} | {} | {} |",
+                setting.key,
+                default(setting),
+                (setting.describe)(),
+                setting.help
+            );
+        }
+    }
+    text
+}
+
+fn default(setting: &Setting) -> String {
+    let own = match setting.default {
+        DefaultValue::Text("") => "none".to_owned(),
+        DefaultValue::Text(text) => format!("`{text}`"),
+        DefaultValue::From { rule, .. } => rule.to_owned(),
+    };
+    setting
+        .fallback
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .chain([own])
+        .collect::<Vec<_>>()
+        .join(", else ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stands between the markers of that name in the README; none while they are not there.
+    fn embedded(name: &str) -> Option<String> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+        let readme = std::fs::read_to_string(path).ok()?;
+        let (_, rest) = readme.split_once(&format!("<!-- {name}:begin -->"))?;
+        let (text, _) = rest.split_once(&format!("<!-- {name}:end -->"))?;
+        Some(text.trim().to_owned())
+    }
+
+    #[test]
+    fn the_readme_holds_what_the_code_says() {
+        let reasons = crate::command::reasons::markdown();
+        for (name, text, command) in [
+            ("settings", reference(), "check-config --reference"),
+            ("reasons", reasons, "reasons --markdown"),
+        ] {
+            if let Some(embedded) = embedded(name) {
+                assert_eq!(embedded, text.trim(), "put the output of `{command}` there");
+            }
+        }
+    }
+
+    #[test]
+    fn the_reference_names_each_setting_once_in_a_table_row_of_four() {
+        let reference = reference();
+        for setting in SETTINGS {
+            let start = format!("| `{}` |", setting.key);
+            let rows: Vec<_> = reference
+                .lines()
+                .filter(|l| l.starts_with(&start))
+                .collect();
+            assert_eq!(rows.len(), 1, "{}", setting.key);
+            assert_eq!(rows[0].matches('|').count(), 5, "{}", rows[0]);
+        }
+    }
+}
