@@ -1,0 +1,384 @@
+//! The command line: what was asked for, and with which flags. It decides nothing.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+
+use crate::command::client::Endpoint;
+use crate::config::raw::Raw;
+use crate::config::settings::{SETTINGS, Setting};
+use crate::config::sources::{CONFIG_ENV, Flags};
+use crate::decide::decision::Probe;
+
+/// What was asked for.
+#[derive(Clone, Debug)]
+pub enum Invocation {
+    /// Supervise.
+    Run(Flags),
+    /// Ask a running supervisor for one verdict.
+    Probe {
+        /// Which one.
+        probe: Probe,
+        /// Whom.
+        target: Target,
+        /// With each check that was made.
+        verbose: bool,
+    },
+    /// Ask it for everything it knows.
+    Status {
+        /// Whom.
+        target: Target,
+        /// As it was sent.
+        json: bool,
+        /// Again and again.
+        watch: bool,
+    },
+    /// Show the effective configuration.
+    CheckConfig {
+        /// The flags to check.
+        flags: Flags,
+        /// Print the reference of all settings instead.
+        reference: bool,
+    },
+    /// Show the catalogue of reasons.
+    Reasons {
+        /// Only this one.
+        code: Option<String>,
+        /// How.
+        format: ReasonsFormat,
+    },
+    /// Print the T-SQL for a login that may do nothing but look.
+    SetupSql {
+        /// Its name.
+        login: String,
+    },
+}
+
+/// How the catalogue is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReasonsFormat {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+    /// For the README.
+    Markdown,
+}
+
+/// A running supervisor.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its address, if it was given.
+    pub url: Option<Endpoint>,
+    /// Else what says where it listens.
+    pub flags: Flags,
+    /// How long the whole exchange may take.
+    pub timeout: Duration,
+}
+
+/// Parses a command line, its first item being the program's name.
+///
+/// # Errors
+/// When it can't be understood, and when help or the version were asked for.
+pub fn parse<I>(arguments: I) -> Result<Invocation, clap::Error>
+where
+    I: IntoIterator<Item = OsString>,
+{
+    let matches = command().try_get_matches_from(arguments)?;
+    Ok(match matches.subcommand() {
+        Some(("probe", matches)) => Invocation::Probe {
+            probe: probe(matches),
+            target: target(matches),
+            verbose: matches.get_flag("verbose"),
+        },
+        Some(("status", matches)) => Invocation::Status {
+            target: target(matches),
+            json: matches.get_flag("json"),
+            watch: matches.get_flag("watch"),
+        },
+        Some(("check-config", matches)) => Invocation::CheckConfig {
+            flags: flags(matches),
+            reference: matches.get_flag("reference"),
+        },
+        Some(("reasons", matches)) => Invocation::Reasons {
+            code: matches.get_one("code").cloned(),
+            format: match (matches.get_flag("json"), matches.get_flag("markdown")) {
+                (true, _) => ReasonsFormat::Json,
+                (_, true) => ReasonsFormat::Markdown,
+                _ => ReasonsFormat::Table,
+            },
+        },
+        Some(("setup-sql", matches)) => Invocation::SetupSql {
+            login: matches.get_one("login").cloned().unwrap_or_default(),
+        },
+        Some((_, matches)) => Invocation::Run(flags(matches)),
+        None => Invocation::Run(flags(&matches)),
+    })
+}
+
+/// The version with what was built.
+#[must_use]
+pub fn version() -> String {
+    format!(
+        "{} (commit {}, {}, {}-{}, {})",
+        env!("CARGO_PKG_VERSION"),
+        option_env!("BUILD_COMMIT").unwrap_or("unknown"),
+        match cfg!(debug_assertions) {
+            true => "debug",
+            false => "release",
+        },
+        std::env::consts::ARCH,
+        std::env::consts::OS,
+        match cfg!(target_feature = "crt-static") {
+            true => "static",
+            false => "dynamic",
+        },
+    )
+}
+
+fn command() -> Command {
+    let hidden = settings_arguments().into_iter().map(|arg| arg.hide(true));
+    Command::new("sql-edge-supervisor")
+        .about("Watches Azure SQL Edge and SQL Server in their pod and answers the kubelet")
+        .after_help(
+            "Without a command it runs; `run --help` lists the settings.\nExit codes: 0 done, 1 failed, 64 a mistake in the command line or the configuration.",
+        )
+        .version(version())
+        .args_conflicts_with_subcommands(true)
+        .args(hidden)
+        .subcommand(
+            Command::new("run")
+                .about("Supervise (the default)")
+                .args(settings_arguments()),
+        )
+        .subcommand(probe_command())
+        .subcommand(
+            Command::new("status")
+                .about("Show what a running supervisor knows")
+                .args(target_arguments("5s"))
+                .arg(flag("json", "Print the document as it was sent"))
+                .arg(flag("watch", "Show it every 2 seconds until Ctrl-C").conflicts_with("json")),
+        )
+        .subcommand(
+            Command::new("check-config")
+                .about("Print the effective configuration, as a file for --config")
+                .args(settings_arguments())
+                .arg(flag("reference", "Print the reference of all settings in Markdown").hide(true)),
+        )
+        .subcommand(
+            Command::new("reasons")
+                .about("Show why probes fail, and what to do about it")
+                .arg(Arg::new("code").value_name("CODE").help("Show this one in full"))
+                .arg(flag("json", "Print it for programs"))
+                .arg(flag("markdown", "Print it for the README").hide(true).conflicts_with("code")),
+        )
+        .subcommand(
+            Command::new("setup-sql")
+                .about("Print the T-SQL for a login that may do nothing but look")
+                .arg(
+                    Arg::new("login")
+                        .long("login")
+                        .value_name("NAME")
+                        .default_value("sql_edge_supervisor")
+                        .help("Name of the login"),
+                ),
+        )
+}
+
+fn probe_command() -> Command {
+    Command::new("probe")
+        .about("Ask a running supervisor for a verdict, for exec probes and HEALTHCHECK")
+        .after_help(
+            "`live` passes when the supervisor can't be reached: a dead supervisor kills no database.",
+        )
+        .arg(
+            Arg::new("probe")
+                .required(true)
+                .value_name("PROBE")
+                .value_parser(PossibleValuesParser::new(Probe::ALL.map(Probe::name)))
+                .help("Which verdict"),
+        )
+        .args(target_arguments("1s"))
+        .arg(flag("verbose", "Print each check"))
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .action(ArgAction::SetTrue)
+        .help(help)
+}
+
+fn config_argument() -> Arg {
+    Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .value_parser(value_parser!(std::path::PathBuf))
+        .help(format!("File with settings, in YAML [env: {CONFIG_ENV}]"))
+}
+
+/// The flags of all settings. Values are taken as they are: what is wrong with them is said by
+/// [`crate::config`], all at once and the same for every source.
+fn settings_arguments() -> Vec<Arg> {
+    let mut arguments = vec![
+        config_argument(),
+        // Known, so that it can be refused with the reason; hidden, so that nobody looks for it.
+        Arg::new("sql-password")
+            .long("sql-password")
+            .hide(true)
+            .action(ArgAction::Append)
+            .num_args(0..=1),
+    ];
+    arguments.extend(SETTINGS.iter().map(setting_argument));
+    arguments
+}
+
+fn setting_argument(setting: &Setting) -> Arg {
+    Arg::new(setting.key)
+        .long(setting.key)
+        .value_name("VALUE")
+        .allow_hyphen_values(true)
+        // A list may be given in parts, anything else only once.
+        .action(match is_list(setting) {
+            true => ArgAction::Append,
+            false => ArgAction::Set,
+        })
+        .help_heading(setting.section.heading())
+        .help(format!(
+            "{}: {} [default: {}]",
+            setting.help,
+            (setting.describe)(),
+            setting.default_text()
+        ))
+}
+
+fn is_list(setting: &Setting) -> bool {
+    setting.key == "required-databases"
+}
+
+fn target_arguments(timeout: &'static str) -> Vec<Arg> {
+    let listen = SETTINGS.iter().filter(|setting| setting.key == "listen");
+    let mut arguments = vec![
+        Arg::new("url")
+            .long("url")
+            .value_name("URL")
+            .value_parser(Endpoint::from_url)
+            .help("Where the supervisor is, such as http://127.0.0.1:9433; else it follows from `listen`"),
+        Arg::new("timeout")
+            .long("timeout")
+            .value_name("DURATION")
+            .default_value(timeout)
+            .value_parser(|text: &str| humantime::parse_duration(text))
+            .help("How long the whole exchange may take"),
+        config_argument(),
+    ];
+    arguments.extend(listen.map(setting_argument));
+    arguments
+}
+
+fn target(matches: &ArgMatches) -> Target {
+    Target {
+        url: matches.get_one("url").cloned(),
+        flags: flags(matches),
+        timeout: matches
+            .get_one("timeout")
+            .copied()
+            .unwrap_or(Duration::from_secs(1)),
+    }
+}
+
+fn probe(matches: &ArgMatches) -> Probe {
+    let name = matches.get_one::<String>("probe");
+    // The parser takes no other name. Where it did, the answer that can do no harm is `live`.
+    Probe::ALL
+        .into_iter()
+        .find(|probe| Some(probe.name()) == name.map(String::as_str))
+        .unwrap_or(Probe::Live)
+}
+
+/// What was given of the settings that this command takes.
+fn flags(matches: &ArgMatches) -> Flags {
+    let mut flags = Flags {
+        config: matches.try_get_one("config").ok().flatten().cloned(),
+        password: matches.try_contains_id("sql-password").unwrap_or(false),
+        ..Flags::default()
+    };
+    for setting in SETTINGS {
+        if let Ok(Some(values)) = matches.try_get_many::<String>(setting.key) {
+            let values: Vec<_> = values.cloned().collect();
+            flags
+                .values
+                .insert(setting.key, Raw::Text(values.join(",")));
+        }
+    }
+    flags
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_line(line: &str) -> Result<Invocation, clap::Error> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn the_command_is_well_formed() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn run_is_the_default() {
+        for line in ["s --listen 1.2.3.4:5", "s run --listen 1.2.3.4:5"] {
+            let Ok(Invocation::Run(flags)) = parse_line(line) else {
+                panic!("{line} must run");
+            };
+            assert_eq!(flags.values["listen"], Raw::Text("1.2.3.4:5".to_owned()));
+            assert_eq!(flags.values.len(), 1);
+        }
+    }
+
+    #[test]
+    fn lists_may_be_given_in_parts_other_settings_once() {
+        let Ok(Invocation::Run(flags)) =
+            parse_line("s --required-databases a,b --required-databases c")
+        else {
+            panic!("must run");
+        };
+        assert_eq!(
+            flags.values["required-databases"],
+            Raw::Text("a,b,c".to_owned())
+        );
+        assert!(parse_line("s --sql-port 1 --sql-port 2").is_err());
+    }
+
+    #[test]
+    fn a_password_is_noticed_and_not_kept() {
+        for line in [
+            "s --sql-password canary",
+            "s --sql-password=canary",
+            "s --sql-password",
+        ] {
+            let Ok(Invocation::Run(flags)) = parse_line(line) else {
+                panic!("{line} must be told apart later");
+            };
+            assert!(flags.password);
+            assert!(!format!("{flags:?}").contains("canary"));
+        }
+    }
+
+    #[test]
+    fn flags_and_commands_do_not_mix() {
+        assert!(parse_line("s --listen 1.2.3.4:5 check-config").is_err());
+        assert!(parse_line("s probe nothing").is_err());
+        assert!(matches!(
+            parse_line("s probe gate"),
+            Ok(Invocation::Probe {
+                probe: Probe::Gate,
+                ..
+            })
+        ));
+    }
+}

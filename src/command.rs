@@ -1,0 +1,135 @@
+//! The commands. Each writes to the streams it is given and returns how the process ends. A closed
+//! standard output is an error of the command; a closed standard error changes no exit code, since
+//! there is nobody left to tell.
+
+pub mod check_config;
+pub mod client;
+pub mod probe;
+pub mod reasons;
+pub mod setup_sql;
+pub mod status;
+pub mod table;
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use crate::cli::{Invocation, Target};
+use crate::config::mistake::Mistake;
+use crate::config::parse::parse_listen;
+use crate::config::{Config, ConfigErrors, Effective, Environment, Flags, Sources, parse};
+use crate::{app, telemetry};
+use client::Endpoint;
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or passed.
+    Done,
+    /// Failed.
+    Failed,
+    /// The command line or the configuration is wrong: EX_USAGE of sysexits.h.
+    Usage,
+}
+
+impl Exit {
+    /// Its number.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 64,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
+    }
+}
+
+/// Carries out what was asked for.
+#[must_use]
+pub fn execute(invocation: Invocation) -> Exit {
+    let (out, err) = (&mut io::stdout(), &mut io::stderr());
+    let environment = Environment::capture();
+    let result = match invocation {
+        Invocation::Run(flags) => Ok(run(flags, environment, err, app::run)),
+        Invocation::Probe {
+            probe,
+            target,
+            verbose,
+        } => Ok(probe::execute(probe, &target, environment, verbose, out)),
+        Invocation::Status {
+            target,
+            json,
+            watch,
+        } => status::execute(&target, environment, json, watch, out, err),
+        Invocation::CheckConfig { flags, reference } => {
+            check_config::execute(flags, environment, reference, out, err)
+        }
+        Invocation::Reasons { code, format } => reasons::execute(code.as_deref(), format, out, err),
+        Invocation::SetupSql { login } => setup_sql::execute(&login, out, err),
+    };
+    match result {
+        Ok(exit) => exit,
+        // The reader has seen enough, as in `reasons | head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+        Err(_) => Exit::Failed,
+    }
+}
+
+/// Says what is wrong with a command line; help and version, which clap calls errors as well, go to
+/// standard output.
+#[must_use]
+pub fn usage(error: &clap::Error) -> Exit {
+    // Nothing can be done where nobody reads it.
+    let _ = error.print();
+    match error.use_stderr() {
+        true => Exit::Usage,
+        false => Exit::Done,
+    }
+}
+
+fn run(
+    flags: Flags,
+    environment: Environment,
+    err: &mut dyn Write,
+    supervise: impl FnOnce(Config) -> anyhow::Result<()>,
+) -> Exit {
+    let effective = match load(flags, environment) {
+        Ok(effective) => effective,
+        Err(errors) => {
+            let _ = writeln!(err, "{errors}");
+            return Exit::Usage;
+        }
+    };
+    telemetry::init(effective.config.log);
+    for warning in &effective.warnings {
+        tracing::warn!(setting = warning.setting, "{warning}");
+    }
+    match supervise(effective.config) {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            Exit::Failed
+        }
+    }
+}
+
+fn load(flags: Flags, environment: Environment) -> Result<Effective, ConfigErrors> {
+    parse(&Sources::load(flags, environment))
+}
+
+/// Where the supervisor that `target` means can be asked.
+fn endpoint(target: &Target, environment: Environment) -> Result<Endpoint, Box<Mistake>> {
+    match &target.url {
+        Some(url) => Ok(url.clone()),
+        None => {
+            let sources = Sources::load(target.flags.clone(), environment);
+            parse_listen(&sources).map(|listen: SocketAddr| Endpoint::from_listen(listen))
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! A client for one GET to a supervisor, under one deadline.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use hyper::header::{ACCEPT, HOST};
+use hyper::{Request, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// Bytes of an answer at most: `/status` with a thousand databases stays below 1 MiB.
+const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
+
+/// Where a supervisor listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    host: String,
+    port: u16,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "http://[{}]:{}", self.host, self.port),
+            false => write!(f, "http://{}:{}", self.host, self.port),
+        }
+    }
+}
+
+impl Endpoint {
+    /// From a URL without a path.
+    ///
+    /// # Errors
+    /// When it is not one.
+    pub fn from_url(text: &str) -> Result<Self, String> {
+        let uri: Uri = text.parse().map_err(|_| "it is not a URL".to_owned())?;
+        let plain = matches!(uri.scheme_str(), Some("http"));
+        let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
+        match uri.host() {
+            Some(host) if plain && bare => Ok(Self {
+                host: host.trim_matches(['[', ']']).to_owned(),
+                port: uri.port_u16().unwrap_or(80),
+            }),
+            _ => Err("give it as http://host:port, without a path".to_owned()),
+        }
+    }
+
+    /// On this host, from what a supervisor binds: one that listens everywhere listens on loopback.
+    #[must_use]
+    pub fn from_listen(listen: SocketAddr) -> Self {
+        let host = match listen.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        Self {
+            host: host.to_string(),
+            port: listen.port(),
+        }
+    }
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+}
+
+/// Why nothing came back.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens there, or the answer broke off.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// It is not HTTP.
+    #[error("no answer in HTTP: {0}")]
+    Http(#[from] hyper::Error),
+    /// The request could not be made.
+    #[error("no request can be made: {0}")]
+    Request(#[from] hyper::http::Error),
+    /// The answer is too long.
+    #[error("the answer is longer than {MAX_BODY_BYTES} bytes")]
+    TooLong,
+    /// The deadline passed.
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+    /// The answer's body broke off.
+    #[error("the answer broke off")]
+    Broken,
+}
+
+/// Sends one GET and waits for its answer, at most `timeout` in all.
+///
+/// # Errors
+/// When there is no answer.
+pub fn get(
+    endpoint: &Endpoint,
+    path: &str,
+    accept: &'static str,
+    timeout: Duration,
+) -> Result<Answer, ClientError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
+    let answer = runtime.block_on(async {
+        tokio::time::timeout(timeout, exchange(endpoint, path, accept))
+            .await
+            .unwrap_or(Err(ClientError::TimedOut(timeout)))
+    });
+    // A name that is being resolved holds a thread which nobody needs to wait for.
+    runtime.shutdown_background();
+    answer
+}
+
+async fn exchange(
+    endpoint: &Endpoint,
+    path: &str,
+    accept: &'static str,
+) -> Result<Answer, ClientError> {
+    let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let request = Request::get(path)
+        .header(HOST, format!("{}:{}", endpoint.host, endpoint.port))
+        .header(ACCEPT, accept)
+        .body(Empty::<Bytes>::new())?;
+    let answer = async {
+        let response = sender.send_request(request).await?;
+        let status = response.status().as_u16();
+        let body = Limited::new(response.into_body(), MAX_BODY_BYTES);
+        let body = body.collect().await.map_err(|error| {
+            match error.downcast_ref::<LengthLimitError>() {
+                Some(_) => ClientError::TooLong,
+                None => ClientError::Broken,
+            }
+        })?;
+        Ok(Answer {
+            status,
+            body: String::from_utf8_lossy(&body.to_bytes()).into_owned(),
+        })
+    };
+    tokio::pin!(answer, connection);
+    tokio::select! {
+        answer = &mut answer => answer,
+        // The connection may end right behind the answer: what it brought is still taken.
+        ended = &mut connection => {
+            let answer = answer.await;
+            ended?;
+            answer
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints() {
+        let url = |text| Endpoint::from_url(text).map(|endpoint| endpoint.to_string());
+        assert_eq!(
+            url("http://10.0.0.1:9433/"),
+            Ok("http://10.0.0.1:9433".to_owned())
+        );
+        assert_eq!(url("http://[::1]:1"), Ok("http://[::1]:1".to_owned()));
+        assert_eq!(url("http://sql"), Ok("http://sql:80".to_owned()));
+        for text in ["", "9433", "https://a", "http://a/livez", "http://", "a:1"] {
+            assert!(url(text).is_err(), "{text:?}");
+        }
+        for (listen, endpoint) in [
+            ("0.0.0.0:9433", "http://127.0.0.1:9433"),
+            ("[::]:9433", "http://[::1]:9433"),
+            ("10.0.0.5:1", "http://10.0.0.5:1"),
+        ] {
+            let listen = listen.parse().expect("a literal");
+            assert_eq!(Endpoint::from_listen(listen).to_string(), endpoint);
+        }
+    }
+}

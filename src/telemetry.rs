@@ -1,0 +1,54 @@
+//! Logging: lines on standard error, text or JSON, from one level on.
+
+use tracing::Level;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::config::{LogConfig, LogFormat};
+
+/// The crate, as a target of events.
+const OWN: &str = env!("CARGO_CRATE_NAME");
+
+/// Sends all events of this process to standard error. Has an effect once; there is no colour in
+/// the lines, terminal or not.
+pub fn init(log: LogConfig) {
+    let targets = targets(log.level);
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(log.level)
+        .with_ansi(false)
+        // The default reports a failed write by `eprintln!`, which panics when stderr is closed.
+        .log_internal_errors(false)
+        .with_writer(std::io::stderr);
+    // An error here says that a subscriber is set already: a test's own.
+    let _ = match log.format {
+        LogFormat::Text => tracing::subscriber::set_global_default(builder.finish().with(targets)),
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true);
+            tracing::subscriber::set_global_default(builder.finish().with(targets))
+        }
+    };
+}
+
+/// What is let through. At debug and trace the libraries would log packets, and the login's is one
+/// of them: they are kept at `warn`.
+fn targets(level: Level) -> Targets {
+    Targets::new()
+        .with_default(LevelFilter::from_level(level.min(Level::WARN)))
+        .with_target(OWN, level)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_stay_at_warn() {
+        let at_trace = targets(Level::TRACE);
+        assert!(at_trace.would_enable("sql_edge_supervisor::observe", &Level::TRACE));
+        assert!(at_trace.would_enable("tiberius::client", &Level::WARN));
+        assert!(!at_trace.would_enable("tiberius::client", &Level::INFO));
+        let at_error = targets(Level::ERROR);
+        assert!(!at_error.would_enable("tiberius::client", &Level::WARN));
+        assert!(!at_error.would_enable("sql_edge_supervisor", &Level::WARN));
+    }
+}
