@@ -34,6 +34,8 @@ pub fn init(log: LogConfig) {
 fn targets(level: Level) -> Targets {
     Targets::new()
         .with_default(LevelFilter::from_level(level.min(Level::WARN)))
+        // It logs the text of the engine's errors, which may carry names of the user's objects.
+        .with_target("tiberius", LevelFilter::OFF)
         .with_target(OWN, level)
 }
 

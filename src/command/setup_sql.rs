@@ -6,6 +6,7 @@ use super::Exit;
 use crate::config::kind::Kind;
 use crate::config::raw::{Given, Origin, Raw};
 use crate::config::text::SYSNAME;
+use crate::observe::sql::permissions::setup_script;
 
 /// Prints it.
 ///
@@ -28,9 +29,4 @@ pub fn execute(login: &str, out: &mut dyn Write, err: &mut dyn Write) -> io::Res
             Ok(Exit::Usage)
         }
     }
-}
-
-/// Stands in for `crate::observe::sql::permissions::setup_script`.
-fn setup_script(login: &str) -> String {
-    format!("-- the script for {login} is not there yet\n")
 }

@@ -79,6 +79,10 @@ pub fn execute(
             return Ok(exit);
         }
         out.flush()?;
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "a redraw at a pace; there is no event"
+        )]
         std::thread::sleep(WATCH_INTERVAL);
     }
 }

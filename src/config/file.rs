@@ -164,7 +164,7 @@ impl<'de> Deserialize<'de> for Value {
 struct AnyValue;
 
 impl AnyValue {
-    fn text<T: ToString, E>(value: T) -> Result<Value, E> {
+    fn text<E>(value: impl fmt::Display) -> Result<Value, E> {
         Ok(Value(Some(Raw::Text(value.to_string()))))
     }
 }

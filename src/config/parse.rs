@@ -122,7 +122,7 @@ fn place(
 fn strangers(sources: &Sources, mistakes: &mut Vec<Mistake>) {
     if sources.flags.password {
         let origin = Origin::Flag("sql-password".to_owned());
-        mistakes.push(stranger("sql-password", origin, |key| key.to_owned()));
+        mistakes.push(stranger("sql-password", origin, str::to_owned));
     }
     for name in sources.environment.own() {
         let known = name == CONFIG_ENV || SETTINGS.iter().any(|setting| setting.env() == name);

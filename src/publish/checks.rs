@@ -39,11 +39,11 @@ pub struct Check {
 }
 
 impl Check {
-    fn new(name: &'static str, good: bool, message: String, age: Duration) -> Self {
+    fn new(name: &'static str, good: bool, message: impl AsRef<str>, age: Duration) -> Self {
         Self {
             name,
             mark: if good { Mark::Ok } else { Mark::Failed },
-            message: words::one_line(&message),
+            message: words::one_line(message.as_ref()),
             age: Some(Seconds(age)),
         }
     }
@@ -309,12 +309,7 @@ fn observer(
             Check::new(name, age <= bound, message, age)
         }
         None if deciding && silence == Silence::Counts && view.now().elapsed() > bound => {
-            Check::new(
-                name,
-                false,
-                "never observed".to_owned(),
-                view.now().elapsed(),
-            )
+            Check::new(name, false, "never observed", view.now().elapsed())
         }
         None => Check::unknown(name, "not observed yet"),
     }
@@ -326,10 +321,10 @@ fn volume_thread(view: &View) -> Check {
         (Some(since), _) => Check::new(
             "volume",
             true,
-            "a check is in flight; how long it takes is the volume's affair".to_owned(),
+            "a check is in flight; how long it takes is the volume's affair",
             view.ago(since),
         ),
-        (None, Some(seen)) => Check::new("volume", true, "idle".to_owned(), view.ago(seen.at)),
+        (None, Some(seen)) => Check::new("volume", true, "idle", view.ago(seen.at)),
         (None, None) => Check::unknown("volume", "not observed yet"),
     }
 }

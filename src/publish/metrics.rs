@@ -24,7 +24,7 @@ use super::words;
 use crate::decide::decision::{Decision, Probe};
 use crate::decide::observation::{
     Attempt, AttemptResult, ContactError, ExitStatus, Observation, Observed, ProcessExit,
-    ProcessId, ProcessReport, ProcessRole, VolumeCheck, VolumeReport, WriteCheck,
+    ProcessId, ProcessReport, ProcessRole, VolumeReport, WriteCheck,
 };
 use crate::decide::snapshot::Snapshot;
 use crate::decide::sql_error;

@@ -83,13 +83,12 @@ pub async fn supervisor(settings: &[(String, String)], environment: &[(&str, &st
 }
 
 /// The fast supervisor on this stand-in.
-    pub async fn supervise(standin: &StandIn, name: &str, more: &[(&str, &str)]) -> Supervisor {
-        let mut settings = fast(name, standin.port(), &standin.data_dir());
-        let more = more.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-        for (key, value) in more {
-            settings.retain(|(before, _)| *before != key);
-            settings.push((key, value));
-        }
-        supervisor(&settings, &[("MSSQL_SA_PASSWORD", standin.password())]).await
+pub async fn supervise(standin: &StandIn, name: &str, more: &[(&str, &str)]) -> Supervisor {
+    let mut settings = fast(name, standin.port(), &standin.data_dir());
+    let more = more.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+    for (key, value) in more {
+        settings.retain(|(before, _)| *before != key);
+        settings.push((key, value));
     }
-
+    supervisor(&settings, &[("MSSQL_SA_PASSWORD", standin.password())]).await
+}

@@ -40,7 +40,11 @@ async fn a_killed_engine_is_named_and_its_successor_is_ready() {
     let (status, body) = supervisor.get("/readyz").await;
     assert_eq!(status, 503);
     assert!(body.contains("signal 9"), "{body}");
-    assert_eq!(supervisor.get("/livez").await.0, 200, "the runtime restarts it");
+    assert_eq!(
+        supervisor.get("/livez").await.0,
+        200,
+        "the runtime restarts it"
+    );
     standin.restart().await.expect("it starts again");
     supervisor.passes("ready").await;
 }
@@ -94,7 +98,10 @@ async fn an_engine_that_works_hard_is_busy() {
         cpu_percent: 50,
         ..Default::default()
     };
-    standin.command(Command::Load { load }).await.expect("it obeys");
+    standin
+        .command(Command::Load { load })
+        .await
+        .expect("it obeys");
     let hang = hang_everything();
     standin.command(hang).await.expect("it obeys");
     let evidence = supervisor.finds("EngineBusy").await;
@@ -140,7 +147,10 @@ async fn errors_of_the_login_by_number() {
         let mut supervisor = supervise(&standin, &name, &[]).await;
         supervisor.passes("ready").await;
         let login = LoginAnswer::Errors(vec![SqlError::new(number)]);
-        standin.command(Command::Login { login }).await.expect("it obeys");
+        standin
+            .command(Command::Login { login })
+            .await
+            .expect("it obeys");
         let evidence = supervisor.finds(code).await;
         assert!(evidence.contains(&number.to_string()), "{evidence}");
         let (status, _) = supervisor.get("/livez").await;
@@ -169,10 +179,7 @@ async fn a_rotated_password_is_picked_up_and_readiness_stays_meanwhile() {
 
     std::fs::write(&file, "Another_1\n").expect("writable");
     supervisor
-        .event(|event| {
-            event["code"] == "LoginFailed"
-                && event["message"] == "it holds no longer"
-        })
+        .event(|event| event["code"] == "LoginFailed" && event["message"] == "it holds no longer")
         .await;
     assert_eq!(supervisor.get("/readyz").await.0, 200);
 }
@@ -264,12 +271,18 @@ async fn a_required_database_counts_and_recovers_with_a_percentage() {
             ..Database::online("orders")
         },
     };
-    standin.command(orders(DatabaseState::Suspect)).await.expect("it obeys");
+    standin
+        .command(orders(DatabaseState::Suspect))
+        .await
+        .expect("it obeys");
     let more = [("required-databases", "orders")];
     let mut supervisor = supervise(&standin, &name, &more).await;
     supervisor.finds("DatabaseSuspect").await;
     assert_eq!(supervisor.get("/livez").await.0, 200);
-    standin.command(orders(DatabaseState::Online)).await.expect("it obeys");
+    standin
+        .command(orders(DatabaseState::Online))
+        .await
+        .expect("it obeys");
     supervisor.passes("ready").await;
     let recovering = Phase::Recovering {
         databases: vec!["orders".to_owned()],
@@ -279,7 +292,10 @@ async fn a_required_database_counts_and_recovers_with_a_percentage() {
         phase: recovering,
         ms: None,
     }];
-    standin.command(Command::StartPhases { phases }).await.expect("it obeys");
+    standin
+        .command(Command::StartPhases { phases })
+        .await
+        .expect("it obeys");
     assert_eq!(supervisor.fails("ready").await, "Recovering");
     let (_, body) = supervisor.get("/readyz").await;
     assert!(body.contains("42 %"), "{body}");

@@ -13,7 +13,9 @@ struct Mount(PathBuf);
 impl Mount {
     fn tmpfs(at: &Path) -> Self {
         std::fs::create_dir_all(at).expect("writable");
-        run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]).arg(at));
+        run(Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"])
+            .arg(at));
         Self(at.to_owned())
     }
 
@@ -30,9 +32,14 @@ impl Drop for Mount {
 }
 
 fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {error}; tests need root to mount");
+    assert!(
+        output.status.success(),
+        "{command:?}: {error}; tests need root to mount"
+    );
 }
 
 #[tokio::test]
@@ -67,7 +74,10 @@ async fn a_volume_that_turns_read_only_is_not_ready_and_comes_back() {
     supervisor.passes("ready").await;
     assert_eq!(supervisor.get("/gatez").await.0, 200);
     // The stand-in keeps its errorlog open for writing; a read-only bind over it does not mind.
-    run(Command::new("mount").arg("--bind").arg(&mount.0).arg(&mount.0));
+    run(Command::new("mount")
+        .arg("--bind")
+        .arg(&mount.0)
+        .arg(&mount.0));
     let bind = Mount(mount.0.clone());
     bind.remount("bind,ro");
     supervisor.finds("VolumeReadOnly").await;
@@ -165,5 +175,9 @@ async fn a_stalled_volume_stalls_nothing_else() {
     fuse.signal(Signal::STOP);
     supervisor.finds("VolumeStalled").await;
     let (exit, log) = supervisor.terminate().await;
-    assert_eq!(exit.code(), Some(0), "a stalled volume keeps nobody from ending: {log}");
+    assert_eq!(
+        exit.code(),
+        Some(0),
+        "a stalled volume keeps nobody from ending: {log}"
+    );
 }

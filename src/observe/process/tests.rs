@@ -5,7 +5,7 @@
 
 use std::io::Write;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
@@ -214,7 +214,7 @@ async fn who_may_not_see_the_exit_code_does_not_take_it_for_zero() {
     let rig = Rig::new();
     let mut process = rig.shell("read line; exit 3");
     let id = identity(process.pid());
-    let root = std::path::Path::new(PROC_ROOT);
+    let root = Path::new(PROC_ROOT);
     let _user = AsUser::mssql();
     let mut watch = Watch::open(root, id, ProcessRole::Parent).unwrap();
     process.say("go");
@@ -366,7 +366,7 @@ async fn a_pid_used_again_is_not_the_same_process() {
         start_ticks: id.start_ticks - 1,
         ..id
     };
-    let root = std::path::Path::new(PROC_ROOT);
+    let root = Path::new(PROC_ROOT);
     assert!(Watch::open(root, id, ProcessRole::Parent).is_some());
     assert!(Watch::open(root, earlier, ProcessRole::Parent).is_none());
 }
@@ -391,11 +391,11 @@ struct MemoryGroup(PathBuf);
 
 impl MemoryGroup {
     fn new(limit_bytes: u64) -> Self {
-        let v1 = std::path::Path::new("/sys/fs/cgroup/memory");
+        let v1 = Path::new("/sys/fs/cgroup/memory");
         let (parent, limit) = if v1.exists() {
             (v1, "memory.limit_in_bytes")
         } else {
-            (std::path::Path::new("/sys/fs/cgroup"), "memory.max")
+            (Path::new("/sys/fs/cgroup"), "memory.max")
         };
         let group = Self(parent.join(unique("oom")));
         std::fs::create_dir(&group.0).expect("this test needs root and a writable cgroup mount");

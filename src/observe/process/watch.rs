@@ -234,7 +234,7 @@ fn open_pidfd(pid: i32) -> Option<Option<Pidfd>> {
 
 /// What the watched processes use together. What may not be read of one of them is absent for all:
 /// a sum that leaves one out would jump.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Usage {
     pub cpu: Option<Duration>,
     pub io_bytes: Option<u64>,

@@ -126,6 +126,7 @@ fn histogram(registry: &Registry, row: &Row, buckets: &[f64]) -> Histogram {
 }
 
 /// Makes an instrument known to the registry.
+#[allow(clippy::expect_used, reason = "its argument is in the message")]
 fn registered<C>(registry: &Registry, made: prometheus::Result<C>) -> C
 where
     C: Collector + Clone + 'static,
