@@ -1,14 +1,15 @@
 //! The supervisor as a real process. Its JSON log is its stream of events: who waits for something
 //! awaits the line that says so, and never sleeps.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::net::unix::pipe;
 
 use super::http::get;
 
@@ -18,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A running supervisor.
 pub struct Supervisor {
     child: Child,
-    lines: Lines<BufReader<ChildStderr>>,
+    lines: Lines<BufReader<pipe::Receiver>>,
     pub address: String,
     /// Every line so far, as it was written.
     pub log: String,
@@ -32,7 +33,7 @@ impl Supervisor {
         environment: &[(&str, &str)],
     ) -> Self {
         let mut command = Command::new(binary);
-        command.arg("run").env_clear().kill_on_drop(true);
+        command.arg("run").env_clear();
         for (key, value) in settings {
             command.arg(format!("--{key}")).arg(value);
         }
@@ -45,7 +46,8 @@ impl Supervisor {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the supervisor's binary runs");
-        let stderr = child.stderr.take().expect("it is piped");
+        let stderr = OwnedFd::from(child.stderr.take().expect("it is piped"));
+        let stderr = pipe::Receiver::from_owned_fd(stderr).expect("it is a pipe");
         let mut supervisor = Self {
             child,
             lines: BufReader::new(stderr).lines(),
@@ -110,8 +112,7 @@ impl Supervisor {
     }
 
     pub fn pid(&self) -> Pid {
-        let id = self.child.id().expect("it runs");
-        Pid::from_raw(i32::try_from(id).expect("a pid")).expect("not zero")
+        Pid::from_child(&self.child)
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -121,15 +122,16 @@ impl Supervisor {
     /// SIGTERM; its exit status.
     pub async fn terminate(mut self) -> (ExitStatus, String) {
         self.signal(Signal::TERM);
-        let ended = tokio::time::timeout(PATIENCE, async {
+        // Its end closes the log. Had it not ended within the patience, the wait would hang.
+        let drained = tokio::time::timeout(PATIENCE, async {
             while let Ok(Some(line)) = self.lines.next_line().await {
                 self.log.push_str(&line);
                 self.log.push('\n');
             }
-            self.child.wait().await.expect("it is our child")
         });
-        let status = ended.await.expect("SIGTERM ends it");
-        (status, self.log)
+        drained.await.expect("SIGTERM ends it");
+        let status = self.child.wait().expect("it is our child");
+        (status, std::mem::take(&mut self.log))
     }
 
     /// GET; status and body.
@@ -140,5 +142,13 @@ impl Supervisor {
     pub async fn status(&self) -> Value {
         let (_, body) = self.get("/status").await;
         serde_json::from_str(&body).expect("JSON")
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        // Both fail where it has been waited for already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
