@@ -21,8 +21,8 @@ pub fn render(view: &View) -> String {
     head(&mut page, view);
     probes(&mut page, view);
     findings(&mut page, view);
+    observers(&mut page, view);
     page += "<div class=\"grid wide\">";
-    contacts(&mut page, view);
     process(&mut page, view);
     resources(&mut page, view);
     page += "</div>";
@@ -82,7 +82,7 @@ fn probes(page: &mut String, view: &View) {
     *page += "<div class=\"grid\">";
     for (probe, question, yes, no) in [
         (Probe::Startup, "Has it started?", "Started", "Not started"),
-        (Probe::Live, "Is a restart needed?", "Alive", "Restart it"),
+        (Probe::Live, "Is a restart needed?", "Alive", "Restart due"),
         (Probe::Ready, "May clients come?", "Ready", "Not ready"),
         (
             Probe::Gate,
@@ -141,25 +141,24 @@ fn finding(page: &mut String, found: &Found<'_>) {
     );
 }
 
-fn contacts(page: &mut String, view: &View) {
-    *page += "<section><h2>Observers</h2><dl>";
+fn observers(page: &mut String, view: &View) {
+    *page += "<section><h2>Observers</h2>\
+              <table><tr><th>Observer</th><th>State</th><th>Last seen</th><th>Age</th></tr>";
     for check in checks::observations(view) {
         let (class, word) = match check.mark {
             Mark::Ok => ("good", "ok"),
             Mark::Failed => ("", "failed"),
             Mark::Unknown => ("notice", "unknown"),
         };
-        let age = check
-            .age
-            .map_or_else(String::new, |age| format!(", {} ago", words::span(age.0)));
+        let age = check.age.map_or_else(String::new, |age| words::span(age.0));
         let _ = write!(
             page,
-            "<dt>{}</dt><dd>{}{age}<span class=\"tag {class}\">{word}</span></dd>",
+            "<tr><td>{}</td><td><span class=\"tag {class}\">{word}</span></td><td>{}</td><td>{age}</td></tr>",
             check.name,
             escaped(&check.message),
         );
     }
-    *page += "</dl></section>";
+    *page += "</table></section>";
 }
 
 fn process(page: &mut String, view: &View) {
