@@ -131,7 +131,8 @@ impl Metrics {
         }
     }
 
-    /// Reads the supervisor's own process, at most once a second. `now` counts from any fixed moment.
+    /// Reads the supervisor's own process, at most every five seconds. `now` counts from any fixed
+    /// moment.
     pub fn refresh(&self, now: Duration) {
         self.own.refresh(now);
     }
