@@ -18,9 +18,9 @@
 //!
 //! | | no decision yet | current | older than `decision_stale_after` |
 //! | --- | --- | --- | --- |
-//! | `/startupz` | 503 NotYetObserved | as decided | as last decided |
-//! | `/livez` | 200 | as decided | 200, with SupervisorStalled |
-//! | `/readyz`, `/gatez` | 503 NotYetObserved | as decided | 503 SupervisorStalled |
+//! | `/startupz` | 503 `NotYetObserved` | as decided | as last decided |
+//! | `/livez` | 200 | as decided | 200, with `SupervisorStalled` |
+//! | `/readyz`, `/gatez` | 503 `NotYetObserved` | as decided | 503 `SupervisorStalled` |
 //! | `/healthz` | 200, then 503 | 200 while observers observe | 503 |
 //!
 //! It runs on a thread of its own with a runtime of its own, so that a deciding loop that is busy or
