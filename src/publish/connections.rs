@@ -3,8 +3,9 @@
 //! One rule serves against slow heads, idle keep-alive, and peers that do not read their answer: what
 //! counts is the time since a connection's last complete request, or since it was accepted. Past the
 //! limit it is closed; and when there are too many, the one that has waited longest makes room for a
-//! new one. A kubelet sends its request at once, so that it is never the one, however many others
-//! hold on to theirs.
+//! new one. A kubelet sends its request at once, so that those who hold on to theirs can't lock it
+//! out. Its connection would go only if as many new ones as the limit allows were accepted between
+//! its own accept and its request's arrival, well under a millisecond.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
