@@ -93,7 +93,6 @@ impl Supervisor {
     }
 
     fn publish(&mut self, decision: Decision) {
-        log_changes(self.last.as_ref(), &decision);
         self.remember(&decision);
         self.metrics
             .decided(self.last.as_ref(), &decision, &self.snapshot);
@@ -104,6 +103,8 @@ impl Supervisor {
             history: self.history.clone(),
             sequence: self.sequence,
         }));
+        // After the publication: who reads the line finds the answer changed already.
+        log_changes(self.last.as_ref(), &decision);
         self.last = Some(decision);
     }
 

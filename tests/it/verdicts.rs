@@ -22,7 +22,7 @@ async fn a_healthy_engine_is_started_alive_and_ready() {
     }
     let status = supervisor.status().await;
     assert_eq!(status["phase"], "running");
-    let engine = &status["process"]["running"]["engine"]["pid"];
+    let engine = &status["process"]["engine"]["pid"];
     assert_eq!(*engine, standin.child_pid(), "{status:#}");
     assert_eq!(status["sql"]["engineEdition"], 9, "{status:#}");
     let (exit, log) = supervisor.terminate().await;
@@ -52,11 +52,13 @@ async fn a_killed_engine_is_named_and_its_successor_is_ready() {
 #[tokio::test]
 async fn exit_codes_are_told() {
     let (scratch, name) = (Scratch::new(), unique_name());
-    let standin = standin(&scratch, &name).await;
+    let mut standin = standin(&scratch, &name).await;
     let mut supervisor = supervise(&standin, &name, &[]).await;
     supervisor.passes("ready").await;
     let exit = Command::Exit { status: 3 };
     standin.command(exit).await.expect("it obeys");
+    let status = standin.wait().await.expect("it is reaped");
+    assert_eq!(status.code(), Some(3));
     let evidence = supervisor.finds("ProcessExited").await;
     assert!(evidence.contains("exit code 3"), "{evidence}");
     assert_eq!(supervisor.fails("live").await, "ProcessMissing");

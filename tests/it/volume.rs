@@ -153,7 +153,7 @@ impl Drop for Fuse {
 #[tokio::test]
 async fn a_stalled_volume_stalls_nothing_else() {
     let (scratch, name) = (Scratch::new(), unique_name());
-    let source = scratch.path().join("source");
+    let source = scratch.path().join("pod/mssql");
     let fuse = Fuse::over(&source, &scratch.path().join("volume"));
     let standin = standin_with(&scratch, &name, |options| options).await;
     let path = fuse.mount.0.display().to_string();

@@ -122,6 +122,9 @@ fn hang(view: &View<'_>, findings: &mut Findings) {
     let Some(owed) = view.snapshot.answers.owed_since else {
         return;
     };
+    if view.snapshot.ping.refused_since.is_some() {
+        return; // nobody is there to answer: that is the listener's rule
+    }
     if !findings.due(owed, view.stretched(view.policy.unresponsive_after)) {
         return;
     }
