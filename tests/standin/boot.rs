@@ -245,8 +245,7 @@ async fn shut_down(engine: &Arc<Engine>, system_shutdown: bool) {
          informational message only. No user action is required."
     };
     engine.errorlog.line("spid9s", cause);
-    let checkpoint_time = Duration::from_millis(engine.script.borrow().shutdown_ms);
-    tokio::time::sleep(checkpoint_time).await;
+    checkpoint_time(engine).await;
     let journal = engine.journal.clone();
     // Every row is on disk before its DONE, so a failure here loses nothing.
     let _ = tokio::task::spawn_blocking(move || journal.checkpoint()).await;
@@ -256,6 +255,19 @@ async fn shut_down(engine: &Arc<Engine>, system_shutdown: bool) {
          user action is required.",
     );
     engine.errorlog.flush(FLUSH_LIMIT);
+}
+
+/// Waits as long as the script wants the checkpoints to take; a change takes effect at once.
+async fn checkpoint_time(engine: &Engine) {
+    let begun = tokio::time::Instant::now();
+    let mut script = engine.script.subscribe();
+    loop {
+        let length = Duration::from_millis(script.borrow_and_update().shutdown_ms);
+        tokio::select! {
+            () = tokio::time::sleep_until(begun + length) => return,
+            _ = script.changed() => {}
+        }
+    }
 }
 
 /// Asks the parent, over the pipe that is this process's standard input, not to reap.

@@ -6,5 +6,9 @@ mod standin;
 mod checks {
     mod support;
 
+    mod codec;
+    mod faults;
+    mod login;
     mod process;
+    mod queries;
 }

@@ -1,4 +1,71 @@
-//! A stand-in for the SQL Server engine.
+//! A stand-in for the SQL Server engine, as the supervisor meets it: two processes called `sqlservr`, a TDS port, a data
+//! directory, an errorlog. For tests and the demo; it is never shipped, and nothing in it uses the crate that it tests.
+//!
+//! ```text
+//! sqlservr --data-dir DIR [--port 0] [--control SOCKET] [--script FILE] [--announce FILE]
+//!          [--encryption off|on|required|not-supported] [--tls-cert PEM --tls-key PEM]
+//!          [--listen-address 127.0.0.1] [--errorlog-utf16] [--max-connections 512]
+//! ```
+//!
+//! The password of `sa` comes from `MSSQL_SA_PASSWORD` or `SA_PASSWORD`. Once the first phase has begun, one JSON line
+//! tells both pids, the port and the control socket ([`handle::Announcement`]). From Rust, use [`handle::StandIn`].
+//!
+//! # What is where
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | `process` | the watchdog: starts the engine, forwards SIGTERM, reaps, exits as the engine did |
+//! | `boot` | the engine process from its first file to its clean shutdown |
+//! | `engine` | the state that all tasks share |
+//! | `lifecycle` | the phases of a start; `server` opens and closes the port by them |
+//! | `session`, `login`, [`tds`] | a client's connection on the wire |
+//! | [`sql`] | the SQL that is understood, and its answers |
+//! | `store`, `datadir`, `errorlog` | what is on the volume |
+//! | `control`, [`command`], [`script`] | what a test may change while it runs |
+//! | `load` | cpu, writes and memory beside the answers |
+//!
+//! # What it imitates
+//!
+//! - Parent and child with the kernel's name `sqlservr` and the same command line. The child dies with its parent
+//!   (PR_SET_PDEATHSIG); the parent exits with the child's status, 128 + signal when it was killed. SIGTERM to either is
+//!   a clean shutdown: 17148 in the errorlog (17147 on SIGINT), 17188 for logins, 6005 for requests, exit 0.
+//! - TDS 7.2 to 7.4: prelogin, TLS 1.2 inside prelogin packets for the login or the whole session, LOGIN7, batches,
+//!   `sp_executesql` and procedures by name, transaction requests, attention, connection reset, packet sizes.
+//! - SELECT of constants, `@@VERSION`, `@@SPID`, `SERVERPROPERTY`, from `sys.databases`, `sys.dm_os_sys_info`,
+//!   `sys.dm_exec_requests` with WHERE (AND only), ORDER BY, TOP, COUNT, MAX, MIN; `USE`, `SET`, `CHECKPOINT`,
+//!   `WAITFOR DELAY`, `EXEC sp_server_diagnostics`; `CREATE TABLE`, `INSERT`, `SELECT` on `dbo.journal (id, epoch)`,
+//!   whose rows are on disk before they are acknowledged. Anything else: 102, 207, 208 or 2812, or a scripted answer.
+//! - An empty volume silently becomes a new instance; one that cannot be used gives the image's messages and exit 1.
+//!
+//! # What it does not
+//!
+//! Transactions (each INSERT is durable by itself), permissions other than VIEW SERVER STATE, joins, OR, MARS, TDS 8,
+//! integrated logins, prepared statements and cursors, collations other than the default, the DAC. The password always
+//! comes from the environment, though the real engine keeps the one of the volume's first start. Two things are easier
+//! than in reality: 18401 refuses `sa` too unless told otherwise, and `sp_server_diagnostics` can be sped up.
+//!
+//! # Commands of the control socket
+//!
+//! One JSON object a line, `{"command": NAME, ...}`; one reply a line, `{"reply": "done" | "refused" | ...}`. The reply
+//! comes when the change is in force, the listener's state included. Fields are those of [`command::Command`].
+//!
+//! | command | effect |
+//! | --- | --- |
+//! | `status`, `statistics`, `reset_statistics`, `script`, `certificate` | read (or zero) the state |
+//! | `set_script`, `reset` | the whole script at once; back to a healthy engine |
+//! | `start_phases`, `next_phase` | refusing, closing_at_accept, not_ready, recovering, upgrading, ready |
+//! | `accept` | before the login: answer, refuse, close, reset, hang, tls_garbage |
+//! | `login`, `set_login`, `paused` | any errors or none at all; passwords; 17142 |
+//! | `faults` | by statement kind, text or application: delay, hang, error, close, reset; always or so many times |
+//! | `answers` | result sets of any type for batches that contain a text |
+//! | `databases`, `set_database`, `remove_database`, `view_server_state` | the catalogue and its permission |
+//! | `diagnostics` | states, attributes, silence, missing procedure, time scale |
+//! | `write_errorlog`, `log_line` | the errorlog stands still; a line of one's own |
+//! | `load`, `close_connections` | work beside the answers; every client is hung up on |
+//! | `ignore_sigterm`, `shutdown_ms`, `exit`, `die`, `zombie` | how the process ends, or does not |
+//!
+//! A hang holds its requests until the fault is removed and never touches the control socket. For a frozen process use
+//! SIGSTOP: then the control socket is frozen too, as it should be.
 
 #![allow(
     dead_code,

@@ -2,8 +2,10 @@
 
 use rustix::process::Signal;
 
-use super::support::{Fixture, number};
+use super::support::{Fixture, connect, error_of, number};
 use crate::standin::command::Command;
+use crate::standin::handle::{ScratchDirectory, StandIn, StandInOptions, built_binary};
+use crate::standin::script::Phase;
 
 #[tokio::test]
 async fn a_journal_row_survives_sigkill() {
@@ -69,4 +71,126 @@ async fn the_parent_exits_as_the_engine_did() {
         fixture.engine.command(command).await.unwrap();
         assert_eq!(fixture.engine.wait().await.unwrap().code(), Some(code));
     }
+}
+
+#[tokio::test]
+async fn a_zombie_stays_until_its_parent_is_told_to_end() {
+    let mut fixture = Fixture::healthy().await;
+    let pid = i32::try_from(fixture.engine.child_pid()).unwrap();
+    fixture.engine.command(Command::Zombie).await.unwrap();
+    let state = || {
+        procfs::process::Process::new(pid)
+            .unwrap()
+            .stat()
+            .unwrap()
+            .state
+    };
+    while state() != 'Z' {
+        tokio::task::yield_now().await;
+    }
+    fixture.engine.signal_parent(Signal::TERM).unwrap();
+    assert_eq!(fixture.engine.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn sigterm_can_be_ignored() {
+    let fixture = Fixture::healthy().await;
+    fixture
+        .engine
+        .command(Command::IgnoreSigterm { ignore: true })
+        .await
+        .unwrap();
+    fixture.engine.signal_child(Signal::TERM).unwrap();
+    let mut sql = fixture.connect().await;
+    assert_eq!(number(&mut sql, "SELECT 1").await, 1);
+}
+
+#[tokio::test]
+async fn while_stopping_logins_get_17188_and_requests_6005() {
+    let mut fixture = Fixture::healthy().await;
+    fixture
+        .engine
+        .command(Command::ShutdownMs { ms: 600_000 })
+        .await
+        .unwrap();
+    let mut sql = fixture.connect().await;
+    fixture.engine.signal_parent(Signal::TERM).unwrap();
+    while fixture.engine.status().await.unwrap().phase != Phase::Stopping {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(error_of(&mut sql, "SELECT 1").await, Some(6005));
+    let refused = connect(fixture.config()).await.unwrap_err();
+    assert_eq!(refused.code(), Some(17_188));
+    fixture
+        .engine
+        .command(Command::ShutdownMs { ms: 0 })
+        .await
+        .unwrap();
+    assert_eq!(fixture.engine.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn both_processes_are_called_sqlservr_and_die_together() {
+    let mut fixture = Fixture::healthy().await;
+    let process = |pid: u32| procfs::process::Process::new(i32::try_from(pid).unwrap());
+    let child = process(fixture.engine.child_pid()).unwrap().stat().unwrap();
+    let parent = process(fixture.engine.parent_pid())
+        .unwrap()
+        .stat()
+        .unwrap();
+    assert_eq!(
+        (child.comm.as_str(), parent.comm.as_str()),
+        ("sqlservr", "sqlservr")
+    );
+    assert_eq!(child.ppid, parent.pid);
+    fixture.engine.signal_parent(Signal::KILL).unwrap();
+    fixture.engine.wait().await.unwrap();
+    while process(fixture.engine.child_pid())
+        .is_ok_and(|gone| gone.stat().is_ok_and(|stat| stat.state != 'Z'))
+    {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn the_errorlog_rotates_and_the_instance_keeps_its_identity() {
+    let mut fixture = Fixture::healthy().await;
+    let identity = fixture.engine.data_dir().join(".system/instance_id");
+    let before = std::fs::read_to_string(&identity).unwrap();
+    fixture.engine.restart().await.unwrap();
+    assert_eq!(std::fs::read_to_string(&identity).unwrap(), before);
+    assert!(fixture.engine.data_dir().join("log/errorlog.1").exists());
+    assert!(fixture.engine.data_dir().join("data/master.mdf").exists());
+}
+
+#[tokio::test]
+async fn a_torn_record_is_dropped_at_the_next_start() {
+    let mut fixture = Fixture::healthy().await;
+    let mut sql = fixture.connect().await;
+    let rows =
+        "CREATE TABLE journal (id bigint, epoch bigint); INSERT journal VALUES (1, 1), (2, 1)";
+    sql.simple_query(rows)
+        .await
+        .unwrap()
+        .into_results()
+        .await
+        .unwrap();
+    fixture.engine.kill();
+    let path = fixture.engine.data_dir().join("data/journal.mdf");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() - 5]).unwrap();
+    fixture.engine.restart().await.unwrap();
+    assert_eq!(fixture.engine.status().await.unwrap().journal_rows, 1);
+}
+
+#[tokio::test]
+async fn a_data_directory_that_cannot_be_made_is_reported_as_the_engine_does() {
+    let directory = ScratchDirectory::new().unwrap();
+    let options = StandInOptions::new(built_binary().unwrap(), directory.path());
+    std::fs::write(options.data_dir(), "not a directory").unwrap();
+    let error = format!("{:#}", StandIn::start(options).await.unwrap_err());
+    assert!(
+        error.contains("The system directory [/.system] could not be created"),
+        "{error}"
+    );
 }

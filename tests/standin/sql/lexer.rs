@@ -17,6 +17,9 @@ const SYMBOLS: [&str; 16] = [
     "<>", "!=", ">=", "<=", "=", "<", ">", "(", ")", ",", ";", ".", "*", "-", "+", "/",
 ];
 
+/// Parentheses within parentheses; the queries that are understood need three.
+const MAX_DEPTH: usize = 32;
+
 pub fn syntax_error(near: &str) -> SqlError {
     SqlError::with_message(102, format!("Incorrect syntax near '{near}'."))
 }
@@ -110,15 +113,33 @@ fn quoted(text: &str, close: char) -> Result<(String, &str), SqlError> {
 pub struct Cursor<'a> {
     tokens: &'a [Token],
     at: usize,
+    depth: usize,
 }
 
 impl<'a> Cursor<'a> {
     pub fn new(tokens: &'a [Token]) -> Self {
-        Self { tokens, at: 0 }
+        Self {
+            tokens,
+            at: 0,
+            depth: 0,
+        }
     }
 
     pub fn peek(&self) -> Option<&'a Token> {
         self.tokens.get(self.at)
+    }
+
+    /// Counts a level of nesting: the parser is recursive, and its stack is not endless.
+    pub fn enter(&mut self) -> Result<(), SqlError> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(self.unexpected());
+        }
+        Ok(())
+    }
+
+    pub fn leave(&mut self) {
+        self.depth -= 1;
     }
 
     pub fn take(&mut self) -> Option<&'a Token> {

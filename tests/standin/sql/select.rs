@@ -214,15 +214,13 @@ fn item(cursor: &mut Cursor<'_>) -> Result<Item, SqlError> {
 }
 
 fn expression(cursor: &mut Cursor<'_>) -> Result<Expression, SqlError> {
-    if let Some(Token::Text(text)) = cursor.peek() {
-        cursor.take();
-        let chars = u16::try_from(text.chars().count()).unwrap_or(u16::MAX);
-        let sql_type = match chars {
-            0..=4000 => SqlType::NVarChar(chars.max(1)),
-            _ => SqlType::NVarCharMax,
-        };
-        return Ok(Expression::Literal(Value::text(text), sql_type));
-    }
+    cursor.enter()?;
+    let expression = primary(cursor)?;
+    cursor.leave();
+    Ok(expression)
+}
+
+fn primary(cursor: &mut Cursor<'_>) -> Result<Expression, SqlError> {
     if cursor.accept_symbol("*") {
         return Ok(Expression::AllColumns);
     }
@@ -231,45 +229,16 @@ fn expression(cursor: &mut Cursor<'_>) -> Result<Expression, SqlError> {
         cursor.expect_symbol(")")?;
         return Ok(inner);
     }
+    if let Some(literal) = literal(cursor)? {
+        return Ok(literal);
+    }
+    if cursor.accept_word("CAST") || cursor.accept_word("TRY_CAST") {
+        return cast(cursor);
+    }
+    if cursor.accept_word("CONVERT") {
+        return convert(cursor);
+    }
     match cursor.peek() {
-        Some(Token::Number(digits)) if digits.contains('.') => {
-            let number = digits.parse().map_err(|_| cursor.unexpected())?;
-            cursor.take();
-            Ok(Expression::Literal(Value::Float(number), SqlType::Float))
-        }
-        Some(Token::Number(_) | Token::Symbol("-")) => {
-            let number = cursor.integer()?;
-            let sql_type = i32::try_from(number).map_or(SqlType::BigInt, |_| SqlType::Int);
-            Ok(Expression::Literal(Value::Int(number), sql_type))
-        }
-        Some(Token::Word(_)) if cursor.accept_word("NULL") => {
-            Ok(Expression::Literal(Value::Null, SqlType::Int))
-        }
-        Some(Token::Word(_)) if cursor.accept_word("CAST") || cursor.accept_word("TRY_CAST") => {
-            cursor.expect_symbol("(")?;
-            let expression = Box::new(self::expression(cursor)?);
-            cursor.expect_word("AS")?;
-            let sql_type = sql_type(cursor)?;
-            cursor.expect_symbol(")")?;
-            Ok(Expression::Cast {
-                expression,
-                sql_type,
-            })
-        }
-        Some(Token::Word(_)) if cursor.accept_word("CONVERT") => {
-            cursor.expect_symbol("(")?;
-            let sql_type = sql_type(cursor)?;
-            cursor.expect_symbol(",")?;
-            let expression = Box::new(self::expression(cursor)?);
-            if cursor.accept_symbol(",") {
-                cursor.integer()?; // style
-            }
-            cursor.expect_symbol(")")?;
-            Ok(Expression::Cast {
-                expression,
-                sql_type,
-            })
-        }
         Some(Token::Word(word)) if word.starts_with("@@") => {
             cursor.take();
             Ok(Expression::Variable(word.to_ascii_lowercase()))
@@ -277,6 +246,64 @@ fn expression(cursor: &mut Cursor<'_>) -> Result<Expression, SqlError> {
         _ if cursor.at_any_word(CLAUSES) => Err(cursor.unexpected()),
         _ => name(cursor),
     }
+}
+
+fn literal(cursor: &mut Cursor<'_>) -> Result<Option<Expression>, SqlError> {
+    if cursor.accept_word("NULL") {
+        return Ok(Some(Expression::Literal(Value::Null, SqlType::Int)));
+    }
+    let literal = match cursor.peek() {
+        Some(Token::Text(text)) => {
+            let chars = u16::try_from(text.encode_utf16().count()).unwrap_or(u16::MAX);
+            let sql_type = match chars {
+                0..=4000 => SqlType::NVarChar(chars.max(1)),
+                _ => SqlType::NVarCharMax,
+            };
+            cursor.take();
+            Expression::Literal(Value::text(text), sql_type)
+        }
+        Some(Token::Number(digits)) if digits.contains('.') => {
+            let number = digits.parse().map_err(|_| cursor.unexpected())?;
+            cursor.take();
+            Expression::Literal(Value::Float(number), SqlType::Float)
+        }
+        Some(Token::Number(_) | Token::Symbol("-")) => {
+            let number = cursor.integer()?;
+            let sql_type = i32::try_from(number).map_or(SqlType::BigInt, |_| SqlType::Int);
+            Expression::Literal(Value::Int(number), sql_type)
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(literal))
+}
+
+/// `CAST(expression AS type)`
+fn cast(cursor: &mut Cursor<'_>) -> Result<Expression, SqlError> {
+    cursor.expect_symbol("(")?;
+    let expression = Box::new(expression(cursor)?);
+    cursor.expect_word("AS")?;
+    let sql_type = sql_type(cursor)?;
+    cursor.expect_symbol(")")?;
+    Ok(Expression::Cast {
+        expression,
+        sql_type,
+    })
+}
+
+/// `CONVERT(type, expression[, style])`
+fn convert(cursor: &mut Cursor<'_>) -> Result<Expression, SqlError> {
+    cursor.expect_symbol("(")?;
+    let sql_type = sql_type(cursor)?;
+    cursor.expect_symbol(",")?;
+    let expression = Box::new(expression(cursor)?);
+    if cursor.accept_symbol(",") {
+        cursor.integer()?;
+    }
+    cursor.expect_symbol(")")?;
+    Ok(Expression::Cast {
+        expression,
+        sql_type,
+    })
 }
 
 /// A column, qualified or not, or a call.
