@@ -165,7 +165,9 @@ fn silent_logins(view: &View<'_>, findings: &mut Findings) {
         .last
         .as_ref()
         .is_some_and(|last| last.value.result.owes_answer());
-    if silent && login.failures >= SILENT_LOGINS {
+    // Where the standing connection is silent too there is no sign of life to call it busy.
+    let life = view.snapshot.ping.last_success.is_some() && view.snapshot.ping.error().is_none();
+    if silent && life && login.failures >= SILENT_LOGINS {
         let evidence = format!("{} fresh logins in a row got no answer", login.failures);
         findings.add(Reason::EngineBusy, evidence);
     }
