@@ -193,25 +193,25 @@ fn in_full(row: &Row, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "\n{LEGEND}")
 }
 
-/// The catalogue for the README.
+/// The catalogue for the README, each row with an anchor of its own.
 #[must_use]
 pub fn markdown() -> String {
     let mut text = String::from(
-        "| code | outcome | startup | live | ready | gate | found | what to do |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n",
+        "| reason | outcome | live | ready | gate | found | what to do |\n| --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for reason in Reason::ALL {
         let row = Row::new(*reason);
+        let code = row.info.code;
         let pending = row
             .info
             .pending
-            .map_or_else(String::new, |why| format!(" (not given yet: {why})"));
+            .map_or_else(String::new, |why| format!(" *Not given yet: {why}.*"));
         // Writing into a String can't fail.
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {}{pending} | {} |",
-            row.info.code,
+            "| <a id=\"{}\"></a>{code} | {} | {} | {} | {} | {}{pending} | {} |",
+            code.to_lowercase(),
             row.outcome(),
-            row.startup,
             row.live,
             row.ready(),
             row.gate(),

@@ -103,28 +103,6 @@ fn default(setting: &Setting) -> String {
 mod tests {
     use super::*;
 
-    /// What stands between the markers of that name in the README; none while they are not there.
-    fn embedded(name: &str) -> Option<String> {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-        let readme = std::fs::read_to_string(path).ok()?;
-        let (_, rest) = readme.split_once(&format!("<!-- {name}:begin -->"))?;
-        let (text, _) = rest.split_once(&format!("<!-- {name}:end -->"))?;
-        Some(text.trim().to_owned())
-    }
-
-    #[test]
-    fn the_readme_holds_what_the_code_says() {
-        let reasons = crate::command::reasons::markdown();
-        for (name, text, command) in [
-            ("settings", reference(), "check-config --reference"),
-            ("reasons", reasons, "reasons --markdown"),
-        ] {
-            if let Some(embedded) = embedded(name) {
-                assert_eq!(embedded, text.trim(), "put the output of `{command}` there");
-            }
-        }
-    }
-
     #[test]
     fn the_reference_names_each_setting_once_in_a_table_row_of_four() {
         let reference = reference();

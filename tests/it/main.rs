@@ -1,6 +1,6 @@
 //! The shipped binary on real processes, sockets, files and signals.
 
-#![allow(clippy::expect_used, clippy::panic)] // a test fails by panicking
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // a test fails by panicking
 
 #[path = "../support/support.rs"]
 mod shared;

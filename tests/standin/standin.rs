@@ -71,6 +71,12 @@
     dead_code,
     reason = "each program that includes this module uses its own part of it"
 )]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a double burns time by sleeping, says by dying what is wrong with it, and logs as the real thing does"
+)]
 
 mod boot;
 pub mod command;

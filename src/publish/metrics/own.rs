@@ -52,7 +52,10 @@ impl OwnProcess {
 
     #[cfg(test)]
     pub fn set(&self, values: Values) {
-        self.last.lock().unwrap().values = Some(values);
+        self.last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values = Some(values);
     }
 
     pub fn expose(&self, families: &mut Families) {

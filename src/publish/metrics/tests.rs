@@ -1,5 +1,5 @@
 use super::*;
-use crate::decide::observation::{ServerError, Stage, VolumeFault};
+use crate::decide::observation::{ServerError, Stage, VolumeCheck, VolumeFault};
 use crate::decide::reason::Reason;
 use crate::decide::time::Time;
 use crate::publish::fixture::{self, attempt};

@@ -14,25 +14,27 @@ async fn results(sql: &mut Sql, query: &str) -> Vec<Vec<tiberius::Row>> {
     stream.into_results().await.unwrap()
 }
 
+/// Each type that the stand-in can send.
+const TYPES: [&str; 12] = [
+    "bit",
+    "tinyint",
+    "smallint",
+    "int",
+    "bigint",
+    "real",
+    "float",
+    "datetime",
+    "nvarchar(20)",
+    "varchar(20)",
+    "nvarchar(max)",
+    "varchar(max)",
+];
+
 #[tokio::test]
 async fn every_type_arrives_as_it_was_sent() {
     let fixture = Fixture::healthy().await;
     let long = "ü".repeat(9000);
-    let columns = [
-        "bit",
-        "tinyint",
-        "smallint",
-        "int",
-        "bigint",
-        "real",
-        "float",
-        "datetime",
-        "nvarchar(20)",
-        "varchar(20)",
-        "nvarchar(max)",
-        "varchar(max)",
-    ]
-    .map(|name| json!({"name": name, "type": name}));
+    let columns = TYPES.map(|name| json!({"name": name, "type": name}));
     let mut fixed = columns.clone();
     for column in &mut fixed {
         column["nullable"] = json!(false);
