@@ -8,6 +8,7 @@ mod shared;
 mod standin;
 
 mod cli;
+mod limits;
 mod support;
 mod verdicts;
 mod volume;
