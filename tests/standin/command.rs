@@ -122,7 +122,7 @@ pub struct Status {
     pub percent: Option<f64>,
     pub listening: bool,
     pub connections: usize,
-    /// Rows in the journal, as on disk.
+    /// Rows in the journal that are on disk for certain.
     pub journal_rows: u64,
 }
 

@@ -113,7 +113,7 @@ async fn change_phase(change: Change, orders: &mpsc::Sender<Order>) -> Reply {
 
 async fn answer(engine: &Engine, command: Command, orders: &mpsc::Sender<Order>) -> Reply {
     match command {
-        Command::Status => return Reply::Status(status(engine).await),
+        Command::Status => return Reply::Status(status(engine)),
         Command::Statistics => return Reply::Statistics(engine.statistics().clone()),
         Command::ResetStatistics => *engine.statistics() = Statistics::default(),
         Command::Script => {
@@ -144,18 +144,13 @@ async fn answer(engine: &Engine, command: Command, orders: &mpsc::Sender<Order>)
     Reply::Done
 }
 
-async fn status(engine: &Engine) -> Status {
-    let journal = engine.journal.clone();
-    let rows = tokio::task::spawn_blocking(move || journal.rows()).await;
+fn status(engine: &Engine) -> Status {
     Status {
         phase: engine.phase(),
         percent: engine.percent(),
         listening: *engine.open.borrow(),
         connections: engine.connections.load(Ordering::Relaxed),
-        journal_rows: match rows {
-            Ok(Ok(Some(rows))) => rows.len() as u64,
-            _ => 0,
-        },
+        journal_rows: engine.journal.acknowledged(),
     }
 }
 

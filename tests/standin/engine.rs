@@ -289,6 +289,14 @@ impl Engine {
         self.until(|script| !script.faults.iter().any(holds)).await;
     }
 
+    pub async fn until_stopping(&self) {
+        let mut current = self.current.subscribe();
+        // The sender lives in self, so the channel cannot close.
+        let _ = current
+            .wait_for(|current| current.phase == Phase::Stopping)
+            .await;
+    }
+
     pub async fn until_diagnostics_speak(&self) {
         self.until(|script| !script.diagnostics.silent).await;
     }

@@ -66,30 +66,61 @@ pub fn watch(arguments: &[OsString]) -> anyhow::Result<u8> {
         .context("starting the engine process")?;
     let pid = Pid::from_child(&engine);
     let engine_fd = pidfd_open(pid, PidfdFlags::empty()).context("opening the engine's pidfd")?;
-    loop {
-        let mut fds = [
-            PollFd::new(&engine_fd, PollFlags::IN),
-            PollFd::new(&signals, PollFlags::IN),
-        ];
-        match poll(&mut fds, None) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error).context("waiting for the engine"),
-        }
-        if fds[1].revents().contains(PollFlags::IN) {
-            forward(&signals, &engine_fd)?;
-        }
-        if fds[0].revents().contains(PollFlags::IN) {
-            break;
-        }
-    }
-    let mut request = Vec::new();
-    requests
-        .read_to_end(&mut request)
-        .context("reading the engine's request")?;
-    if request.contains(&DO_NOT_REAP) {
+    let zombie = until_ended(&engine_fd, &signals, &mut requests)?;
+    if zombie == Zombie::Wanted {
         stay_without_reaping(&signals)?;
     }
     exit_status(&mut engine)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Zombie {
+    /// The engine is reaped.
+    No,
+    /// The engine is left as it is until a signal comes.
+    Wanted,
+    /// That signal has come already.
+    Over,
+}
+
+/// Waits for the engine's end; passes signals on meanwhile.
+fn until_ended(
+    engine: &OwnedFd,
+    signals: &SignalFd,
+    requests: &mut io::PipeReader,
+) -> anyhow::Result<Zombie> {
+    let mut zombie = Zombie::No;
+    loop {
+        let mut fds = [
+            PollFd::new(engine, PollFlags::IN),
+            PollFd::new(signals, PollFlags::IN),
+            PollFd::new(&*requests, PollFlags::IN),
+        ];
+        // The pipe ends with the engine, or a moment earlier; after its request there is nothing to hear from it.
+        let watched = if zombie == Zombie::No { 3 } else { 2 };
+        match poll(&mut fds[..watched], None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error).context("waiting for the engine"),
+        }
+        let [ended, signalled, requested] = fds.map(|fd| fd.revents().contains(PollFlags::IN));
+        if requested {
+            let mut request = [0];
+            let read = requests.read(&mut request).context("reading a request")?;
+            if read == 1 && request == [DO_NOT_REAP] {
+                zombie = Zombie::Wanted;
+            }
+        }
+        if signalled && zombie == Zombie::No {
+            forward(signals, engine)?;
+        } else if signalled && zombie == Zombie::Wanted {
+            // Its engine may be dying still, but the signal is for the parent of the zombie.
+            signals.read_signal().context("reading a signal")?;
+            zombie = Zombie::Over;
+        }
+        if ended {
+            return Ok(zombie);
+        }
+    }
 }
 
 /// The path given to exec decides the kernel's name of the process, so the engine is started by the same.

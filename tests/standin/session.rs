@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::engine::{Client, Engine};
 use super::login;
 use super::messages::SqlError;
-use super::script::{Accept, Phase};
+use super::script::{Accept, LoginAnswer};
 use super::sql::execute::{After, Executor};
 use super::sql::response::Response;
 use super::tds::connection::Connection;
@@ -54,9 +54,22 @@ async fn serve(engine: &Arc<Engine>, connection: &mut Connection) -> io::Result<
     if agreement == Agreement::LoginOnly {
         connection.end_tls();
     }
+    let answers = engine.until(|script| script.login != LoginAnswer::Hang);
+    if !held(connection, answers).await? {
+        return Ok(false);
+    }
     match login::answer(engine, connection, &message).await? {
         Some(client) => requests(engine, connection, client).await,
         None => Ok(false),
+    }
+}
+
+/// Waits with a client that waits; `false` when the client does not: without this a hang would gather connections
+/// whose clients have long gone.
+async fn held(connection: &mut Connection, wait: impl Future<Output = ()>) -> io::Result<bool> {
+    tokio::select! {
+        () = wait => Ok(true),
+        message = connection.next_message() => message.map(|_| false),
     }
 }
 
@@ -68,7 +81,10 @@ async fn greet(engine: &Arc<Engine>, connection: &mut Connection) -> io::Result<
     if message.kind != PacketType::Prelogin {
         return Ok(None);
     }
-    engine.until(|script| script.accept != Accept::Hang).await;
+    let answers = engine.until(|script| script.accept != Accept::Hang);
+    if !held(connection, answers).await? {
+        return Ok(None);
+    }
     let wanted = prelogin::decode_encryption(&message.payload)?;
     let (answer, agreement) = prelogin::negotiate(engine.options.encryption, wanted);
     let version = engine.script.borrow().product.wire_version();
@@ -118,12 +134,17 @@ async fn request(
         client.database = "master".to_owned();
         token::put_reset_change(response.raw());
     }
+    let mut stopping = std::pin::pin!(engine.until_stopping());
     let mut work = std::pin::pin!(perform(engine, client, request, response));
     loop {
         // Sending stays outside the selection: a packet must not be cut off by an attention.
         tokio::select! {
             biased;
             Some(chunk) = chunks.recv() => connection.send(chunk, false).await?,
+            () = &mut stopping => {
+                connection.send(shutdown_notice(engine), true).await?;
+                return Ok(After::Close);
+            }
             (after, rest) = &mut work => {
                 while let Ok(chunk) = chunks.try_recv() {
                     connection.send(chunk, false).await?;
@@ -143,6 +164,15 @@ async fn request(
             }
         }
     }
+}
+
+/// The end of a response that a shutdown cuts off.
+fn shutdown_notice(engine: &Engine) -> Bytes {
+    let server = engine.script.borrow().product.server_name.clone();
+    let (unused, _) = mpsc::channel(1);
+    let mut response = Response::new(server, unused);
+    response.error(&SqlError::new(6005));
+    response.finish()
 }
 
 /// Tells that the request before it ended early. Sent even when that had ended just before, as the protocol wants.
@@ -169,33 +199,28 @@ async fn perform(
     request: Request,
     mut response: Response,
 ) -> (After, Bytes) {
-    let after = if engine.phase() == Phase::Stopping {
-        response.error(&SqlError::new(6005));
-        After::Close
-    } else {
-        let mut executor = Executor {
-            engine,
-            client,
-            response: &mut response,
-        };
-        match &request {
-            Request::Batch(text) => executor.batch(text).await,
-            Request::Procedure {
-                procedure,
-                parameters,
-            } => match procedure {
-                Procedure::ExecuteSql => executor.execute_sql(parameters).await,
-                Procedure::Named(name) => executor.procedure(name, parameters).await,
-                Procedure::Numbered(number) => {
-                    executor.batch(&format!("EXEC sp_procedure_{number}")).await
-                }
-            },
-            Request::Transaction(transaction) => {
-                change_transaction(*transaction, &mut response);
-                After::Continue
+    let mut executor = Executor {
+        engine,
+        client,
+        response: &mut response,
+    };
+    let after = match &request {
+        Request::Batch(text) => executor.batch(text).await,
+        Request::Procedure {
+            procedure,
+            parameters,
+        } => match procedure {
+            Procedure::ExecuteSql => executor.execute_sql(parameters).await,
+            Procedure::Named(name) => executor.procedure(name, parameters).await,
+            Procedure::Numbered(number) => {
+                executor.batch(&format!("EXEC sp_procedure_{number}")).await
             }
-            Request::Attention => After::Continue,
+        },
+        Request::Transaction(transaction) => {
+            change_transaction(*transaction, &mut response);
+            After::Continue
         }
+        Request::Attention => After::Continue,
     };
     (after, response.finish())
 }

@@ -106,7 +106,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let options = match options::parse(arguments.iter().cloned()) {
         Ok(options) => options,
-        Err(error) => error.exit(),
+        Err(error) => {
+            // Help is no failure; clap knows which of the two it is.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
+        }
     };
     let ended = process::set_name().and_then(|()| {
         if process::is_engine() {

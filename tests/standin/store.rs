@@ -6,6 +6,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 const RECORD_BYTES: usize = 24;
@@ -17,16 +18,19 @@ pub struct Journal {
     path: PathBuf,
     /// One writer at a time; `None` until the table exists.
     file: Mutex<Option<File>>,
+    /// Rows acknowledged: told without touching the disk, which may be stalled.
+    acknowledged: AtomicU64,
 }
 
 impl Journal {
     /// Opens the table if it exists, and cuts off a record that a crash left half-written.
     pub fn open(data: &Path) -> io::Result<Self> {
         let path = data.join("journal.mdf");
+        let mut acknowledged = 0;
         let file = match OpenOptions::new().read(true).write(true).open(&path) {
             Ok(file) => {
-                let rows = read_rows(&file)?.len() as u64;
-                file.set_len(rows * RECORD_BYTES as u64)?;
+                acknowledged = read_rows(&file)?.len() as u64;
+                file.set_len(acknowledged * RECORD_BYTES as u64)?;
                 file.sync_all()?;
                 Some(file)
             }
@@ -36,7 +40,13 @@ impl Journal {
         Ok(Self {
             path,
             file: Mutex::new(file),
+            acknowledged: AtomicU64::new(acknowledged),
         })
+    }
+
+    /// Rows that are on disk for certain.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<File>> {
@@ -77,6 +87,9 @@ impl Journal {
         if written.is_err() {
             // Half a batch must not become visible; if this fails too, the checksum still hides a torn record.
             let _ = file.set_len(end);
+        } else {
+            self.acknowledged
+                .fetch_add(rows.len() as u64, Ordering::Relaxed);
         }
         written
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tiberius::error::Error;
 
-use super::support::{Fixture, error_of, number};
+use super::support::{Fixture, error_of, number, until};
 use crate::standin::command::Command;
 use crate::standin::messages::SqlError;
 use crate::standin::script::{Effect, Fault, Load, Match};
@@ -56,16 +56,7 @@ async fn a_hang_lasts_until_it_is_healed_and_spares_the_control_socket() {
         .await
         .unwrap();
     let waiting = tokio::spawn(async move { number(&mut sql, "SELECT 1").await });
-    while fixture
-        .engine
-        .statistics()
-        .await
-        .unwrap()
-        .statements_by_kind(Kind::Ping)
-        == 0
-    {
-        tokio::task::yield_now().await;
-    }
+    until(async || fixture.counted(Kind::Ping).await > 0).await;
     assert!(!waiting.is_finished());
     fixture
         .engine
@@ -124,23 +115,10 @@ async fn a_delay_delays_and_connections_can_be_closed() {
 async fn a_waiting_statement_can_be_cancelled() {
     let fixture = Fixture::healthy().await;
     let mut sql = fixture.connect().await;
-    {
-        let query = sql.simple_query("WAITFOR DELAY '01:00:00'; SELECT 1");
-        let mut query = std::pin::pin!(query);
-        while fixture
-            .engine
-            .statistics()
-            .await
-            .unwrap()
-            .statements_by_kind(Kind::WaitFor)
-            == 0
-        {
-            tokio::select! {
-                biased;
-                _ = &mut query => panic!("answered too early"),
-                () = tokio::task::yield_now() => {}
-            }
-        }
+    // The query is dropped unanswered once the server has begun with it.
+    tokio::select! {
+        _ = sql.simple_query("WAITFOR DELAY '01:00:00'; SELECT 1") => panic!("answered too early"),
+        () = until(async || fixture.counted(Kind::WaitFor).await > 0) => {}
     }
     sql.cancel_query().await.unwrap();
     assert_eq!(fixture.engine.statistics().await.unwrap().attentions, 1);
@@ -170,9 +148,7 @@ async fn memory_grows_and_shrinks_with_the_load() {
         .command(Command::Load { load })
         .await
         .unwrap();
-    while resident() < 64 {
-        tokio::task::yield_now().await;
-    }
+    until(async || resident() >= 64).await;
     fixture
         .engine
         .command(Command::Load {
@@ -180,7 +156,5 @@ async fn memory_grows_and_shrinks_with_the_load() {
         })
         .await
         .unwrap();
-    while resident() >= 64 {
-        tokio::task::yield_now().await;
-    }
+    until(async || resident() < 64).await;
 }

@@ -2,7 +2,7 @@
 
 use tiberius::{AuthMethod, EncryptionLevel, error::Error};
 
-use super::support::{Fixture, connect, number};
+use super::support::{Fixture, connect, number, until};
 use crate::standin::command::{Command, Reply};
 use crate::standin::messages::SqlError;
 use crate::standin::script::{
@@ -198,9 +198,7 @@ async fn what_happens_before_the_login_can_be_scripted() {
         .await
         .unwrap();
     let waiting = tokio::spawn(connect(fixture.config()));
-    while fixture.engine.status().await.unwrap().connections == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(async || fixture.engine.status().await.unwrap().connections > 0).await;
     assert!(!waiting.is_finished());
     fixture
         .engine
@@ -237,4 +235,48 @@ async fn a_script_survives_the_control_socket() {
             script: Box::new(script)
         }
     );
+}
+
+#[tokio::test]
+async fn recovery_tells_its_progress_and_ends_in_ready() {
+    let fixture = Fixture::healthy().await;
+    let phases = vec![StartPhase {
+        phase: Phase::Recovering {
+            databases: vec!["shop".to_owned()],
+            percent: None,
+        },
+        ms: Some(100),
+    }];
+    fixture
+        .engine
+        .command(Command::StartPhases { phases })
+        .await
+        .unwrap();
+    assert!(fixture.engine.status().await.unwrap().percent.is_some());
+    until(async || fixture.engine.status().await.unwrap().phase == Phase::Ready).await;
+    until(async || {
+        fixture
+            .engine
+            .errorlog()
+            .unwrap()
+            .ends_with("No user action is required.\n")
+    })
+    .await;
+    let log = fixture.engine.errorlog().unwrap();
+    assert!(log.contains("Recovery of database 'shop' (5) is "), "{log}");
+}
+
+#[tokio::test]
+async fn a_client_that_gives_up_on_a_hanging_login_leaves_nothing_behind() {
+    let fixture = Fixture::healthy().await;
+    let login = LoginAnswer::Hang;
+    fixture
+        .engine
+        .command(Command::Login { login })
+        .await
+        .unwrap();
+    let waiting = tokio::spawn(connect(fixture.config()));
+    until(async || fixture.engine.status().await.unwrap().connections > 0).await;
+    waiting.abort();
+    until(async || fixture.engine.status().await.unwrap().connections == 0).await;
 }

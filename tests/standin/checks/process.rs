@@ -2,10 +2,11 @@
 
 use rustix::process::Signal;
 
-use super::support::{Fixture, connect, error_of, number};
+use super::support::{Fixture, connect, error_of, number, until};
 use crate::standin::command::Command;
 use crate::standin::handle::{ScratchDirectory, StandIn, StandInOptions, built_binary};
 use crate::standin::script::Phase;
+use crate::standin::sql::Kind;
 
 #[tokio::test]
 async fn a_journal_row_survives_sigkill() {
@@ -29,7 +30,7 @@ async fn a_journal_row_survives_sigkill() {
             .unwrap();
     }
     fixture.engine.signal_child(Signal::KILL).unwrap();
-    assert_eq!(fixture.engine.wait().await.unwrap().code(), Some(128 + 9));
+    assert_eq!(fixture.exit_code().await, Some(128 + 9));
     fixture.engine.restart().await.unwrap();
     let mut sql = fixture.connect().await;
     assert_eq!(
@@ -51,7 +52,7 @@ async fn sigterm_to_either_process_is_a_clean_shutdown() {
         } else {
             fixture.engine.signal_child(Signal::TERM).unwrap();
         }
-        assert_eq!(fixture.engine.wait().await.unwrap().code(), Some(0));
+        assert_eq!(fixture.exit_code().await, Some(0));
         let log = fixture.engine.errorlog().unwrap();
         assert!(
             log.contains("terminating in response to a 'stop' request"),
@@ -69,7 +70,7 @@ async fn the_parent_exits_as_the_engine_did() {
     ] {
         let mut fixture = Fixture::healthy().await;
         fixture.engine.command(command).await.unwrap();
-        assert_eq!(fixture.engine.wait().await.unwrap().code(), Some(code));
+        assert_eq!(fixture.exit_code().await, Some(code));
     }
 }
 
@@ -85,11 +86,9 @@ async fn a_zombie_stays_until_its_parent_is_told_to_end() {
             .unwrap()
             .state
     };
-    while state() != 'Z' {
-        tokio::task::yield_now().await;
-    }
+    until(async || state() == 'Z').await;
     fixture.engine.signal_parent(Signal::TERM).unwrap();
-    assert_eq!(fixture.engine.wait().await.unwrap().code(), Some(0));
+    assert_eq!(fixture.exit_code().await, Some(0));
 }
 
 #[tokio::test]
@@ -114,10 +113,12 @@ async fn while_stopping_logins_get_17188_and_requests_6005() {
         .await
         .unwrap();
     let mut sql = fixture.connect().await;
+    let mut busy = fixture.connect().await;
+    let busy = tokio::spawn(async move { error_of(&mut busy, "WAITFOR DELAY '01:00:00'").await });
+    until(async || fixture.counted(Kind::WaitFor).await > 0).await;
     fixture.engine.signal_parent(Signal::TERM).unwrap();
-    while fixture.engine.status().await.unwrap().phase != Phase::Stopping {
-        tokio::task::yield_now().await;
-    }
+    assert_eq!(busy.await.unwrap(), Some(6005));
+    until(async || fixture.engine.status().await.unwrap().phase == Phase::Stopping).await;
     assert_eq!(error_of(&mut sql, "SELECT 1").await, Some(6005));
     let refused = connect(fixture.config()).await.unwrap_err();
     assert_eq!(refused.code(), Some(17_188));
@@ -126,7 +127,7 @@ async fn while_stopping_logins_get_17188_and_requests_6005() {
         .command(Command::ShutdownMs { ms: 0 })
         .await
         .unwrap();
-    assert_eq!(fixture.engine.wait().await.unwrap().code(), Some(0));
+    assert_eq!(fixture.exit_code().await, Some(0));
 }
 
 #[tokio::test]
@@ -144,12 +145,10 @@ async fn both_processes_are_called_sqlservr_and_die_together() {
     );
     assert_eq!(child.ppid, parent.pid);
     fixture.engine.signal_parent(Signal::KILL).unwrap();
-    fixture.engine.wait().await.unwrap();
-    while process(fixture.engine.child_pid())
-        .is_ok_and(|gone| gone.stat().is_ok_and(|stat| stat.state != 'Z'))
-    {
-        tokio::task::yield_now().await;
-    }
+    fixture.exit_code().await;
+    // Gone, or a zombie where nobody reaps orphans.
+    let state = || process(fixture.engine.child_pid()).and_then(|child| child.stat());
+    until(async || state().map_or(true, |stat| stat.state == 'Z')).await;
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
 use crate::standin::handle::{ScratchDirectory, StandIn, StandInOptions, built_binary};
+use crate::standin::sql::Kind;
 
 /// Far above what anything here takes; a check that meets it has found a hang.
 pub const LIMIT: Duration = Duration::from_secs(30);
@@ -33,6 +34,12 @@ impl Fixture {
         Self::start(|options| options).await
     }
 
+    /// Waits for the processes to end, and tells how.
+    pub async fn exit_code(&mut self) -> Option<i32> {
+        let ended = tokio::time::timeout(LIMIT, self.engine.wait()).await;
+        ended.expect("the processes end").unwrap().code()
+    }
+
     pub fn config(&self) -> Config {
         let mut config = Config::new();
         config.host("127.0.0.1");
@@ -42,6 +49,12 @@ impl Fixture {
         config.encryption(EncryptionLevel::NotSupported);
         config.trust_cert();
         config
+    }
+
+    /// Statements of a kind that have begun.
+    pub async fn counted(&self, kind: Kind) -> u64 {
+        let statistics = self.engine.statistics().await.unwrap();
+        statistics.statements_by_kind(kind)
     }
 
     pub async fn connect(&self) -> Sql {
@@ -81,4 +94,16 @@ pub async fn error_of(sql: &mut Sql, query: &str) -> Option<u32> {
         Err(error) => Err(error),
     };
     result.unwrap_err().code()
+}
+
+/// Waits for what has no event to wait for: another process's state, a count behind the control socket.
+pub async fn until(mut condition: impl AsyncFnMut() -> bool) {
+    let poll = async {
+        while !condition().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LIMIT, poll)
+        .await
+        .expect("the condition comes true");
 }
