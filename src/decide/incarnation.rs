@@ -104,7 +104,13 @@ impl Incarnation {
         let dead = |process: &RunningProcess| {
             process.state == RunState::Zombie || process.parent_state == RunState::Zombie
         };
-        if snapshot.running().is_some_and(dead) {
+        // A parent whose engine has ended is about to follow it; it serves nobody.
+        let bereft = |process: &RunningProcess| {
+            let had_engine = self.process.is_some_and(|(_, engine)| engine.is_some());
+            process.engine.is_none() && had_engine
+        };
+        let gone = |process: &RunningProcess| dead(process) || bereft(process);
+        if snapshot.running().is_some_and(gone) {
             Phase::Gone
         } else if snapshot.stopping.is_some_and(|at| at >= self.since) {
             Phase::Stopping

@@ -83,6 +83,19 @@ fn a_process_that_stays_away_is_missed_after_the_grace() {
 }
 
 #[test]
+fn a_parent_that_outlives_its_engine_is_no_start() {
+    let mut bench = Bench::ready(Policy::default());
+    bench.see(exited(Some(ExitStatus::Signal(11))));
+    let mut bereft = process(1, IDLE);
+    bereft.engine = None;
+    bench.see(Observation::Process(ProcessReport::Running(bereft)));
+    assert_eq!(bench.decision.phase, Phase::Gone);
+    assert_eq!(bench.decision.ready.reasons, [Reason::ProcessKilled]);
+    bench.pass(bench.policy.process_missing_after);
+    assert_eq!(bench.decision.live.reasons, [Reason::ProcessMissing]);
+}
+
+#[test]
 fn without_a_view_of_the_process_its_absence_means_nothing() {
     let mut bench = Bench::new(Policy::default());
     bench.see(Observation::Process(ProcessReport::NotFound));

@@ -37,10 +37,15 @@ fn gone(view: &View<'_>, findings: &mut Findings) {
         let (reason, evidence) = describe(exit, view);
         findings.add(reason, evidence);
     }
-    let absent = view.snapshot.running().is_none();
+    let engine = view.snapshot.running().and_then(|process| process.engine);
+    let absent = engine.is_none();
     let since = view.engine.phase_since;
     if absent && findings.due(since, view.policy.process_missing_after) {
-        let evidence = format!("no sqlservr for {}", seconds(view.now.since(since)));
+        let what = match view.snapshot.running() {
+            None => "no sqlservr",
+            Some(_) => "the parent has had no engine",
+        };
+        let evidence = format!("{what} for {}", seconds(view.now.since(since)));
         findings.add(Reason::ProcessMissing, evidence);
     } else if view.snapshot.last_exit.is_none() {
         findings.add(
