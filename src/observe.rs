@@ -51,7 +51,7 @@ impl Sink {
 
     /// The same from a thread outside the runtime.
     pub fn send_blocking(&self, value: Observation) {
-        let at = self.clock.now();
+        let at = self.clock.peek();
         let _ = self.queue.blocking_send(Observed { at, value });
     }
 }

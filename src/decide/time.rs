@@ -81,6 +81,14 @@ impl SupervisedClock {
         (self.now(), stalled)
     }
 
+    /// The moment at a raw reading of somebody who does not own the clock. It ends no stall, and
+    /// where the owner has not read for longer than a stall takes to be one, it stands still.
+    #[must_use]
+    pub fn peek(&self, raw: Duration) -> Time {
+        let ahead = raw.saturating_sub(self.last_raw).min(self.stall_after);
+        self.now().plus(ahead)
+    }
+
     /// The moment of the last reading, taken without a new one.
     #[must_use]
     pub fn now(&self) -> Time {
@@ -109,6 +117,17 @@ mod tests {
         assert_eq!(at, Time::from_start(Duration::from_secs(2)));
         assert_eq!(stall, None);
         assert_eq!(clock.lost(), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn who_only_peeks_neither_ends_a_stall_nor_runs_ahead_of_it() {
+        let mut clock = SupervisedClock::new(Duration::from_secs(2));
+        clock.advance(Duration::from_secs(1));
+        let peek = |seconds| clock.peek(Duration::from_secs(seconds));
+        assert_eq!(peek(2), Time::from_start(Duration::from_secs(2)));
+        assert_eq!(peek(60), Time::from_start(Duration::from_secs(3)));
+        let (_, stall) = clock.advance(Duration::from_secs(61));
+        assert_eq!(stall, Some(Duration::from_secs(60)));
     }
 
     #[test]

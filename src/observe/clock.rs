@@ -45,6 +45,14 @@ impl Clock {
         now
     }
 
+    /// The present moment for another thread: it must not end a stall of the one that decides, which
+    /// would never be seen then.
+    #[must_use]
+    pub fn peek(&self) -> Time {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.clock.peek(self.origin.elapsed())
+    }
+
     /// The moment at which `tokio`'s clock will show `at`, if no stall comes between.
     #[must_use]
     pub fn instant(&self, at: Time) -> Instant {

@@ -125,21 +125,25 @@ pub(super) fn until_next(interval: Duration, error: Option<&ContactError>) -> Du
 
 /// The same for an observer that needs a login but is not there to test it.
 pub(super) fn until_next_quietly(interval: Duration, error: Option<&ContactError>) -> Duration {
-    let refused = match error {
-        Some(ContactError::Server(error)) => classify(error.number).is_some_and(|row| {
-            matches!(
-                row.class,
-                SqlErrorClass::LoginFailed | SqlErrorClass::PasswordExpired
-            )
-        }),
-        _ => false,
-    };
     match error {
         // The ping finds out soon enough; two more knocks a second would tell nothing new.
         Some(ContactError::Refused) => interval.min(STARTING_RETRY),
-        _ if refused => interval.max(LOGIN_REFUSED_RETRY),
+        Some(error) if login_refused(error) => interval.max(LOGIN_REFUSED_RETRY),
         _ => until_next(interval, error),
     }
+}
+
+/// The engine answers and lets this login not in.
+pub(super) fn login_refused(error: &ContactError) -> bool {
+    let ContactError::Server(error) = error else {
+        return false;
+    };
+    classify(error.number).is_some_and(|row| {
+        matches!(
+            row.class,
+            SqlErrorClass::LoginFailed | SqlErrorClass::PasswordExpired
+        )
+    })
 }
 
 #[cfg(test)]

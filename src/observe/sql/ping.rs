@@ -1,6 +1,6 @@
 //! Ping: one small query on a standing connection.
 
-use super::pace::{Began, Deadline, until_next};
+use super::pace::{Began, Deadline, login_refused, until_next};
 use super::session::Standing;
 use crate::config::SqlConfig;
 use crate::decide::observation::{ContactError, Observation};
@@ -15,7 +15,7 @@ pub(super) const QUERY: &str = "SELECT 1";
 /// # Cancel safety
 /// Drop it to end it; its connection is closed.
 pub async fn observe(config: SqlConfig, sink: Sink) {
-    let pace = config.ping;
+    let (pace, login_interval) = (config.ping, config.login.interval);
     let mut standing = Standing::new(config);
     loop {
         let began = Began::now(sink.clock());
@@ -26,7 +26,13 @@ pub async fn observe(config: SqlConfig, sink: Sink) {
             let attempt = began.attempt(error.as_ref());
             sink.send(Observation::Ping(attempt)).await;
         }
-        began.wait(until_next(pace.interval, error.as_ref())).await;
+        // Refused by name, each ping would be a login: no more of them than the login observer
+        // makes, lest the engine's log fills and the login is locked out.
+        let interval = match &error {
+            Some(error) if login_refused(error) => pace.interval.max(login_interval),
+            _ => pace.interval,
+        };
+        began.wait(until_next(interval, error.as_ref())).await;
     }
 }
 
