@@ -35,6 +35,11 @@ pub(super) fn run_state(letter: char, threads: i64) -> RunState {
     }
 }
 
+/// It ended: a zombie, or `X`, which one is for the moment in which it is being reaped.
+pub(super) fn is_dead(stat: &Stat) -> bool {
+    stat.state == 'X' || run_state(stat.state, stat.num_threads) == RunState::Zombie
+}
+
 /// What `stat` says of a process's identity.
 pub(super) fn identity(stat: &Stat) -> ProcessId {
     ProcessId {
@@ -160,12 +165,11 @@ impl Entry {
             comm if COMPANIONS.contains(&comm) => Kind::Companion,
             _ => Kind::Stranger,
         };
-        let state = run_state(stat.state, stat.num_threads);
         Self {
             id: identity(stat),
             parent: stat.ppid,
             kind,
-            dead: state == RunState::Zombie || stat.state == 'X',
+            dead: is_dead(stat),
         }
     }
 }
@@ -246,6 +250,7 @@ mod tests {
             (5, 1, "sqlservr", 'S', 30),
             (6, 1, "sqlservr", 'S', 20),
             (7, 1, "sqlservr", 'Z', 10),
+            (8, 1, "sqlservr", 'X', 9),
         ]);
         assert_eq!(pids(table.family(None)), (Some(6), None));
         let attached = |pid, start_ticks| Some(ProcessId { pid, start_ticks });

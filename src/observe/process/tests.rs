@@ -5,10 +5,12 @@
 
 use std::io::Write;
 use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
@@ -17,6 +19,12 @@ use super::*;
 use crate::decide::observation::{ExitStatus, Observed, ProcessExit};
 use crate::observe::clock::Clock;
 use crate::observe::testing::{AsUser, TempDir, next, unique};
+
+/// How often a process is reaped while the observer asks how it ended ...
+const REAPINGS: u32 = 1000;
+
+/// ... each this much later after its death than the one before: over 200 us in all.
+const REAPING_STEP: Duration = Duration::from_nanos(200);
 
 /// Programs under the watched name, and the observer.
 struct Rig {
@@ -27,7 +35,7 @@ struct Rig {
     observer: JoinHandle<()>,
 }
 
-/// A process of the test, ended and reaped with it.
+/// A process of the test and those it starts: a process group, ended with it.
 struct Started(Child);
 
 impl Started {
@@ -47,7 +55,7 @@ impl Started {
 
 impl Drop for Started {
     fn drop(&mut self) {
-        let _ = self.0.kill();
+        let _ = killpg(Pid::from_raw(self.pid()), Signal::SIGKILL);
         let _ = self.0.wait();
     }
 }
@@ -89,6 +97,7 @@ impl Rig {
 
     fn start(&self, program: &str, arguments: &[&str]) -> Started {
         let mut command = Command::new(self.named(program));
+        command.process_group(0);
         Started(
             command
                 .args(arguments)
@@ -207,6 +216,31 @@ async fn the_exit_of_a_reaped_process_is_told_with_its_status() {
     process.0.wait().unwrap();
     assert_eq!(rig.exited().await.status, Some(ExitStatus::Code(3)));
     rig.not_found().await;
+}
+
+#[tokio::test]
+async fn an_exit_in_the_midst_of_its_reaping_is_told_with_its_status() {
+    let rig = Rig::new();
+    for number in 0..REAPINGS {
+        let mut process = rig.sleep();
+        let id = identity(process.pid());
+        let mut watch = Watch::open(PROC_ROOT.as_ref(), id, ProcessRole::Parent).unwrap();
+        let reaper = std::thread::spawn(move || {
+            process.signal(Signal::SIGKILL);
+            let pid = Id::Pid(Pid::from_raw(process.pid()));
+            waitid(pid, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
+            // Each a little later, over all the time in which the observer asks.
+            let dead = std::time::Instant::now();
+            while dead.elapsed() < REAPING_STEP * number {
+                std::hint::spin_loop();
+            }
+            process.0.wait().unwrap();
+        });
+        Watch::ended(Some(&watch)).await;
+        let exit = watch.take_exit().await.expect("it was taken for alive");
+        assert_eq!(exit.status, Some(ExitStatus::Signal(9)));
+        reaper.join().unwrap();
+    }
 }
 
 #[tokio::test]

@@ -9,15 +9,15 @@ use procfs::process::{Process, Stat};
 use rustix::io::Errno;
 
 use super::pidfd::Pidfd;
-use super::table::{identity, run_state};
+use super::table::{identity, is_dead, run_state};
 use crate::decide::observation::{ExitStatus, ProcessExit, ProcessId, ProcessRole, RunState};
 use crate::observe::cgroup::OomCounter;
 
 /// How often the exit status is asked for: a process that no one has reaped yet may keep it ...
-const STATUS_ATTEMPTS: u32 = 4;
+const STATUS_ATTEMPTS: u32 = 3;
 
-/// ... and how long is waited between two times. Together 3 ms, well below the 10 ms in which a dead
-/// process is to be seen.
+/// ... and how long is waited for that between two times. Twice this, rounded up by the runtime's
+/// timer to 4 ms at most, stays well below the 10 ms in which a dead process is to be seen.
 const STATUS_PAUSE: Duration = Duration::from_millis(1);
 
 /// Descriptors counted at most, where they must be counted one by one; what Microsoft's own unit file
@@ -48,6 +48,7 @@ pub(super) struct Watch {
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     state: RunState,
+    dead: bool,
     cpu_ticks: u64,
     resident_pages: u64,
     threads: i64,
@@ -57,6 +58,7 @@ impl Sample {
     fn new(stat: &Stat) -> Self {
         Self {
             state: run_state(stat.state, stat.num_threads),
+            dead: is_dead(stat),
             cpu_ticks: stat.utime.saturating_add(stat.stime),
             resident_pages: stat.rss,
             threads: stat.num_threads,
@@ -70,8 +72,10 @@ enum Status {
     Lives,
     /// It ended like this.
     Known(ExitStatus),
-    /// It ended; how may be known a little later.
-    NotYet,
+    /// It ended; how may be known once it is reaped.
+    NotReaped,
+    /// It was reaped while it was asked for: the next answer is the last word.
+    Reaped,
     /// It ended; how will not be known.
     Unknown,
 }
@@ -118,10 +122,9 @@ impl Watch {
         self.stat.map_or(RunState::Other, |stat| stat.state)
     }
 
-    /// It was there and no zombie at the last look, and its end has not been told.
+    /// It was there and not dead at the last look, and its end has not been told.
     pub(super) fn lives(&self) -> bool {
-        let dead = |stat: Sample| stat.state == RunState::Zombie;
-        !self.exit_told && self.stat.is_some_and(|stat| !dead(stat))
+        !self.exit_told && self.stat.is_some_and(|stat| !stat.dead)
     }
 
     /// Waits until the kernel says that the process ended; for ever where there is nothing to wait
@@ -167,10 +170,10 @@ impl Watch {
                 }
                 Status::Known(status) => return Some(Some(status)),
                 Status::Unknown => break,
-                Status::NotYet if attempt < STATUS_ATTEMPTS => {
+                Status::NotReaped if attempt < STATUS_ATTEMPTS => {
                     tokio::time::sleep(STATUS_PAUSE).await;
                 }
-                Status::NotYet => {}
+                Status::NotReaped | Status::Reaped => {}
             }
         }
         Some(None)
@@ -183,19 +186,20 @@ impl Watch {
             self.stat = None;
             return decode(raw).map_or(Status::Unknown, Status::Known);
         }
+        // ESRCH is also what it says when the process is reaped in the midst of the question.
+        let may_tell = matches!(told, Some(Ok(None) | Err(Errno::SRCH)));
         let stat = self.process.stat().ok();
         self.stat = stat.as_ref().map(Sample::new);
         match (self.stat, stat) {
-            (Some(sample), Some(stat)) if sample.state == RunState::Zombie => {
+            (Some(sample), Some(stat)) if sample.dead => {
                 match self.zombie_status(&stat).and_then(decode) {
                     Some(status) => Status::Known(status),
-                    None if matches!(told, Some(Ok(_))) => Status::NotYet,
+                    None if may_tell => Status::NotReaped,
                     None => Status::Unknown,
                 }
             }
             (Some(_), _) => Status::Lives,
-            // It was reaped between the two questions: the pidfd may know now.
-            (None, _) if matches!(told, Some(Ok(_))) => Status::NotYet,
+            (None, _) if may_tell => Status::Reaped,
             (None, _) => Status::Unknown,
         }
     }
