@@ -44,13 +44,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn libraries_stay_at_warn() {
+    fn libraries_stay_at_warn_and_the_tds_client_is_silent() {
         let at_trace = targets(Level::TRACE);
         assert!(at_trace.would_enable("sql_edge_supervisor::observe", &Level::TRACE));
-        assert!(at_trace.would_enable("tiberius::client", &Level::WARN));
-        assert!(!at_trace.would_enable("tiberius::client", &Level::INFO));
+        assert!(at_trace.would_enable("hyper::proto", &Level::WARN));
+        assert!(!at_trace.would_enable("hyper::proto", &Level::INFO));
+        assert!(!at_trace.would_enable("tiberius::client", &Level::ERROR));
         let at_error = targets(Level::ERROR);
-        assert!(!at_error.would_enable("tiberius::client", &Level::WARN));
+        assert!(!at_error.would_enable("hyper::proto", &Level::WARN));
         assert!(!at_error.would_enable("sql_edge_supervisor", &Level::WARN));
     }
 }
