@@ -2,7 +2,7 @@
 //!
 //! | thread | what runs on it | why it is apart |
 //! | --- | --- | --- |
-//! | main | the deciding loop and all observers but one | one writer, no locks between them |
+//! | main | the deciding loop, all observers but one, [`crate::act::control`] | one writer, no locks between them |
 //! | `http` | [`crate::publish::server`] | an answer never waits for a decision |
 //! | `volume` | [`crate::observe::volume`] | a write to a stalled device may block for ever |
 
@@ -10,6 +10,7 @@ mod supervise;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -17,7 +18,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use crate::act::control::{self, BindError};
+use crate::act::order::Order;
 use crate::config::Config;
+use crate::decide::observation::{Observation, OperatorWord};
 use crate::observe::clock::Clock;
 use crate::observe::process::EnginePid;
 use crate::observe::{Sink, cgroup, clock, process, sql, volume};
@@ -85,10 +89,12 @@ impl Bound {
     ///
     /// # Errors
     ///
-    /// The system has no thread or descriptor left.
+    /// Another supervisor has the control socket, something else is in its place, or the system
+    /// has no thread or descriptor left.
     pub async fn run(self, shutdown: impl Future<Output = &'static str>) -> anyhow::Result<()> {
         let address = self.address();
         let config = self.config;
+        let control = control_socket(&config.control_socket).await?;
         let clock = Clock::start(config.http.decision_stale_after);
         let (sink, observations) = Sink::new(clock.clone());
         let metrics = Arc::new(Metrics::new());
@@ -106,7 +112,9 @@ impl Bound {
         let volume = volume::spawn(config.volume.clone(), engine_pid.clone(), sink.clone())
             .context("the volume's thread can't be started")?;
         let mut tasks = observers(&config, &engine_pid, &sink);
-        drop(sink);
+        if let Some(control) = control {
+            tasks.spawn(control.serve(move |order| obey(order, sink.clone())));
+        }
         tasks.spawn(supervisor.run());
         info!(%address, version = env!("CARGO_PKG_VERSION"), "supervising");
 
@@ -119,6 +127,34 @@ impl Bound {
         }
         Ok(())
     }
+}
+
+/// The control socket, or none where it can't be made: its absence must not cost the probes.
+async fn control_socket(path: &Path) -> Result<Option<control::Bound>, BindError> {
+    match control::bind(path).await {
+        Ok(bound) => {
+            info!(socket = %bound.path().display(), "takes orders");
+            Ok(Some(bound))
+        }
+        Err(error @ BindError::Unavailable { .. }) => {
+            warn!(
+                %error,
+                "no control socket: pause, resume and release will not work, everything else does; mount a writable directory at state-dir"
+            );
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Tells the deciding loop what a person said; returns once it is in its queue.
+async fn obey(order: Order, sink: Sink) {
+    let word = match order {
+        Order::Pause(span) => OperatorWord::MaintenanceUntil(sink.clock().now().plus(span)),
+        Order::Resume => OperatorWord::Resume,
+        Order::Release => OperatorWord::Release,
+    };
+    sink.send(Observation::Operator(word)).await;
 }
 
 /// Starts every observer that runs on this thread.

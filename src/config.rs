@@ -45,7 +45,7 @@ pub struct Config {
     pub policy: Policy,
     /// Logging.
     pub log: LogConfig,
-    /// Where the supervisor keeps what it must not forget.
+    /// The directory of the control socket, unless that is given.
     pub state_dir: PathBuf,
     /// The Unix socket for what changes something, mode 0600.
     pub control_socket: PathBuf,

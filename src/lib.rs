@@ -25,6 +25,8 @@
 //!    [`decide::engine::decide`], for a [`decide::decision::Decision`].
 //! 3. It publishes the decision, and the HTTP thread ([`publish`]) answers from the last one.
 //!
+//! What a person orders comes over a Unix socket ([`act`]) and enters as an observation like any other.
+//!
 //! # Invariants
 //!
 //! Each is enforced by the test named beside it.
@@ -32,7 +34,7 @@
 //! | invariant | test |
 //! | --- | --- |
 //! | [`decide`] does no I/O, reads no clock, logs nothing, returns no error | `architecture::the_engine_is_pure` |
-//! | `observe`, `publish` and `config` know nothing of each other's insides | `architecture::modules_import_only_what_they_may` |
+//! | `observe`, `publish`, `act` and `config` know nothing of each other's insides | `architecture::modules_import_only_what_they_may` |
 //! | no answer fails without a reason | `engine::properties::the_invariants_hold_after_every_step` |
 //! | liveness fails only where a restart helps | the same |
 //! | readiness rests on a fresh answer of this process | the same |
@@ -45,6 +47,7 @@
 //!
 //! What a *person* has to know, how to install and run it, is in the README.
 
+pub mod act;
 pub mod app;
 pub mod cli;
 pub mod command;

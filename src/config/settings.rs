@@ -318,10 +318,10 @@ settings! {
     Supervisor "log-level" => log.level, LEVEL, text("info");
         "Least level that is logged"
     Supervisor "state-dir" => state_dir, AbsolutePath, text("/run/sql-edge-supervisor");
-        "Where the supervisor keeps what it must not forget"
+        "Directory of the control socket; made with mode 0700 where it is absent"
     Supervisor "control-socket" => control_socket,
         SocketPath, made("`control.sock` in `state-dir`", socket_in_state_dir);
-        "Unix socket for what changes something"
+        "Unix socket, mode 0600, that takes `pause`, `resume` and `release`; it runs without where none can be made"
 }
 
 impl Setting {

@@ -272,11 +272,10 @@ reasons! {
         "Look at the node's load and at the supervisor's cpu limit."
     RestartBudgetExhausted: Operator, ready Fails, holds;
         "Restarts did not help: the engine is left alone for inspection.";
-        "Find the cause while the volume is accessible. A query that succeeds, or a restart of the supervisor, ends the hold."
+        "Find the cause while the volume is accessible. `release` ends the hold; so does a minute of readiness, or a restart of the supervisor."
     Maintenance: Notice, ready None, holds;
         "Liveness is held for maintenance.";
-        "It ends by itself.";
-        pending "`pause` comes with the control socket's commands"
+        "It ends by itself, or by `resume`."
     Settling: Wait, ready Fails;
         "The evidence is good again and has to stay so for a moment.";
         "Nothing: it passes by itself."

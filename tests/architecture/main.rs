@@ -16,6 +16,7 @@ const MAX_FUNCTION_LINES: usize = 70;
 
 /// Which modules of the crate each folder may name. `app` and `cli` see all.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("act", &["act", "config", "decide"]),
     ("decide", &["decide"]),
     ("config", &["config", "decide"]),
     ("observe", &["observe", "config", "decide"]),

@@ -48,6 +48,10 @@ impl Stage {
             ("sql-password-file", &password_file.display().to_string()),
             ("data-dir", &engine.data_dir().display().to_string()),
             ("require-mount", "false"),
+            (
+                "state-dir",
+                &scratch.path().join("state").display().to_string(),
+            ),
             ("required-databases", "orders"),
             // Faster than the defaults, so that nobody has to wait for half a minute.
             ("process-interval", "200ms"),

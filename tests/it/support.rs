@@ -44,10 +44,13 @@ pub async fn standin_with(
     StandIn::start(change(options)).await.expect("it starts")
 }
 
-/// The settings of a fast supervisor on `standin`, a tenth and less of the defaults.
-pub fn fast(name: &str, port: u16, data_dir: &Path) -> Vec<(String, String)> {
+/// The settings of a fast supervisor, a tenth and less of the defaults. It has the directory `own`
+/// to itself: supervisors that share a control socket refuse to start.
+pub fn fast(own: &Path, name: &str, port: u16, data_dir: &Path) -> Vec<(String, String)> {
     let data_dir = data_dir.display().to_string();
+    let state_dir = own.join("state").display().to_string();
     [
+        ("state-dir", state_dir.as_str()),
         ("listen", "127.0.0.1:0"),
         ("log-format", "json"),
         ("log-level", "info"),
@@ -84,7 +87,8 @@ pub async fn supervisor(settings: &[(String, String)], environment: &[(&str, &st
 
 /// The fast supervisor on this stand-in.
 pub async fn supervise(standin: &StandIn, name: &str, more: &[(&str, &str)]) -> Supervisor {
-    let mut settings = fast(name, standin.port(), &standin.data_dir());
+    let own = &standin.options().directory;
+    let mut settings = fast(own, name, standin.port(), &standin.data_dir());
     let more = more.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
     for (key, value) in more {
         settings.retain(|(before, _)| *before != key);

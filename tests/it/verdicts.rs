@@ -221,7 +221,7 @@ async fn an_unreadable_password_file_is_named_and_mended_without_a_restart() {
 #[tokio::test]
 async fn a_port_where_nothing_is_gives_a_reason_and_no_restart() {
     let (scratch, name) = (Scratch::new(), unique_name());
-    let settings = fast(&name, 1, scratch.path());
+    let settings = fast(scratch.path(), &name, 1, scratch.path());
     let mut supervisor = supervisor(&settings, &[("MSSQL_SA_PASSWORD", "x")]).await;
     let evidence = supervisor.finds("NotYetObserved").await;
     assert!(!evidence.is_empty());

@@ -45,7 +45,7 @@ fn run(command: &mut Command) {
 #[tokio::test]
 async fn a_data_directory_that_is_no_mount_keeps_the_gate_shut() {
     let (scratch, name) = (Scratch::new(), unique_name());
-    let mut settings = fast(&name, 1, scratch.path());
+    let mut settings = fast(scratch.path(), &name, 1, scratch.path());
     settings.retain(|(key, _)| key != "require-mount");
     let mut supervisor = supervisor(&settings, &[("MSSQL_SA_PASSWORD", "x")]).await;
     supervisor.finds("VolumeNotMounted").await;
@@ -58,7 +58,7 @@ async fn a_data_directory_that_is_no_mount_keeps_the_gate_shut() {
 #[tokio::test]
 async fn a_data_directory_that_is_missing_is_named() {
     let (scratch, name) = (Scratch::new(), unique_name());
-    let settings = fast(&name, 1, &scratch.path().join("absent"));
+    let settings = fast(scratch.path(), &name, 1, &scratch.path().join("absent"));
     let mut supervisor = supervisor(&settings, &[("MSSQL_SA_PASSWORD", "x")]).await;
     supervisor.finds("VolumeMissing").await;
     assert_eq!(supervisor.get("/gatez").await.0, 503);

@@ -1,0 +1,240 @@
+//! The control socket: HTTP/1.1 over a Unix socket.
+//!
+//! | request | does |
+//! | --- | --- |
+//! | `POST /maintenance?for=30m` | holds liveness for that long, 1 s to 24 h; another one replaces it |
+//! | `DELETE /maintenance` | ends that |
+//! | `POST /release` | ends the hold of a used-up restart budget, and counts afresh |
+//!
+//! Each answers `{"done": ...}`, or `{"error": ...}` with what is wrong and what to do. What is
+//! ordered is held in memory only: a supervisor that starts anew holds nothing.
+//!
+//! Who may: the supervisor's own user and root. The file's mode is 0600, and the kernel is asked
+//! for the peer's user (SO_PEERCRED in unix(7)) in case somebody widened it.
+//!
+//! Limits: [`MAX_CONNECTIONS`], 10 s for the whole of a connection, one request on each, the bytes and
+//! the number of its head's fields. A body is never read.
+
+mod socket;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio::net::unix::UCred;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use super::order::{Order, Refusal};
+pub use socket::BindError;
+use socket::SocketFile;
+
+/// Connections at once; the next ones wait in the kernel's queue.
+pub const MAX_CONNECTIONS: usize = 8;
+/// How long things may take.
+const LIMITS: Limits = Limits {
+    connection: Duration::from_secs(10),
+    obey: Duration::from_secs(2),
+};
+const _: () = assert!(LIMITS.obey.as_secs() < LIMITS.connection.as_secs());
+/// Header fields of a request; curl sends three.
+const MAX_HEADERS: usize = 32;
+/// Bytes of a request's head; hyper takes no smaller buffer.
+const MAX_HEAD_BYTES: usize = 8 * 1024;
+/// Pause after an accept that failed for want of descriptors: without it the loop would spin.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// For the whole of a connection, so that nobody keeps one by sending or reading slowly.
+    connection: Duration,
+    /// For the deciding loop to take an order: microseconds where it runs at all.
+    obey: Duration,
+}
+
+/// A user of the system, by number.
+pub type Uid = u32;
+const ROOT: Uid = 0;
+
+/// A control socket that has its file and does not serve yet. Dropped, the file is removed.
+#[derive(Debug)]
+pub struct Bound {
+    // Before the listener, so that it is dropped first: see `SocketFile`.
+    file: SocketFile,
+    listener: UnixListener,
+    limits: Limits,
+}
+
+/// Makes the socket at `path`, mode 0600; directories that are absent get mode 0700. The socket of a
+/// dead supervisor is replaced.
+///
+/// # Errors
+///
+/// See [`BindError`]; only [`BindError::Unavailable`] is no mistake of the set-up.
+pub async fn bind(path: &Path) -> Result<Bound, BindError> {
+    let (listener, file) = socket::bind(path).await?;
+    Ok(Bound {
+        file,
+        listener,
+        limits: LIMITS,
+    })
+}
+
+impl Bound {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Serves; never returns. `obey` hands an order on and returns once it is taken. Dropped, this
+    /// ends the open connections and removes the file.
+    pub async fn serve<O, F>(self, obey: O)
+    where
+        O: Fn(Order) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let own = rustix::process::geteuid().as_raw();
+        let mut tasks = JoinSet::new();
+        loop {
+            tokio::select! {
+                Some(_) = tasks.join_next() => {}
+                accepted = self.listener.accept(), if tasks.len() < MAX_CONNECTIONS => match accepted {
+                    Ok((stream, _)) => {
+                        let caller = Caller::of(&stream, own);
+                        let limits = self.limits;
+                        let served = serve_connection(stream, caller, limits.obey, obey.clone());
+                        // What a peer does wrong is its own affair.
+                        tasks.spawn(timeout(limits.connection, served).map(drop));
+                    }
+                    Err(error) => {
+                        warn!(%error, "cannot accept a connection on the control socket");
+                        sleep(ACCEPT_BACKOFF).await;
+                    }
+                },
+            }
+        }
+    }
+}
+
+async fn serve_connection<O, F>(stream: UnixStream, caller: Caller, limit: Duration, obey: O)
+where
+    O: Fn(Order) -> F,
+    F: Future<Output = ()>,
+{
+    let service = service_fn(|request: Request<Incoming>| {
+        respond(request, &caller, limit, &obey).map(Ok::<_, Infallible>)
+    });
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD_BYTES)
+        // The whole connection is limited.
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(stream), service);
+    let _ = connection.await;
+}
+
+/// Who is at the other end.
+#[derive(Debug)]
+struct Caller {
+    /// None where the kernel does not say, which no kernel does.
+    uid: Option<Uid>,
+    pid: Option<i32>,
+    own: Uid,
+}
+
+impl Caller {
+    fn of(stream: &UnixStream, own: Uid) -> Self {
+        let credentials: io::Result<_> = stream.peer_cred();
+        let credentials = credentials.ok();
+        Self {
+            uid: credentials.as_ref().map(UCred::uid),
+            pid: credentials.and_then(|credentials| credentials.pid()),
+            own,
+        }
+    }
+
+    fn may_order(&self) -> bool {
+        self.uid.is_some_and(|uid| uid == self.own || uid == ROOT)
+    }
+}
+
+/// Answers one request, after it has been obeyed.
+async fn respond<B, O, F>(
+    request: Request<B>,
+    caller: &Caller,
+    limit: Duration,
+    obey: &O,
+) -> Response<Full<Bytes>>
+where
+    O: Fn(Order) -> F,
+    F: Future<Output = ()>,
+{
+    if !caller.may_order() {
+        warn!(
+            uid = caller.uid,
+            pid = caller.pid,
+            "refused an order: neither root nor this user"
+        );
+        let own = caller.own;
+        let error = format!("only root and uid {own} may order anything here");
+        return reply(StatusCode::FORBIDDEN, &json!({ "error": error }));
+    }
+    let uri = request.uri();
+    let order = match Order::from_request(request.method(), uri.path(), uri.query()) {
+        Ok(order) => order,
+        Err(refusal) => return refuse(&refusal),
+    };
+    if timeout(limit, obey(order)).await.is_err() {
+        let error = "the deciding loop takes no orders: see /healthz; nothing was changed";
+        return reply(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": error }));
+    }
+    let done = order.done();
+    info!(
+        order = order.name(),
+        uid = caller.uid,
+        pid = caller.pid,
+        "{done}"
+    );
+    reply(StatusCode::OK, &json!({ "done": done }))
+}
+
+fn refuse(refusal: &Refusal) -> Response<Full<Bytes>> {
+    let status = match refusal {
+        Refusal::NotFound => StatusCode::NOT_FOUND,
+        Refusal::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+        Refusal::Query(_) => StatusCode::BAD_REQUEST,
+    };
+    let mut response = reply(status, &json!({ "error": refusal.to_string() }));
+    if let Refusal::Method(allowed) = refusal {
+        let headers = response.headers_mut();
+        headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
+    }
+    response
+}
+
+fn reply(status: StatusCode, body: &serde_json::Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(format!("{body}\n"))));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+use super::*;
+use http_body_util::{BodyExt, Empty};
+use serde_json::Value;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const OWN: Caller = Caller {
+    uid: Some(10_001),
+    pid: Some(7),
+    own: 10_001,
+};
+
+/// What a request is answered with, and what was ordered by it.
+async fn ask(method: &str, target: &str, caller: &Caller) -> (Response<()>, Value, Vec<Order>) {
+    let request = Request::builder()
+        .method(method)
+        .uri(target)
+        .body(Empty::<Bytes>::new())
+        .unwrap();
+    let orders = Mutex::new(Vec::new());
+    let obey = |order| {
+        orders.lock().unwrap().push(order);
+        async {}
+    };
+    let (parts, body) = respond(request, caller, LIMITS.obey, &obey)
+        .await
+        .into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let body = serde_json::from_slice(&body).unwrap();
+    let orders = orders.into_inner().unwrap();
+    (Response::from_parts(parts, ()), body, orders)
+}
+
+#[tokio::test]
+async fn each_order_is_handed_on_once_and_confirmed() {
+    for order in [
+        Order::Pause(Duration::from_secs(1800)),
+        Order::Resume,
+        Order::Release,
+    ] {
+        let (method, target) = order.to_request();
+        let (response, body, orders) = ask(method.as_str(), &target, &OWN).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
+        assert_eq!(body, json!({ "done": order.done() }));
+        assert_eq!(orders, [order]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_order_changes_nothing_and_is_told_why() {
+    for (method, target, status) in [
+        ("GET", "/", 404),
+        ("GET", "/livez", 404),
+        ("POST", "/pause", 404),
+        ("GET", "/maintenance", 405),
+        ("HEAD", "/release", 405),
+        ("POST", "/maintenance", 400),
+        ("POST", "/maintenance?for=2d", 400),
+        ("POST", "/release?now", 400),
+    ] {
+        let (response, body, orders) = ask(method, target, &OWN).await;
+        assert_eq!(response.status(), status, "{method} {target}");
+        assert!(body["error"].is_string(), "{body}");
+        assert_eq!(orders, [], "{method} {target}");
+        assert_eq!(
+            response.headers().contains_key(header::ALLOW),
+            status == 405
+        );
+    }
+}
+
+#[tokio::test]
+async fn only_root_and_the_own_user_order_anything() {
+    for (uid, may) in [
+        (Some(10_001), true),
+        (Some(ROOT), true),
+        (Some(10_002), false),
+        (None, false),
+    ] {
+        let caller = Caller { uid, ..OWN };
+        let (response, _, orders) = ask("POST", "/release", &caller).await;
+        assert_eq!(response.status() == 200, may, "{uid:?}");
+        assert_eq!(response.status() == 403, !may, "{uid:?}");
+        assert_eq!(orders.is_empty(), !may, "{uid:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_nobody_takes_is_not_confirmed() {
+    let request = Request::post("/release").body(()).unwrap();
+    let response = respond(request, &OWN, Duration::ZERO, &|_| std::future::pending()).await;
+    assert_eq!(response.status(), 503);
+}
+
+/// A socket that serves, and what it was ordered.
+async fn serving(
+    name: &str,
+    connection: Duration,
+) -> (JoinSet<()>, std::path::PathBuf, std::sync::Arc<AtomicU32>) {
+    let name = format!("ses-control-{}-{name}.sock", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let mut bound = bind(&path).await.unwrap();
+    bound.limits.connection = connection;
+    assert_eq!(bound.path(), path);
+    let count = std::sync::Arc::new(AtomicU32::new(0));
+    let counter = std::sync::Arc::clone(&count);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(bound.serve(move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        async {}
+    }));
+    (tasks, path, count)
+}
+
+#[tokio::test]
+async fn over_a_socket_one_request_is_served_and_its_body_is_not_read() {
+    let (mut tasks, path, count) = serving("body", LIMITS.connection).await;
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    let head = "POST /release HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 17];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, b"HTTP/1.1 200 OK\r\n");
+    // It ends the connection without waiting for the rest.
+    let _ = stream.read_to_end(&mut answer).await;
+    assert_eq!(count.load(Ordering::Relaxed), 1);
+    tasks.shutdown().await;
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_long_is_refused() {
+    let (_tasks, path, count) = serving("long", LIMITS.connection).await;
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    let line = format!(
+        "POST /release?{} HTTP/1.1\r\n",
+        "x".repeat(MAX_HEAD_BYTES * 2)
+    );
+    let _ = stream.write_all(line.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    assert!(!answer.starts_with(b"HTTP/1.1 200"));
+    assert_eq!(count.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn who_says_nothing_makes_room_for_the_next() {
+    let (_tasks, path, count) = serving("silent", Duration::from_millis(50)).await;
+    let mut silent = Vec::new();
+    for _ in 0..MAX_CONNECTIONS {
+        silent.push(UnixStream::connect(&path).await.unwrap());
+    }
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    let request = b"POST /release HTTP/1.1\r\nhost: x\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200"));
+    assert_eq!(count.load(Ordering::Relaxed), 1);
+    drop(silent);
+}

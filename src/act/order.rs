@@ -1,0 +1,234 @@
+//! An order, from a request and to one. Pure: the socket's both ends are made from this file.
+
+use std::time::Duration;
+
+use hyper::Method;
+
+use crate::config::kind::{Kind, Span, show_duration, span};
+use crate::config::raw::{Given, Origin, Raw};
+
+/// The shortest maintenance.
+pub const MIN_HOLD: Duration = Duration::from_secs(1);
+/// The longest: a hold that somebody forgot has to end by itself, and within a day somebody looks.
+pub const MAX_HOLD: Duration = Duration::from_secs(24 * 3600);
+const _: () = assert!(MIN_HOLD.as_secs() < MAX_HOLD.as_secs());
+const HOLD: Span = span(MIN_HOLD, MAX_HOLD);
+
+/// Every path and its methods, in the order in which a 404 lists them.
+const ROUTES: &[(&str, &str)] = &[("/maintenance", "POST, DELETE"), ("/release", "POST")];
+
+/// What may be ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Liveness is held for so long; another one takes the place of the one before.
+    Pause(Duration),
+    /// It is held no longer.
+    Resume,
+    /// The restart budget starts afresh, and its hold is over.
+    Release,
+}
+
+/// Why a request is no order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such path.
+    NotFound,
+    /// The path takes these methods only.
+    Method(&'static str),
+    /// The query can't be understood; what is wrong and what to do.
+    Query(String),
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotFound => {
+                f.write_str("no such path; these are served:")?;
+                for (path, methods) in ROUTES {
+                    write!(f, " {path} ({methods})")?;
+                }
+                f.write_str("; what only asks goes to the HTTP port")
+            }
+            Self::Method(allowed) => write!(f, "this path takes {allowed}"),
+            Self::Query(why) => f.write_str(why),
+        }
+    }
+}
+
+impl Order {
+    /// The order that a request's head gives.
+    ///
+    /// # Errors
+    /// When it gives none.
+    pub fn from_request(method: &Method, path: &str, query: Option<&str>) -> Result<Self, Refusal> {
+        let route = ROUTES.iter().find(|(known, _)| *known == path);
+        let (path, methods) = route.ok_or(Refusal::NotFound)?;
+        let order = match (*path, method) {
+            ("/maintenance", &Method::POST) => return pause(query.unwrap_or_default()),
+            ("/maintenance", &Method::DELETE) => Self::Resume,
+            ("/release", &Method::POST) => Self::Release,
+            _ => return Err(Refusal::Method(methods)),
+        };
+        match query.unwrap_or_default() {
+            "" => Ok(order),
+            _ => Err(Refusal::Query("it takes no parameter".to_owned())),
+        }
+    }
+
+    /// The request that gives it: method, and path with query.
+    #[must_use]
+    pub fn to_request(self) -> (Method, String) {
+        match self {
+            Self::Pause(span) => {
+                let span = show_duration(span);
+                (Method::POST, format!("/maintenance?for={span}"))
+            }
+            Self::Resume => (Method::DELETE, "/maintenance".to_owned()),
+            Self::Release => (Method::POST, "/release".to_owned()),
+        }
+    }
+
+    /// What has been done once it is carried out.
+    #[must_use]
+    pub fn done(self) -> String {
+        match self {
+            Self::Pause(span) => format!(
+                "liveness is held for {}; `resume` ends it sooner",
+                show_duration(span)
+            ),
+            Self::Resume => "liveness is not held for maintenance".to_owned(),
+            Self::Release => "the restart budget starts afresh; nothing is held by it".to_owned(),
+        }
+    }
+
+    /// Its name, as the command line has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pause(_) => "pause",
+            Self::Resume => "resume",
+            Self::Release => "release",
+        }
+    }
+}
+
+fn pause(query: &str) -> Result<Order, Refusal> {
+    let missing = || Refusal::Query(format!("give ?for=30m: {}", HOLD.describe()));
+    let Some(("for", text)) = query.split_once('=') else {
+        return Err(missing());
+    };
+    if text.contains('&') {
+        return Err(Refusal::Query("it takes `for` and nothing else".to_owned()));
+    }
+    parse_hold(text)
+        .map(Order::Pause)
+        .map_err(|why| Refusal::Query(format!("for={}: {why}", text.escape_debug())))
+}
+
+/// A duration that [`Order::Pause`] takes.
+///
+/// # Errors
+/// When it is none, or out of its bounds; the text says what to give.
+pub fn parse_hold(text: &str) -> Result<Duration, String> {
+    let given = Given {
+        raw: Raw::Text(text.to_owned()),
+        origin: Origin::Flag("for".to_owned()),
+    };
+    HOLD.parse(&given).map_err(|problem| {
+        let advice = problem.advice;
+        let advice = advice.unwrap_or_else(|| format!("give {}", HOLD.describe()));
+        format!("{}; {advice}", problem.what)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(method: &Method, target: &str) -> Result<Order, Refusal> {
+        match target.split_once('?') {
+            Some((path, query)) => Order::from_request(method, path, Some(query)),
+            None => Order::from_request(method, target, None),
+        }
+    }
+
+    #[test]
+    fn what_one_end_sends_the_other_understands() {
+        let spans = [
+            MIN_HOLD,
+            MAX_HOLD,
+            Duration::from_millis(90_500),
+            Duration::from_secs(3 * 3600 + 62),
+        ];
+        let orders = spans.map(Order::Pause).into_iter();
+        for given in orders.chain([Order::Resume, Order::Release]) {
+            let (method, target) = given.to_request();
+            assert_eq!(order(&method, &target), Ok(given), "{target}");
+            assert!(!given.done().is_empty());
+        }
+    }
+
+    #[test]
+    fn paths_and_methods_that_are_not_served() {
+        for path in ["/", "/livez", "/maintenance/", "/Release", ""] {
+            assert_eq!(order(&Method::POST, path), Err(Refusal::NotFound));
+        }
+        for (method, path, allowed) in [
+            (Method::GET, "/maintenance", "POST, DELETE"),
+            (Method::PUT, "/maintenance", "POST, DELETE"),
+            (Method::GET, "/release", "POST"),
+            (Method::DELETE, "/release", "POST"),
+        ] {
+            assert_eq!(order(&method, path), Err(Refusal::Method(allowed)));
+        }
+        let text = Refusal::NotFound.to_string();
+        assert!(text.contains("/maintenance (POST, DELETE)"), "{text}");
+    }
+
+    #[test]
+    fn a_query_says_how_long_and_nothing_else() {
+        for query in [
+            "",
+            "?",
+            "?for",
+            "?for=",
+            "?for=0",
+            "?for=30",
+            "?for=soon",
+            "?for=999ms",
+            "?for=24h1s",
+            "?for=1h&for=2h",
+            "?FOR=1h",
+            "?for=1h%2030m",
+            "?for=99999999999999999999s",
+        ] {
+            let refused = order(&Method::POST, &format!("/maintenance{query}"));
+            let Err(Refusal::Query(why)) = refused else {
+                panic!("{query}: {refused:?}");
+            };
+            assert!(!why.is_empty());
+        }
+        for (method, target) in [
+            (Method::POST, "/release?for=1h"),
+            (Method::DELETE, "/maintenance?for=1h"),
+        ] {
+            assert!(matches!(order(&method, target), Err(Refusal::Query(_))));
+        }
+    }
+
+    #[test]
+    fn a_duration_is_refused_with_what_to_give() {
+        let refused = |text| parse_hold(text).expect_err("it is none");
+        assert_eq!(
+            refused("soon"),
+            "is not a duration; give a duration from 1s to 1day"
+        );
+        assert!(refused("30").contains("30s for seconds"));
+        assert!(
+            refused("25h").contains("is above 1day"),
+            "{}",
+            refused("25h")
+        );
+        assert_eq!(parse_hold("1h30m"), Ok(Duration::from_secs(5400)));
+    }
+}
