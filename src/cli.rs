@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use crate::act::order::{MIN_HOLD, Order, parse_hold};
 use crate::command::client::Endpoint;
+use crate::config::parse::CONTROL_SETTINGS;
 use crate::config::raw::Raw;
 use crate::config::settings::{SETTINGS, Setting};
 use crate::config::sources::{CONFIG_ENV, Flags};
@@ -34,6 +36,13 @@ pub enum Invocation {
         json: bool,
         /// Again and again.
         watch: bool,
+    },
+    /// Tell it to do something.
+    Control {
+        /// What.
+        order: Order,
+        /// Whom.
+        target: ControlTarget,
     },
     /// Show the effective configuration.
     CheckConfig {
@@ -78,6 +87,15 @@ pub struct Target {
     pub timeout: Duration,
 }
 
+/// The control socket of a running supervisor.
+#[derive(Clone, Debug)]
+pub struct ControlTarget {
+    /// What says where it is.
+    pub flags: Flags,
+    /// How long the whole exchange may take.
+    pub timeout: Duration,
+}
+
 /// Parses a command line, its first item being the program's name.
 ///
 /// # Errors
@@ -98,6 +116,13 @@ where
             json: matches.get_flag("json"),
             watch: matches.get_flag("watch"),
         },
+        Some(("pause", matches)) => {
+            // It is required: nothing else than a duration comes here.
+            let span = matches.get_one("for").copied().unwrap_or(MIN_HOLD);
+            control(Order::Pause(span), matches)
+        }
+        Some(("resume", matches)) => control(Order::Resume, matches),
+        Some(("release", matches)) => control(Order::Release, matches),
         Some(("check-config", matches)) => Invocation::CheckConfig {
             flags: flags(matches),
             reference: matches.get_flag("reference"),
@@ -161,6 +186,7 @@ fn command() -> Command {
                 .arg(flag("json", "Print the document as it was sent"))
                 .arg(flag("watch", "Show it every 2 seconds until Ctrl-C").conflicts_with("json")),
         )
+        .subcommands(control_commands())
         .subcommand(
             Command::new("check-config")
                 .about("Print the effective configuration, as a file for --config")
@@ -202,6 +228,32 @@ fn probe_command() -> Command {
         )
         .args(target_arguments("1s"))
         .arg(flag("verbose", "Print each check"))
+}
+
+fn control_commands() -> [Command; 3] {
+    [
+        Command::new("pause")
+            .about("Hold liveness for a while, so that nothing restarts the engine")
+            .after_help(
+                "Readiness stays real. Another `pause` takes the place of the one before. The hold is kept in memory only: it ends with the supervisor.",
+            )
+            .arg(
+                Arg::new("for")
+                    .long("for")
+                    .required(true)
+                    .value_name("DURATION")
+                    .allow_hyphen_values(true)
+                    .value_parser(parse_hold)
+                    .help("How long, such as 30m; from 1s to 24h"),
+            )
+            .args(control_arguments()),
+        Command::new("resume")
+            .about("End what `pause` began")
+            .args(control_arguments()),
+        Command::new("release")
+            .about("End the hold of a used-up restart budget, and count afresh")
+            .args(control_arguments()),
+    ]
 }
 
 fn flag(name: &'static str, help: &'static str) -> Arg {
@@ -259,22 +311,34 @@ fn is_list(setting: &Setting) -> bool {
 }
 
 fn target_arguments(timeout: &'static str) -> Vec<Arg> {
-    let listen = SETTINGS.iter().filter(|setting| setting.key == "listen");
     let mut arguments = vec![
         Arg::new("url")
             .long("url")
             .value_name("URL")
             .value_parser(Endpoint::from_url)
             .help("Where the supervisor is, such as http://127.0.0.1:9433; else it follows from `listen`"),
-        Arg::new("timeout")
-            .long("timeout")
-            .value_name("DURATION")
-            .default_value(timeout)
-            .value_parser(|text: &str| humantime::parse_duration(text))
-            .help("How long the whole exchange may take"),
-        config_argument(),
     ];
-    arguments.extend(listen.map(setting_argument));
+    arguments.extend(client_arguments(timeout, &["listen"]));
+    arguments
+}
+
+fn control_arguments() -> Vec<Arg> {
+    client_arguments("5s", CONTROL_SETTINGS)
+}
+
+/// What every client takes, with the settings that say where its supervisor is.
+fn client_arguments(timeout: &'static str, settings: &[&str]) -> Vec<Arg> {
+    let settings = SETTINGS
+        .iter()
+        .filter(|setting| settings.contains(&setting.key));
+    let timeout = Arg::new("timeout")
+        .long("timeout")
+        .value_name("DURATION")
+        .default_value(timeout)
+        .value_parser(|text: &str| humantime::parse_duration(text))
+        .help("How long the whole exchange may take");
+    let mut arguments = vec![timeout, config_argument()];
+    arguments.extend(settings.map(setting_argument));
     arguments
 }
 
@@ -282,11 +346,24 @@ fn target(matches: &ArgMatches) -> Target {
     Target {
         url: matches.get_one("url").cloned(),
         flags: flags(matches),
-        timeout: matches
-            .get_one("timeout")
-            .copied()
-            .unwrap_or(Duration::from_secs(1)),
+        timeout: timeout(matches),
     }
+}
+
+fn control(order: Order, matches: &ArgMatches) -> Invocation {
+    let target = ControlTarget {
+        flags: flags(matches),
+        timeout: timeout(matches),
+    };
+    Invocation::Control { order, target }
+}
+
+fn timeout(matches: &ArgMatches) -> Duration {
+    // It has a default.
+    matches
+        .get_one("timeout")
+        .copied()
+        .unwrap_or(Duration::from_secs(1))
 }
 
 fn probe(matches: &ArgMatches) -> Probe {
@@ -366,6 +443,30 @@ mod tests {
             };
             assert!(flags.password);
             assert!(!format!("{flags:?}").contains("canary"));
+        }
+    }
+
+    #[test]
+    fn orders_know_where_the_socket_is_and_for_how_long() {
+        let Ok(Invocation::Control { order, target }) =
+            parse_line("s pause --for 1h30m --state-dir /s --timeout 1s")
+        else {
+            panic!("must be an order");
+        };
+        assert_eq!(order, Order::Pause(Duration::from_secs(5400)));
+        assert_eq!(target.timeout, Duration::from_secs(1));
+        assert_eq!(target.flags.values["state-dir"], Raw::Text("/s".to_owned()));
+        for line in [
+            "s pause",
+            "s pause --for",
+            "s pause --for soon",
+            "s pause --for 30",
+            "s pause --for -1s",
+            "s pause --for 25h",
+            "s resume --for 1h",
+            "s release --listen 1.2.3.4:5",
+        ] {
+            assert!(parse_line(line).is_err(), "{line}");
         }
     }
 

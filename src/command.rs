@@ -4,6 +4,7 @@
 
 pub mod check_config;
 pub mod client;
+pub mod control;
 pub mod probe;
 pub mod reasons;
 pub mod setup_sql;
@@ -67,6 +68,9 @@ pub fn execute(invocation: Invocation) -> Exit {
             json,
             watch,
         } => status::execute(&target, environment, json, watch, out, err),
+        Invocation::Control { order, target } => {
+            control::execute(order, &target, environment, out, err)
+        }
         Invocation::CheckConfig { flags, reference } => {
             check_config::execute(flags, environment, reference, out, err)
         }

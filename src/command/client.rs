@@ -1,7 +1,9 @@
-//! A client for one GET to a supervisor, under one deadline.
+//! A client for one request to a supervisor, under one deadline.
 
 use std::fmt;
+use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +11,10 @@ use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::header::{ACCEPT, HOST};
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::act::order::Order;
 
 /// Bytes of an answer at most: `/status` with a thousand databases stays below 1 MiB.
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
@@ -105,12 +110,43 @@ pub fn get(
     accept: &'static str,
     timeout: Duration,
 ) -> Result<Answer, ClientError> {
+    within(timeout, async {
+        let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
+        let request = Request::get(path)
+            .header(HOST, format!("{}:{}", endpoint.host, endpoint.port))
+            .header(ACCEPT, accept)
+            .body(Empty::new())?;
+        exchange(stream, request).await
+    })
+}
+
+/// Gives an order over a control socket and waits for its answer, at most `timeout` in all.
+///
+/// # Errors
+/// When there is no answer.
+pub fn order(socket: &Path, order: Order, timeout: Duration) -> Result<Answer, ClientError> {
+    within(timeout, async {
+        let stream = UnixStream::connect(socket).await?;
+        let (method, target) = order.to_request();
+        let request = Request::builder()
+            .method(method)
+            .uri(target)
+            .header(HOST, "localhost")
+            .body(Empty::new())?;
+        exchange(stream, request).await
+    })
+}
+
+fn within(
+    timeout: Duration,
+    exchange: impl Future<Output = Result<Answer, ClientError>>,
+) -> Result<Answer, ClientError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()?;
     let answer = runtime.block_on(async {
-        tokio::time::timeout(timeout, exchange(endpoint, path, accept))
+        tokio::time::timeout(timeout, exchange)
             .await
             .unwrap_or(Err(ClientError::TimedOut(timeout)))
     });
@@ -119,18 +155,12 @@ pub fn get(
     answer
 }
 
-async fn exchange(
-    endpoint: &Endpoint,
-    path: &str,
-    accept: &'static str,
-) -> Result<Answer, ClientError> {
-    let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
+async fn exchange<S>(stream: S, request: Request<Empty<Bytes>>) -> Result<Answer, ClientError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::get(path)
-        .header(HOST, format!("{}:{}", endpoint.host, endpoint.port))
-        .header(ACCEPT, accept)
-        .body(Empty::<Bytes>::new())?;
     let answer = async {
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();

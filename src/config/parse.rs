@@ -82,20 +82,38 @@ pub fn parse(sources: &Sources) -> Result<Effective, ConfigErrors> {
     )
 }
 
-/// Reads a single setting, whatever else may be wrong: what `probe` needs must not depend on the
-/// rest.
+/// Reads `listen`, whatever else may be wrong: what `probe` needs must not depend on the rest.
 ///
 /// # Errors
 /// When this setting, or the file as a whole, is wrong.
 pub fn parse_listen(sources: &Sources) -> Result<SocketAddr, Box<Mistake>> {
+    parse_some(&["listen"], sources).map(|config| config.http.listen)
+}
+
+/// Reads `control-socket`, and what its default is made from, whatever else may be wrong.
+///
+/// # Errors
+/// When one of these settings, or the file as a whole, is wrong.
+pub fn parse_control_socket(sources: &Sources) -> Result<PathBuf, Box<Mistake>> {
+    parse_some(CONTROL_SETTINGS, sources).map(|config| config.control_socket)
+}
+
+/// The settings that say where the control socket is.
+pub const CONTROL_SETTINGS: &[&str] = &["state-dir", "control-socket"];
+
+/// A configuration in which only the settings `keys` have a meaning.
+fn parse_some(keys: &[&str], sources: &Sources) -> Result<Config, Box<Mistake>> {
     if let Some(mistake) = &sources.file_mistake {
         return Err(Box::new(mistake.clone()));
     }
     let mut config = blank();
-    for setting in SETTINGS.iter().filter(|setting| setting.key == "listen") {
+    for setting in SETTINGS
+        .iter()
+        .filter(|setting| keys.contains(&setting.key))
+    {
         place(setting, sources, &mut config)?;
     }
-    Ok(config.http.listen)
+    Ok(config)
 }
 
 fn place(

@@ -66,6 +66,10 @@ fn mistakes_of_the_command_line_exit_64() {
         &["probe", "live", "--url", "nowhere"],
         &["reasons", "NoSuchReason"],
         &["setup-sql", "--login", ""],
+        &["pause"],
+        &["pause", "--for", "soon"],
+        &["pause", "--for", "25h"],
+        &["resume", "--control-socket", "relative"],
         &["check-config", "--listen", "x"],
         &["run", "--listen", "x"],
     ] {

@@ -8,6 +8,7 @@ mod shared;
 mod standin;
 
 mod cli;
+mod control;
 mod limits;
 mod support;
 mod verdicts;

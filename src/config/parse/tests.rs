@@ -460,6 +460,29 @@ fn a_probe_needs_only_the_address() {
 }
 
 #[test]
+fn an_order_needs_only_the_socket() {
+    let given = Given {
+        env: &[("SUPERVISOR_STATE_DIR", "/s"), ("SUPERVISOR_X", "x")],
+        file: "sql-port: x",
+        ..Given::default()
+    };
+    let socket = parse_control_socket(&given.sources());
+    assert_eq!(socket, Ok(PathBuf::from("/s/control.sock")));
+    let given = Given {
+        flags: &[("control-socket", "/c.sock")],
+        env: &[("SUPERVISOR_STATE_DIR", "/s")],
+        ..Given::default()
+    };
+    let socket = parse_control_socket(&given.sources());
+    assert_eq!(socket, Ok(PathBuf::from("/c.sock")));
+    let given = Given {
+        flags: &[("state-dir", "relative")],
+        ..Given::default()
+    };
+    assert!(parse_control_socket(&given.sources()).is_err());
+}
+
+#[test]
 fn a_file_that_cant_be_read_hides_no_other_mistake() {
     let flags = Flags {
         config: Some("/no/such/file".into()),
