@@ -164,11 +164,12 @@ async fn a_certificate_is_verified_when_a_ca_is_given() {
 async fn a_peer_that_is_no_engine_is_named() {
     let (scratch, name) = (Scratch::new(), unique_name());
     // The supervisor's own HTTP port stands for "something else listens there".
-    let other = supervisor(&fast(&name, 1, scratch.path()), &[("SA_PASSWORD", "x")]).await;
+    let settings = fast(scratch.path(), &name, 1, scratch.path());
+    let other = supervisor(&settings, &[("SA_PASSWORD", "x")]).await;
     let port = other.address.rsplit(':').next().expect("a port");
-    let port = port.parse().expect("a number");
-    let name = unique_name();
-    let settings = fast(&name, port, scratch.path());
+    let port: u16 = port.parse().expect("a number");
+    let (own, name) = (Scratch::new(), unique_name());
+    let settings = fast(own.path(), &name, port, scratch.path());
     let supervisor = supervisor(&settings, &[("SA_PASSWORD", "x")]).await;
     let (status, body) = supervisor.get("/readyz").await;
     assert_eq!(status, 503, "{body}");
