@@ -156,7 +156,10 @@ fn whole_table(out: &mut dyn Write) -> io::Result<()> {
                 row.ready().to_owned(),
                 row.gate().to_owned(),
                 row.helps().to_owned(),
-                row.info.action.to_owned(),
+                match row.info.pending {
+                    Some(_) => "not given yet".to_owned(),
+                    None => String::new(),
+                },
             ]
         })
         .collect();
@@ -170,11 +173,14 @@ fn whole_table(out: &mut dyn Write) -> io::Result<()> {
             "READY",
             "GATE",
             "RESTART HELPS",
-            "WHAT TO DO",
+            "",
         ],
         &rows,
     )?;
-    write!(out, "\n{LEGEND}")
+    write!(
+        out,
+        "\n{LEGEND}\n`reasons CODE` tells what was found, and what to do about it.\n"
+    )
 }
 
 fn in_full(row: &Row, out: &mut dyn Write) -> io::Result<()> {

@@ -2,6 +2,8 @@
 //!
 //! The document is read leniently: a supervisor of another version may say more or less.
 
+mod fields;
+
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use crate::cli::Target;
 use crate::config::Environment;
 use crate::config::kind::show_duration;
 use crate::decide::decision::Probe;
+use crate::decide::reason::Reason;
 
 /// From one look to the next with `--watch`.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
@@ -54,36 +57,57 @@ pub fn execute(
             return Ok(Exit::Usage);
         }
     };
-    let clear = io::stdout().is_terminal();
+    let clear = watch && io::stdout().is_terminal();
     loop {
-        let answer = fetch(&endpoint, target.timeout);
-        if watch && clear {
-            // Home, and clear from there: a plain redraw.
-            write!(out, "\x1b[H\x1b[2J")?;
-        }
-        let exit = match (answer, json) {
-            (Ok((body, _)), true) => {
-                writeln!(out, "{}", body.trim_end())?;
+        // Written as a whole, so that a redraw does not flicker. Home, and clear from there.
+        let mut screen = match clear {
+            true => b"\x1b[H\x1b[2J".to_vec(),
+            false => Vec::new(),
+        };
+        let exit = match fetch(&endpoint, target.timeout) {
+            Ok((body, document)) => {
+                match json {
+                    true => writeln!(screen, "{}", body.trim_end())?,
+                    false => render(&document, &mut screen)?,
+                }
                 Exit::Done
             }
-            (Ok((_, document)), false) => {
-                render(&document, out)?;
-                Exit::Done
-            }
-            (Err(error), _) => {
-                let _ = writeln!(err, "{endpoint}: {}", safe(&error.to_string()));
+            Err(error) => {
+                let why = format!("{endpoint}: {error}{}", error.advice());
+                match clear {
+                    true => writeln!(screen, "{}", safe(&why))?,
+                    false => drop(writeln!(err, "{}", safe(&why))),
+                }
                 Exit::Failed
             }
         };
+        if watch && !clear {
+            writeln!(screen)?;
+        }
+        out.write_all(&screen)?;
+        out.flush()?;
         if !watch {
             return Ok(exit);
         }
-        out.flush()?;
         #[allow(
             clippy::disallowed_methods,
             reason = "a redraw at a pace; there is no event"
         )]
         std::thread::sleep(WATCH_INTERVAL);
+    }
+}
+
+impl StatusError {
+    /// What to check, where more can be said than what went wrong.
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::Client(ClientError::Io(error))
+                if error.kind() == io::ErrorKind::ConnectionRefused =>
+            {
+                "; is the supervisor running?"
+            }
+            _ => "",
+        }
     }
 }
 
@@ -101,43 +125,59 @@ fn render(document: &Value, out: &mut dyn Write) -> io::Result<()> {
     let supervisor = &document["supervisor"];
     writeln!(
         out,
-        "sql-edge-supervisor {}, pid {}, up {}; the engine is {}\n",
-        text(&supervisor["version"]),
-        text(&supervisor["pid"]),
+        "sql-edge-supervisor {}, pid {}, up {}{}; the engine is {}\n",
+        safe(&text(&supervisor["version"])),
+        safe(&text(&supervisor["pid"])),
         seconds(&supervisor["uptimeSeconds"]),
-        text(&document["phase"]),
+        match supervisor["healthy"] == false {
+            true => ", NOT HEALTHY: see /healthz",
+            false => "",
+        },
+        safe(&text(&document["phase"])),
     )?;
-    verdicts(&document["verdicts"], out)?;
-    findings(items(&document["findings"]), out)?;
-    for (title, key) in [
-        ("process", "process"),
-        ("sql", "sql"),
-        ("volume", "volume"),
-        ("cgroup", "cgroup"),
-    ] {
-        block(title, &document[key], out)?;
+    verdicts(document, out)?;
+    findings(document, out)?;
+    for key in ["process", "sql", "volume", "cgroup"] {
+        fields::block(&key.to_uppercase(), &document[key], out)?;
     }
-    databases(items(&document["databases"]), out)?;
+    databases(document, out)?;
     history(items(&document["history"]), out)
 }
 
-fn verdicts(verdicts: &Value, out: &mut dyn Write) -> io::Result<()> {
+fn verdicts(document: &Value, out: &mut dyn Write) -> io::Result<()> {
     let rows: Vec<_> = Probe::ALL
         .iter()
         .map(|probe| {
-            let answer = &verdicts[probe.name()];
+            let answer = &document["verdicts"][probe.name()];
+            let reasons = match *probe {
+                Probe::Live => held_by(document).unwrap_or_else(|| joined(&answer["reasons"])),
+                _ => joined(&answer["reasons"]),
+            };
             [
                 probe.name().to_owned(),
                 text(&answer["verdict"]),
                 seconds(&answer["sinceSeconds"]),
-                joined(&answer["reasons"]),
+                reasons,
             ]
         })
         .collect();
     table::write(out, ["PROBE", "VERDICT", "SINCE", "REASONS"], &rows)
 }
 
-fn findings(findings: &[Value], out: &mut dyn Write) -> io::Result<()> {
+/// What keeps liveness from failing, if something does and it would fail otherwise.
+fn held_by(document: &Value) -> Option<String> {
+    let findings = items(&document["findings"]);
+    let restart = findings.iter().any(|found| found["outcome"] == "restart");
+    let codes = findings.iter().filter_map(|found| found["reason"].as_str());
+    let holds: Vec<_> = codes
+        .filter(|code| Reason::from_code(code).is_some_and(|reason| reason.info().holds))
+        .collect();
+    let held = restart && !holds.is_empty() && document["verdicts"]["live"]["verdict"] == "pass";
+    held.then(|| format!("held by {}", holds.join(", ")))
+}
+
+fn findings(document: &Value, out: &mut dyn Write) -> io::Result<()> {
+    let findings = items(&document["findings"]);
     if findings.is_empty() {
         return Ok(());
     }
@@ -154,66 +194,35 @@ fn findings(findings: &[Value], out: &mut dyn Write) -> io::Result<()> {
         .collect();
     writeln!(out)?;
     table::write(out, ["FINDING", "OUTCOME", "SINCE", "EVIDENCE"], &rows)?;
+    let held = held_by(document);
     for finding in findings {
+        let action = match &held {
+            // What the catalogue says of it, that the container is restarted, is not so.
+            Some(held) if finding["outcome"] == "restart" => format!("Not restarted: {held}."),
+            _ => text(&finding["action"]),
+        };
         writeln!(
             out,
             "  {}: {}",
             safe(&text(&finding["reason"])),
-            safe(&text(&finding["action"]))
+            safe(&action)
         )?;
     }
     Ok(())
 }
 
-/// A part of the document whose fields are told by their names.
-fn block(title: &str, part: &Value, out: &mut dyn Write) -> io::Result<()> {
-    let mut fields = Vec::new();
-    flatten("", part, &mut fields);
-    if fields.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "\n{}", title.to_uppercase())?;
-    let width = fields.iter().map(|(name, _)| name.chars().count()).max();
-    let width = width.unwrap_or(0);
-    for (name, value) in fields {
-        writeln!(out, "  {:width$}  {}", safe(&name), safe(&value))?;
-    }
-    Ok(())
-}
-
-/// The scalars in `part` with their paths, such as `ping.roundTripSeconds`. The parser bounds the
-/// depth.
-fn flatten(prefix: &str, part: &Value, fields: &mut Vec<(String, String)>) {
-    match part {
-        Value::Object(map) => {
-            for (name, value) in map {
-                let path = match prefix {
-                    "" => name.clone(),
-                    _ => format!("{prefix}.{name}"),
-                };
-                flatten(&path, value, fields);
-            }
-        }
-        Value::Null => {}
-        // A scalar, or an array, in place of an object has no name to be shown by.
-        _ if prefix.is_empty() => {}
-        Value::Array(_) => fields.push((prefix.to_owned(), joined(part))),
-        _ => fields.push((prefix.to_owned(), text(part))),
-    }
-}
-
-fn databases(databases: &[Value], out: &mut dyn Write) -> io::Result<()> {
+fn databases(document: &Value, out: &mut dyn Write) -> io::Result<()> {
+    let databases = items(&document["databases"]);
     let online = |database: &&Value| text(&database["state"]).eq_ignore_ascii_case("online");
     let all = databases.len() <= MAX_ONLINE_DATABASES;
     let rows: Vec<_> = databases
         .iter()
         .filter(|database| all || !online(database))
         .map(|database| {
-            let percent = database["recoveryPercent"].as_f64();
             [
                 text(&database["name"]),
                 text(&database["state"]),
-                percent.map_or_else(String::new, |percent| format!("{percent:.1} % recovered")),
+                notes(database),
             ]
         })
         .collect();
@@ -225,7 +234,26 @@ fn databases(databases: &[Value], out: &mut dyn Write) -> io::Result<()> {
         let rest = databases.len() - rows.len();
         writeln!(out, "\n{rest} databases are online")?;
     }
-    Ok(())
+    match document["databasesLeftOut"].as_u64() {
+        None | Some(0) => Ok(()),
+        Some(count) => writeln!(out, "\n{count} more are beyond max-databases"),
+    }
+}
+
+/// What else is known of a database.
+fn notes(database: &Value) -> String {
+    let mut notes = Vec::new();
+    if let Some(percent) = database["recoveryPercent"].as_f64() {
+        notes.push(format!("{percent:.1} % recovered"));
+    }
+    if database["recoveryRemainingSeconds"].is_number() {
+        let remaining = seconds(&database["recoveryRemainingSeconds"]);
+        notes.push(format!("about {remaining} left"));
+    }
+    if database["readOnly"] == true {
+        notes.push("read-only".to_owned());
+    }
+    notes.join(", ")
 }
 
 fn history(history: &[Value], out: &mut dyn Write) -> io::Result<()> {
@@ -237,11 +265,16 @@ fn history(history: &[Value], out: &mut dyn Write) -> io::Result<()> {
         .rev()
         .take(MAX_HISTORY)
         .map(|change| {
+            let reasons = joined(&change["reasons"]);
             [
                 text(&change["at"]),
                 text(&change["probe"]),
                 text(&change["verdict"]),
-                joined(&change["reasons"]),
+                // With a pass come the reasons that went away.
+                match change["verdict"] == "pass" && !reasons.is_empty() {
+                    true => format!("after {reasons}"),
+                    false => reasons,
+                },
             ]
         })
         .collect();
@@ -302,12 +335,15 @@ mod tests {
             },
             "findings": [{"reason": "Recovering", "outcome": "wait", "evidence": "orders: 34 %\u{1b}",
                 "sinceSeconds": 12, "action": "Wait."}],
-            "process": {"pid": 9, "state": "running"},
+            "process": {"pid": 9, "state": "running", "residentBytes": 10168370},
             "sql": {"version": "15.0", "ping": {"roundTripSeconds": 0.002}},
-            "databases": [{"name": "orders", "state": "RECOVERING", "recoveryPercent": 34.0}],
+            "databases": [{"name": "orders", "state": "recovering", "recoveryPercent": 34.0,
+                "recoveryRemainingSeconds": 90.2, "readOnly": true}],
+            "databasesLeftOut": 2,
             "volume": {}, "cgroup": null,
             "history": [{"at": "2025-01-01T00:00:00Z", "probe": "ready", "verdict": "fail",
-                "reasons": ["Recovering"]}],
+                "reasons": ["Recovering"]}, {"at": "2025-01-01T00:00:01Z", "probe": "gate",
+                "verdict": "pass", "reasons": ["DiskFull"]}],
         }));
         let expected = "\
 sql-edge-supervisor 0.1.0, pid 7, up 3m12s; the engine is running
@@ -323,20 +359,46 @@ Recovering  wait     12s    orders: 34 %?
   Recovering: Wait.
 
 PROCESS
-  pid    9
-  state  running
+  pid       9
+  resident  9.7 MiB
+  state     running
 
 SQL
-  ping.roundTripSeconds  0.002
-  version                15.0
+  ping round trip  2.0 ms
+  version          15.0
 
 DATABASE  STATE
-orders    RECOVERING  34.0 % recovered
+orders    recovering  34.0 % recovered, about 1m30s left, read-only
+
+2 more are beyond max-databases
 
 CHANGED AT            PROBE  TO    REASONS
+2025-01-01T00:00:01Z  gate   pass  after DiskFull
 2025-01-01T00:00:00Z  ready  fail  Recovering
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_hold_is_named_where_a_restart_is_wanted() {
+        let finding = |reason: Reason, outcome| json!({"reason": reason.code(), "outcome": outcome, "action": "Nothing: the container is restarted."});
+        let mut document = json!({
+            "supervisor": {"healthy": false},
+            "verdicts": {"live": {"verdict": "pass", "reasons": []}},
+            "findings": [finding(Reason::EngineUnresponsive, "restart"),
+                finding(Reason::Maintenance, "notice")],
+        });
+        let text = rendered(&document);
+        assert!(text.contains("NOT HEALTHY"), "{text}");
+        assert!(
+            text.contains("live     pass     ?      held by Maintenance"),
+            "{text}"
+        );
+        let not = "EngineUnresponsive: Not restarted: held by Maintenance.";
+        assert!(text.contains(not), "{text}");
+        document["verdicts"]["live"]["verdict"] = json!("fail");
+        let text = rendered(&document);
+        assert!(!text.contains("held by"), "{text}");
     }
 
     #[test]

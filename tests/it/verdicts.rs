@@ -15,7 +15,7 @@ async fn a_healthy_engine_is_started_alive_and_ready() {
     let (scratch, name) = (Scratch::new(), unique_name());
     let standin = standin(&scratch, &name).await;
     let mut supervisor = supervise(&standin, &name, &[]).await;
-    supervisor.passes("ready").await;
+    supervisor.passes_all(&["startup", "gate", "ready"]).await;
     for probe in ["/startupz", "/livez", "/readyz", "/gatez", "/healthz"] {
         let (status, body) = supervisor.get(probe).await;
         assert_eq!(status, 200, "{probe}: {body}");

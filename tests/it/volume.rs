@@ -71,7 +71,7 @@ async fn a_volume_that_turns_read_only_is_not_ready_and_comes_back() {
     let standin = standin_with(&scratch, &name, |options| options).await;
     let more = [("require-mount", "true")];
     let mut supervisor = supervise(&standin, &name, &more).await;
-    supervisor.passes("ready").await;
+    supervisor.passes_all(&["gate", "ready"]).await;
     assert_eq!(supervisor.get("/gatez").await.0, 200);
     // The stand-in keeps its errorlog open for writing; a read-only bind over it does not mind.
     run(Command::new("mount")

@@ -103,6 +103,15 @@ impl Supervisor {
             .await;
     }
 
+    /// Waits until each of `probes` has passed, in whatever order.
+    pub async fn passes_all(&mut self, probes: &[&str]) {
+        let mut missing = probes.to_vec();
+        while !missing.is_empty() {
+            let event = self.event(|event| event["message"] == "passes").await;
+            missing.retain(|probe| event["probe"] != *probe);
+        }
+    }
+
     /// Waits until a reason of this code is found; its evidence.
     pub async fn finds(&mut self, code: &str) -> String {
         let event = self
