@@ -1,7 +1,7 @@
 //! One validated configuration, from flags, environment and an optional file.
 //!
 //! Everything below `Config` is plain values that the rest of the program may read. How they come
-//! to be: [`sources`] gathers what was given (the only part that touches the world), [`parse`] turns
+//! to be: [`sources`] gathers what was given (the only part that touches the world), [`mod@parse`] turns
 //! it into a [`Config`] or into every mistake at once, by the one table in [`settings`].
 
 pub mod file;

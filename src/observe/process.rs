@@ -9,7 +9,7 @@
 //! the same order: its exit, then its state. So an exit is never missed, and never told twice.
 //!
 //! **Cost.** While parent and engine are attached a round reads these two; all of `/proc` is read
-//! only while one of them is missing, and each [`SURROUNDINGS_INTERVAL`] for what runs beside them.
+//! only while one of them is missing, and each `SURROUNDINGS_INTERVAL` for what runs beside them.
 //! `/proc/PID/task/TID/children` is not used: a child stands in the file of the thread that forked
 //! it, so that it takes all threads of the parent, and few distributions' kernels leave it out.
 //!

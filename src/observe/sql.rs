@@ -14,7 +14,7 @@
 //! **Architecture invariants.**
 //! - An attempt has one deadline over name resolution, TCP, TLS, login and query; nothing in here
 //!   waits without one, and nothing is read without a limit of bytes.
-//! - A connection is used again only after a complete answer. [`session::Session::query`] takes it
+//! - A connection is used again only after a complete answer. `Session::query` takes it
 //!   by value and gives it back on success, so that a timeout, an error or a dropped future closes
 //!   it: a TDS connection abandoned in the middle of an answer would hand that answer to the next
 //!   question.

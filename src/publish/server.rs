@@ -28,7 +28,7 @@
 //! its sockets and its timer; it reads [`super::Published`] and never writes it.
 //!
 //! Limits: connections, the bytes and the number of a head's fields, and the time without a complete
-//! request ([`super::connections`]). A request's body is never read.
+//! request (`connections`). A request's body is never read.
 
 use std::convert::Infallible;
 use std::io;
