@@ -89,6 +89,8 @@ struct Row {
 pub struct Report {
     /// Limits count.
     judged: bool,
+    /// A section could not be measured to its end.
+    broken: bool,
     rows: Vec<Row>,
 }
 
@@ -96,6 +98,7 @@ impl Report {
     pub fn new(judged: bool) -> Self {
         Self {
             judged,
+            broken: false,
             rows: Vec::new(),
         }
     }
@@ -121,6 +124,13 @@ impl Report {
         self.push(figure, "", &measured, None);
     }
 
+    /// A section that could not be measured to its end, which counts in a smoke test too.
+    pub fn broke(&mut self, section: &str, why: &str) {
+        self.broken = true;
+        let why = why.replace('\n', " ");
+        self.push(section, "", &format_args!("broke: {why}"), None);
+    }
+
     fn push(
         &mut self,
         figure: &str,
@@ -141,7 +151,7 @@ impl Report {
     /// A limit was missed, or it could not be shown that it was not.
     pub fn missed(&self) -> bool {
         let bad = |row: &Row| row.verdict.is_some_and(|verdict| verdict != Verdict::Holds);
-        self.rows.iter().any(bad)
+        self.broken || self.rows.iter().any(bad)
     }
 }
 

@@ -89,6 +89,10 @@ impl Rig {
             ("process-name", comm),
             ("sql-port", engine.port().to_string()),
             ("data-dir", data_dir.display().to_string()),
+            (
+                "state-dir",
+                scratch.path().join("state").display().to_string(),
+            ),
             ("require-mount", "false".to_owned()),
         ];
         let more = setup
