@@ -43,10 +43,6 @@ impl Stage {
         let settings = [
             ("listen", listen),
             ("log-format", "json"),
-            (
-                "state-dir",
-                &scratch.path().join("state").display().to_string(),
-            ),
             ("process-name", COMM),
             ("sql-port", &engine.port().to_string()),
             ("sql-password-file", &password_file.display().to_string()),
