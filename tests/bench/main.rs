@@ -29,6 +29,7 @@ mod footprint;
 mod fuse;
 mod hang;
 mod kill;
+mod leftovers;
 mod load;
 mod machine;
 mod probes;
@@ -88,6 +89,7 @@ fn bench() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(64);
     };
+    leftovers::remove_on_panic();
     let measured = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -63,7 +63,7 @@ pub async fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     load.end()?;
     add(report, "50 scrapes a second", false, &times);
 
-    stall(&mut rig).await;
+    stall(&mut rig).await?;
     let slow = SlowHeads::start(address, SLOW_HEADS);
     while slow.opened() < SLOW_HEADS as usize {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -76,14 +76,11 @@ pub async fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
 }
 
 /// The engine hangs and the volume stalls, and both have been found out.
-async fn stall(rig: &mut Rig) {
-    if let Some(fuse) = &rig.fuse {
-        fuse.signal(Signal::STOP);
-    }
-    rig.supervisor.finds("VolumeStalled").await;
-    // It fails only where the engine has ended, and then the next line finds out.
-    let _ = rig.engine.signal_child(Signal::STOP);
+async fn stall(rig: &mut Rig) -> anyhow::Result<()> {
+    rig.stall_volume().await?;
+    rig.engine.signal_child(Signal::STOP)?;
     rig.supervisor.finds("EngineUnresponsive").await;
+    Ok(())
 }
 
 impl Times {

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
+use rustix::process::Signal;
 
 use crate::Plan;
 use crate::fuse::Fuse;
@@ -120,6 +121,34 @@ impl Rig {
             started,
             _scratch: scratch,
         })
+    }
+}
+
+impl Rig {
+    /// Stops the daemon of the volume, and returns once the stall was found out.
+    ///
+    /// Between two checks: a request that a daemon has taken and does not answer holds its thread
+    /// where not even SIGKILL reaches it (fs/fuse/dev.c, `request_wait_answer`), so that no process
+    /// that waits for one can end. One that the daemon has not taken is given up.
+    pub async fn stall_volume(&mut self) -> anyhow::Result<()> {
+        /// A check that ended so short a time ago is not followed by another one yet.
+        const JUST_NOW_SECONDS: f64 = 0.1;
+        const PATIENCE: Duration = Duration::from_secs(20);
+        let fuse = self.fuse.as_ref().context("the volume can't stall")?;
+        let began = Instant::now();
+        loop {
+            let volume = &self.supervisor.status().await["volume"];
+            let age = volume["ageSeconds"].as_f64();
+            let just_now = age.is_some_and(|age| age < JUST_NOW_SECONDS);
+            if just_now && volume["pendingSeconds"].is_null() {
+                break;
+            }
+            ensure!(began.elapsed() < PATIENCE, "the volume is not checked");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        fuse.signal(Signal::STOP);
+        self.supervisor.finds("VolumeStalled").await;
+        Ok(())
     }
 }
 

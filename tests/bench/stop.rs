@@ -1,4 +1,6 @@
-//! From SIGTERM to the end of the process, whatever hangs around it.
+//! From SIGTERM to the end of the process, whatever hangs around it. What is left out is what no
+//! process can end in: a request to a device that the kernel does not give up, not even at SIGKILL
+//! (see [`Rig::stall_volume`]).
 
 use std::time::{Duration, Instant};
 
@@ -74,9 +76,8 @@ async fn stop(plan: &Plan, trouble: Trouble) -> anyhow::Result<Duration> {
         ..Setup::default()
     };
     let mut rig = Rig::start(plan, setup).await?;
-    if let Some(fuse) = &rig.fuse {
-        fuse.signal(Signal::STOP);
-        rig.supervisor.finds("VolumeStalled").await;
+    if trouble.stall {
+        rig.stall_volume().await?;
     }
     if trouble.hang {
         rig.engine.signal_child(Signal::STOP)?;
