@@ -1,8 +1,13 @@
 //! From SIGKILL of the engine to the first `/readyz` that says so.
 //!
 //! The clock starts before kill(2) is called and stops when the last byte of the first 503 has
-//! arrived at a client that polls as fast as it can on one connection. All paces are the defaults;
-//! the stand-in's parent reaps the dead engine, as the image's does, and both are started again.
+//! arrived at a client that polls on one connection, four times a millisecond: a client that never
+//! pauses would take one of the machine's cores from the process that is to die. All paces are the
+//! defaults; the stand-in's parent reaps the dead engine, as the image's does, and both are started
+//! again.
+//!
+//! The engine is at rest when it is killed: a thread in the midst of a write ends only when the disk has
+//! answered, which says nothing of who watches.
 //!
 //! The floor is how long a bare thread that waits for the same death by a pidfd takes to see it: the
 //! kernel's share, and the machine's. Where that comes near the limit nothing is shown.
@@ -23,6 +28,13 @@ use crate::rig::{Rig, Setup, blocking};
 const LIMIT: Duration = Duration::from_millis(10);
 /// From which p99 of the floor on a missed limit may be the machine's: half of the limit.
 const NOISY: Duration = Duration::from_millis(5);
+/// Between two polls; adds as much to what is measured at the most.
+const POLL_PAUSE: Duration = Duration::from_micros(250);
+/// So many looks in a row, this far apart, at a resting engine ...
+const LOOKS_AT_REST: u32 = 5;
+/// ... out of so many.
+const LOOKS: u32 = 1000;
+const LOOK_PAUSE: Duration = Duration::from_millis(5);
 /// No death takes this long to be seen.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PATIENCE_OF_POLL: Timespec = Timespec {
@@ -71,6 +83,7 @@ pub async fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
 
 async fn kill(rig: &mut Rig) -> anyhow::Result<Seen> {
     let address = rig.address;
+    at_rest(rig.engine.child_pid()).await?;
     let engine = i32::try_from(rig.engine.child_pid())
         .ok()
         .and_then(Pid::from_raw)
@@ -97,6 +110,36 @@ async fn kill(rig: &mut Rig) -> anyhow::Result<Seen> {
     })
 }
 
+/// Waits until no thread of the process runs, or waits for a disk.
+async fn at_rest(pid: u32) -> anyhow::Result<()> {
+    let mut resting = 0;
+    for _ in 0..LOOKS {
+        resting = match threads_sleep(pid)? {
+            true => resting + 1,
+            false => 0,
+        };
+        if resting == LOOKS_AT_REST {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_PAUSE).await;
+    }
+    anyhow::bail!("the engine is never at rest")
+}
+
+/// Whether all threads are in state S, field 3 of `/proc/PID/task/TID/stat`.
+fn threads_sleep(pid: u32) -> anyhow::Result<bool> {
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let stat = std::fs::read_to_string(thread?.path().join("stat"))?;
+        let state = stat
+            .rsplit_once(')')
+            .and_then(|(_, rest)| rest.chars().nth(1));
+        if state != Some('S') {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// When the process of this pidfd has ended.
 fn end_of(process: &OwnedFd) -> anyhow::Result<Instant> {
     let mut fds = [PollFd::new(process, PollFlags::IN)];
@@ -107,6 +150,10 @@ fn end_of(process: &OwnedFd) -> anyhow::Result<Instant> {
 }
 
 /// Polls until `/readyz` fails; calls `polls` once it has passed a few times.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread of its own that polls: there is nothing to await"
+)]
 fn first_failure(address: SocketAddr, polls: impl FnOnce()) -> anyhow::Result<Answer> {
     /// Polls before the engine is killed: the connection is warm then.
     const WARM_UP: u32 = 20;
@@ -124,6 +171,7 @@ fn first_failure(address: SocketAddr, polls: impl FnOnce()) -> anyhow::Result<An
         if answer.status != 200 {
             return Ok(answer);
         }
+        std::thread::sleep(POLL_PAUSE);
     }
     anyhow::bail!("the death was not seen")
 }
