@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::decision::Verdict;
+use super::memory::RememberedBudget;
 use super::policy::Policy;
 use super::time::Time;
 
@@ -13,9 +14,9 @@ const SUCCESS_AFTER: Duration = Duration::from_secs(60);
 /// Counts the restarts that this engine asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Budget {
-    /// When each of them took place: a new process after a failed liveness.
-    restarts: VecDeque<Time>,
-    /// Liveness fails for the present process.
+    /// When each of them ceases to count. A restart is a new process after one was asked for.
+    expiries: VecDeque<Time>,
+    /// One is asked for and has not taken place.
     asked: bool,
     /// The budget was used up.
     held: bool,
@@ -26,16 +27,12 @@ impl Budget {
     /// A new process has come. If a restart had been asked for, this is it.
     pub fn new_process(&mut self, policy: &Policy, now: Time) {
         if std::mem::take(&mut self.asked) {
-            self.restarts.push_back(now);
+            self.expiries.push_back(now.plus(policy.restart_window));
         }
-        while self
-            .restarts
-            .front()
-            .is_some_and(|first| now.since(*first) > policy.restart_window)
-        {
-            self.restarts.pop_front();
+        while self.expiries.front().is_some_and(|end| *end < now) {
+            self.expiries.pop_front();
         }
-        if self.restarts.len() >= policy.restart_budget as usize {
+        if self.expiries.len() >= policy.restart_budget as usize {
             self.held = true;
         }
     }
@@ -48,9 +45,9 @@ impl Budget {
         }
     }
 
-    /// The answers of this decision.
-    pub fn see(&mut self, live: Verdict, ready: Verdict, ready_since: Time, now: Time) {
-        self.asked |= live == Verdict::Fail;
+    /// The answers of this decision: whether it asks for a restart, and readiness.
+    pub fn see(&mut self, asks: bool, ready: Verdict, ready_since: Time, now: Time) {
+        self.asked |= asks;
         if ready == Verdict::Pass && now.since(ready_since) >= SUCCESS_AFTER {
             self.clear();
         }
@@ -59,11 +56,32 @@ impl Budget {
     /// Restarts counted, if they have used the budget up.
     #[must_use]
     pub fn exhausted(&self) -> Option<usize> {
-        self.held.then_some(self.restarts.len())
+        self.held.then_some(self.expiries.len())
+    }
+
+    /// What a later run has to know.
+    #[must_use]
+    pub fn memory(&self) -> RememberedBudget {
+        RememberedBudget {
+            expiries: self.expiries.iter().copied().collect(),
+            asked: self.asked,
+            held: self.held,
+        }
+    }
+
+    /// What an earlier run knew.
+    #[must_use]
+    pub fn recall(remembered: RememberedBudget) -> Self {
+        Self {
+            expiries: remembered.expiries.into(),
+            asked: remembered.asked,
+            held: remembered.held,
+            released: None,
+        }
     }
 
     fn clear(&mut self) {
-        self.restarts.clear();
+        self.expiries.clear();
         self.held = false;
         self.asked = false;
     }

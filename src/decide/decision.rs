@@ -1,7 +1,11 @@
 //! What the engine says.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
+use super::observation::ProcessId;
+use super::policy::RestartBy;
 use super::reason::{Outcome, Reason};
 use super::time::Time;
 
@@ -109,6 +113,46 @@ pub struct ProbeAnswer {
     pub since: Time,
 }
 
+/// What the supervisor is to do now. The same action is asked for in each decision until its end is
+/// observed; whoever carries it out does so once for each [`Restart::parent`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Action {
+    /// End the engine's processes, so that the container ends and is started anew.
+    Restart(Restart),
+}
+
+/// A restart of the engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Restart {
+    /// The outer `sqlservr`: to be signalled after its identity is confirmed.
+    pub parent: ProcessId,
+    /// The engine below it, if there is one.
+    pub engine: Option<ProcessId>,
+    /// From SIGTERM to SIGKILL.
+    pub grace: Duration,
+    /// Why.
+    pub reasons: Vec<Reason>,
+}
+
+/// The last restart of the engine that was asked for, by the probes or by an action.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastRestart {
+    /// When it was asked for.
+    pub at: Time,
+    /// How long before the supervisor's start that was, if it was another run that asked for it; `at`
+    /// is that start then.
+    pub before_start: Duration,
+    /// Who was to carry it out.
+    pub by: RestartBy,
+    /// The parent process that was to end.
+    pub process: Option<ProcessId>,
+    /// Why.
+    pub reasons: Vec<Reason>,
+}
+
 /// All the answers at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -127,8 +171,20 @@ pub struct Decision {
     pub gate: ProbeAnswer,
     /// Everything found, in the order of the catalogue; what only informs included.
     pub findings: Vec<Finding>,
+    /// What the supervisor is to do about it.
+    pub action: Option<Action>,
+    /// The last restart that was asked for.
+    pub last_restart: Option<LastRestart>,
     /// When to decide again even if nothing new is observed.
     pub recheck_at: Option<Time>,
+}
+
+impl LastRestart {
+    /// How long ago it was asked for.
+    #[must_use]
+    pub fn ago(&self, now: Time) -> Duration {
+        self.before_start.saturating_add(now.since(self.at))
+    }
 }
 
 impl Decision {

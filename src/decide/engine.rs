@@ -4,17 +4,21 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::budget::Budget;
-use super::decision::{Decision, Finding, Verdict};
+use super::decision::{Decision, Finding, ProbeAnswer, Verdict};
 use super::findings::Findings;
 use super::incarnation::Incarnation;
 use super::latch::Latch;
-use super::observation::Observed;
+use super::memory::{Memory, RememberedRestart};
 use super::policy::Policy;
 use super::progress::{Floor, Mark, Window};
 use super::reason::{Outcome, ReadyEffect, Reason};
+use super::restart::Restarts;
 use super::rules::{self, Timers, View};
 use super::snapshot::Snapshot;
 use super::time::Time;
+
+/// A core that has not grown for this long is not being written any more.
+const DUMP_QUIET: Duration = Duration::from_secs(30);
 
 /// What the engine remembers from one decision to the next.
 #[derive(Clone, Debug)]
@@ -24,11 +28,16 @@ pub struct State {
     start_progress: Window,
     errorlog: Mark,
     recovery: Mark,
+    dump: Mark,
     timers: Timers,
     budget: Budget,
+    restarts: Restarts,
     since: BTreeMap<Reason, Time>,
     startup: Latch,
+    /// Whether the engine is worth keeping ...
     live: Latch,
+    /// ... and what liveness answers, which differs while the supervisor acts on it.
+    answered_live: (Verdict, Time),
     ready: Latch,
     gate: Latch,
 }
@@ -43,13 +52,37 @@ impl State {
             start_progress: Window::new(policy.startup_stalled_after),
             errorlog: Mark::default(),
             recovery: Mark::default(),
+            dump: Mark::default(),
             timers: Timers::default(),
             budget: Budget::default(),
+            restarts: Restarts::default(),
             since: BTreeMap::new(),
             startup: Latch::new(Verdict::Fail, Time::ZERO),
             live: Latch::new(Verdict::Pass, Time::ZERO),
+            answered_live: (Verdict::Pass, Time::ZERO),
             ready: Latch::new(Verdict::Fail, Time::ZERO),
             gate: Latch::new(Verdict::Fail, Time::ZERO),
+        }
+    }
+
+    /// The state before the first decision of a run that another one went before.
+    #[must_use]
+    pub fn recall(policy: &Policy, memory: Memory) -> Self {
+        let mut state = Self::new(policy);
+        state.engine = memory.engine.map(Incarnation::recall).unwrap_or_default();
+        state.budget = Budget::recall(memory.budget);
+        state.restarts.recall(memory.last_restart.map(Into::into));
+        state
+    }
+
+    /// What a later run has to know.
+    #[must_use]
+    pub fn memory(&self, snapshot: &Snapshot) -> Memory {
+        Memory {
+            engine: self.engine.memory(),
+            budget: self.budget.memory(),
+            maintenance_until: snapshot.maintenance_until,
+            last_restart: self.restarts.last().map(RememberedRestart::from),
         }
     }
 }
@@ -67,6 +100,7 @@ pub fn decide(
         state.start_progress.reset();
         state.errorlog.reset();
         state.recovery.reset();
+        state.dump.reset();
         state.timers = Timers::default();
         state.live.reset(now);
         state.ready.reset(now);
@@ -91,10 +125,12 @@ pub fn decide(
             true => Some(true),
             false => state.start_progress.advanced(now, floor),
         },
+        dump_grows: state.dump.moved_within(DUMP_QUIET, now),
+        last_restart: state.restarts.last(),
     };
     rules::apply(&view, &mut state.timers, &mut findings);
     budget(&state.budget, policy, &mut findings);
-    let decision = state.conclude(policy, now, findings);
+    let decision = state.conclude(policy, snapshot, now, findings);
     (state, decision)
 }
 
@@ -120,25 +156,17 @@ fn restarts(policy: &Policy, reason: Reason) -> bool {
 impl State {
     fn see_progress(&mut self, snapshot: &Snapshot, now: Time) {
         if let (Some(process), Some(seen)) = (snapshot.running(), &snapshot.process) {
-            let sample = Observed {
-                at: seen.at,
-                value: process,
-            };
-            self.progress.push(&sample);
-            self.start_progress.push(&sample);
+            let cgroup = snapshot.cgroup.as_ref().map(|cgroup| &cgroup.value);
+            self.progress.push(seen.at, process, cgroup);
+            self.start_progress.push(seen.at, process, cgroup);
         }
-        let volume = snapshot.volume.as_ref();
-        self.errorlog
-            .see(volume.and_then(|volume| volume.value.errorlog_bytes), now);
-        let recovery = snapshot.databases.as_ref().map(|list| {
-            let percents = list
-                .value
-                .databases
-                .iter()
-                .filter_map(|d| d.recovery_percent);
-            percents.sum::<f64>().to_bits()
-        });
-        self.recovery.see(recovery, now);
+        let volume = snapshot.volume.as_ref().map(|volume| &volume.value);
+        let written: u64 = snapshot.logs().map(|(_, log)| log.bytes).sum();
+        self.errorlog.see(volume.map(|_| written), now);
+        let dumps = volume.and_then(|volume| volume.dumps);
+        self.dump
+            .see(dumps.map(|dumps| dumps.writing_bytes.unwrap_or(0)), now);
+        self.recovery.see(Some(recovered(snapshot)), now);
     }
 
     fn marks_moved(&self, span: Duration, now: Time) -> bool {
@@ -146,7 +174,13 @@ impl State {
     }
 
     /// From findings to answers.
-    fn conclude(&mut self, policy: &Policy, now: Time, mut findings: Findings) -> Decision {
+    fn conclude(
+        &mut self,
+        policy: &Policy,
+        snapshot: &Snapshot,
+        now: Time,
+        mut findings: Findings,
+    ) -> Decision {
         let holds = findings.reasons(|reason| reason.info().holds);
         let restart = findings.reasons(|reason| restarts(policy, reason));
         // A recovery that advances is never cut short, whatever else is wrong: it would begin anew.
@@ -162,21 +196,23 @@ impl State {
         let shut = findings.reasons(|reason| reason.info().gate);
 
         self.live.update(live, policy.settle, now, &mut findings);
+        let asks = self.live.verdict() == Verdict::Fail;
+        let due = if asks { restart.as_slice() } else { &[] };
+        let answered = self.restarts.see(policy, snapshot, due, &mut findings, now);
+        if self.answered_live.0 != answered {
+            self.answered_live = (answered, now);
+        }
         let ready = verdict(unready.is_empty());
         self.ready.update(ready, policy.settle, now, &mut findings);
         let gate = verdict(shut.is_empty());
         self.gate.update(gate, policy.settle, now, &mut findings);
         // The kubelet asks for liveness only after startup has passed once: a restart that is
         // needed during the start has to let it pass, or it would never be heard.
-        let started = self.engine.started || self.live.verdict() == Verdict::Fail;
+        let started = self.engine.started || answered == Verdict::Fail;
         self.startup
             .update(verdict(started), Duration::ZERO, now, &mut findings);
-        self.budget.see(
-            self.live.verdict(),
-            self.ready.verdict(),
-            self.ready.since(),
-            now,
-        );
+        self.budget
+            .see(asks, self.ready.verdict(), self.ready.since(), now);
 
         let settling = |reasons: &[Reason], latch: &Latch| {
             reasons.is_empty() && latch.verdict() == Verdict::Fail
@@ -195,9 +231,18 @@ impl State {
             at: now,
             phase: self.engine.phase,
             startup: self.startup.answer(or_settling(unready.clone())),
-            live: self.live.answer(restart),
+            live: ProbeAnswer {
+                verdict: answered,
+                reasons: match answered {
+                    Verdict::Fail => restart,
+                    Verdict::Pass => Vec::new(),
+                },
+                since: self.answered_live.1,
+            },
             ready: self.ready.answer(or_settling(unready)),
             gate: self.gate.answer(or_settling(shut)),
+            action: self.restarts.action(),
+            last_restart: self.restarts.last().cloned(),
             recheck_at: findings.recheck_at(),
             findings: self.dated(findings, now),
         }
@@ -216,6 +261,21 @@ impl State {
             })
             .collect()
     }
+}
+
+/// A number that changes whenever a recovery advances, by whatever source.
+fn recovered(snapshot: &Snapshot) -> u64 {
+    let listed = snapshot
+        .databases
+        .iter()
+        .flat_map(|list| &list.value.databases);
+    let percents: f64 = listed
+        .filter_map(|database| database.recovery_percent)
+        .sum();
+    let logged = snapshot.logs().filter_map(|(_, log)| log.recovery.as_ref());
+    let steps = logged
+        .map(|recovery| u64::from(recovery.phase.unwrap_or(0)) << 8 | u64::from(recovery.percent));
+    percents.to_bits() ^ steps.sum::<u64>()
 }
 
 fn verdict(pass: bool) -> Verdict {

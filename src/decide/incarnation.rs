@@ -1,6 +1,7 @@
 //! Which process the decisions are about, and how far it has come.
 
 use super::decision::Phase;
+use super::memory::RememberedEngine;
 use super::observation::{
     AttemptResult, ContactError, ProcessId, ProcessReport, RunState, RunningProcess,
 };
@@ -25,11 +26,39 @@ pub struct Incarnation {
     pub started: bool,
     /// A process was seen at some time, so that its absence means something.
     pub seen: bool,
+    /// It ended before it had started.
+    pub failed_start: bool,
     /// There was an observation of the processes before this one.
     observed: bool,
 }
 
 impl Incarnation {
+    /// The one that an earlier run of the supervisor watched. If it is there still, what it proved
+    /// counts; another one in its place is a new one.
+    #[must_use]
+    pub fn recall(remembered: RememberedEngine) -> Self {
+        Self {
+            process: Some((remembered.parent, remembered.engine)),
+            proven: remembered.proven,
+            started: remembered.started,
+            seen: true,
+            observed: true,
+            ..Self::default()
+        }
+    }
+
+    /// What a later run has to know.
+    #[must_use]
+    pub fn memory(&self) -> Option<RememberedEngine> {
+        let (parent, engine) = self.process?;
+        Some(RememberedEngine {
+            parent,
+            engine,
+            proven: self.proven,
+            started: self.started,
+        })
+    }
+
     /// Follows the snapshot. Returns whether another process has taken the place of the one before.
     pub fn follow(&mut self, snapshot: &Snapshot, now: Time) -> bool {
         let running = snapshot.running();
@@ -57,6 +86,7 @@ impl Incarnation {
             self.started = false;
         }
         if phase != self.phase {
+            self.failed_start = phase == Phase::Gone && self.phase == Phase::Starting;
             self.phase = phase;
             self.phase_since = now;
         }

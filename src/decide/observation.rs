@@ -3,8 +3,10 @@
 //! **Architecture invariant:** no variant here says what follows from it. "Port refused" is an
 //! observation; that it is normal in a start and fatal an hour later is the engine's business.
 
+mod act;
 mod contact;
 mod host;
+mod log;
 mod process;
 mod server;
 
@@ -13,10 +15,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::time::Time;
+pub use act::{ActionReport, ActionStep};
 pub use contact::{Attempt, AttemptResult, ContactError, ServerError, Stage};
 pub use host::{
-    CgroupReport, EngineMount, Mount, Space, VolumeCheck, VolumeFault, VolumeReport, WriteCheck,
+    CgroupReport, EngineMount, KernelVersion, Mount, Space, VolumeCheck, VolumeFault, VolumeReport,
+    WriteCheck,
 };
+pub use log::{Dumps, EngineLog, FileFault, LoggedError, LoggedRecovery, StartFault};
 pub use process::{
     ExitStatus, ProcessExit, ProcessId, ProcessReport, ProcessRole, RunState, RunningProcess,
 };
@@ -43,6 +48,8 @@ pub enum Observation {
     Ping(Attempt),
     /// A fresh connection with login and query: what a new client meets.
     Login(Attempt),
+    /// The dedicated administrator connection, asked only while the other ways are silent.
+    Dac(Attempt),
     /// A result of the `sp_server_diagnostics` stream.
     Diagnostics(DiagnosticsReport),
     /// The contents of `sys.databases`.
@@ -53,6 +60,10 @@ pub enum Observation {
     Cgroup(CgroupReport),
     /// What the engine says of itself, read after a login.
     Server(ServerProperties),
+    /// The kernel that everything runs on; told once.
+    Kernel(KernelVersion),
+    /// What became of an action of the supervisor's.
+    Action(ActionReport),
     /// The supervisor itself did not run for this long.
     Stall(Duration),
     /// An operator's word, or a signal to the pod.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Every threshold of a decision. Durations count on the supervised clock.
 ///
@@ -52,10 +52,29 @@ pub struct Policy {
     pub disk_full_bytes: u64,
     /// Share of free bytes or inodes below which a warning is given, 0 to 1.
     pub disk_low_ratio: f64,
+    /// The engine reports that memory ran out for this long.
+    pub out_of_memory_after: Duration,
+    /// Who restarts the engine.
+    pub restart_by: RestartBy,
+    /// From SIGTERM to SIGKILL, for an engine that still answers or works.
+    pub restart_grace: Duration,
+    /// The same for one that does neither: it can't shut down either.
+    pub unresponsive_grace: Duration,
     /// So many restarts within [`Self::restart_window`] that did not help end the restarting.
     pub restart_budget: u32,
     /// See [`Self::restart_budget`].
     pub restart_window: Duration,
+}
+
+/// Who carries a restart out. Never both for one incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RestartBy {
+    /// `/livez` fails; the kubelet restarts the container by the pod's own rules.
+    Kubelet,
+    /// The supervisor signals `sqlservr`, so that the container ends and is started anew. `/livez` fails
+    /// only where that can't be done.
+    Supervisor,
 }
 
 impl Default for Policy {
@@ -81,6 +100,10 @@ impl Default for Policy {
             require_mount: true,
             disk_full_bytes: 64 * 1024 * 1024,
             disk_low_ratio: 0.1,
+            out_of_memory_after: Duration::from_secs(60),
+            restart_by: RestartBy::Supervisor,
+            restart_grace: Duration::from_secs(10),
+            unresponsive_grace: Duration::from_millis(500),
             restart_budget: 3,
             restart_window: Duration::from_secs(10 * 60),
         }

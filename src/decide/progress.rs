@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::observation::{Observed, RunningProcess};
+use super::observation::{CgroupReport, RunningProcess};
 use super::time::Time;
 
 /// Samples kept per window; with the two windows of [`super::engine::State`] a few kilobytes.
@@ -14,7 +14,31 @@ const SAMPLES: u32 = 32;
 struct Sample {
     at: Time,
     cpu: Duration,
-    io_bytes: Option<u64>,
+    io: Option<Io>,
+}
+
+/// Bytes read and written so far, by whoever counted them: two counters can't be compared.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Io {
+    Process(u64),
+    Cgroup(u64),
+}
+
+impl Io {
+    /// Of the process; where that may not be read, of its control group.
+    fn of(process: &RunningProcess, cgroup: Option<&CgroupReport>) -> Option<Self> {
+        let group = || cgroup.and_then(|cgroup| cgroup.io_bytes).map(Self::Cgroup);
+        process.io_bytes.map(Self::Process).or_else(group)
+    }
+
+    fn since(self, earlier: Self) -> u64 {
+        match (self, earlier) {
+            (Self::Process(now), Self::Process(then)) | (Self::Cgroup(now), Self::Cgroup(then)) => {
+                now.saturating_sub(then)
+            }
+            _ => 0,
+        }
+    }
 }
 
 /// From which rates on the engine counts as advancing. An idle engine is never quite still: its
@@ -53,13 +77,11 @@ impl Window {
     }
 
     /// Takes in an observation. One that is not younger than the last changes nothing.
-    pub fn push(&mut self, process: &Observed<&RunningProcess>) {
-        let Some(cpu) = process.value.cpu else { return };
-        let sample = Sample {
-            at: process.at,
-            cpu,
-            io_bytes: process.value.io_bytes,
-        };
+    pub fn push(&mut self, at: Time, process: &RunningProcess, cgroup: Option<&CgroupReport>) {
+        let cpu = process.cpu.or_else(|| cgroup?.cpu_used);
+        let Some(cpu) = cpu else { return };
+        let io = Io::of(process, cgroup);
+        let sample = Sample { at, cpu, io };
         if self.latest.is_some_and(|latest| latest.at >= sample.at) {
             return;
         }
@@ -96,8 +118,8 @@ impl Window {
         }
         let seconds = covered.as_secs_f64();
         let cpu = latest.cpu.saturating_sub(oldest.cpu).as_secs_f64() / seconds;
-        let io = match (latest.io_bytes, oldest.io_bytes) {
-            (Some(latest), Some(oldest)) => latest.saturating_sub(oldest) as f64 / seconds,
+        let io = match (latest.io, oldest.io) {
+            (Some(latest), Some(oldest)) => latest.since(oldest) as f64 / seconds,
             _ => 0.0,
         };
         Some(cpu >= floor.cpu || io >= floor.io as f64)
@@ -105,7 +127,7 @@ impl Window {
 }
 
 /// The last moment at which something moved that stands still unless work goes on: the size of the
-/// errorlog, the percentage of a recovery.
+/// errorlog, the percentage of a recovery, a growing core.
 #[derive(Clone, Debug, Default)]
 pub struct Mark {
     last: Option<u64>,

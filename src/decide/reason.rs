@@ -47,6 +47,9 @@ pub struct ReasonInfo {
     pub gate: bool,
     /// It holds liveness: while it is there, nothing fails `/livez`.
     pub holds: bool,
+    /// The engine does nothing any more, so that it can't shut down either: a restart for this reason
+    /// has a short grace.
+    pub lifeless: bool,
     /// One line: what was found.
     pub summary: &'static str,
     /// What to do about it.
@@ -83,6 +86,7 @@ macro_rules! reasons {
                                 ready: ReadyEffect::$ready,
                                 gate: false,
                                 holds: false,
+                                lifeless: false,
                                 summary: $summary,
                                 action: $action,
                                 pending: [$(Some($pending),)? None][0],
@@ -99,7 +103,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    ProcessMissing: Restart level 1, ready Fails;
+    ProcessMissing: Restart level 1, ready Fails, lifeless;
         "No sqlservr process, though one ran here before and the container goes on.";
         "Nothing: the container is restarted. If it comes back, read the SQL container's log for what ended sqlservr."
     ProcessExited: Wait, ready Fails;
@@ -111,10 +115,10 @@ reasons! {
     OomKilled: Wait, ready Fails;
         "The kernel killed sqlservr for want of memory.";
         "Set MSSQL_MEMORY_LIMIT_MB below the container's memory limit: SQL Edge, and SQL Server before 2022 CU20, do not see a cgroup v2 limit."
-    ProcessZombie: Restart level 1, ready Fails;
+    ProcessZombie: Restart level 1, ready Fails, lifeless;
         "sqlservr is dead and nobody reaps it.";
         "Nothing: the container is restarted. To avoid it, start the image through an init that reaps."
-    EngineUnresponsive: Restart level 2, ready Fails;
+    EngineUnresponsive: Restart level 2, ready Fails, lifeless;
         "Neither ping, login nor diagnostics were answered for the configured time, and no progress was seen.";
         "Nothing: the container is restarted. If it repeats, look at the volume's latency and for dumps under log/."
     EngineBusy: Wait, ready Fails;
@@ -135,15 +139,51 @@ reasons! {
     SchedulersDeadlocked: Restart level 5, ready Fails;
         "sp_server_diagnostics reports query_processing in error: deadlocked schedulers or an unsolvable deadlock.";
         "Look for the head of the blocking chain; raise max worker threads only with care."
+    Restarting: Wait, ready Fails;
+        "The supervisor ends the engine, so that its container is started anew.";
+        "Nothing: the reason stands beside this one, in the log and in `status`."
     NotYetObserved: Wait, ready Fails;
         "The supervisor has not seen the engine yet.";
         "Wait a few seconds. If it stays: share the PID namespace or use launch, and check the SQL address."
     Starting: Wait, ready Fails;
         "The engine is starting.";
         "Wait. The first start on an empty volume copies the system databases."
-    StartupStalled: Restart level 2, ready Fails;
+    StartupStalled: Restart level 2, ready Fails, lifeless;
         "The start made no progress for the configured time.";
         "Nothing: the container is restarted. Read the SQL container's log and the errorlog's last line."
+    StartFailed: Operator, ready Fails;
+        "sqlservr ended during its start, and did not say why where it can be read.";
+        "Read the SQL container's log (`kubectl logs -p`). Exit codes 134, 139 and 255 are crashes; `engine-output` lets the supervisor read what it prints."
+    EvaluationExpired: Operator, ready Fails, holds;
+        "The evaluation period has expired (17051).";
+        "Set MSSQL_PID to an edition that you may use; the data is kept."
+    EulaNotAccepted: Operator, ready Fails, holds;
+        "The licence terms were not accepted.";
+        "Set ACCEPT_EULA=Y in the SQL container's environment."
+    SaPasswordRejected: Operator, ready Fails, holds;
+        "The engine refuses the password that it is to set up `sa` with: too weak, or missing.";
+        "Give MSSQL_SA_PASSWORD at least 8 characters of three kinds: upper case, lower case, digits, symbols."
+    MemoryTooSmall: Operator, ready Fails, holds;
+        "The machine or the container has less memory than the engine asks for.";
+        "Raise the memory limit: 2000 MB for SQL Server, 1 GB for SQL Edge, at the least."
+    KernelUnsupported: Operator, ready Fails, holds;
+        "SQL Edge crashes at its start on Linux 6.7 and later, and this kernel is one.";
+        "Run it on a node with an older kernel, or move to SQL Server 2022 CU11 or later (microsoft/mssql-docker issues 868 and 893)."
+    ListenFailed: Operator, ready Fails, holds;
+        "The engine can't listen: the port is taken, or its certificate can't be loaded (17182, 17826, 17120).";
+        "Free the port, or correct network.tlscert and network.tlskey in mssql.conf."
+    DataDirectoryDenied: Operator, ready Fails, holds;
+        "The engine may not write its data directory.";
+        "Give the volume to uid 10001 (`fsGroup: 10001`; `chown -R 10001:0` on a volume without it)."
+    SystemDatabaseUnreadable: Operator, ready Fails, holds;
+        "The engine can't open or set up its system databases (17113).";
+        "2 means that master.mdf is missing, 5 that it may not be read: attach the right volume, or give it to uid 10001."
+    MasterUnrecoverable: Operator, ready Fails, holds;
+        "The engine can't recover master (3417).";
+        "Restore master from a backup, or rebuild it; read the errorlog for the cause before you do."
+    RecoveryStalled: Restart level 2, ready Fails;
+        "The recovery of a required database made no progress for the configured time.";
+        "Nothing: the container is restarted. If it repeats, look at the volume's latency and at the errorlog."
     Recovering: Wait, ready Fails;
         "A database is being recovered.";
         "Wait: a restart begins the recovery anew. Long recoveries come from long transactions and many virtual log files."
@@ -151,7 +191,7 @@ reasons! {
         "The engine runs its upgrade scripts (18401).";
         "Wait: a restart begins them anew."
     DumpInProgress: Wait, ready Fails, holds;
-        "A dump is being written; the engine is stopped meanwhile.";
+        "A dump is being written; the engine stands still meanwhile.";
         "Wait. Keep the dump for support; see that the volume has room for it."
     Stopping: Wait, ready Fails, holds;
         "The engine is being stopped on purpose.";
@@ -207,8 +247,8 @@ reasons! {
     ConnectionsExhausted: Wait, ready Fails;
         "The engine takes no more connections.";
         "Raise user connections or find the client that leaks them."
-    OutOfMemory: Wait, ready Fails;
-        "The engine reports that memory ran out.";
+    OutOfMemory: Restart level 4, ready Fails;
+        "The engine has reported for a while that memory ran out (701, 802, 17803).";
         "Give it more memory, or lower max server memory's consumers. Set MSSQL_MEMORY_LIMIT_MB below the container's limit."
     LogFull: Operator, ready Fails;
         "A transaction log is full (9002).";
@@ -272,7 +312,7 @@ reasons! {
         "Look at the node's load and at the supervisor's cpu limit."
     RestartBudgetExhausted: Operator, ready Fails, holds;
         "Restarts did not help: the engine is left alone for inspection.";
-        "Find the cause while the volume is accessible. `release` ends the hold; so does a minute of readiness, or a restart of the supervisor."
+        "Find the cause while the volume is accessible. `release` ends the hold; so does a minute of readiness."
     Maintenance: Notice, ready None, holds;
         "Liveness is held for maintenance.";
         "It ends by itself, or by `resume`."

@@ -8,11 +8,13 @@ mod databases;
 mod diagnostics;
 mod host;
 mod process;
+mod start;
 mod volume;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::decision::LastRestart;
 use super::findings::Findings;
 use super::incarnation::Incarnation;
 use super::policy::Policy;
@@ -32,6 +34,10 @@ pub struct View<'a> {
     pub now: Time,
     /// Whether it advanced over the span of [`Policy::unresponsive_after`]; absent if unknown.
     pub advanced: Option<bool>,
+    /// A core under the engine's `log` directory grows.
+    pub dump_grows: bool,
+    /// The last restart that was asked for.
+    pub last_restart: Option<&'a LastRestart>,
     /// Whether it advanced, in any way at all, over [`Policy::startup_stalled_after`].
     pub start_advanced: Option<bool>,
 }
@@ -45,6 +51,10 @@ pub enum Condition {
     Dump,
     /// A stop under way.
     Stopping,
+    /// A required database recovers in an engine that serves others.
+    Recovering,
+    /// The engine says that memory ran out.
+    OutOfMemory,
 }
 
 /// Since when conditions have lasted without a break.
@@ -67,10 +77,11 @@ impl Timers {
 pub fn apply(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     host::rule(view, findings);
     process::rule(view, timers, findings);
+    start::rule(view, findings);
     volume::rule(view, findings);
-    contact::rule(view, findings);
+    contact::rule(view, timers, findings);
     diagnostics::rule(view, findings);
-    databases::rule(view, findings);
+    databases::rule(view, timers, findings);
     contact::freshness(view, findings);
 }
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::observation::{
-    Attempt, AttemptResult, CgroupReport, ComponentState, ContactError, DatabaseList,
-    DatabasesReport, Diagnostics, DiagnosticsReport, Observation, Observed, OperatorWord,
-    ProcessExit, ProcessReport, ProcessRole, RunningProcess, ServerError, ServerProperties,
-    VolumeCheck, VolumeReport,
+    ActionReport, Attempt, AttemptResult, CgroupReport, ComponentState, ContactError, DatabaseList,
+    DatabasesReport, Diagnostics, DiagnosticsReport, EngineLog, KernelVersion, Observation,
+    Observed, OperatorWord, ProcessExit, ProcessReport, ProcessRole, RunningProcess, ServerError,
+    ServerProperties, VolumeCheck, VolumeReport,
 };
 use super::time::Time;
 
@@ -24,6 +24,8 @@ pub struct Snapshot {
     pub ping: Contact,
     /// Fresh logins.
     pub login: Contact,
+    /// The dedicated administrator connection.
+    pub dac: Contact,
     /// The diagnostics stream.
     pub diagnostics: DiagnosticsView,
     /// Answers of the engine over all contacts.
@@ -40,6 +42,10 @@ pub struct Snapshot {
     pub cgroup: Option<Observed<CgroupReport>>,
     /// What the engine says of itself.
     pub server: Option<Observed<ServerProperties>>,
+    /// The kernel.
+    pub kernel: Option<KernelVersion>,
+    /// What the last action came to.
+    pub action: Option<Observed<ActionReport>>,
     /// The last stall of the supervisor and when it ended.
     pub stall: Option<Observed<Duration>>,
     /// Since when a stop on purpose is under way.
@@ -103,6 +109,10 @@ impl Snapshot {
                 self.answers.apply(at, &attempt);
                 self.login.apply(at, attempt);
             }
+            Observation::Dac(attempt) => {
+                self.answers.apply(at, &attempt);
+                self.dac.apply(at, attempt);
+            }
             Observation::Diagnostics(report) => self.apply_diagnostics(at, report),
             Observation::Databases(report) => self.apply_databases(at, report),
             Observation::Volume(VolumeReport::Began) => self.volume_pending = Some(at),
@@ -112,6 +122,8 @@ impl Snapshot {
             }
             Observation::Cgroup(value) => self.cgroup = Some(Observed { at, value }),
             Observation::Server(value) => self.server = Some(Observed { at, value }),
+            Observation::Kernel(value) => self.kernel = Some(value),
+            Observation::Action(value) => self.action = Some(Observed { at, value }),
             Observation::Stall(value) => self.stall = Some(Observed { at, value }),
             Observation::Operator(word) => self.apply_word(at, &word),
         }
@@ -124,6 +136,16 @@ impl Snapshot {
             ProcessReport::Running(process) => Some(process),
             ProcessReport::NotFound | ProcessReport::Exited(_) => None,
         }
+    }
+
+    /// The engine's logs, those that can be read.
+    pub fn logs(&self) -> impl Iterator<Item = (&'static str, &EngineLog)> {
+        let check = self.volume.as_ref().map(|seen| &seen.value);
+        let errorlog = check.and_then(|check| check.errorlog.as_ref());
+        let output = check.and_then(|check| check.output.as_ref());
+        [("errorlog", errorlog), ("output", output)]
+            .into_iter()
+            .filter_map(|(name, log)| Some((name, log?)))
     }
 
     fn apply_process(&mut self, at: Time, report: ProcessReport) {
@@ -160,6 +182,7 @@ impl Snapshot {
     fn forget_engine(&mut self) {
         self.ping = Contact::default();
         self.login = Contact::default();
+        self.dac = Contact::default();
         self.diagnostics = DiagnosticsView::default();
         self.answers = Answers::default();
         self.databases = None;

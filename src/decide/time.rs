@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A moment on the supervised clock: time since the supervisor started, less the time in which it
 /// did not run (paused, starved of cpu, suspended).
 ///
 /// Every age that a rule computes is a difference of two such moments, so a pause of the supervisor
 /// makes nothing look old, and a step of the wall clock is not seen at all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Time(Duration);
 

@@ -22,7 +22,7 @@ use rustix::fs::statvfs;
 use super::Sink;
 use super::process::{EnginePid, PROC_ROOT};
 use crate::config::VolumeConfig;
-use crate::decide::observation::{Observation, Space, VolumeCheck, VolumeReport};
+use crate::decide::observation::{EngineLog, Observation, Space, VolumeCheck, VolumeReport};
 pub use write::FOLDER;
 
 /// The thread's stack, bytes; the deepest call needs a tenth of it, with the 4 KiB record.
@@ -81,9 +81,14 @@ fn check(
         space: space(&config.data_dir),
         write: writer.check(&config.data_dir),
         master_present: present(&config.data_dir.join("data/master.mdf")),
-        errorlog_bytes: fs::metadata(config.data_dir.join("log/errorlog"))
+        errorlog: fs::metadata(config.data_dir.join("log/errorlog"))
             .ok()
-            .map(|errorlog| errorlog.len()),
+            .map(|errorlog| EngineLog {
+                bytes: errorlog.len(),
+                ..EngineLog::default()
+            }),
+        output: None,
+        dumps: None,
     }
 }
 

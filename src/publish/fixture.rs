@@ -8,9 +8,9 @@ use super::{Published, Transition};
 use crate::decide::decision::{Decision, Finding, Phase, Probe, ProbeAnswer, Verdict};
 use crate::decide::observation::{
     Attempt, AttemptResult, CgroupReport, ComponentState, ContactError, Database, DatabaseList,
-    DatabaseState, DatabasesReport, Diagnostics, DiagnosticsReport, ExitStatus, Mount, Observation,
-    Observed, ProcessExit, ProcessId, ProcessReport, ProcessRole, RunState, RunningProcess,
-    ServerError, ServerProperties, Space, VolumeCheck, VolumeReport, WriteCheck,
+    DatabaseState, DatabasesReport, Diagnostics, DiagnosticsReport, EngineLog, ExitStatus, Mount,
+    Observation, Observed, ProcessExit, ProcessId, ProcessReport, ProcessRole, RunState,
+    RunningProcess, ServerError, ServerProperties, Space, VolumeCheck, VolumeReport, WriteCheck,
 };
 use crate::decide::reason::Reason;
 use crate::decide::snapshot::Snapshot;
@@ -123,6 +123,8 @@ pub fn published(snapshot: Snapshot, findings: &[(Reason, &str)]) -> Published {
                     since: Time::from_start(Duration::from_secs(90)),
                 })
                 .collect(),
+            action: None,
+            last_restart: None,
             recheck_at: None,
         }),
         snapshot,
@@ -194,12 +196,19 @@ pub fn running() -> Snapshot {
             }),
             write: WriteCheck::Written(Duration::from_millis(3)),
             master_present: Some(true),
-            errorlog_bytes: Some(40_000),
+            errorlog: Some(EngineLog {
+                bytes: 40_000,
+                ..EngineLog::default()
+            }),
+            output: None,
+            dumps: None,
         }))),
         Observation::Cgroup(CgroupReport {
             memory_limit_bytes: Some(2_147_483_648),
             memory_bytes: Some(900_000_000),
             oom_kills: Some(0),
+            cpu_used: Some(Duration::from_secs(90)),
+            io_bytes: Some(70_000_000),
             cpu_periods: Some(1000),
             cpu_throttled_periods: Some(10),
             cpu_throttled: Some(Duration::from_millis(250)),

@@ -99,6 +99,9 @@ impl Metrics {
             | Observation::Databases(_)
             | Observation::Cgroup(_)
             | Observation::Server(_)
+            | Observation::Dac(_)
+            | Observation::Kernel(_)
+            | Observation::Action(_)
             | Observation::Operator(_) => {}
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sql_edge_supervisor::decide::decision::{Decision, Phase, Verdict};
 use sql_edge_supervisor::decide::engine::{State, decide};
 use sql_edge_supervisor::decide::observation::*;
-use sql_edge_supervisor::decide::policy::Policy;
+use sql_edge_supervisor::decide::policy::{Policy, RestartBy};
 use sql_edge_supervisor::decide::reason::Reason;
 use sql_edge_supervisor::decide::snapshot::Snapshot;
 use sql_edge_supervisor::decide::time::Time;
@@ -15,6 +15,14 @@ pub const SECOND: Duration = Duration::from_secs(1);
 
 pub fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
+}
+
+/// The default policy, with the kubelet restarting: what is due shows in liveness.
+pub fn kubelet() -> Policy {
+    Policy {
+        restart_by: RestartBy::Kubelet,
+        ..Policy::default()
+    }
 }
 
 pub struct Bench {
@@ -291,7 +299,17 @@ pub fn healthy_volume() -> VolumeCheck {
         }),
         write: WriteCheck::Written(Duration::from_millis(2)),
         master_present: Some(true),
-        errorlog_bytes: Some(1000),
+        errorlog: Some(log(1000)),
+        output: None,
+        dumps: None,
+    }
+}
+
+/// A log of this size that says nothing.
+pub fn log(bytes: u64) -> EngineLog {
+    EngineLog {
+        bytes,
+        ..EngineLog::default()
     }
 }
 

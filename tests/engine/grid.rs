@@ -8,7 +8,6 @@ use std::path::Path;
 
 use sql_edge_supervisor::decide::decision::{Decision, Phase, Verdict};
 use sql_edge_supervisor::decide::observation::*;
-use sql_edge_supervisor::decide::policy::Policy;
 use sql_edge_supervisor::decide::sql_error::TABLE;
 
 use crate::bench::*;
@@ -223,8 +222,8 @@ fn contact_errors() -> Vec<(String, ContactError)> {
 /// A bench in each phase.
 fn in_phase(phase: Phase) -> Bench {
     let mut bench = match phase {
-        Phase::Unseen | Phase::Starting => Bench::new(Policy::default()),
-        Phase::Running | Phase::Stopping | Phase::Gone => Bench::ready(Policy::default()),
+        Phase::Unseen | Phase::Starting => Bench::new(kubelet()),
+        Phase::Running | Phase::Stopping | Phase::Gone => Bench::ready(kubelet()),
     };
     bench.pass(SECOND);
     match phase {

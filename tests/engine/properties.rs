@@ -158,7 +158,7 @@ fn policy() -> impl Strategy<Value = Policy> {
         } else {
             Vec::new()
         },
-        ..Policy::default()
+        ..kubelet()
     })
 }
 
@@ -237,7 +237,7 @@ proptest! {
 
     #[test]
     fn liveness_never_fails_while_recovery_advances(trace in trace()) {
-        let mut bench = Bench::new(Policy::default());
+        let mut bench = Bench::new(kubelet());
         let mut percent = 0.0;
         for step in &trace {
             apply(&mut bench, step);
@@ -257,7 +257,7 @@ proptest! {
 
     #[test]
     fn the_order_of_arrival_within_a_moment_breaks_nothing(trace in trace()) {
-        let mut bench = Bench::new(Policy::default());
+        let mut bench = Bench::new(kubelet());
         let mut invariants = Invariants::default();
         for step in trace.iter().rev().chain(&trace) {
             apply(&mut bench, step);

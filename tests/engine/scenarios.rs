@@ -14,7 +14,7 @@ const HARD_WORK: Duration = Duration::from_millis(800);
 
 #[test]
 fn nothing_observed_is_not_ready_but_alive() {
-    let bench = Bench::new(Policy::default());
+    let bench = Bench::new(kubelet());
     assert_eq!(bench.live(), Verdict::Pass);
     assert_eq!(bench.is_ready(), Verdict::Fail);
     assert_eq!(bench.decision.startup.verdict, Verdict::Fail);
@@ -24,7 +24,7 @@ fn nothing_observed_is_not_ready_but_alive() {
 
 #[test]
 fn the_first_answered_query_makes_it_ready_at_once() {
-    let mut bench = Bench::new(Policy::default());
+    let mut bench = Bench::new(kubelet());
     bench.see(running(1, IDLE));
     assert_eq!(bench.decision.phase, Phase::Starting);
     assert!(bench.has(Reason::Starting));
@@ -36,7 +36,7 @@ fn the_first_answered_query_makes_it_ready_at_once() {
 
 #[test]
 fn a_killed_engine_is_not_ready_in_the_same_step() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     bench.see(exited(Some(ExitStatus::Signal(9))));
     assert_eq!(bench.is_ready(), Verdict::Fail);
     assert_eq!(bench.decision.ready.reasons, [Reason::ProcessKilled]);
@@ -52,7 +52,7 @@ fn exits_are_told_apart() {
         (Some(ExitStatus::Signal(9)), true, Reason::OomKilled),
         (None, false, Reason::ProcessExited),
     ] {
-        let mut bench = Bench::ready(Policy::default());
+        let mut bench = Bench::ready(kubelet());
         bench.see(exit_of(ProcessRole::Engine, status, oom));
         assert_eq!(bench.decision.ready.reasons, [reason], "{status:?}");
     }
@@ -60,7 +60,7 @@ fn exits_are_told_apart() {
 
 #[test]
 fn the_parents_exit_does_not_hide_the_engines() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     bench.see(exited(Some(ExitStatus::Signal(9))));
     bench.pass(Duration::from_millis(20));
     bench.see(exit_of(
@@ -73,7 +73,7 @@ fn the_parents_exit_does_not_hide_the_engines() {
 
 #[test]
 fn a_process_that_stays_away_is_missed_after_the_grace() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     bench.see(exited(Some(ExitStatus::Code(1))));
     bench.pass(bench.policy.process_missing_after - Duration::from_millis(1));
     assert_eq!(bench.live(), Verdict::Pass);
@@ -84,7 +84,7 @@ fn a_process_that_stays_away_is_missed_after_the_grace() {
 
 #[test]
 fn a_parent_that_outlives_its_engine_is_no_start() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     bench.see(exited(Some(ExitStatus::Signal(11))));
     let mut bereft = process(1, IDLE);
     bereft.engine = None;
@@ -97,7 +97,7 @@ fn a_parent_that_outlives_its_engine_is_no_start() {
 
 #[test]
 fn without_a_view_of_the_process_its_absence_means_nothing() {
-    let mut bench = Bench::new(Policy::default());
+    let mut bench = Bench::new(kubelet());
     bench.see(Observation::Process(ProcessReport::NotFound));
     bench.pass(seconds(3600));
     assert_eq!(bench.live(), Verdict::Pass);
@@ -114,7 +114,7 @@ fn without_a_view_of_the_process_its_absence_means_nothing() {
 
 #[test]
 fn a_new_process_is_not_killed_for_the_old_ones_sake() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     bench.live_for(seconds(40), IDLE, &TIMED_OUT);
     assert_eq!(bench.live(), Verdict::Fail);
     bench.see(running(2, IDLE));
@@ -125,7 +125,7 @@ fn a_new_process_is_not_killed_for_the_old_ones_sake() {
 
 #[test]
 fn a_zombie_is_restarted_after_its_grace() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     let mut dead = process(1, IDLE);
     dead.state = RunState::Zombie;
     bench.see(Observation::Process(ProcessReport::Running(dead)));
@@ -137,7 +137,7 @@ fn a_zombie_is_restarted_after_its_grace() {
 
 #[test]
 fn a_hang_is_found_at_the_threshold_and_not_before() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     let hung_at = bench.now;
     bench.live_for(seconds(40), IDLE, &TIMED_OUT);
     let found = bench
@@ -155,7 +155,7 @@ fn a_hang_is_found_at_the_threshold_and_not_before() {
 
 #[test]
 fn an_engine_that_answers_again_is_left_alone_at_once() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     bench.live_for(seconds(40), IDLE, &TIMED_OUT);
     assert_eq!(bench.live(), Verdict::Fail);
     bench.ping_ok();
@@ -167,7 +167,7 @@ fn an_engine_that_answers_again_is_left_alone_at_once() {
 
 #[test]
 fn hard_work_without_an_answer_is_busy() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     bench.live_for(seconds(120), HARD_WORK, &TIMED_OUT);
     assert_eq!(bench.live(), Verdict::Pass);
     assert!(bench.has(Reason::EngineBusy));
@@ -176,14 +176,14 @@ fn hard_work_without_an_answer_is_busy() {
 
 #[test]
 fn background_noise_is_no_progress() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     bench.live_for(seconds(40), Duration::from_millis(15), &TIMED_OUT);
     assert_eq!(bench.decision.live.reasons, [Reason::EngineUnresponsive]);
 }
 
 #[test]
 fn storage_traffic_is_progress() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     for second in 0..60 {
         let started = bench.now;
         bench.pass(SECOND);
@@ -201,7 +201,7 @@ fn storage_traffic_is_progress() {
 
 #[test]
 fn where_progress_cant_be_seen_silence_alone_restarts_nothing() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     for _ in 0..120 {
         let mut opaque = process(1, IDLE);
         opaque.cpu = None;
@@ -215,7 +215,7 @@ fn where_progress_cant_be_seen_silence_alone_restarts_nothing() {
 
 #[test]
 fn diagnostics_alone_keep_a_busy_engine_alive() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     for _ in 0..12 {
         bench.live_for(seconds(10), IDLE, &TIMED_OUT);
         bench.see(diagnostics(|_| ()));
@@ -227,7 +227,7 @@ fn diagnostics_alone_keep_a_busy_engine_alive() {
 
 #[test]
 fn a_lost_listener_is_restarted_after_its_threshold() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     let refused = AttemptResult::Failed(ContactError::Refused);
     bench.live_for(seconds(29), HARD_WORK, &refused);
     assert_eq!(bench.live(), Verdict::Pass);
@@ -237,7 +237,7 @@ fn a_lost_listener_is_restarted_after_its_threshold() {
 
 #[test]
 fn a_refused_port_in_the_start_waits_while_it_advances() {
-    let mut bench = Bench::new(Policy::default());
+    let mut bench = Bench::new(kubelet());
     bench.see(running(1, IDLE));
     let refused = AttemptResult::Failed(ContactError::Refused);
     bench.live_for(seconds(3600), HARD_WORK, &refused);
@@ -247,7 +247,7 @@ fn a_refused_port_in_the_start_waits_while_it_advances() {
 
 #[test]
 fn a_start_that_does_not_advance_is_restarted_and_the_kubelet_hears_it() {
-    let mut bench = Bench::new(Policy::default());
+    let mut bench = Bench::new(kubelet());
     bench.see(running(1, IDLE));
     let refused = AttemptResult::Failed(ContactError::Refused);
     bench.live_for(bench.policy.startup_stalled_after, IDLE, &refused);
@@ -262,11 +262,11 @@ fn a_start_that_does_not_advance_is_restarted_and_the_kubelet_hears_it() {
 
 #[test]
 fn a_growing_errorlog_is_progress_of_a_start() {
-    let mut bench = Bench::new(Policy::default());
+    let mut bench = Bench::new(kubelet());
     bench.see(running(1, IDLE));
     for minute in 0..60 {
         let mut check = healthy_volume();
-        check.errorlog_bytes = Some(minute * 80);
+        check.errorlog = Some(log(minute * 80));
         bench.see(volume(check));
         let refused = AttemptResult::Failed(ContactError::Refused);
         bench.live_for(seconds(60), IDLE, &refused);
@@ -276,7 +276,7 @@ fn a_growing_errorlog_is_progress_of_a_start() {
 
 #[test]
 fn recovery_waits_for_hours_and_shows_how_far_it_is() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     for tenth in 0..100 {
         bench.see(recovering("master", f64::from(tenth)));
         bench.live_for(seconds(60), HARD_WORK, &answered_result());
@@ -304,7 +304,7 @@ fn errors_by_number() {
         (8645, Reason::EngineBusy),
         (99999, Reason::QueryRefused),
     ] {
-        let mut bench = Bench::ready(Policy::default());
+        let mut bench = Bench::ready(kubelet());
         bench.login_fails(server(number));
         assert_eq!(bench.is_ready(), Verdict::Fail, "{number}");
         assert!(bench.has(reason), "{number}: {:?}", bench.decision.findings);
@@ -316,7 +316,7 @@ fn errors_by_number() {
 #[test]
 fn a_wrong_password_leaves_readiness_as_it_was_proven() {
     for number in [18456, 18470, 18486, 18487, 18488] {
-        let mut bench = Bench::ready(Policy::default());
+        let mut bench = Bench::ready(kubelet());
         for _ in 0..300 {
             bench.pass(seconds(2));
             bench.ping_fails(server(number));
@@ -325,7 +325,7 @@ fn a_wrong_password_leaves_readiness_as_it_was_proven() {
         assert_eq!(bench.is_ready(), Verdict::Pass, "{number}");
         assert_eq!(bench.live(), Verdict::Pass);
 
-        let mut never = Bench::new(Policy::default());
+        let mut never = Bench::new(kubelet());
         never.see(running(1, IDLE));
         for _ in 0..300 {
             never.pass(seconds(2));
@@ -339,7 +339,7 @@ fn a_wrong_password_leaves_readiness_as_it_was_proven() {
 
 #[test]
 fn a_hang_behind_a_wrong_password_is_still_found() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     bench.ping_fails(server(18456));
     bench.live_for(seconds(40), IDLE, &TIMED_OUT);
     assert_eq!(bench.decision.live.reasons, [Reason::EngineUnresponsive]);
@@ -347,7 +347,7 @@ fn a_hang_behind_a_wrong_password_is_still_found() {
 
 #[test]
 fn an_unreadable_password_file_is_named() {
-    let mut bench = Bench::new(Policy::default());
+    let mut bench = Bench::new(kubelet());
     bench.see(running(1, IDLE));
     bench.ping_fails(ContactError::Credentials("no such file".to_owned()));
     let finding = bench.decision.finding(Reason::CredentialsUnreadable);
@@ -370,7 +370,7 @@ fn diagnostics_by_failure_condition_level() {
     ] {
         let mut bench = Bench::ready(Policy {
             failure_condition_level: level,
-            ..Policy::default()
+            ..kubelet()
         });
         let report = || {
             diagnostics(|report| {
@@ -395,7 +395,7 @@ fn diagnostics_by_failure_condition_level() {
 
 #[test]
 fn missing_diagnostics_components_are_no_error() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     for _ in 0..5 {
         bench.see(Observation::Diagnostics(DiagnosticsReport::Report(
             Diagnostics::default(),
@@ -425,13 +425,13 @@ fn databases_count_only_when_required() {
         (DatabaseState::Recovering, Reason::Recovering),
     ] {
         let list = || databases(&[("master", DatabaseState::Online), ("Orders", state)]);
-        let mut bench = Bench::ready(Policy::default());
+        let mut bench = Bench::ready(kubelet());
         bench.see(list());
         assert_eq!(bench.is_ready(), Verdict::Pass, "{state:?} is not required");
 
         let mut bench = Bench::ready(Policy {
             required_databases: vec!["orders".to_owned()],
-            ..Policy::default()
+            ..kubelet()
         });
         bench.see(list());
         assert_eq!(bench.decision.ready.reasons, [reason]);
@@ -443,7 +443,7 @@ fn databases_count_only_when_required() {
 fn a_required_database_that_is_not_there_is_named() {
     let policy = Policy {
         required_databases: vec!["orders".to_owned()],
-        ..Policy::default()
+        ..kubelet()
     };
     let mut bench = Bench::new(policy);
     bench.see(running(1, IDLE));
@@ -525,7 +525,7 @@ const VOLUME_FAULTS: [(Change, Reason, Verdict); 12] = [
 #[test]
 fn volume_faults() {
     for (change, reason, ready) in VOLUME_FAULTS {
-        let mut bench = Bench::ready(Policy::default());
+        let mut bench = Bench::ready(kubelet());
         let mut check = healthy_volume();
         change(&mut check);
         bench.see(volume(check));
@@ -548,7 +548,7 @@ fn volume_faults() {
 fn no_mount_is_fine_where_it_is_allowed() {
     let mut bench = Bench::ready(Policy {
         require_mount: false,
-        ..Policy::default()
+        ..kubelet()
     });
     let mut check = healthy_volume();
     check.mount = None;
@@ -559,7 +559,7 @@ fn no_mount_is_fine_where_it_is_allowed() {
 
 #[test]
 fn a_stalled_volume_is_found_on_time_and_holds_liveness() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     bench.see(Observation::Volume(VolumeReport::Began));
     let began = bench.now;
     bench.live_for(seconds(120), IDLE, &TIMED_OUT);
@@ -576,7 +576,7 @@ fn a_stalled_volume_is_found_on_time_and_holds_liveness() {
 
 #[test]
 fn dumps_wait_but_not_for_ever() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     let dump = |bench: &mut Bench, span: Duration| {
         for _ in 0..span.as_secs() {
             let started = bench.now;
@@ -601,7 +601,7 @@ fn dumps_wait_but_not_for_ever() {
 
 #[test]
 fn a_throttled_engine_gets_more_time() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     bench.see(Observation::Cgroup(CgroupReport {
         throttled_ratio: Some(0.9),
         ..CgroupReport::default()
@@ -616,7 +616,7 @@ fn a_throttled_engine_gets_more_time() {
 
 #[test]
 fn a_frozen_engine_is_not_hung() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     bench.see(Observation::Cgroup(CgroupReport {
         frozen: Some(true),
         ..CgroupReport::default()
@@ -628,7 +628,7 @@ fn a_frozen_engine_is_not_hung() {
 
 #[test]
 fn a_stop_on_purpose_holds_liveness() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     bench.pass(SECOND);
     bench.see(Observation::Operator(OperatorWord::Stopping));
     assert_eq!(bench.decision.ready.reasons, [Reason::Stopping]);
@@ -644,7 +644,7 @@ fn a_stop_on_purpose_holds_liveness() {
 
 #[test]
 fn maintenance_holds_liveness_and_ends_by_itself() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     let until = bench.now.plus(seconds(120));
     bench.see(Observation::Operator(OperatorWord::MaintenanceUntil(until)));
     assert_eq!(bench.is_ready(), Verdict::Pass, "readiness is real");
@@ -670,7 +670,7 @@ fn hang(bench: &mut Bench, generation: u64) {
 
 #[test]
 fn restarts_that_do_not_help_end() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     for generation in 1..=3 {
         hang(&mut bench, generation);
         assert_eq!(bench.live(), Verdict::Fail, "restart {generation}");
@@ -685,7 +685,7 @@ fn restarts_that_do_not_help_end() {
 
 #[test]
 fn a_restart_that_helped_does_not_count() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     for generation in 1..=6 {
         hang(&mut bench, generation);
         assert_eq!(bench.live(), Verdict::Fail, "restart {generation}");
@@ -701,7 +701,7 @@ fn a_restart_that_helped_does_not_count() {
 
 #[test]
 fn silent_logins_make_an_answering_engine_busy() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     bench.login_fails(ContactError::TimedOut(Stage::Login));
     assert_eq!(
         bench.is_ready(),
@@ -715,7 +715,7 @@ fn silent_logins_make_an_answering_engine_busy() {
 
 #[test]
 fn readiness_ends_when_the_last_answer_grows_old() {
-    let mut bench = Bench::ready(Policy::default());
+    let mut bench = Bench::ready(kubelet());
     bench.pass(bench.policy.ready_freshness);
     assert_eq!(bench.is_ready(), Verdict::Fail);
     assert_eq!(bench.decision.ready.reasons, [Reason::NoFreshAnswer]);

@@ -81,7 +81,7 @@ impl World {
         let policy = Policy {
             // the budget has scenarios of its own; here each hang has to be ended
             restart_budget: u32::MAX,
-            ..Policy::default()
+            ..kubelet()
         };
         let mut bench = Bench::new(policy);
         bench.see(volume(healthy_volume()));

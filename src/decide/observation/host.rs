@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::log::{Dumps, EngineLog};
+
 /// The data volume, as a thread of its own saw it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -28,8 +30,12 @@ pub struct VolumeCheck {
     pub write: WriteCheck,
     /// Whether `data/master.mdf` is there.
     pub master_present: Option<bool>,
-    /// Size of `log/errorlog`: that it grows is progress.
-    pub errorlog_bytes: Option<u64>,
+    /// `log/errorlog`.
+    pub errorlog: Option<EngineLog>,
+    /// The file that the engine's standard output is written to, where one is configured.
+    pub output: Option<EngineLog>,
+    /// Crash dumps below `log`; absent where it can't be read.
+    pub dumps: Option<Dumps>,
 }
 
 /// A mount at the data directory (proc_pid_mountinfo(5)).
@@ -114,6 +120,11 @@ pub struct CgroupReport {
     pub memory_bytes: Option<u64>,
     /// `memory.events` `oom_kill`, or `memory.oom_control`.
     pub oom_kills: Option<u64>,
+    /// Processor time used: `cpu.stat` `usage_usec`, or `cpuacct.usage`. Absent where others than the
+    /// engine's container use the same group.
+    pub cpu_used: Option<Duration>,
+    /// Bytes read and written: `io.stat`, or `blkio.throttle.io_service_bytes`. Absent as above.
+    pub io_bytes: Option<u64>,
     /// `cpu.stat` `nr_periods`.
     pub cpu_periods: Option<u64>,
     /// `cpu.stat` `nr_throttled`.
@@ -130,4 +141,14 @@ pub struct CgroupReport {
     pub pressure_memory: Option<f64>,
     /// The same for io.
     pub pressure_io: Option<f64>,
+}
+
+/// The kernel's release, uname(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KernelVersion {
+    /// The 6 of 6.7.
+    pub major: u32,
+    /// The 7 of 6.7.
+    pub minor: u32,
 }

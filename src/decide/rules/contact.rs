@@ -9,13 +9,14 @@ use super::super::reason::{ReadyEffect, Reason};
 use super::super::snapshot::Contact;
 use super::super::sql_error::{SqlErrorClass, classify};
 use super::super::time::Time;
-use super::View;
+use super::{Condition, Timers, View};
 
 /// Fresh logins in a row that got no answer, from which the engine counts as busy although the
 /// standing connection answers: a single slow login takes no endpoint away.
 const SILENT_LOGINS: u32 = 2;
 
-pub fn rule(view: &View<'_>, findings: &mut Findings) {
+pub fn rule(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
+    out_of_memory(view, timers, findings);
     for (name, contact) in [
         ("ping", &view.snapshot.ping),
         ("login", &view.snapshot.login),
@@ -25,13 +26,13 @@ pub fn rule(view: &View<'_>, findings: &mut Findings) {
         }
     }
     match view.engine.phase {
-        Phase::Starting => starting(view, findings),
         Phase::Running => {
             hang(view, findings);
             listener(view, findings);
             silent_logins(view, findings);
         }
-        Phase::Unseen | Phase::Stopping | Phase::Gone => {}
+        // What a start may answer is for the rule of the start.
+        Phase::Unseen | Phase::Starting | Phase::Stopping | Phase::Gone => {}
     }
 }
 
@@ -83,8 +84,8 @@ fn reason_of(class: SqlErrorClass) -> Reason {
         SqlErrorClass::PermissionMissing => Reason::PermissionMissing,
         SqlErrorClass::ConnectionsExhausted => Reason::ConnectionsExhausted,
         SqlErrorClass::WorkersExhausted => Reason::WorkersExhausted,
-        SqlErrorClass::OutOfMemory => Reason::OutOfMemory,
-        SqlErrorClass::Busy => Reason::EngineBusy,
+        // One query that found no memory is load; that it lasts is another rule's.
+        SqlErrorClass::OutOfMemory | SqlErrorClass::Busy => Reason::EngineBusy,
         SqlErrorClass::LogFull => Reason::LogFull,
         SqlErrorClass::DiskFull => Reason::DiskFull,
         SqlErrorClass::DataCorruption => Reason::DataCorruption,
@@ -93,28 +94,6 @@ fn reason_of(class: SqlErrorClass) -> Reason {
         | SqlErrorClass::EngineFault
         | SqlErrorClass::Unsupported => Reason::QueryRefused,
     }
-}
-
-fn starting(view: &View<'_>, findings: &mut Findings) {
-    let since = view.engine.since;
-    let lasted = seconds(view.now.since(since));
-    let limit = view.stretched(view.policy.startup_stalled_after);
-    if findings.due(since, limit) && view.start_advanced == Some(false) {
-        let evidence = format!(
-            "started {lasted} ago; no cpu, io or errorlog progress for {}",
-            seconds(view.policy.startup_stalled_after)
-        );
-        findings.add(Reason::StartupStalled, evidence);
-    }
-    let contact = match view.snapshot.ping.error() {
-        None => "not asked yet",
-        Some(ContactError::Refused) => "the port is refused",
-        Some(ContactError::Closed) => "connections are closed",
-        Some(ContactError::TimedOut(_)) => "no answer",
-        Some(ContactError::Server(_)) => "it answers, but not yet with a result",
-        Some(_) => "it can't be asked",
-    };
-    findings.add(Reason::Starting, format!("for {lasted}; {contact}"));
 }
 
 /// Nothing was answered: a hang where nothing advances either, else hard work.
@@ -196,7 +175,10 @@ pub fn freshness(view: &View<'_>, findings: &mut Findings) {
         None => findings.add(Reason::NoFreshAnswer, "no query has been answered yet"),
         Some(age) if answered_lately(view, view.policy.unresponsive_after) => findings.add(
             Reason::EngineBusy,
-            format!("the last query was answered {age} ago; diagnostics arrive"),
+            format!(
+                "the last query was answered {age} ago; {}",
+                sign_of_life(view)
+            ),
         ),
         Some(age) => findings.add(
             Reason::NoFreshAnswer,
@@ -206,6 +188,38 @@ pub fn freshness(view: &View<'_>, findings: &mut Findings) {
 }
 
 fn answered_lately(view: &View<'_>, within: Duration) -> bool {
-    let last: Option<Time> = view.snapshot.diagnostics.last.as_ref().map(|d| d.at);
+    let diagnostics = view.snapshot.diagnostics.last.as_ref().map(|seen| seen.at);
+    let last: Option<Time> = diagnostics.max(view.snapshot.dac.last_success);
     last.is_some_and(|at| view.now.since(at) < within)
+}
+
+/// What shows that an engine lives that answers no query.
+fn sign_of_life(view: &View<'_>) -> String {
+    let Some(last) = &view.snapshot.diagnostics.last else {
+        return "the administrator connection answers".to_owned();
+    };
+    match last.value.tasks_completed {
+        Some(tasks) => {
+            format!("diagnostics arrive, with {tasks} tasks completed in the last interval")
+        }
+        None => "diagnostics arrive".to_owned(),
+    }
+}
+
+/// 701, 802, 17803 and their like, and nothing else for a while.
+fn out_of_memory(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
+    let exhausted = |contact: &Contact| match contact.error() {
+        Some(ContactError::Server(error)) => {
+            classify(error.number).is_some_and(|row| row.class == SqlErrorClass::OutOfMemory)
+        }
+        _ => false,
+    };
+    let holds = exhausted(&view.snapshot.ping) || exhausted(&view.snapshot.login);
+    let since = timers.lasting(Condition::OutOfMemory, holds, view.now);
+    if let Some(since) = since
+        && findings.due(since, view.policy.out_of_memory_after)
+    {
+        let evidence = format!("for {}", seconds(view.now.since(since)));
+        findings.add(Reason::OutOfMemory, evidence);
+    }
 }

@@ -5,9 +5,9 @@ use super::super::findings::{Findings, seconds};
 use super::super::observation::{ContactError, Database, DatabaseState};
 use super::super::reason::Reason;
 use super::super::sql_error::{SqlErrorClass, classify};
-use super::View;
+use super::{Condition, Timers, View};
 
-pub fn rule(view: &View<'_>, findings: &mut Findings) {
+pub fn rule(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     if view.engine.phase != Phase::Running {
         return;
     }
@@ -24,12 +24,36 @@ pub fn rule(view: &View<'_>, findings: &mut Findings) {
             state(database, findings);
         }
     }
+    stalled_recovery(view, &list.value.databases, timers, findings);
     for required in &view.policy.required_databases {
         let there = |database: &Database| database.name.eq_ignore_ascii_case(required);
         if !list.value.databases.iter().any(there) {
             let evidence = format!("{required} is not in sys.databases");
             findings.add(Reason::DatabaseOffline, evidence);
         }
+    }
+}
+
+/// A recovery for which nothing at all advances: it would stand like that for ever.
+fn stalled_recovery(
+    view: &View<'_>,
+    databases: &[Database],
+    timers: &mut Timers,
+    findings: &mut Findings,
+) {
+    let recovering = databases.iter().any(|database| {
+        database.state == DatabaseState::Recovering && view.required(&database.name)
+    });
+    let since = timers.lasting(Condition::Recovering, recovering, view.now);
+    if let Some(since) = since
+        && findings.due(since, view.stretched(view.policy.startup_stalled_after))
+        && view.start_advanced == Some(false)
+    {
+        let evidence = format!(
+            "no percent, cpu, io or errorlog progress for {}",
+            seconds(view.policy.startup_stalled_after)
+        );
+        findings.add(Reason::RecoveryStalled, evidence);
     }
 }
 

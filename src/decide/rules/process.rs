@@ -5,6 +5,7 @@ use super::super::findings::{Findings, seconds};
 use super::super::observation::{
     ContactError, ExitStatus, Observed, ProcessExit, ProcessReport, RunState,
 };
+use super::super::policy::RestartBy;
 use super::super::reason::Reason;
 use super::super::snapshot::Contact;
 use super::super::sql_error::{SqlErrorClass, classify};
@@ -34,7 +35,10 @@ fn unseen(view: &View<'_>) -> String {
 
 fn gone(view: &View<'_>, findings: &mut Findings) {
     if let Some(exit) = &view.snapshot.last_exit {
-        let (reason, evidence) = describe(exit, view);
+        let (reason, mut evidence) = describe(exit, view);
+        if let Some(cause) = ended_by_supervisor(exit, view) {
+            evidence.push_str(&cause);
+        }
         findings.add(reason, evidence);
     }
     let engine = view.snapshot.running().and_then(|process| process.engine);
@@ -53,6 +57,16 @@ fn gone(view: &View<'_>, findings: &mut Findings) {
             "sqlservr is gone; how it ended was not seen",
         );
     }
+}
+
+/// That the supervisor itself ended it, and why.
+fn ended_by_supervisor(exit: &Observed<ProcessExit>, view: &View<'_>) -> Option<String> {
+    let last = view.last_restart?;
+    let ours = last.by == RestartBy::Supervisor
+        && last.before_start.is_zero()
+        && (view.engine.since..=exit.at).contains(&last.at);
+    let codes: Vec<_> = last.reasons.iter().map(|reason| reason.code()).collect();
+    ours.then(|| format!(", by the supervisor for {}", codes.join(", ")))
 }
 
 /// Which reason an exit is, and its evidence.
@@ -107,7 +121,7 @@ fn dump(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     let process = view.snapshot.running();
     let traced = process.is_some_and(|process| process.state == RunState::Traced);
     let dumper = process.and_then(|process| process.dumper);
-    let dumping = traced || dumper.is_some();
+    let dumping = traced || dumper.is_some() || view.dump_grows;
     let Some(since) = timers.lasting(Condition::Dump, dumping, view.now) else {
         return;
     };
@@ -117,7 +131,8 @@ fn dump(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     let lasted = seconds(view.now.since(since));
     let evidence = match dumper {
         Some(pid) => format!("paldumper (pid {pid}) has run for {lasted}"),
-        None => format!("the engine has been stopped by a tracer for {lasted}"),
+        None if traced => format!("the engine has been stopped by a tracer for {lasted}"),
+        None => format!("a core under log/ has grown for {lasted}"),
     };
     findings.add(Reason::DumpInProgress, evidence);
 }

@@ -2,7 +2,9 @@
 
 use super::super::decision::Phase;
 use super::super::findings::{Findings, seconds};
-use super::super::observation::{EngineMount, Mount, Space, VolumeCheck, VolumeFault, WriteCheck};
+use super::super::observation::{
+    Dumps, EngineMount, Mount, Space, VolumeCheck, VolumeFault, WriteCheck,
+};
 use super::super::reason::Reason;
 use super::View;
 
@@ -22,7 +24,7 @@ pub fn rule(view: &View<'_>, findings: &mut Findings) {
     mount(view, check, findings);
     write(check.write, findings);
     if let Some(space) = check.space {
-        room(view, space, findings);
+        room(view, space, check.dumps, findings);
     }
     if check.master_present == Some(false) && view.engine.phase == Phase::Running {
         findings.add(Reason::VolumeEmpty, "data/master.mdf is not there");
@@ -97,15 +99,17 @@ fn write(result: WriteCheck, findings: &mut Findings) {
     findings.add(reason, evidence);
 }
 
-fn room(view: &View<'_>, space: Space, findings: &mut Findings) {
+fn room(view: &View<'_>, space: Space, dumps: Option<Dumps>, findings: &mut Findings) {
     let share = |free: u64, total: u64| free as f64 / total.max(1) as f64;
     if space.total_inodes > 0 && space.free_inodes == 0 {
         findings.add(Reason::DiskFull, "no inode is free");
     }
     if space.free_bytes < view.policy.disk_full_bytes {
         let evidence = format!(
-            "{} bytes of {} are free",
-            space.free_bytes, space.total_bytes
+            "{} bytes of {} are free{}",
+            space.free_bytes,
+            space.total_bytes,
+            taken(dumps)
         );
         findings.add(Reason::DiskFull, evidence);
         return;
@@ -115,12 +119,26 @@ fn room(view: &View<'_>, space: Space, findings: &mut Findings) {
     if bytes < low {
         findings.add(
             Reason::DiskLow,
-            format!("{:.1} % of the bytes are free", bytes * 100.0),
+            format!(
+                "{:.1} % of the bytes are free{}",
+                bytes * 100.0,
+                taken(dumps)
+            ),
         );
     }
     let inodes = share(space.free_inodes, space.total_inodes);
     if space.total_inodes > 0 && inodes < low {
         let evidence = format!("{:.1} % of the inodes are free", inodes * 100.0);
         findings.add(Reason::DiskLow, evidence);
+    }
+}
+
+/// What dumps take of the volume, where there are any.
+fn taken(dumps: Option<Dumps>) -> String {
+    match dumps {
+        Some(dumps) if dumps.bytes > 0 => {
+            format!("; {} dumps take {} bytes", dumps.count, dumps.bytes)
+        }
+        _ => String::new(),
     }
 }

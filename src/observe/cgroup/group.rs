@@ -218,6 +218,8 @@ impl Files {
             memory_limit_bytes: read(&self.limit, files::limit),
             memory_bytes: read(&self.usage, files::number),
             oom_kills: self.oom.as_ref().and_then(OomCounter::read),
+            cpu_used: None,
+            io_bytes: None,
             cpu_periods: periods,
             cpu_throttled_periods: throttled_periods,
             cpu_throttled: throttled,

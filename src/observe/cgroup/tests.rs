@@ -58,6 +58,8 @@ fn version_2() {
             memory_limit_bytes: Some(2_147_483_648),
             memory_bytes: Some(1_048_576),
             oom_kills: Some(1),
+            cpu_used: None,
+            io_bytes: None,
             cpu_periods: Some(100),
             cpu_throttled_periods: Some(10),
             cpu_throttled: Some(Duration::from_micros(2500)),

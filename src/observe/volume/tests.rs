@@ -144,12 +144,12 @@ fn what_is_in_the_data_directory_is_seen() {
     let dir = TempDir::new();
     let report = check_once(dir.path());
     assert_eq!(report.master_present, Some(false));
-    assert_eq!(report.errorlog_bytes, None);
+    assert_eq!(report.errorlog, None);
     dir.write("data/master.mdf", "pages");
     dir.write("log/errorlog", "0123456789");
     let report = check_once(dir.path());
     assert_eq!(report.master_present, Some(true));
-    assert_eq!(report.errorlog_bytes, Some(10));
+    assert_eq!(report.errorlog.unwrap().bytes, 10);
     let space = report.space.unwrap();
     assert!(space.free_bytes > 0 && space.free_bytes <= space.total_bytes);
 }

@@ -118,7 +118,8 @@ fn volume(families: &mut Families, check: &VolumeCheck) {
         &row::VOLUME_READ_ONLY,
         check.mount.as_ref().map(|mount| flag(mount.read_only)),
     );
-    families.maybe(&row::ERRORLOG_SIZE, check.errorlog_bytes.map(number));
+    let errorlog = check.errorlog.as_ref().map(|log| number(log.bytes));
+    families.maybe(&row::ERRORLOG_SIZE, errorlog);
 }
 
 fn databases(families: &mut Families, list: &DatabaseList) {

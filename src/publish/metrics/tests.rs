@@ -33,7 +33,9 @@ fn busy() -> Metrics {
             space: None,
             write,
             master_present: None,
-            errorlog_bytes: None,
+            errorlog: None,
+            output: None,
+            dumps: None,
         })))
     };
     for value in [

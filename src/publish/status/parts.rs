@@ -306,7 +306,9 @@ impl<'a> Volume<'a> {
             write_seconds,
             write_fault,
             master_present: check.and_then(|check| check.master_present),
-            errorlog_bytes: check.and_then(|check| check.errorlog_bytes),
+            errorlog_bytes: check
+                .and_then(|check| check.errorlog.as_ref())
+                .map(|log| log.bytes),
         })
     }
 }

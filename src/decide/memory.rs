@@ -1,0 +1,122 @@
+//! What outlives the supervisor: a sidecar that is restarted must not forget that restarts did not
+//! help, that a person asked it to hold still, or that the engine beside it has long started.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::decision::LastRestart;
+use super::observation::ProcessId;
+use super::policy::RestartBy;
+use super::reason::Reason;
+use super::time::Time;
+
+/// A supervisor's memory. Its moments are those of the run that wrote it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Memory {
+    /// The engine that was supervised.
+    pub engine: Option<RememberedEngine>,
+    /// The restart budget.
+    pub budget: RememberedBudget,
+    /// Until when liveness is held.
+    pub maintenance_until: Option<Time>,
+    /// The last restart that was asked for.
+    pub last_restart: Option<RememberedRestart>,
+}
+
+/// An engine and what it proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RememberedEngine {
+    /// The outer process.
+    pub parent: ProcessId,
+    /// The engine below it.
+    pub engine: Option<ProcessId>,
+    /// It has answered a query.
+    pub proven: bool,
+    /// It has answered as only an engine that has started does.
+    pub started: bool,
+}
+
+/// The restart budget's state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RememberedBudget {
+    /// When each counted restart ceases to count.
+    pub expiries: Vec<Time>,
+    /// A restart is asked for and has not taken place.
+    pub asked: bool,
+    /// It was used up.
+    pub held: bool,
+}
+
+/// A [`LastRestart`] in words that a later version understands too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RememberedRestart {
+    /// When.
+    pub at: Time,
+    /// How long before the start of the run that wrote it.
+    pub before_start: Duration,
+    /// By whom.
+    pub by: RestartBy,
+    /// The parent process that was to end.
+    pub process: Option<ProcessId>,
+    /// Codes of the reasons; one that this version does not know is left out.
+    #[serde(deserialize_with = "known_reasons")]
+    pub reasons: Vec<Reason>,
+}
+
+fn known_reasons<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Reason>, D::Error> {
+    let codes = Vec::<String>::deserialize(from)?;
+    Ok(codes
+        .iter()
+        .filter_map(|code| Reason::from_code(code))
+        .collect())
+}
+
+impl Memory {
+    /// The same memory for a run that starts now: `written` is the moment of the earlier run at which
+    /// it was written, `passed` the time since then. A moment that lies ahead keeps its distance; the
+    /// engine is another one where the machine was started anew (`same_boot` is false).
+    #[must_use]
+    pub fn carried_over(mut self, written: Time, passed: Duration, same_boot: bool) -> Self {
+        let ahead = |at: Time| {
+            let left = at.since(written).saturating_sub(passed);
+            (!left.is_zero()).then(|| Time::from_start(left))
+        };
+        self.maintenance_until = self.maintenance_until.and_then(ahead);
+        self.budget.expiries = self.budget.expiries.into_iter().filter_map(ahead).collect();
+        self.engine = self.engine.filter(|_| same_boot);
+        if let Some(restart) = &mut self.last_restart {
+            restart.before_start += written.since(restart.at) + passed;
+            restart.at = Time::ZERO;
+        }
+        self
+    }
+}
+
+impl From<&LastRestart> for RememberedRestart {
+    fn from(last: &LastRestart) -> Self {
+        Self {
+            at: last.at,
+            before_start: last.before_start,
+            by: last.by,
+            process: last.process,
+            reasons: last.reasons.clone(),
+        }
+    }
+}
+
+impl From<RememberedRestart> for LastRestart {
+    fn from(remembered: RememberedRestart) -> Self {
+        Self {
+            at: remembered.at,
+            before_start: remembered.before_start,
+            by: remembered.by,
+            process: remembered.process,
+            reasons: remembered.reasons,
+        }
+    }
+}

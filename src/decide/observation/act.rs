@@ -1,0 +1,29 @@
+//! What became of an action.
+
+use serde::Serialize;
+
+use super::process::ProcessId;
+
+/// A step of an action on the engine's processes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActionReport {
+    /// The parent `sqlservr` that the action is about.
+    pub process: ProcessId,
+    /// How far it came.
+    pub step: ActionStep,
+}
+
+/// How far an action came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ActionStep {
+    /// SIGTERM was sent.
+    Terminated,
+    /// SIGKILL was sent.
+    Killed,
+    /// The process is gone.
+    Done,
+    /// It can't be carried out, or had no effect; why, in a line for people.
+    Failed(String),
+}

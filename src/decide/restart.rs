@@ -1,0 +1,176 @@
+//! Who restarts the engine, and how far that is.
+//!
+//! That the engine is to be restarted is decided by the rules. This file decides who does it, never
+//! two of them for one incident: the supervisor, where it may and has a process to signal; else the
+//! kubelet, to whom liveness fails.
+
+use std::time::Duration;
+
+use super::decision::{Action, LastRestart, Restart, Verdict};
+use super::findings::{Findings, seconds};
+use super::observation::{ActionReport, ActionStep, ProcessId, RunState};
+use super::policy::{Policy, RestartBy};
+use super::reason::Reason;
+use super::snapshot::Snapshot;
+use super::time::Time;
+
+/// Time for a process to be gone after SIGKILL, and for that to be seen. One that is still there has a
+/// thread in an uninterruptible wait: a new pod may help, and the kubelet is told.
+pub const HANDOVER_AFTER: Duration = Duration::from_secs(10);
+
+/// The restart under way, and the last one.
+#[derive(Clone, Debug, Default)]
+pub struct Restarts {
+    order: Option<(Restart, Time)>,
+    /// The supervisor's own try had no effect on this process.
+    given_up: Option<ProcessId>,
+    /// Liveness fails.
+    with_kubelet: bool,
+    last: Option<LastRestart>,
+}
+
+impl Restarts {
+    /// Takes in for which reasons a restart is due (none: it is not), and returns what liveness
+    /// answers.
+    pub fn see(
+        &mut self,
+        policy: &Policy,
+        snapshot: &Snapshot,
+        due: &[Reason],
+        findings: &mut Findings,
+        now: Time,
+    ) -> Verdict {
+        let target = target(snapshot);
+        self.follow(
+            target,
+            snapshot.action.as_ref().map(|seen| &seen.value),
+            findings,
+        );
+        if self.order.is_none() && !due.is_empty() {
+            let able = target.filter(|(parent, _)| self.given_up != Some(*parent));
+            match (policy.restart_by, able) {
+                (RestartBy::Supervisor, Some(target)) => self.begin(policy, target, due, now),
+                _ => return self.hand_over(target, due, now),
+            }
+        }
+        self.with_kubelet = false;
+        if let Some((restart, since)) = &self.order {
+            findings.add(Reason::Restarting, describe(restart, now.since(*since)));
+        }
+        Verdict::Pass
+    }
+
+    /// What is to be done.
+    #[must_use]
+    pub fn action(&self) -> Option<Action> {
+        let (restart, _) = self.order.as_ref()?;
+        Some(Action::Restart(restart.clone()))
+    }
+
+    /// The last restart that was asked for.
+    #[must_use]
+    pub fn last(&self) -> Option<&LastRestart> {
+        self.last.as_ref()
+    }
+
+    /// What an earlier run of the supervisor knew of.
+    pub fn recall(&mut self, last: Option<LastRestart>) {
+        self.last = last;
+    }
+
+    /// Ends the order when its process is gone, and gives it up where it had no effect.
+    fn follow(
+        &mut self,
+        target: Option<(ProcessId, Option<ProcessId>)>,
+        report: Option<&ActionReport>,
+        findings: &mut Findings,
+    ) {
+        let there = target.map(|(parent, _)| parent);
+        if self.given_up != there {
+            self.given_up = None;
+        }
+        let Some((restart, since)) = &self.order else {
+            return;
+        };
+        let parent = restart.parent;
+        if there != Some(parent) {
+            self.order = None;
+            return;
+        }
+        let failed = report.is_some_and(|report| {
+            report.process == parent && matches!(report.step, ActionStep::Failed(_))
+        });
+        if failed || findings.due(*since, restart.grace + HANDOVER_AFTER) {
+            self.given_up = Some(parent);
+            self.order = None;
+        }
+    }
+
+    fn begin(
+        &mut self,
+        policy: &Policy,
+        (parent, engine): (ProcessId, Option<ProcessId>),
+        due: &[Reason],
+        now: Time,
+    ) {
+        let lifeless = due.iter().any(|reason| reason.info().lifeless);
+        let grace = match lifeless {
+            true => policy.unresponsive_grace,
+            false => policy.restart_grace,
+        };
+        let reasons = due.to_vec();
+        self.note(RestartBy::Supervisor, Some(parent), due, now);
+        let restart = Restart {
+            parent,
+            engine,
+            grace,
+            reasons,
+        };
+        self.order = Some((restart, now));
+    }
+
+    fn hand_over(
+        &mut self,
+        target: Option<(ProcessId, Option<ProcessId>)>,
+        due: &[Reason],
+        now: Time,
+    ) -> Verdict {
+        if !std::mem::replace(&mut self.with_kubelet, true) {
+            self.note(
+                RestartBy::Kubelet,
+                target.map(|(parent, _)| parent),
+                due,
+                now,
+            );
+        }
+        Verdict::Fail
+    }
+
+    fn note(&mut self, by: RestartBy, process: Option<ProcessId>, due: &[Reason], now: Time) {
+        self.last = Some(LastRestart {
+            at: now,
+            before_start: Duration::ZERO,
+            by,
+            process,
+            reasons: due.to_vec(),
+        });
+    }
+}
+
+/// The processes to signal: none where none is seen, or where the outer one is dead already.
+fn target(snapshot: &Snapshot) -> Option<(ProcessId, Option<ProcessId>)> {
+    let process = snapshot.running()?;
+    let alive = process.parent_state != RunState::Zombie;
+    alive.then_some((process.parent, process.engine))
+}
+
+fn describe(restart: &Restart, lasted: Duration) -> String {
+    let codes: Vec<_> = restart.reasons.iter().map(|reason| reason.code()).collect();
+    format!(
+        "for {}: SIGTERM to pid {} {} ago, SIGKILL {} after it",
+        codes.join(", "),
+        restart.parent.pid,
+        seconds(lasted),
+        seconds(restart.grace),
+    )
+}
