@@ -32,6 +32,8 @@ pub struct State {
     timers: Timers,
     budget: Budget,
     restarts: Restarts,
+    /// When the engine was last seen to have an excuse for its silence.
+    excused: Time,
     since: BTreeMap<Reason, Time>,
     startup: Latch,
     /// Whether the engine is worth keeping ...
@@ -56,6 +58,7 @@ impl State {
             timers: Timers::default(),
             budget: Budget::default(),
             restarts: Restarts::default(),
+            excused: Time::ZERO,
             since: BTreeMap::new(),
             startup: Latch::new(Verdict::Fail, Time::ZERO),
             live: Latch::new(Verdict::Pass, Time::ZERO),
@@ -125,10 +128,14 @@ pub fn decide(
             true => Some(true),
             false => state.start_progress.advanced(now, floor),
         },
+        excused: state.excused,
         dump_grows: state.dump.moved_within(DUMP_QUIET, now),
         last_restart: state.restarts.last(),
     };
     rules::apply(&view, &mut state.timers, &mut findings);
+    if !findings.reasons(|reason| reason.info().excuses).is_empty() {
+        state.excused = now;
+    }
     budget(&state.budget, policy, &mut findings);
     let decision = state.conclude(policy, snapshot, now, findings);
     (state, decision)
@@ -181,12 +188,8 @@ impl State {
         now: Time,
         mut findings: Findings,
     ) -> Decision {
-        let holds = findings.reasons(|reason| reason.info().holds);
-        let restart = findings.reasons(|reason| restarts(policy, reason));
-        // A recovery that advances is never cut short, whatever else is wrong: it would begin anew.
-        let recovers = findings.has(Reason::Recovering)
-            && self.recovery.moved_within(policy.unresponsive_after, now);
-        let live = verdict(restart.is_empty() || !holds.is_empty() || recovers);
+        let (answered, restart) = self.keep_or_restart(policy, snapshot, now, &mut findings);
+        let asks = self.live.verdict() == Verdict::Fail;
         let proven = self.engine.proven;
         let unready = findings.reasons(|reason| match reason.info().ready {
             ReadyEffect::None => false,
@@ -194,14 +197,6 @@ impl State {
             ReadyEffect::AsProven => !proven,
         });
         let shut = findings.reasons(|reason| reason.info().gate);
-
-        self.live.update(live, policy.settle, now, &mut findings);
-        let asks = self.live.verdict() == Verdict::Fail;
-        let due = if asks { restart.as_slice() } else { &[] };
-        let answered = self.restarts.see(policy, snapshot, due, &mut findings, now);
-        if self.answered_live.0 != answered {
-            self.answered_live = (answered, now);
-        }
         let ready = verdict(unready.is_empty());
         self.ready.update(ready, policy.settle, now, &mut findings);
         let gate = verdict(shut.is_empty());
@@ -246,6 +241,31 @@ impl State {
             recheck_at: findings.recheck_at(),
             findings: self.dated(findings, now),
         }
+    }
+
+    /// What liveness answers, with the reasons for which a restart is due: the evidence, what holds,
+    /// the window, and who acts on it.
+    fn keep_or_restart(
+        &mut self,
+        policy: &Policy,
+        snapshot: &Snapshot,
+        now: Time,
+        findings: &mut Findings,
+    ) -> (Verdict, Vec<Reason>) {
+        let holds = findings.reasons(|reason| reason.info().holds);
+        let restart = findings.reasons(|reason| restarts(policy, reason));
+        // A recovery that advances is never cut short, whatever else is wrong: it would begin anew.
+        let recovers = findings.has(Reason::Recovering)
+            && self.recovery.moved_within(policy.unresponsive_after, now);
+        let live = verdict(restart.is_empty() || !holds.is_empty() || recovers);
+        self.live.update(live, policy.settle, now, findings);
+        let asks = self.live.verdict() == Verdict::Fail;
+        let due = if asks { restart.as_slice() } else { &[] };
+        let answered = self.restarts.see(policy, snapshot, due, findings, now);
+        if self.answered_live.0 != answered {
+            self.answered_live = (answered, now);
+        }
+        (answered, restart)
     }
 
     /// The findings with the moment since which each of them has held.

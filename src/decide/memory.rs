@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::decision::LastRestart;
 use super::observation::ProcessId;
@@ -64,16 +64,7 @@ pub struct RememberedRestart {
     /// The parent process that was to end.
     pub process: Option<ProcessId>,
     /// Codes of the reasons; one that this version does not know is left out.
-    #[serde(deserialize_with = "known_reasons")]
-    pub reasons: Vec<Reason>,
-}
-
-fn known_reasons<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Reason>, D::Error> {
-    let codes = Vec::<String>::deserialize(from)?;
-    Ok(codes
-        .iter()
-        .filter_map(|code| Reason::from_code(code))
-        .collect())
+    pub reasons: Vec<String>,
 }
 
 impl Memory {
@@ -104,7 +95,11 @@ impl From<&LastRestart> for RememberedRestart {
             before_start: last.before_start,
             by: last.by,
             process: last.process,
-            reasons: last.reasons.clone(),
+            reasons: last
+                .reasons
+                .iter()
+                .map(|reason| reason.code().to_owned())
+                .collect(),
         }
     }
 }
@@ -116,7 +111,11 @@ impl From<RememberedRestart> for LastRestart {
             before_start: remembered.before_start,
             by: remembered.by,
             process: remembered.process,
-            reasons: remembered.reasons,
+            reasons: remembered
+                .reasons
+                .iter()
+                .filter_map(|code| Reason::from_code(code))
+                .collect(),
         }
     }
 }

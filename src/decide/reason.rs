@@ -47,6 +47,8 @@ pub struct ReasonInfo {
     pub gate: bool,
     /// It holds liveness: while it is there, nothing fails `/livez`.
     pub holds: bool,
+    /// The engine can't answer or advance while this lasts: its silence counts from the end of it.
+    pub excuses: bool,
     /// The engine does nothing any more, so that it can't shut down either: a restart for this reason
     /// has a short grace.
     pub lifeless: bool,
@@ -86,6 +88,7 @@ macro_rules! reasons {
                                 ready: ReadyEffect::$ready,
                                 gate: false,
                                 holds: false,
+                                excuses: false,
                                 lifeless: false,
                                 summary: $summary,
                                 action: $action,
@@ -190,7 +193,7 @@ reasons! {
     ScriptUpgrade: Wait, ready Fails;
         "The engine runs its upgrade scripts (18401).";
         "Wait: a restart begins them anew."
-    DumpInProgress: Wait, ready Fails, holds;
+    DumpInProgress: Wait, ready Fails, holds, excuses;
         "A dump is being written; the engine stands still meanwhile.";
         "Wait. Keep the dump for support; see that the volume has room for it."
     Stopping: Wait, ready Fails, holds;
@@ -281,7 +284,7 @@ reasons! {
     VolumeReadOnly: Recreate, ready Fails, gate, holds;
         "The volume is read-only.";
         "Delete the pod, so that the volume is attached anew; check the node's and the storage's log."
-    VolumeStalled: Recreate, ready Fails, gate, holds;
+    VolumeStalled: Recreate, ready Fails, gate, holds, excuses;
         "The volume does not finish a write in time.";
         "Check the storage. The engine is not restarted: it could not come back on this volume."
     VolumeIoError: Recreate, ready Fails, gate, holds;
@@ -304,7 +307,7 @@ reasons! {
     CpuThrottled: Notice, ready None;
         "The container is throttled by its cpu limit: timeouts are stretched.";
         "Raise the cpu limit of the SQL container."
-    CgroupFrozen: Wait, ready Fails, holds;
+    CgroupFrozen: Wait, ready Fails, holds, excuses;
         "The container's control group is frozen.";
         "Thaw it: somebody, or a checkpoint of the container, froze it."
     SupervisorStalled: Notice, ready None;

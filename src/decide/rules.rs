@@ -34,6 +34,8 @@ pub struct View<'a> {
     pub now: Time,
     /// Whether it advanced over the span of [`Policy::unresponsive_after`]; absent if unknown.
     pub advanced: Option<bool>,
+    /// When the engine was last seen to have an excuse for its silence.
+    pub excused: Time,
     /// A core under the engine's `log` directory grows.
     pub dump_grows: bool,
     /// The last restart that was asked for.

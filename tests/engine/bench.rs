@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sql_edge_supervisor::decide::decision::{Decision, Phase, Verdict};
 use sql_edge_supervisor::decide::engine::{State, decide};
+use sql_edge_supervisor::decide::memory::Memory;
 use sql_edge_supervisor::decide::observation::*;
 use sql_edge_supervisor::decide::policy::{Policy, RestartBy};
 use sql_edge_supervisor::decide::reason::Reason;
@@ -26,6 +27,8 @@ pub fn kubelet() -> Policy {
 }
 
 pub struct Bench {
+    /// What an earlier run knew of the engine: it had answered.
+    pub remembers_an_answer: bool,
     pub policy: Policy,
     pub now: Time,
     pub snapshot: Snapshot,
@@ -44,6 +47,7 @@ impl Bench {
             Time::ZERO,
         );
         Self {
+            remembers_an_answer: false,
             policy,
             now: Time::ZERO,
             snapshot: Snapshot::default(),
@@ -51,6 +55,43 @@ impl Bench {
             changes: vec![decision.clone()],
             decision,
         }
+    }
+
+    /// A bench of a run that another one went before.
+    pub fn recall(policy: Policy, memory: Memory) -> Self {
+        let mut snapshot = Snapshot::default();
+        if let Some(until) = memory.maintenance_until {
+            snapshot.apply(Observed {
+                at: Time::ZERO,
+                value: Observation::Operator(OperatorWord::MaintenanceUntil(until)),
+            });
+        }
+        let remembers_an_answer = memory.engine.is_some_and(|engine| engine.proven);
+        let state = State::recall(&policy, memory);
+        let (state, decision) = decide(&policy, state, &snapshot, Time::ZERO);
+        Self {
+            remembers_an_answer,
+            policy,
+            now: Time::ZERO,
+            snapshot,
+            state: Some(state),
+            changes: vec![decision.clone()],
+            decision,
+        }
+    }
+
+    /// What a later run has to know.
+    pub fn bench_memory(&self) -> Memory {
+        let state = self.state.as_ref().expect("a step always leaves a state");
+        state.memory(&self.snapshot)
+    }
+
+    /// The bench of a run that starts `passed` after this one ended.
+    pub fn restart_supervisor(&mut self, passed: Duration, same_boot: bool) -> Self {
+        let memory = self
+            .bench_memory()
+            .carried_over(self.now, passed, same_boot);
+        Self::recall(self.policy.clone(), memory)
     }
 
     /// A bench whose engine (pid 100 under 99) has started and is ready.

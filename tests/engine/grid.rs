@@ -40,6 +40,7 @@ fn observations() -> Vec<(String, Make)> {
     components(&mut kinds);
     masters(&mut kinds);
     volumes(&mut kinds);
+    logs(&mut kinds);
     surroundings(&mut kinds);
     kinds.0
 }
@@ -82,6 +83,10 @@ fn contacts(kinds: &mut Kinds) {
             Observation::Login(failed(b.now, error.clone()))
         });
     }
+    kinds.add("dac answered", |b| Observation::Dac(answered(b.now)));
+    kinds.add("dac refused", |b| {
+        Observation::Dac(failed(b.now, ContactError::Refused))
+    });
     kinds.add("ping answered", |b| Observation::Ping(answered(b.now)));
     kinds.add("login answered", |b| Observation::Login(answered(b.now)));
 }
@@ -163,6 +168,52 @@ fn volumes(kinds: &mut Kinds) {
     kinds.add("volume began", |b| match b.snapshot.volume_pending {
         Some(_) => Observation::Operator(OperatorWord::Resume),
         None => Observation::Volume(VolumeReport::Began),
+    });
+}
+
+/// What the engine's log may say.
+fn logs(kinds: &mut Kinds) {
+    for fault in [
+        StartFault::EvaluationExpired,
+        StartFault::EulaNotAccepted,
+        StartFault::PasswordRejected,
+        StartFault::SystemDatabaseUnreadable(FileFault::Missing),
+        StartFault::SystemDatabaseUnreadable(FileFault::NoSpace),
+        StartFault::MasterUnrecoverable,
+        StartFault::DataDirectoryDenied,
+        StartFault::MemoryTooSmall,
+        StartFault::ListenFailed,
+    ] {
+        kinds.add(format!("log {fault:?}"), move |_| {
+            let mut check = healthy_volume();
+            check.errorlog = Some(EngineLog {
+                start_fault: Some(fault),
+                ..log(1000)
+            });
+            volume(check)
+        });
+    }
+    kinds.add("log recovery", |_| {
+        let mut check = healthy_volume();
+        check.errorlog = Some(EngineLog {
+            recovery: Some(LoggedRecovery {
+                database: "master".to_owned(),
+                percent: 12,
+                remaining: None,
+                phase: Some(1),
+            }),
+            ..log(1000)
+        });
+        volume(check)
+    });
+    kinds.add("core grows", |b| {
+        let mut check = healthy_volume();
+        check.dumps = Some(Dumps {
+            count: 1,
+            bytes: 1,
+            writing_bytes: u64::try_from(b.now.elapsed().as_millis()).ok(),
+        });
+        volume(check)
     });
 }
 

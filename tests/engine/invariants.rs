@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use sql_edge_supervisor::decide::decision::{Decision, Phase, Probe, Verdict};
-use sql_edge_supervisor::decide::reason::{Outcome, ReadyEffect};
+use sql_edge_supervisor::decide::decision::{Action, Decision, Phase, Probe, Verdict};
+use sql_edge_supervisor::decide::policy::RestartBy;
+use sql_edge_supervisor::decide::reason::{Outcome, ReadyEffect, Reason};
 use sql_edge_supervisor::decide::time::Time;
 
 use crate::bench::Bench;
@@ -23,6 +24,7 @@ impl Invariants {
         no_fail_without_a_reason(decision);
         liveness_fails_only_where_a_restart_helps(bench);
         readiness_needs_a_fresh_answer(bench);
+        Self::one_restarts(bench);
         assert!(
             decision.recheck_at.is_none_or(|at| at > decision.at),
             "a recheck must lie in the future"
@@ -36,6 +38,38 @@ impl Invariants {
         }
         self.one_transition_a_window(bench);
         self.before = Some(decision.clone());
+    }
+
+    /// The supervisor or the kubelet, and the supervisor only as it may.
+    fn one_restarts(bench: &Bench) {
+        let decision = &bench.decision;
+        let Some(Action::Restart(restart)) = &decision.action else {
+            assert!(decision.finding(Reason::Restarting).is_none());
+            return;
+        };
+        assert_eq!(bench.policy.restart_by, RestartBy::Supervisor);
+        assert_eq!(
+            decision.live.verdict,
+            Verdict::Pass,
+            "both for one incident"
+        );
+        assert_eq!(decision.ready.verdict, Verdict::Fail);
+        let running = bench.snapshot.running().expect("nobody to signal");
+        assert_eq!(running.parent, restart.parent);
+        let same = |changed: &&Decision| changed.action == decision.action;
+        let Some(begun) = bench.changes.iter().rev().take_while(same).last() else {
+            return;
+        };
+        // What begins, begins for reasons that stand beside it, and against no hold.
+        assert!(!restart.reasons.is_empty());
+        for reason in &restart.reasons {
+            let info = reason.info();
+            assert_eq!(info.outcome, Outcome::Restart);
+            assert!(info.level <= bench.policy.failure_condition_level);
+            assert!(begun.finding(*reason).is_some());
+        }
+        let hold = begun.findings.iter().find(|f| f.reason.info().holds);
+        assert_eq!(hold, None, "a restart in spite of it");
     }
 
     /// No probe leaves its safe side twice within the window, unless another process came.
@@ -102,8 +136,11 @@ fn readiness_needs_a_fresh_answer(bench: &Bench) {
     assert_eq!(decision.phase, Phase::Running);
     let snapshot = &bench.snapshot;
     let success = snapshot.ping.last_success.max(snapshot.login.last_success);
-    let success = success.expect("ready without a single answered query");
-    let fresh = bench.now.since(success) < bench.policy.ready_freshness;
+    assert!(
+        success.is_some() || bench.remembers_an_answer,
+        "ready without a single answered query"
+    );
+    let fresh = success.is_some_and(|at| bench.now.since(at) < bench.policy.ready_freshness);
     let as_proven = decision
         .findings
         .iter()

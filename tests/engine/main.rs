@@ -8,5 +8,7 @@ mod bench;
 mod grid;
 mod invariants;
 mod properties;
+mod restarting;
 mod scenarios;
 mod simulation;
+mod starting;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sql_edge_supervisor::decide::observation::*;
-use sql_edge_supervisor::decide::policy::Policy;
+use sql_edge_supervisor::decide::policy::{Policy, RestartBy};
 
 use crate::bench::*;
 use crate::invariants::Invariants;
@@ -90,13 +90,43 @@ fn volume_fault() -> impl Strategy<Value = WriteCheck> {
     ]
 }
 
+fn log_said() -> impl Strategy<Value = Observation> {
+    let faults = prop::sample::select(vec![
+        None,
+        Some(StartFault::ListenFailed),
+        Some(StartFault::SystemDatabaseUnreadable(FileFault::NoSpace)),
+    ]);
+    (faults, 0..9_u64, any::<bool>(), 0..3_u8).prop_map(|(start_fault, bytes, core, percent)| {
+        let mut check = healthy_volume();
+        check.errorlog = Some(EngineLog {
+            start_fault,
+            recovery: (percent > 0).then(|| LoggedRecovery {
+                database: "master".to_owned(),
+                percent,
+                remaining: None,
+                phase: None,
+            }),
+            ..log(bytes)
+        });
+        check.dumps = Some(Dumps {
+            count: 1,
+            bytes,
+            writing_bytes: core.then_some(bytes),
+        });
+        volume(check)
+    })
+}
+
 /// What is seen next, given the moment at which it began.
 #[derive(Clone, Debug)]
 enum Step {
     Pass(u64),
     Ping(AttemptResult),
     Login(AttemptResult),
+    Dac(AttemptResult),
     See(Observation),
+    /// The supervisor is restarted.
+    Again(u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -124,6 +154,17 @@ fn step() -> impl Strategy<Value = Step> {
                 ..CgroupReport::default()
             })
         }),
+        1 => log_said(),
+        1 => (any::<bool>(), 0..3_u64).prop_map(|(failed, generation)| {
+            Observation::Action(ActionReport {
+                process: process(generation + 1, Duration::ZERO).parent,
+                step: match failed {
+                    true => ActionStep::Failed("EPERM".to_owned()),
+                    false => ActionStep::Killed,
+                },
+            })
+        }),
+        1 => Just(Observation::Kernel(KernelVersion { major: 6, minor: 8 })),
         1 => Just(Observation::Stall(seconds(9))),
         1 => prop_oneof![
             Just(OperatorWord::Stopping),
@@ -136,8 +177,19 @@ fn step() -> impl Strategy<Value = Step> {
         5 => (0..20_000_u64).prop_map(Step::Pass),
         4 => result().prop_map(Step::Ping),
         2 => result().prop_map(Step::Login),
+        1 => result().prop_map(Step::Dac),
+        1 => (0..700_u64).prop_map(Step::Again),
         5 => rest.prop_map(Step::See),
     ]
+}
+
+/// Applies and checks. What holds between two decisions does not between two runs.
+fn checked(bench: &mut Bench, invariants: &mut Invariants, step: &Step) {
+    apply(bench, step);
+    if let Step::Again(_) = step {
+        *invariants = Invariants::default();
+    }
+    invariants.check(bench);
 }
 
 fn apply(bench: &mut Bench, step: &Step) {
@@ -146,19 +198,28 @@ fn apply(bench: &mut Bench, step: &Step) {
         Step::Pass(millis) => bench.pass(Duration::from_millis(millis)),
         Step::Ping(result) => bench.see(Observation::Ping(Attempt { started, result })),
         Step::Login(result) => bench.see(Observation::Login(Attempt { started, result })),
+        Step::Dac(result) => bench.see(Observation::Dac(Attempt { started, result })),
         Step::See(observation) => bench.see(observation),
+        Step::Again(seconds_away) => {
+            *bench = bench.restart_supervisor(seconds(seconds_away), seconds_away % 7 != 0);
+            &bench.decision
+        }
     };
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
-    (0..=5_u8, any::<bool>()).prop_map(|(level, required)| Policy {
+    (0..=5_u8, any::<bool>(), any::<bool>()).prop_map(|(level, required, kubelet)| Policy {
         failure_condition_level: level,
+        restart_by: match kubelet {
+            true => RestartBy::Kubelet,
+            false => RestartBy::Supervisor,
+        },
         required_databases: if required {
             vec!["orders".to_owned()]
         } else {
             Vec::new()
         },
-        ..kubelet()
+        ..Policy::default()
     })
 }
 
@@ -199,8 +260,7 @@ proptest! {
         let mut bench = Bench::new(policy);
         let mut invariants = Invariants::default();
         for step in &trace {
-            apply(&mut bench, step);
-            invariants.check(&bench);
+            checked(&mut bench, &mut invariants, step);
         }
     }
 
@@ -260,8 +320,7 @@ proptest! {
         let mut bench = Bench::new(kubelet());
         let mut invariants = Invariants::default();
         for step in trace.iter().rev().chain(&trace) {
-            apply(&mut bench, step);
-            invariants.check(&bench);
+            checked(&mut bench, &mut invariants, step);
         }
     }
 }

@@ -104,7 +104,8 @@ fn hang(view: &View<'_>, findings: &mut Findings) {
     if view.snapshot.ping.refused_since.is_some() {
         return; // nobody is there to answer: that is the listener's rule
     }
-    if !findings.due(owed, view.stretched(view.policy.unresponsive_after)) {
+    let counted = owed.max(view.excused);
+    if !findings.due(counted, view.stretched(view.policy.unresponsive_after)) {
         return;
     }
     let silent = seconds(view.now.since(owed));

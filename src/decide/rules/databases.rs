@@ -46,7 +46,10 @@ fn stalled_recovery(
     });
     let since = timers.lasting(Condition::Recovering, recovering, view.now);
     if let Some(since) = since
-        && findings.due(since, view.stretched(view.policy.startup_stalled_after))
+        && findings.due(
+            since.max(view.excused),
+            view.stretched(view.policy.startup_stalled_after),
+        )
         && view.start_advanced == Some(false)
     {
         let evidence = format!(

@@ -121,7 +121,9 @@ fn dump(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     let process = view.snapshot.running();
     let traced = process.is_some_and(|process| process.state == RunState::Traced);
     let dumper = process.and_then(|process| process.dumper);
-    let dumping = traced || dumper.is_some() || view.dump_grows;
+    // One that grows beside an engine that answers stops nothing.
+    let core = view.dump_grows && view.snapshot.answers.owed_since.is_some();
+    let dumping = traced || dumper.is_some() || core;
     let Some(since) = timers.lasting(Condition::Dump, dumping, view.now) else {
         return;
     };

@@ -32,7 +32,7 @@ fn starting(view: &View<'_>, findings: &mut Findings) {
     let since = view.engine.since;
     let lasted = seconds(view.now.since(since));
     let limit = view.stretched(view.policy.startup_stalled_after);
-    if findings.due(since, limit) && view.start_advanced == Some(false) {
+    if findings.due(since.max(view.excused), limit) && view.start_advanced == Some(false) {
         let evidence = format!(
             "started {lasted} ago; no cpu, io or errorlog progress for {}",
             seconds(view.policy.startup_stalled_after)
