@@ -14,13 +14,16 @@ const OF_CARGO_RUN: [&str; 4] = [
     "CARGO_CRATE_",
 ];
 
+/// As in the README. Packed relocations, which the C library applies at the start, save a quarter of a
+/// megabyte in a binary that is position-independent and static.
+const FLAGS: &str = "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs";
+
 /// Builds the static binary for this machine; its path.
 pub fn build() -> anyhow::Result<PathBuf> {
     let host = host()?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let flags = "-C target-feature=+crt-static";
     eprintln!(
-        "building: RUSTFLAGS=\"{flags}\" cargo build --locked --release \
+        "building: RUSTFLAGS=\"{FLAGS}\" cargo build --locked --release \
          --bin sql-edge-supervisor --target {host} (minutes, the first time)"
     );
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -44,7 +47,7 @@ pub fn build() -> anyhow::Result<PathBuf> {
             "--target",
             &host,
         ])
-        .env("RUSTFLAGS", flags)
+        .env("RUSTFLAGS", FLAGS)
         .status()
         .context("starting cargo")?;
     ensure!(status.success(), "cargo build: {status}");
