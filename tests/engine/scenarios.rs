@@ -634,6 +634,49 @@ fn a_frozen_engine_is_not_hung() {
     assert!(bench.has(Reason::CgroupFrozen));
 }
 
+/// Found by the simulation: the moment at which a dump ends comes before the first answer after it.
+#[test]
+fn silence_counts_from_the_end_of_what_excused_it() {
+    let frozen = |frozen| {
+        Observation::Cgroup(CgroupReport {
+            frozen: Some(frozen),
+            ..CgroupReport::default()
+        })
+    };
+    let mut bench = Bench::ready(Policy::default());
+    bench.see(frozen(true));
+    bench.live_for(seconds(600), IDLE, &TIMED_OUT);
+    bench.see(frozen(false));
+    assert_eq!(bench.decision.action, None, "it has had no time to answer");
+    let after = bench.policy.unresponsive_after;
+    bench.live_for(after - SECOND, IDLE, &TIMED_OUT);
+    assert_eq!(bench.decision.action, None);
+    bench.live_for(SECOND, IDLE, &TIMED_OUT);
+    assert!(bench.decision.action.is_some());
+
+    let mut bench = Bench::new(Policy::default());
+    bench.see(running(1, IDLE));
+    let refused = AttemptResult::Failed(ContactError::Refused);
+    bench.see(frozen(true));
+    bench.live_for(seconds(3600), IDLE, &refused);
+    bench.see(frozen(false));
+    let after = bench.policy.startup_stalled_after;
+    bench.live_for(after - SECOND, IDLE, &refused);
+    assert_eq!(bench.decision.action, None);
+    bench.live_for(SECOND * 2, IDLE, &refused);
+    assert!(bench.has(Reason::StartupStalled));
+
+    let mut bench = Bench::ready(Policy::default());
+    bench.see(recovering("master", 30.0));
+    bench.see(frozen(true));
+    bench.live_for(seconds(3600), IDLE, &answered_result());
+    bench.see(frozen(false));
+    bench.live_for(after - SECOND, IDLE, &answered_result());
+    assert_eq!(bench.decision.action, None);
+    bench.live_for(SECOND * 2, IDLE, &answered_result());
+    assert!(bench.has(Reason::RecoveryStalled));
+}
+
 #[test]
 fn a_stop_on_purpose_holds_liveness() {
     let mut bench = Bench::ready(kubelet());
