@@ -75,6 +75,8 @@ pub struct SqlConfig {
     pub host: String,
     /// TCP port.
     pub port: u16,
+    /// TCP port of the dedicated administrator connection; zero where that is never asked.
+    pub dac_port: u16,
     /// Login.
     pub user: String,
     /// Where its password is read, at each login.
@@ -135,6 +137,8 @@ pub struct VolumeConfig {
     pub data_dir: PathBuf,
     /// The same directory as sqlservr's container names it, if different.
     pub engine_data_dir: PathBuf,
+    /// The file that sqlservr's standard output is also written to, if any.
+    pub engine_output: Option<PathBuf>,
     /// How often it is checked.
     pub interval: Duration,
 }

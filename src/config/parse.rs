@@ -206,6 +206,7 @@ fn blank() -> Config {
         sql: SqlConfig {
             host: String::new(),
             port: 0,
+            dac_port: 0,
             user: String::new(),
             password: PasswordSource::Missing,
             tls: TlsMode::Required,
@@ -224,6 +225,7 @@ fn blank() -> Config {
         volume: VolumeConfig {
             data_dir: PathBuf::new(),
             engine_data_dir: PathBuf::new(),
+            engine_output: None,
             interval: Duration::ZERO,
         },
         cgroup_interval: Duration::ZERO,

@@ -222,6 +222,8 @@ settings! {
     Sql "sql-port" => sql.port,
         Count::<u16> { min: 1, max: u16::MAX }, text("1433"), or_env(&["MSSQL_TCP_PORT"]);
         "TCP port of the engine"
+    Sql "sql-dac-port" => sql.dac_port, Count::<u16> { min: 0, max: u16::MAX }, text("1434");
+        "TCP port of the dedicated administrator connection, asked only while pings get no answer: it tells a busy engine from a hung one; 0 never asks"
     Sql "sql-user" => sql.user, SYSNAME, text("sa");
         "Login; `setup-sql` prints how to make one that may do nothing but look"
     Sql "sql-password-file" => sql.password,
@@ -261,6 +263,8 @@ settings! {
     Observe "engine-data-dir" => volume.engine_data_dir,
         AbsolutePath, made("`data-dir`", data_dir);
         "The same directory, as the engine's container names it"
+    Observe "engine-output" => volume.engine_output, OptionalPath, text("");
+        "File that the engine's standard output is also written to, if any, by `tee` for one: some start failures are told nowhere else"
     Observe "volume-interval" => volume.interval, PACE, text("5s");
         "Pace of checking the volume: write, fsync, read back"
     Observe "cgroup-interval" => cgroup_interval, PACE, text("5s");

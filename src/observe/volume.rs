@@ -6,8 +6,13 @@
 //! and does not end is what a stalled volume looks like. The next check waits for it, so that never
 //! more than one is in flight. Nobody waits for this thread, not even the end of the process.
 //!
-//! On the volume nothing is touched but the folder [`FOLDER`] and the one small file in it.
+//! On the volume nothing is touched but the folder [`FOLDER`] and the one small file in it. What the
+//! engine writes there of itself, its errorlog and its dumps, is read here too, and so is the file
+//! with its standard output, which may lie on another volume: should that one stall, it shows as a
+//! stall of this one.
 
+mod dumps;
+mod log;
 mod mounts;
 mod write;
 
@@ -22,7 +27,8 @@ use rustix::fs::statvfs;
 use super::Sink;
 use super::process::{EnginePid, PROC_ROOT};
 use crate::config::VolumeConfig;
-use crate::decide::observation::{EngineLog, Observation, Space, VolumeCheck, VolumeReport};
+use crate::decide::observation::{Observation, Space, VolumeCheck, VolumeReport};
+use log::Log;
 pub use write::FOLDER;
 
 /// The thread's stack, bytes; the deepest call needs a tenth of it, with the 4 KiB record.
@@ -55,10 +61,10 @@ pub fn spawn(config: VolumeConfig, engine_pid: EnginePid, sink: Sink) -> io::Res
 }
 
 fn run(config: &VolumeConfig, engine_pid: &EnginePid, sink: &Sink, stopped: &Receiver<()>) {
-    let mut writer = write::Writer::default();
+    let mut checker = Checker::new(config);
     loop {
         sink.send_blocking(Observation::Volume(VolumeReport::Began));
-        let report = check(config, engine_pid.get(), &mut writer);
+        let report = checker.check(config, engine_pid.get());
         sink.send_blocking(Observation::Volume(VolumeReport::Checked(Box::new(report))));
         match stopped.recv_timeout(config.interval) {
             Err(RecvTimeoutError::Timeout) => {}
@@ -67,28 +73,37 @@ fn run(config: &VolumeConfig, engine_pid: &EnginePid, sink: &Sink, stopped: &Rec
     }
 }
 
-/// One check, what can't block first.
-fn check(
-    config: &VolumeConfig,
-    engine_pid: Option<i32>,
-    writer: &mut write::Writer,
-) -> VolumeCheck {
-    let proc_root = Path::new(PROC_ROOT);
-    VolumeCheck {
-        engine_mount: engine_pid
-            .and_then(|pid| mounts::engine_mount(proc_root, pid, &config.engine_data_dir)),
-        mount: mounts::own_mount(proc_root, &config.data_dir),
-        space: space(&config.data_dir),
-        write: writer.check(&config.data_dir),
-        master_present: present(&config.data_dir.join("data/master.mdf")),
-        errorlog: fs::metadata(config.data_dir.join("log/errorlog"))
-            .ok()
-            .map(|errorlog| EngineLog {
-                bytes: errorlog.len(),
-                ..EngineLog::default()
-            }),
-        output: None,
-        dumps: None,
+/// What is kept from one check to the next.
+#[derive(Debug)]
+struct Checker {
+    writer: write::Writer,
+    errorlog: Log,
+    output: Option<Log>,
+}
+
+impl Checker {
+    fn new(config: &VolumeConfig) -> Self {
+        Self {
+            writer: write::Writer::default(),
+            errorlog: Log::at(config.data_dir.join("log/errorlog")),
+            output: config.engine_output.clone().map(Log::at),
+        }
+    }
+
+    /// One check, what can't block first.
+    fn check(&mut self, config: &VolumeConfig, engine_pid: Option<i32>) -> VolumeCheck {
+        let proc_root = Path::new(PROC_ROOT);
+        VolumeCheck {
+            engine_mount: engine_pid
+                .and_then(|pid| mounts::engine_mount(proc_root, pid, &config.engine_data_dir)),
+            mount: mounts::own_mount(proc_root, &config.data_dir),
+            space: space(&config.data_dir),
+            write: self.writer.check(&config.data_dir),
+            master_present: present(&config.data_dir.join("data/master.mdf")),
+            errorlog: self.errorlog.read(),
+            dumps: dumps::count(&config.data_dir.join("log")),
+            output: self.output.as_mut().and_then(Log::read),
+        }
     }
 }
 

@@ -58,6 +58,8 @@ fn sample(setting: &Setting) -> &'static str {
         "listen" => "127.0.0.1:1234",
         "sql-host" => "db.example",
         "sql-port" => "1555",
+        "sql-dac-port" => "0",
+        "engine-output" => "/other/output",
         "sql-user" => "monitor",
         "process-name" => "standin",
         "sql-tls" => "off",

@@ -17,13 +17,15 @@ fn config(data_dir: &Path) -> VolumeConfig {
     VolumeConfig {
         data_dir: data_dir.to_owned(),
         engine_data_dir: data_dir.to_owned(),
+        engine_output: None,
         interval: NEVER_AGAIN,
     }
 }
 
 fn check_once(data_dir: &Path) -> VolumeCheck {
     let own = i32::try_from(std::process::id()).ok();
-    check(&config(data_dir), own, &mut write::Writer::default())
+    let config = config(data_dir);
+    Checker::new(&config).check(&config, own)
 }
 
 fn write_fault(data_dir: &Path) -> VolumeFault {

@@ -1,0 +1,164 @@
+//! Crash dumps below the engine's `log` directory.
+//!
+//! A crash of the process leaves `core.sqlservr.10_23_2026_09_30_59.32.gdmp` with a `.txt` and a `.d`
+//! beside it, and while it is being written a directory `core.sqlservr.32.temp`
+//! (microsoft/mssql-docker, issues 56 and 798). A fault within the engine leaves `SQLDump0001.mdmp`
+//! with a `.log` and a `.txt`.
+
+use std::fs;
+use std::path::Path;
+
+use crate::decide::observation::Dumps;
+
+/// Entries that are looked at in one check, those of directories included: of a volume full of
+/// dumps the first ones say enough.
+const MAX_ENTRIES: usize = 4096;
+
+/// How far below the directory of a dump: `core.sqlservr.32.temp/log/debug.log`.
+const MAX_DEPTH: usize = 3;
+
+const CORE: &str = "core.sqlservr.";
+const UNFINISHED: &str = ".temp";
+const SMALL: &str = "SQLDump";
+
+/// Counts them; absent where the directory can't be read. Symbolic links are not followed.
+pub(super) fn count(log_dir: &Path) -> Option<Dumps> {
+    let is_directory = fs::symlink_metadata(log_dir).ok()?.is_dir();
+    let entries = fs::read_dir(log_dir).ok().filter(|_| is_directory)?;
+    let mut budget = MAX_ENTRIES;
+    let mut dumps = Dumps::default();
+    let mut names = Vec::new();
+    for entry in entries.flatten() {
+        if budget == 0 {
+            break;
+        }
+        budget -= 1;
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let Some(dump) = dump_of(name) else { continue };
+        let bytes = size(&entry, MAX_DEPTH, &mut budget);
+        dumps.bytes += bytes;
+        if dump.ends_with(UNFINISHED) {
+            *dumps.writing_bytes.get_or_insert(0) += bytes;
+        }
+        names.push(dump.to_owned());
+    }
+    names.sort_unstable();
+    names.dedup();
+    dumps.count = u32::try_from(names.len()).unwrap_or(u32::MAX);
+    Some(dumps)
+}
+
+/// The dump that a file or directory belongs to: its name without what tells companions apart.
+fn dump_of(name: &str) -> Option<&str> {
+    if let Some(rest) = name.strip_prefix(CORE) {
+        let whole = rest.ends_with(UNFINISHED);
+        // A pid at the end is no extension.
+        let extension = name
+            .rsplit_once('.')
+            .filter(|(_, last)| !whole && last.starts_with(|c: char| !c.is_ascii_digit()));
+        return Some(extension.map_or(name, |(stem, _)| stem));
+    }
+    let stem = name.split('.').next().unwrap_or(name);
+    let number = stem.strip_prefix(SMALL)?;
+    let numbered = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    numbered.then_some(stem)
+}
+
+/// Bytes of a file, or of the files in a directory.
+fn size(entry: &fs::DirEntry, depth: usize, budget: &mut usize) -> u64 {
+    // Of the link itself, where it is one.
+    let Ok(found) = entry.metadata() else {
+        return 0;
+    };
+    if found.is_file() {
+        return found.len();
+    }
+    if !found.is_dir() || depth == 0 {
+        return 0;
+    }
+    let Ok(entries) = fs::read_dir(entry.path()) else {
+        return 0;
+    };
+    let mut bytes = 0;
+    for entry in entries.flatten() {
+        if *budget == 0 {
+            break;
+        }
+        *budget -= 1;
+        bytes += size(&entry, depth - 1, budget);
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::testing::TempDir;
+
+    #[test]
+    fn a_core_and_its_companions_are_one_dump() {
+        let dir = TempDir::new();
+        let core = "core.sqlservr.10_23_2026_09_30_59.32";
+        dir.write("errorlog", "not a dump");
+        dir.write("SQLDUMPER_ERRORLOG.log", "nor this");
+        dir.write("core.other.1", "nor this");
+        dir.write(format!("{core}.gdmp"), "12345");
+        dir.write(format!("{core}.txt"), "12");
+        dir.write(format!("{core}.d/crash.json"), "123");
+        dir.write("SQLDump0001.mdmp", "1");
+        dir.write("SQLDump0001.log", "1");
+        dir.write("SQLDump0002.txt", "1");
+        dir.write("core.sqlservr.33", "1234567");
+        let expected = Dumps {
+            count: 4,
+            bytes: 20,
+            writing_bytes: None,
+        };
+        assert_eq!(count(dir.path()), Some(expected));
+    }
+
+    #[test]
+    fn a_core_that_is_being_written_is_told_apart() {
+        let dir = TempDir::new();
+        dir.write("core.sqlservr.32.temp/core", "1234");
+        dir.write("core.sqlservr.32.temp/log/debug.log", "12");
+        dir.write("core.sqlservr.33.temp", "1");
+        dir.write("core.sqlservr.1.2.gdmp", "12345");
+        let expected = Dumps {
+            count: 3,
+            bytes: 12,
+            writing_bytes: Some(7),
+        };
+        assert_eq!(count(dir.path()), Some(expected));
+    }
+
+    #[test]
+    fn links_are_not_followed() {
+        let (dir, elsewhere) = (TempDir::new(), TempDir::new());
+        elsewhere.write("core", "123456789");
+        let link = dir.path().join("core.sqlservr.32.temp");
+        std::os::unix::fs::symlink(elsewhere.path(), &link).unwrap();
+        let found = count(dir.path()).unwrap();
+        assert_eq!((found.count, found.bytes), (1, 0));
+        let log = elsewhere.path().join("log");
+        std::os::unix::fs::symlink(dir.path(), &log).unwrap();
+        assert_eq!(count(&log), None);
+    }
+
+    #[test]
+    fn no_directory_is_no_observation_and_an_empty_one_has_none() {
+        let dir = TempDir::new();
+        assert_eq!(count(&dir.path().join("log")), None);
+        assert_eq!(count(dir.path()), Some(Dumps::default()));
+    }
+
+    #[test]
+    fn no_more_entries_are_looked_at_than_the_limit() {
+        let dir = TempDir::new();
+        for number in 0..MAX_ENTRIES + 100 {
+            dir.write(format!("core.sqlservr.{number}"), "1");
+        }
+        assert_eq!(count(dir.path()).unwrap().count, MAX_ENTRIES as u32);
+    }
+}
