@@ -26,6 +26,34 @@ pub(super) fn keyed(text: &str, key: &str) -> Option<u64> {
         .find_map(|(name, value)| (name == key).then(|| number(value))?)
 }
 
+/// `cpu.stat` `usage_usec` of version 2, `cpuacct.usage` (nanoseconds) of version 1.
+pub(super) fn cpu_used(text: &str) -> Option<Duration> {
+    keyed(text, "usage_usec")
+        .map(Duration::from_micros)
+        .or_else(|| number(text).map(Duration::from_nanos))
+}
+
+/// Bytes read and written on all devices: `8:0 rbytes=1 wbytes=2 rios=...` of version 2 `io.stat`,
+/// `8:0 Read 1` and `8:0 Write 2` of version 1 `blkio.throttle.io_service_bytes`. A last line without
+/// its newline was cut off.
+pub(super) fn io_bytes(text: &str) -> Option<u64> {
+    let (lines, _) = text.rsplit_once('\n')?;
+    let mut sum = 0_u64;
+    for line in lines.lines() {
+        let mut fields = line.split(' ').skip(1).peekable();
+        let v1 = fields.next_if(|kind| matches!(*kind, "Read" | "Write"));
+        let values = fields.filter_map(|field| match v1 {
+            Some(_) => number(field),
+            None => {
+                let value = field.strip_prefix("rbytes=");
+                number(value.or_else(|| field.strip_prefix("wbytes="))?)
+            }
+        });
+        sum = values.fold(sum, u64::saturating_add);
+    }
+    Some(sum)
+}
+
 /// `cpu.stat`: `throttled_usec` of version 2, `throttled_time` (nanoseconds) of version 1.
 pub(super) fn throttled(text: &str) -> Option<Duration> {
     keyed(text, "throttled_usec")
@@ -87,6 +115,33 @@ mod tests {
         assert_eq!(throttled(v1), Some(Duration::from_micros(1500)));
         assert_eq!(throttled(v2), Some(Duration::from_micros(1500)));
         assert_eq!(throttled("usage_usec 9\n"), None, "the root group of v2");
+    }
+
+    #[test]
+    fn cpu_has_its_unit() {
+        let used = Some(Duration::from_micros(1500));
+        assert_eq!(cpu_used("usage_usec 1500\nuser_usec 9\n"), used);
+        assert_eq!(cpu_used("1500000\n"), used, "cpuacct.usage");
+        assert_eq!(cpu_used("nr_periods 4\n"), None);
+    }
+
+    #[test]
+    fn io_is_summed_over_devices() {
+        let v2 = "8:0 rbytes=100 wbytes=20 rios=9 wios=9 dbytes=7 dios=1\n8:16 rbytes=3 wbytes=0\n";
+        assert_eq!(io_bytes(v2), Some(123));
+        let v1 =
+            "8:0 Read 100\n8:0 Write 20\n8:0 Sync 120\n8:0 Async 0\n8:0 Total 120\nTotal 120\n";
+        assert_eq!(io_bytes(v1), Some(120));
+        assert_eq!(io_bytes("Total 0\n"), Some(0));
+        assert_eq!(
+            io_bytes("8:0 rbytes=100 wbytes=20\n8:16 rbytes=4"),
+            Some(120)
+        );
+        assert_eq!(
+            io_bytes(""),
+            None,
+            "nothing was ever read or written, or all was cut"
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use procfs::process::{MountInfo, MountInfos, Process};
-use procfs::{FromBufRead, ProcessCGroups};
+use procfs::{FromBufRead, ProcessCGroup, ProcessCGroups};
 
 use super::files;
 use crate::decide::observation::CgroupReport;
@@ -29,6 +29,8 @@ enum Version {
 /// The groups a process is in, and the mounts through which they may be reached.
 pub(super) struct Membership {
     groups: ProcessCGroups,
+    /// The supervisor's own; absent where they can't be read.
+    own: Option<ProcessCGroups>,
     /// Seen through the process's root first, because a container mounts its own group there;
     /// then through ours. Each with the path of that root.
     views: Vec<(PathBuf, MountInfos)>,
@@ -56,18 +58,28 @@ impl Membership {
                 Some((proc_root.join(name).join("root"), mounts))
             })
             .collect();
-        Some(Self { groups, views })
+        let own = std::fs::read(proc_root.join("self/cgroup")).ok();
+        let own = own.and_then(|own| ProcessCGroups::from_buf_read(own.as_slice()).ok());
+        Some(Self { groups, own, views })
+    }
+
+    /// The directories for `controller`, unless others use the group as well: the root group, and
+    /// one that the supervisor itself is in or below. What is counted there is not the engine's.
+    fn unshared(&self, controller: &str) -> (Version, Vec<PathBuf>) {
+        let (version, directories) = self.directories(controller);
+        let path = |groups: &ProcessCGroups| Some(find(groups, controller)?.pathname.clone());
+        let own = self.own.as_ref().and_then(path);
+        let shared = match (path(&self.groups), own) {
+            (Some(engine), Some(own)) => below(&own, &engine).is_some(),
+            _ => true,
+        };
+        (version, if shared { Vec::new() } else { directories })
     }
 
     /// The directories in which the group of `controller` may be, the best first. A controller that
     /// no version 1 hierarchy has belongs to the unified one.
     fn directories(&self, controller: &str) -> (Version, Vec<PathBuf>) {
-        let v1 = self
-            .groups
-            .0
-            .iter()
-            .find(|group| group.controllers.iter().any(|name| name == controller));
-        match v1 {
+        match find(&self.groups, controller).filter(|group| group.hierarchy != 0) {
             Some(group) => (
                 Version::V1,
                 self.mounted(&group.pathname, |mount| {
@@ -99,6 +111,13 @@ impl Membership {
         };
         self.views.iter().filter_map(in_view).collect()
     }
+}
+
+/// The group of `controller`: a version 1 hierarchy that has it, else the unified one.
+fn find<'a>(groups: &'a ProcessCGroups, controller: &str) -> Option<&'a ProcessCGroup> {
+    let has = |group: &&ProcessCGroup| group.controllers.iter().any(|name| name == controller);
+    let unified = || groups.0.iter().find(|group| group.hierarchy == 0);
+    groups.0.iter().find(has).or_else(unified)
 }
 
 /// The path of `group` below a mount whose root is the group `mounted`. Both are shown by the kernel
@@ -166,6 +185,8 @@ pub(super) struct Files {
     usage: Option<GroupFile>,
     oom: Option<OomCounter>,
     cpu: Option<GroupFile>,
+    cpu_used: Option<GroupFile>,
+    io: Option<GroupFile>,
     freezer: Option<GroupFile>,
     events: Option<GroupFile>,
     pressure_cpu: Option<GroupFile>,
@@ -181,6 +202,16 @@ impl Files {
             Version::V2 => ("memory.max", "memory.current"),
         };
         let (_, cpu) = membership.directories("cpu");
+        let cpu_used = match membership.unshared("cpuacct") {
+            (Version::V1, directories) => GroupFile::open(&directories, "cpuacct.usage"),
+            (Version::V2, directories) => GroupFile::open(&directories, "cpu.stat"),
+        };
+        let io = match membership.unshared("blkio") {
+            (Version::V1, directories) => {
+                GroupFile::open(&directories, "blkio.throttle.io_service_bytes")
+            }
+            (Version::V2, directories) => GroupFile::open(&directories, "io.stat"),
+        };
         let freezer = match membership.directories("freezer") {
             (Version::V1, directories) => GroupFile::open(&directories, "freezer.state"),
             (Version::V2, _) => None,
@@ -191,6 +222,8 @@ impl Files {
             usage: GroupFile::open(&memory, usage),
             oom: OomCounter::of(membership),
             cpu: GroupFile::open(&cpu, "cpu.stat"),
+            cpu_used,
+            io,
             freezer,
             events: GroupFile::open(&unified, "cgroup.events"),
             pressure_cpu: GroupFile::open(&unified, "cpu.pressure"),
@@ -218,8 +251,8 @@ impl Files {
             memory_limit_bytes: read(&self.limit, files::limit),
             memory_bytes: read(&self.usage, files::number),
             oom_kills: self.oom.as_ref().and_then(OomCounter::read),
-            cpu_used: None,
-            io_bytes: None,
+            cpu_used: read(&self.cpu_used, files::cpu_used),
+            io_bytes: read(&self.io, files::io_bytes),
             cpu_periods: periods,
             cpu_throttled_periods: throttled_periods,
             cpu_throttled: throttled,

@@ -73,6 +73,48 @@ fn version_2() {
 }
 
 #[test]
+fn what_was_used_is_told_of_a_group_of_its_own_only() {
+    let root = v2();
+    root.write("40/root/sys/fs/cgroup/cpu.stat", "usage_usec 1500000\n");
+    root.write(
+        "40/root/sys/fs/cgroup/io.stat",
+        "8:0 rbytes=100 wbytes=20 rios=1\n",
+    );
+    let used = |own: &str| {
+        root.write("2/cgroup", own);
+        let report = read_once(&root);
+        (report.cpu_used, report.io_bytes)
+    };
+    let all = (Some(Duration::from_millis(1500)), Some(120));
+    assert_eq!(used("0::/\n"), all);
+    assert_eq!(used("0::/../cri-b.scope\n"), all);
+    assert_eq!(used("0::/../cri-a.scope\n"), (None, None), "the same one");
+    assert_eq!(used("0::/../cri-a.scope/x\n"), (None, None), "below it");
+    root.write("40/cgroup", "0::/\n");
+    assert_eq!(used("0::/\n"), (None, None), "the root");
+}
+
+#[test]
+fn what_was_used_in_version_1() {
+    let cgroup = "4:memory:/a\n2:cpu,cpuacct:/a\n3:blkio:/a\n";
+    let mountinfo = "\
+32 22 0:32 /a /sys/fs/cgroup/cpu,cpuacct ro - cgroup cgroup rw,cpu,cpuacct
+33 22 0:33 /a /sys/fs/cgroup/blkio ro - cgroup cgroup rw,blkio
+";
+    let root = proc_root(cgroup, mountinfo);
+    let write = |name: &str, text: &str| root.write(format!("40/root/sys/fs/cgroup/{name}"), text);
+    write("cpu,cpuacct/cpuacct.usage", "1500000000\n");
+    write(
+        "blkio/blkio.throttle.io_service_bytes",
+        "8:0 Read 100\n8:0 Write 20\n8:0 Total 120\nTotal 120\n",
+    );
+    root.write("2/cgroup", "2:cpu,cpuacct:/\n3:blkio:/a\n");
+    let report = read_once(&root);
+    assert_eq!(report.cpu_used, Some(Duration::from_millis(1500)));
+    assert_eq!(report.io_bytes, None, "the supervisor is in that one too");
+}
+
+#[test]
 fn version_2_without_a_limit() {
     let root = v2();
     root.write("40/root/sys/fs/cgroup/memory.max", "max\n");
