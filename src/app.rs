@@ -24,11 +24,15 @@ use crate::config::Config;
 use crate::decide::observation::{Observation, OperatorWord};
 use crate::observe::clock::Clock;
 use crate::observe::process::EnginePid;
-use crate::observe::{Sink, cgroup, clock, process, sql, volume};
+use crate::observe::{Sink, cgroup, clock, kernel, process, sql, volume};
 use crate::publish::metrics::Metrics;
 use crate::publish::server::{self, Server};
 use crate::publish::view::ObserverBounds;
 use supervise::Supervisor;
+
+/// The administrator connection is asked after this part of the time at which silence is a hang: late
+/// enough for a short one to pass, and early enough for the answer to count.
+const DAC_SHARE: u32 = 3;
 
 /// A supervisor that has its port and observes nothing yet.
 #[derive(Debug)]
@@ -171,7 +175,16 @@ fn observers(config: &Config, engine_pid: &EnginePid, sink: &Sink) -> JoinSet<()
         engine_pid.clone(),
         sink.clone(),
     ));
-    tasks.spawn(sql::ping::observe(config.sql.clone(), sink.clone()));
+    tasks.spawn(kernel::observe(sink.clone()));
+    let (teller, silence) = sql::silence::channel();
+    let patience = config.policy.unresponsive_after / DAC_SHARE;
+    tasks.spawn(sql::ping::observe(config.sql.clone(), teller, sink.clone()));
+    tasks.spawn(sql::dac::observe(
+        config.sql.clone(),
+        patience,
+        silence,
+        sink.clone(),
+    ));
     tasks.spawn(sql::login::observe(config.sql.clone(), sink.clone()));
     tasks.spawn(sql::databases::observe(config.sql.clone(), sink.clone()));
     tasks.spawn(sql::diagnostics::observe(config.sql.clone(), sink.clone()));

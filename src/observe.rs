@@ -6,6 +6,7 @@
 
 pub mod cgroup;
 pub mod clock;
+pub mod kernel;
 pub mod process;
 pub mod sql;
 #[cfg(test)]

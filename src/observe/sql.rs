@@ -6,6 +6,7 @@
 //! | [`login`] | a fresh one each time, closed again | would a new client be served |
 //! | [`databases`] | standing | `sys.databases` and the progress of recovery |
 //! | [`diagnostics`] | standing, streaming | what the engine says of itself |
+//! | [`dac`] | a fresh one, only while the ping is silent | does it answer an administrator |
 //!
 //! Three connections stand and a fourth lives for the milliseconds of a login. They are not shared:
 //! a connection serves one request at a time, so a slow `sys.databases` on the ping's connection
@@ -20,11 +21,13 @@
 //!   question.
 //! - The engine's texts and the password appear in no observation.
 
+pub mod dac;
 pub mod databases;
 pub mod diagnostics;
 pub mod login;
 pub mod permissions;
 pub mod ping;
+pub mod silence;
 
 mod dial;
 mod error;

@@ -225,6 +225,7 @@ mod tests {
         SqlConfig {
             host: "127.0.0.1".to_owned(),
             port: 1,
+            dac_port: 0,
             user: "sa".to_owned(),
             password: PasswordSource::Missing,
             tls: TlsMode::Off,

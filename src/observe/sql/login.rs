@@ -52,7 +52,11 @@ pub async fn observe(config: SqlConfig, sink: Sink) {
     }
 }
 
-async fn login(connector: &mut Connector, deadline: Deadline) -> Result<Session, ContactError> {
+/// A fresh connection, and one query on it.
+pub(super) async fn login(
+    connector: &mut Connector,
+    deadline: Deadline,
+) -> Result<Session, ContactError> {
     let mut rows = 0_usize;
     let session = connector
         .open(deadline)

@@ -77,6 +77,11 @@ impl Began {
         }
     }
 
+    /// The moment, on tokio's clock.
+    pub(super) fn instant(&self) -> Instant {
+        self.instant
+    }
+
     /// What to report of an attempt that ends now with `error`, or with an answer.
     pub(super) fn attempt(&self, error: Option<&ContactError>) -> Attempt {
         let result = match error {

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc::Receiver;
 
-use super::{databases, diagnostics, login, ping};
+use super::{databases, diagnostics, login, ping, silence};
 use crate::config::secret::PasswordSource;
 use crate::config::{Pace, SqlConfig, TlsMode};
 use crate::decide::observation::{
@@ -40,6 +40,7 @@ fn config(address: SocketAddr, tls: TlsMode) -> SqlConfig {
     SqlConfig {
         host: address.ip().to_string(),
         port: address.port(),
+        dac_port: 0,
         user: "monitor".to_owned(),
         // Any variable that is set will do: no peer here looks at the password.
         password: PasswordSource::Env("PATH".to_owned()),
@@ -77,7 +78,11 @@ fn sink() -> (Sink, Receiver<Observed<Observation>>) {
 /// The first `count` pings of `address`.
 async fn pings(address: SocketAddr, tls: TlsMode, count: usize) -> Vec<Observed<Attempt>> {
     let (sink, mut seen) = sink();
-    let observer = tokio::spawn(ping::observe(config(address, tls), sink));
+    let observer = tokio::spawn(ping::observe(
+        config(address, tls),
+        silence::channel().0,
+        sink,
+    ));
     let mut attempts = Vec::new();
     while attempts.len() < count {
         let Observed { at, value } = seen.recv().await.expect("the observer runs");
@@ -265,7 +270,7 @@ async fn a_refused_port_is_tried_again_soon() {
     let mut slow = config(address, TlsMode::Off);
     slow.ping.interval = Duration::from_secs(60);
     let (sink, mut seen) = sink();
-    let observer = tokio::spawn(ping::observe(slow, sink));
+    let observer = tokio::spawn(ping::observe(slow, silence::channel().0, sink));
     let begin = Instant::now();
     for _ in 0..4 {
         seen.recv().await.expect("the observer runs");
@@ -309,7 +314,7 @@ async fn an_unreadable_ca_is_told_before_anything_is_sent() {
     let mut config = config(address, TlsMode::Required);
     config.tls_ca = Some("/nonexistent/ca.pem".into());
     let (sink, mut seen) = sink();
-    let observer = tokio::spawn(ping::observe(config, sink));
+    let observer = tokio::spawn(ping::observe(config, silence::channel().0, sink));
     let observed = seen.recv().await.expect("the observer runs").value;
     observer.abort();
     assert!(

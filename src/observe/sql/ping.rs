@@ -2,6 +2,7 @@
 
 use super::pace::{Began, Deadline, login_refused, until_next};
 use super::session::Standing;
+use super::silence::Teller;
 use crate::config::SqlConfig;
 use crate::decide::observation::{ContactError, Observation};
 use crate::observe::Sink;
@@ -10,11 +11,12 @@ use crate::observe::Sink;
 pub(super) const QUERY: &str = "SELECT 1";
 
 /// Pings for ever, each [`ping`](SqlConfig::ping) interval, one attempt after the other; faster while
-/// nothing serves yet, and hardly at all while the login is locked out (see `pace`).
+/// nothing serves yet, and hardly at all while the login is locked out (see `pace`). Tells `silence`
+/// whether it is answered.
 ///
 /// # Cancel safety
 /// Drop it to end it; its connection is closed.
-pub async fn observe(config: SqlConfig, sink: Sink) {
+pub async fn observe(config: SqlConfig, silence: Teller, sink: Sink) {
     let (pace, login_interval) = (config.ping, config.login.interval);
     let mut standing = Standing::new(config);
     loop {
@@ -24,6 +26,7 @@ pub async fn observe(config: SqlConfig, sink: Sink) {
             .err();
         if !began.cut_short(sink.clock(), error.as_ref(), pace.deadline) {
             let attempt = began.attempt(error.as_ref());
+            silence.tell(&attempt, began.instant());
             sink.send(Observation::Ping(attempt)).await;
         }
         // Refused by name, each ping would be a login: no more of them than the login observer

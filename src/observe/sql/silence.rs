@@ -1,0 +1,129 @@
+//! Since when the ping has got no answer: what the ping tells the administrator connection.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use crate::decide::observation::Attempt;
+
+/// A silence, told by the one and awaited by the other.
+#[must_use]
+pub fn channel() -> (Teller, Listener) {
+    let (teller, listener) = watch::channel(None);
+    (Teller(teller), Listener(listener))
+}
+
+/// The ping's end.
+#[derive(Debug)]
+pub struct Teller(watch::Sender<Option<Instant>>);
+
+impl Teller {
+    /// An attempt ended that had begun `began`. It is silence where the engine owes an answer; a
+    /// refused port, say, is none.
+    pub(super) fn tell(&self, attempt: &Attempt, began: Instant) {
+        let silent = attempt.result.owes_answer();
+        self.0.send_if_modified(|since| {
+            let changed = since.is_some() != silent;
+            if changed {
+                *since = silent.then_some(began);
+            }
+            changed
+        });
+    }
+}
+
+/// The other end.
+#[derive(Debug)]
+pub struct Listener(watch::Receiver<Option<Instant>>);
+
+impl Listener {
+    /// Waits until the silence has lasted for `span`; returns at once where it has. Since when.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub(super) async fn lasting(&mut self, span: Duration) -> Instant {
+        loop {
+            let since = *self.0.borrow_and_update();
+            let over = async {
+                match since {
+                    Some(since) => {
+                        sleep_until(since + span).await;
+                        since
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                since = over => return since,
+                changed = self.0.changed() => if changed.is_err() {
+                    // The ping has ended, and so will this.
+                    std::future::pending::<()>().await;
+                },
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::observation::{AttemptResult, ContactError, Stage};
+    use crate::decide::time::Time;
+
+    const SHORT: Duration = Duration::from_millis(1);
+    /// No test waits for this.
+    const FAR: Duration = Duration::from_secs(3600);
+
+    fn failed(error: ContactError) -> Attempt {
+        Attempt {
+            started: Time::ZERO,
+            result: AttemptResult::Failed(error),
+        }
+    }
+
+    fn silent() -> Attempt {
+        failed(ContactError::TimedOut(Stage::Query))
+    }
+
+    #[tokio::test]
+    async fn it_counts_from_the_first_attempt_that_got_no_answer() {
+        let (teller, mut listener) = channel();
+        let began = Instant::now();
+        teller.tell(&silent(), began);
+        teller.tell(&failed(ContactError::Closed), began + FAR);
+        assert_eq!(listener.lasting(SHORT).await, began);
+        assert_eq!(listener.lasting(SHORT).await, began, "it lasts still");
+    }
+
+    #[tokio::test]
+    async fn an_answer_or_a_refusal_ends_it() {
+        let answered = Attempt {
+            started: Time::ZERO,
+            result: AttemptResult::Answered {
+                round_trip: Duration::ZERO,
+            },
+        };
+        for end in [answered, failed(ContactError::Refused)] {
+            let (teller, mut listener) = channel();
+            let began = Instant::now();
+            teller.tell(&silent(), began);
+            teller.tell(&end, began);
+            teller.tell(&silent(), began + SHORT);
+            assert_eq!(listener.lasting(SHORT).await, began + SHORT, "{end:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_end_while_it_is_awaited_is_heard() {
+        let (teller, mut listener) = channel();
+        let began = Instant::now();
+        teller.tell(&silent(), began + FAR);
+        let waiting = tokio::spawn(async move { listener.lasting(SHORT).await });
+        tokio::task::yield_now().await;
+        teller.tell(&failed(ContactError::Refused), began);
+        tokio::task::yield_now().await;
+        teller.tell(&silent(), began);
+        assert_eq!(waiting.await.unwrap(), began);
+    }
+}
