@@ -8,9 +8,10 @@ use super::{Published, Transition};
 use crate::decide::decision::{Decision, Finding, Phase, Probe, ProbeAnswer, Verdict};
 use crate::decide::observation::{
     Attempt, AttemptResult, CgroupReport, ComponentState, ContactError, Database, DatabaseList,
-    DatabaseState, DatabasesReport, Diagnostics, DiagnosticsReport, EngineLog, ExitStatus, Mount,
-    Observation, Observed, ProcessExit, ProcessId, ProcessReport, ProcessRole, RunState,
-    RunningProcess, ServerError, ServerProperties, Space, VolumeCheck, VolumeReport, WriteCheck,
+    DatabaseState, DatabasesReport, Diagnostics, DiagnosticsReport, Dumps, EngineLog, ExitStatus,
+    LoggedError, Mount, Observation, Observed, ProcessExit, ProcessId, ProcessReport, ProcessRole,
+    RunState, RunningProcess, ServerError, ServerProperties, Space, VolumeCheck, VolumeReport,
+    WriteCheck,
 };
 use crate::decide::reason::Reason;
 use crate::decide::snapshot::Snapshot;
@@ -174,6 +175,15 @@ fn running_process() -> RunningProcess {
     }
 }
 
+fn logged(number: u32, count: u32) -> LoggedError {
+    LoggedError {
+        number,
+        state: 2,
+        class: 17,
+        count,
+    }
+}
+
 /// A process, a volume, a control group; nothing of SQL yet.
 pub fn running() -> Snapshot {
     let mut snapshot = Snapshot::default();
@@ -198,10 +208,15 @@ pub fn running() -> Snapshot {
             master_present: Some(true),
             errorlog: Some(EngineLog {
                 bytes: 40_000,
+                errors: vec![logged(9002, 3), logged(99_999, 2)],
                 ..EngineLog::default()
             }),
             output: None,
-            dumps: None,
+            dumps: Some(Dumps {
+                count: 2,
+                bytes: 3_000_000,
+                writing_bytes: None,
+            }),
         }))),
         Observation::Cgroup(CgroupReport {
             memory_limit_bytes: Some(2_147_483_648),

@@ -14,8 +14,10 @@ use crate::decide::decision::{Phase, Probe, Verdict};
 use crate::decide::reason::{Outcome, Reason};
 
 mod parts;
+mod volume;
 
-use parts::{Cgroup, DatabaseView, Process, Sql, Volume};
+use parts::{Cgroup, DatabaseView, Process, Sql};
+use volume::Volume;
 
 /// Version of the documents.
 pub const VERSION: u32 = 1;
@@ -202,6 +204,9 @@ mod tests {
         assert_eq!(json["databases"][0]["name"], "master");
         assert_eq!(json["volume"]["writeSeconds"], 0.003);
         assert_eq!(json["volume"]["mount"]["fsType"], "ext4");
+        assert_eq!(json["volume"]["dumps"]["count"], 2);
+        assert_eq!(json["volume"]["errorlogErrors"][0]["number"], 9002);
+        assert_eq!(json["cgroup"]["cpuUsedSeconds"], 90.0);
         assert_eq!(json["cgroup"]["memoryLimitBytes"], 2_147_483_648_u64);
         assert_eq!(json["history"][0]["probe"], "ready");
         assert_eq!(json["history"][0]["at"], "2026-11-23T05:00:00.000Z");

@@ -113,6 +113,12 @@ metrics! {
         "For how long the present check of the volume has been under way; 0 where none is.";
     ERRORLOG_SIZE: Gauge "sql_edge_errorlog_size_bytes" []
         "Size of the engine's errorlog.";
+    ERRORLOG_ERRORS: Counter "sql_edge_errorlog_errors_total" ["number"]
+        "Errors in the present errorlog, by number; `other` where the supervisor's table lacks it.";
+    DUMPS: Gauge "sql_edge_dumps" []
+        "Crash dumps beside the errorlog; a core and its companions are one.";
+    DUMPS_SIZE: Gauge "sql_edge_dumps_size_bytes" []
+        "Size of the crash dumps.";
     DATABASES: Gauge "sql_edge_databases" ["state"]
         "Databases by their state.";
     DATABASES_LEFT_OUT: Gauge "sql_edge_databases_left_out" []
@@ -125,6 +131,10 @@ metrics! {
         "Memory limit of the control group; absent where there is none.";
     CGROUP_OOM_KILLS: Counter "sql_edge_cgroup_oom_kills_total" []
         "Processes of the control group that were killed for want of memory.";
+    CGROUP_CPU: Counter "sql_edge_cgroup_cpu_seconds_total" []
+        "Processor time of the control group; absent where it is not the engine's alone.";
+    CGROUP_IO: Counter "sql_edge_cgroup_io_bytes_total" []
+        "Bytes that the control group read from and wrote to storage; absent where it is not the engine's alone.";
     CGROUP_PERIODS: Counter "sql_edge_cgroup_cpu_periods_total" []
         "Periods of the cpu limit that have passed.";
     CGROUP_THROTTLED_PERIODS: Counter "sql_edge_cgroup_cpu_throttled_periods_total" []

@@ -4,9 +4,10 @@ use super::catalogue as row;
 use super::families::{Families, flag, number};
 use crate::decide::decision::{Phase, Probe, Verdict};
 use crate::decide::observation::{
-    CgroupReport, DatabaseList, DatabaseState, ProcessReport, RunState, VolumeCheck,
+    CgroupReport, DatabaseList, DatabaseState, LoggedError, ProcessReport, RunState, VolumeCheck,
 };
 use crate::decide::reason::Reason;
+use crate::decide::sql_error;
 use crate::decide::time::Time;
 use crate::publish::view::View;
 use crate::publish::words;
@@ -29,6 +30,9 @@ pub fn expose(families: &mut Families, view: &View) {
     }
     if let Some(seen) = &snapshot.databases {
         databases(families, &seen.value);
+    } else if let Some(logged) = snapshot.logs().find_map(|(_, log)| log.recovery.as_ref()) {
+        let ratio = f64::from(logged.percent) / 100.0;
+        families.sample(&row::RECOVERY_PROGRESS, &[], ratio);
     }
     if let Some(seen) = &snapshot.cgroup {
         cgroup(families, &seen.value);
@@ -56,9 +60,10 @@ fn ages(families: &mut Families, view: &View) {
     let snapshot = &view.published.snapshot;
     let listed = snapshot.databases.as_ref().map(|seen| seen.at);
     let not_listed = snapshot.databases_error.as_ref().map(|seen| seen.at);
-    let seen: [(&str, Option<Time>); 7] = [
+    let seen: [(&str, Option<Time>); 8] = [
         ("process", snapshot.process.as_ref().map(|seen| seen.at)),
         ("ping", snapshot.ping.last.as_ref().map(|seen| seen.at)),
+        ("dac", snapshot.dac.last.as_ref().map(|seen| seen.at)),
         ("login", snapshot.login.last.as_ref().map(|seen| seen.at)),
         (
             "diagnostics",
@@ -120,6 +125,27 @@ fn volume(families: &mut Families, check: &VolumeCheck) {
     );
     let errorlog = check.errorlog.as_ref().map(|log| number(log.bytes));
     families.maybe(&row::ERRORLOG_SIZE, errorlog);
+    if let Some(log) = &check.errorlog {
+        logged_errors(families, &log.errors);
+    }
+    let dumps = check.dumps.as_ref();
+    families.maybe(&row::DUMPS, dumps.map(|dumps| f64::from(dumps.count)));
+    families.maybe(&row::DUMPS_SIZE, dumps.map(|dumps| number(dumps.bytes)));
+}
+
+/// Only numbers of the table have a series of their own: a log could hold any.
+fn logged_errors(families: &mut Families, errors: &[LoggedError]) {
+    let mut other = 0_u64;
+    for error in errors {
+        match sql_error::classify(error.number) {
+            Some(known) => {
+                let label = known.number.to_string();
+                families.sample(&row::ERRORLOG_ERRORS, &[&label], f64::from(error.count));
+            }
+            None => other += u64::from(error.count),
+        }
+    }
+    families.sample(&row::ERRORLOG_ERRORS, &["other"], number(other));
 }
 
 fn databases(families: &mut Families, list: &DatabaseList) {
@@ -160,6 +186,9 @@ fn cgroup(families: &mut Families, report: &CgroupReport) {
         report.memory_limit_bytes.map(number),
     );
     families.maybe(&row::CGROUP_OOM_KILLS, report.oom_kills.map(number));
+    let cpu_used = report.cpu_used.map(|time| time.as_secs_f64());
+    families.maybe(&row::CGROUP_CPU, cpu_used);
+    families.maybe(&row::CGROUP_IO, report.io_bytes.map(number));
     families.maybe(&row::CGROUP_PERIODS, report.cpu_periods.map(number));
     families.maybe(
         &row::CGROUP_THROTTLED_PERIODS,

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::Seconds;
 use crate::decide::observation::{
-    AttemptResult, CgroupReport, ContactError, Database, Diagnostics, EngineMount, ExitStatus,
-    Mount, ProcessExit, ProcessReport, ProcessRole, RunState, RunningProcess, Space, WriteCheck,
+    AttemptResult, CgroupReport, ContactError, Database, Diagnostics, ExitStatus, ProcessExit,
+    ProcessReport, ProcessRole, RunState, RunningProcess,
 };
 use crate::decide::snapshot;
 use crate::decide::time::Time;
@@ -133,6 +133,8 @@ pub struct Sql<'a> {
     answer_owed_seconds: Option<Seconds>,
     ping: Contact,
     login: Contact,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dac: Option<Contact>,
     diagnostics: DiagnosticsPart<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     databases_error: Option<String>,
@@ -151,6 +153,9 @@ impl<'a> Sql<'a> {
             answer_owed_seconds: ago(snapshot.answers.owed_since),
             ping: Contact::of(view, &snapshot.ping),
             login: Contact::of(view, &snapshot.login),
+            dac: Some(&snapshot.dac)
+                .filter(|dac| dac.last.is_some())
+                .map(|dac| Contact::of(view, dac)),
             diagnostics: DiagnosticsPart {
                 age_seconds: ago(snapshot.diagnostics.last.as_ref().map(|seen| seen.at)),
                 unavailable_error: snapshot.diagnostics.unavailable.map(|error| error.number),
@@ -256,63 +261,6 @@ impl<'a> From<&'a Database> for DatabaseView<'a> {
     }
 }
 
-/// The data volume.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Volume<'a> {
-    /// Age of the last finished check.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    age_seconds: Option<Seconds>,
-    /// For how long a check has been in flight.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pending_seconds: Option<Seconds>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mount: Option<&'a Mount>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    engine_mount: Option<&'a EngineMount>,
-    #[serde(flatten)]
-    space: Option<Space>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    write_seconds: Option<Seconds>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    write_fault: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    master_present: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    errorlog_bytes: Option<u64>,
-}
-
-impl<'a> Volume<'a> {
-    pub fn of(view: &'a View) -> Option<Self> {
-        let snapshot = &view.published.snapshot;
-        if snapshot.volume.is_none() && snapshot.volume_pending.is_none() {
-            return None;
-        }
-        let check = snapshot.volume.as_ref().map(|seen| &seen.value);
-        let (write_seconds, write_fault) = match check.map(|check| check.write) {
-            Some(WriteCheck::Written(latency)) => (Some(Seconds(latency)), None),
-            Some(WriteCheck::Failed(fault)) => (None, Some(words::volume_fault_kind(fault))),
-            Some(WriteCheck::Skipped) | None => (None, None),
-        };
-        Some(Self {
-            age_seconds: snapshot
-                .volume
-                .as_ref()
-                .map(|seen| Seconds(view.ago(seen.at))),
-            pending_seconds: snapshot.volume_pending.map(|at| Seconds(view.ago(at))),
-            mount: check.and_then(|check| check.mount.as_ref()),
-            engine_mount: check.and_then(|check| check.engine_mount.as_ref()),
-            space: check.and_then(|check| check.space),
-            write_seconds,
-            write_fault,
-            master_present: check.and_then(|check| check.master_present),
-            errorlog_bytes: check
-                .and_then(|check| check.errorlog.as_ref())
-                .map(|log| log.bytes),
-        })
-    }
-}
-
 /// The control group.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -321,6 +269,8 @@ pub struct Cgroup {
     memory_limit_bytes: Option<u64>,
     memory_bytes: Option<u64>,
     oom_kills: Option<u64>,
+    cpu_used_seconds: Option<Seconds>,
+    io_bytes: Option<u64>,
     cpu_periods: Option<u64>,
     cpu_throttled_periods: Option<u64>,
     cpu_throttled_seconds: Option<Seconds>,
@@ -340,6 +290,8 @@ impl Cgroup {
             memory_limit_bytes: report.memory_limit_bytes,
             memory_bytes: report.memory_bytes,
             oom_kills: report.oom_kills,
+            cpu_used_seconds: report.cpu_used.map(Seconds),
+            io_bytes: report.io_bytes,
             cpu_periods: report.cpu_periods,
             cpu_throttled_periods: report.cpu_throttled_periods,
             cpu_throttled_seconds: report.cpu_throttled.map(Seconds),

@@ -1,0 +1,99 @@
+//! The data volume in `/status`, with what the engine writes there of itself.
+
+use serde::Serialize;
+
+use super::Seconds;
+use crate::decide::observation::{
+    Dumps, EngineMount, LoggedError, LoggedRecovery, Mount, Space, WriteCheck,
+};
+use crate::publish::view::View;
+use crate::publish::words;
+
+/// The data volume.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Volume<'a> {
+    /// Age of the last finished check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_seconds: Option<Seconds>,
+    /// For how long a check has been in flight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_seconds: Option<Seconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mount: Option<&'a Mount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine_mount: Option<&'a EngineMount>,
+    #[serde(flatten)]
+    space: Option<Space>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    write_seconds: Option<Seconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    write_fault: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    master_present: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errorlog_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errorlog_errors: Option<&'a [LoggedError]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logged_recovery: Option<Recovery<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dumps: Option<Dumps>,
+}
+
+/// The recovery that the engine last told of in its log.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Recovery<'a> {
+    database: &'a str,
+    percent: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phase: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining_seconds: Option<Seconds>,
+}
+
+impl<'a> From<&'a LoggedRecovery> for Recovery<'a> {
+    fn from(recovery: &'a LoggedRecovery) -> Self {
+        Self {
+            database: &recovery.database,
+            percent: recovery.percent,
+            phase: recovery.phase,
+            remaining_seconds: recovery.remaining.map(Seconds),
+        }
+    }
+}
+
+impl<'a> Volume<'a> {
+    pub fn of(view: &'a View) -> Option<Self> {
+        let snapshot = &view.published.snapshot;
+        if snapshot.volume.is_none() && snapshot.volume_pending.is_none() {
+            return None;
+        }
+        let check = snapshot.volume.as_ref().map(|seen| &seen.value);
+        let errorlog = check.and_then(|check| check.errorlog.as_ref());
+        let recovery = snapshot.logs().find_map(|(_, log)| log.recovery.as_ref());
+        let (write_seconds, write_fault) = match check.map(|check| check.write) {
+            Some(WriteCheck::Written(latency)) => (Some(Seconds(latency)), None),
+            Some(WriteCheck::Failed(fault)) => (None, Some(words::volume_fault_kind(fault))),
+            Some(WriteCheck::Skipped) | None => (None, None),
+        };
+        Some(Self {
+            age_seconds: snapshot
+                .volume
+                .as_ref()
+                .map(|seen| Seconds(view.ago(seen.at))),
+            pending_seconds: snapshot.volume_pending.map(|at| Seconds(view.ago(at))),
+            mount: check.and_then(|check| check.mount.as_ref()),
+            engine_mount: check.and_then(|check| check.engine_mount.as_ref()),
+            space: check.and_then(|check| check.space),
+            write_seconds,
+            write_fault,
+            master_present: check.and_then(|check| check.master_present),
+            errorlog_bytes: errorlog.map(|log| log.bytes),
+            errorlog_errors: errorlog.map(|log| log.errors.as_slice()),
+            logged_recovery: recovery.map(Recovery::from),
+            dumps: check.and_then(|check| check.dumps),
+        })
+    }
+}
