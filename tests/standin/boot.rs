@@ -2,13 +2,14 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
+use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
@@ -19,9 +20,10 @@ use super::messages::SqlError;
 use super::options::Options;
 use super::process::DO_NOT_REAP;
 use super::script::{Phase, Script};
+use super::server::Door;
 use super::store::Journal;
 use super::tds::tls::Identity;
-use super::{control, lifecycle, load, server};
+use super::{control, failure, lifecycle, load, server};
 
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 const ORDERS_IN_FLIGHT: usize = 4;
@@ -34,6 +36,8 @@ pub struct Announcement {
     pub parent_pid: u32,
     pub child_pid: u32,
     pub port: u16,
+    /// Of the administrator connection, where it was asked for.
+    pub dac_port: Option<u16>,
     pub control: Option<std::path::PathBuf>,
 }
 
@@ -85,12 +89,17 @@ async fn live(
         .context("initerrlog: could not open error log file")?;
     errorlog.set_enabled(script.write_errorlog);
     log_banner(&errorlog, &directory, &script);
+    if let Some(why) = options.fail_start {
+        why.tell(Some(&errorlog), &directory.root);
+        return Ok(Ending::Exit(failure::STATUS));
+    }
     let address = SocketAddr::from((options.listen_address, options.port));
     let reserved = match server::reserve(address) {
         Ok(reserved) => reserved,
         Err(error) => return Ok(port_in_use(&errorlog, address, &error)),
     };
     options.port = reserved.local_addr().context("reading the port")?.port();
+    let dac = reserve_dac(&mut options)?;
     let control = options.control.as_deref().map(control::bind).transpose();
     let control = control.context("binding the control socket")?;
     let identity = identity(&options)?;
@@ -100,7 +109,10 @@ async fn live(
     let (done, begun) = oneshot::channel();
     let life = tokio::spawn(lifecycle::run(engine.clone(), order_queue, done));
     tokio::spawn(load::follow(engine.clone(), directory.data()));
-    let listening = tokio::spawn(server::serve(engine.clone(), reserved));
+    let listening = tokio::spawn(server::serve(engine.clone(), reserved, Door::Clients));
+    if let Some(dac) = dac {
+        tokio::spawn(server::serve(engine.clone(), dac, Door::Administrator));
+    }
     if let Some(listener) = control {
         tokio::spawn(control::serve(engine.clone(), listener, orders.clone()));
     }
@@ -121,6 +133,17 @@ async fn live(
         shut_down(&engine, system_shutdown).await;
     }
     Ok(ending)
+}
+
+/// The port of the administrator connection, always on loopback.
+fn reserve_dac(options: &mut Options) -> anyhow::Result<Option<TcpSocket>> {
+    let Some(port) = options.dac_port else {
+        return Ok(None);
+    };
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let socket = server::reserve(address).context("binding the administrator's port")?;
+    options.dac_port = Some(socket.local_addr().context("reading the port")?.port());
+    Ok(Some(socket))
 }
 
 async fn unless_ignored(engine: &Engine, signal: &mut tokio::signal::unix::Signal) {
@@ -213,6 +236,7 @@ fn announce(engine: &Engine) -> anyhow::Result<()> {
         parent_pid: std::os::unix::process::parent_id(),
         child_pid: std::process::id(),
         port: engine.options.port,
+        dac_port: engine.options.dac_port,
         control: engine.options.control.clone(),
     };
     let mut line = serde_json::to_string(&announcement).context("writing the announcement")?;

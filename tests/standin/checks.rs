@@ -9,6 +9,7 @@ mod checks {
     mod support;
 
     mod codec;
+    mod dac;
     mod faults;
     mod login;
     mod process;

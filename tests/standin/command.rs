@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::failure::FailStart;
 use super::script::{
-    Accept, Answer, Database, Diagnostics, Fault, Load, LoginAnswer, Phase, Script, StartPhase,
+    Accept, Answer, Dac, Database, Diagnostics, Fault, Load, LoginAnswer, Phase, Script, StartPhase,
 };
 use super::sql::Kind;
 
@@ -33,6 +34,9 @@ pub enum Command {
     NextPhase,
     Accept {
         accept: Accept,
+    },
+    Dac {
+        dac: Dac,
     },
     Login {
         login: LoginAnswer,
@@ -96,6 +100,10 @@ pub enum Command {
     Exit {
         status: u8,
     },
+    /// The start fails for this reason: the engine process says so and exits.
+    FailStart {
+        why: FailStart,
+    },
     /// The engine process dies by this signal number, without a core.
     Die {
         signal: i32,
@@ -131,6 +139,9 @@ pub struct Status {
 pub struct Statistics {
     /// TCP connections accepted.
     pub accepted: u64,
+    /// TCP connections accepted at the administrator's port.
+    #[serde(default)]
+    pub administrators: u64,
     pub logins: u64,
     /// Refused logins by error number (as text, since JSON has no other keys).
     pub refused: BTreeMap<String, u64>,

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::command::{Command, Reply, Statistics, Status};
 use super::engine::{Ending, Engine};
+use super::failure;
 use super::lifecycle::{Change, Order};
 use super::script::{Database, Script};
 
@@ -94,6 +95,10 @@ async fn carry_out(
 ) -> (Reply, Option<Ending>) {
     let ending = match command {
         Command::Exit { status } => Ending::Exit(status),
+        Command::FailStart { why } => {
+            why.tell(Some(&engine.errorlog), &engine.options.data_dir);
+            Ending::Exit(failure::STATUS)
+        }
         Command::Die { signal } => Ending::Signal(signal),
         Command::Zombie => Ending::Zombie,
         other => return (answer(engine, other, orders).await, None),
@@ -160,6 +165,7 @@ fn change_script(engine: &Engine, command: Command) -> Reply {
     engine.script.send_modify(|script| match command {
         Command::SetScript { script: new } => *script = *new,
         Command::Accept { accept } => script.accept = accept,
+        Command::Dac { dac } => script.dac = dac,
         Command::Login { login } => script.login = login,
         Command::SetLogin { user, password } => {
             script.logins.insert(user, password);

@@ -99,7 +99,8 @@ fn windows_error(error: &io::Error) -> (u32, &'static str) {
 fn bootstrap_failure(error: &io::Error) -> StartFailure {
     let (number, text) = windows_error(error);
     StartFailure(format!(
-        "Setup FAILED copying system data file: {number}({text})\n\
+        "ERROR: Setup FAILED copying system data file 'C:\\templatedata\\master.mdf' to '/var/opt/mssql/data/master.mdf': \
+         {number}({text})\n\
          ERROR: BootstrapSystemDataDirectories() failure (HRESULT 0x8007{number:04x})"
     ))
 }

@@ -153,6 +153,11 @@ impl StandIn {
         self.announcement.port
     }
 
+    /// Of the administrator connection; zero without one.
+    pub fn dac_port(&self) -> u16 {
+        self.announcement.dac_port.unwrap_or_default()
+    }
+
     pub fn parent_pid(&self) -> u32 {
         self.announcement.parent_pid
     }

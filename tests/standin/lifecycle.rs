@@ -136,6 +136,7 @@ fn enter(engine: &Engine, phase: Phase, length: Option<Duration>, said: &mut Sai
             let text = format!("Starting up database '{name}'.");
             engine.errorlog.line("spid20s", &text);
         }
+        log_progress(engine);
     }
     if !engine.listens() {
         return;
@@ -162,11 +163,10 @@ fn enter(engine: &Engine, phase: Phase, length: Option<Duration>, said: &mut Sai
 }
 
 fn log_listening(engine: &Engine) {
+    let master = "Recovery completed for database master (database ID 1) in 1 second(s) (analysis 1 ms, redo 2 ms, undo 3 \
+                  ms.) This is an informational message only. No user action is required.";
     let log = |source: &str, text: &str| engine.errorlog.line(source, text);
-    log(
-        "spid9s",
-        "Recovery completed for database master (database ID 1).",
-    );
+    log("spid9s", master);
     log("spid9s", "Starting up database 'mssqlsystemresource'.");
     log("spid9s", "Starting up database 'model'.");
     log("spid9s", "Starting up database 'msdb'.");
@@ -181,4 +181,12 @@ fn log_listening(engine: &Engine) {
             engine.options.listen_address, engine.options.port
         ),
     );
+    if let Some(port) = engine.options.dac_port {
+        log(
+            "spid18s",
+            &format!(
+                "Dedicated administrator connection support was established for listening locally on port {port}."
+            ),
+        );
+    }
 }

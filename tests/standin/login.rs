@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use super::engine::{Client, Engine};
 use super::messages::SqlError;
 use super::script::{LoginAnswer, Phase};
+use super::server::Door;
 use super::tds::connection::Connection;
 use super::tds::login7::{Login7, TDS_7_2, TDS_7_4};
 use super::tds::packet::{DEFAULT_PACKET_BYTES, MAX_PACKET_BYTES, MIN_PACKET_BYTES, Message};
@@ -23,6 +24,7 @@ pub async fn answer(
     engine: &Arc<Engine>,
     connection: &mut Connection,
     message: &Message,
+    door: Door,
 ) -> io::Result<Option<Client>> {
     let login = Login7::decode(&message.payload)?;
     if login.tds_version < TDS_7_2 {
@@ -30,7 +32,7 @@ pub async fn answer(
         return Ok(None);
     }
     let mut bytes = BytesMut::new();
-    let outcome = judge(engine, &login);
+    let outcome = judge(engine, &login, door);
     match &outcome {
         Ok(client) => {
             welcome(engine, connection, &login, client).await?;
@@ -54,7 +56,10 @@ pub async fn answer(
     Ok(outcome.ok())
 }
 
-fn judge(engine: &Engine, login: &Login7) -> Result<Client, Vec<SqlError>> {
+fn judge(engine: &Engine, login: &Login7, door: Door) -> Result<Client, Vec<SqlError>> {
+    if door == Door::Administrator {
+        return judge_administrator(engine, login);
+    }
     let script = engine.script();
     let refuse = |number: i32| Err(vec![SqlError::new(number)]);
     match engine.phase() {
@@ -103,6 +108,25 @@ fn judge(engine: &Engine, login: &Login7) -> Result<Client, Vec<SqlError>> {
         user: login.user.clone(),
         application: login.application.clone(),
         database: database.name,
+        administrator: false,
+    })
+}
+
+/// A sysadmin gets in whatever the phase, while the engine is not about to end.
+fn judge_administrator(engine: &Engine, login: &Login7) -> Result<Client, Vec<SqlError>> {
+    if engine.phase() == Phase::Stopping {
+        return Err(vec![SqlError::new(17_188)]);
+    }
+    check_password(engine, login)?;
+    if login.user != ADMINISTRATOR {
+        return Err(vec![login_failed(&login.user)]);
+    }
+    Ok(Client {
+        spid: engine.next_spid(),
+        user: login.user.clone(),
+        application: login.application.clone(),
+        database: "master".to_owned(),
+        administrator: true,
     })
 }
 

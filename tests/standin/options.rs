@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use super::failure::FailStart;
 use super::tds::prelogin::Encryption;
 
 #[derive(Clone, Debug)]
@@ -14,6 +15,9 @@ pub struct Options {
     pub listen_address: Ipv4Addr,
     /// 0: any free port; the announcement tells which.
     pub port: u16,
+    /// Of the administrator connection; without it there is none.
+    pub dac_port: Option<u16>,
+    pub fail_start: Option<FailStart>,
     pub control: Option<PathBuf>,
     pub announce: Option<PathBuf>,
     pub script: Option<PathBuf>,
@@ -64,6 +68,18 @@ fn command() -> Command {
                 .help("0 takes any free port")
                 .value_parser(value_parser!(u16)),
         )
+        .arg(
+            Arg::new("dac-port")
+                .long("dac-port")
+                .help("The administrator connection; 0 takes any free port")
+                .value_parser(value_parser!(u16)),
+        )
+        .arg(
+            Arg::new("fail-start")
+                .long("fail-start")
+                .help("Say why the start fails, and exit")
+                .value_parser(FailStart::NAMES),
+        )
         .arg(path_flag("control", "Unix socket for commands"))
         .arg(path_flag(
             "announce",
@@ -111,6 +127,10 @@ fn options(matches: ArgMatches) -> Options {
             .copied()
             .unwrap_or(Ipv4Addr::LOCALHOST),
         port: number("port"),
+        dac_port: matches.get_one::<u16>("dac-port").copied(),
+        fail_start: matches
+            .get_one::<String>("fail-start")
+            .and_then(|name| FailStart::by_name(name)),
         control: path("control"),
         announce: path("announce"),
         script: path("script"),

@@ -15,6 +15,7 @@ pub struct Script {
     /// Phases of the next start, in order; afterwards the engine is ready.
     pub start: Vec<StartPhase>,
     pub accept: Accept,
+    pub dac: Dac,
     pub login: LoginAnswer,
     /// Logins beside `sa`, name to password. An `sa` here replaces the password from the environment.
     pub logins: BTreeMap<String, String>,
@@ -40,6 +41,7 @@ impl Default for Script {
         Self {
             start: Vec::new(),
             accept: Accept::Answer,
+            dac: Dac::Answer,
             login: LoginAnswer::Check,
             logins: BTreeMap::new(),
             faults: Vec::new(),
@@ -111,6 +113,18 @@ pub enum Accept {
     Hang,
     /// Bytes that are no TLS, where the ServerHello belongs.
     TlsGarbage,
+}
+
+/// What becomes of the administrator connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dac {
+    #[default]
+    Answer,
+    /// Its listener is closed.
+    Refuse,
+    /// Accepted, and not answered until this changes.
+    Hang,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

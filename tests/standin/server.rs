@@ -3,15 +3,32 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::engine::Engine;
+use super::messages::SqlError;
 use super::script::{Accept, Phase};
 use super::session;
 
 const BACKLOG: u32 = 128;
+
+/// Which of the two ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    Clients,
+    Administrator,
+}
+
+impl Door {
+    fn open(self, engine: &Engine) -> bool {
+        match self {
+            Self::Clients => engine.listens(),
+            Self::Administrator => engine.dac_listens(),
+        }
+    }
+}
 
 /// A bound socket that does not listen: it refuses connections, and keeps the port from everybody else.
 pub fn reserve(address: SocketAddr) -> io::Result<TcpSocket> {
@@ -22,23 +39,28 @@ pub fn reserve(address: SocketAddr) -> io::Result<TcpSocket> {
 }
 
 /// Opens and closes the listener as the engine's state changes, for ever.
-pub async fn serve(engine: Arc<Engine>, reserved: TcpSocket) -> io::Result<()> {
+pub async fn serve(engine: Arc<Engine>, reserved: TcpSocket, door: Door) -> io::Result<()> {
     let address = reserved.local_addr()?;
     let mut script = engine.script.subscribe();
     let mut current = engine.current.subscribe();
     let mut reserved = Some(reserved);
     let mut listener: Option<TcpListener> = None;
     loop {
-        if !engine.listens() {
+        if !door.open(&engine) {
             if listener.take().is_some() {
                 reserved = Some(reserve(address)?);
             }
         } else if let Some(socket) = reserved.take() {
             listener = Some(socket.listen(BACKLOG)?);
         }
-        engine.open.send_replace(listener.is_some());
+        if door == Door::Clients {
+            engine.open.send_replace(listener.is_some());
+        }
         tokio::select! {
-            accepted = accept(listener.as_ref()) => admit(&engine, accepted?),
+            accepted = accept(listener.as_ref()) => match door {
+                Door::Clients => admit(&engine, accepted?),
+                Door::Administrator => admit_administrator(&engine, accepted?),
+            },
             _ = script.changed() => {}
             _ = current.changed() => {}
         }
@@ -68,26 +90,53 @@ fn admit(engine: &Arc<Engine>, stream: TcpStream) {
     }
     // Small answers must not wait for the client's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
-    let open = Open::new(engine);
+    spawn(engine, stream, Door::Clients);
+}
+
+/// There is one such connection: a second one is closed at once (17810 in the errorlog).
+fn admit_administrator(engine: &Arc<Engine>, stream: TcpStream) {
+    engine.statistics().administrators += 1;
+    if engine.administrators.load(Ordering::Relaxed) > 0 {
+        let error = SqlError::with_message(
+            17_810,
+            "Could not connect because the maximum number of '1' dedicated administrator connections already exists."
+                .to_owned(),
+        );
+        engine.log_error("Logon", &error, 2, &error.message());
+        return;
+    }
+    spawn(engine, stream, Door::Administrator);
+}
+
+fn spawn(engine: &Arc<Engine>, stream: TcpStream, door: Door) {
+    let open = Open::new(engine, door);
     let engine = engine.clone();
     tokio::spawn(async move {
         let _open = open;
-        session::run(engine, stream).await;
+        session::run(engine, stream, door).await;
     });
 }
 
 /// Counts a connection while it lives.
-struct Open(Arc<Engine>);
+struct Open(Arc<Engine>, Door);
 
 impl Open {
-    fn new(engine: &Arc<Engine>) -> Self {
-        engine.connections.fetch_add(1, Ordering::Relaxed);
-        Self(engine.clone())
+    fn new(engine: &Arc<Engine>, door: Door) -> Self {
+        let open = Self(engine.clone(), door);
+        open.count().fetch_add(1, Ordering::Relaxed);
+        open
+    }
+
+    fn count(&self) -> &AtomicUsize {
+        match self.1 {
+            Door::Clients => &self.0.connections,
+            Door::Administrator => &self.0.administrators,
+        }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+        self.count().fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use super::engine::{Client, Engine};
 use super::login;
 use super::messages::SqlError;
-use super::script::{Accept, LoginAnswer};
+use super::script::{Accept, Dac, LoginAnswer};
+use super::server::Door;
 use super::sql::execute::{After, Executor};
 use super::sql::response::Response;
 use super::tds::connection::Connection;
@@ -24,12 +25,12 @@ const CHUNKS_IN_FLIGHT: usize = 4;
 /// A PRELOGIN packet around eight bytes that no TLS library takes for a record.
 const TLS_GARBAGE: &[u8] = b"\x12\x01\x00\x10\x00\x00\x01\x00garbage!";
 
-pub async fn run(engine: Arc<Engine>, stream: TcpStream) {
+pub async fn run(engine: Arc<Engine>, stream: TcpStream, door: Door) {
     let mut hangup = engine.hangup.subscribe();
     let mut connection = Connection::new(stream);
     let reset = tokio::select! {
         // A broken connection has nobody to be told about it; the client sees the close.
-        result = serve(&engine, &mut connection) => result.unwrap_or(false),
+        result = serve(&engine, &mut connection, door) => result.unwrap_or(false),
         _ = hangup.changed() => engine.hangup.borrow().reset,
     };
     if reset {
@@ -40,8 +41,8 @@ pub async fn run(engine: Arc<Engine>, stream: TcpStream) {
 }
 
 /// Serves the connection to its end; `true` when it ends by RST.
-async fn serve(engine: &Arc<Engine>, connection: &mut Connection) -> io::Result<bool> {
-    let Some(agreement) = greet(engine, connection).await? else {
+async fn serve(engine: &Arc<Engine>, connection: &mut Connection, door: Door) -> io::Result<bool> {
+    let Some(agreement) = greet(engine, connection, door).await? else {
         return Ok(false);
     };
     let Some(message) = connection.next_message().await? else {
@@ -54,11 +55,12 @@ async fn serve(engine: &Arc<Engine>, connection: &mut Connection) -> io::Result<
     if agreement == Agreement::LoginOnly {
         connection.end_tls();
     }
-    let answers = engine.until(|script| script.login != LoginAnswer::Hang);
+    let answers =
+        engine.until(|script| door == Door::Administrator || script.login != LoginAnswer::Hang);
     if !held(connection, answers).await? {
         return Ok(false);
     }
-    match login::answer(engine, connection, &message).await? {
+    match login::answer(engine, connection, &message, door).await? {
         Some(client) => requests(engine, connection, client).await,
         None => Ok(false),
     }
@@ -74,14 +76,21 @@ async fn held(connection: &mut Connection, wait: impl Future<Output = ()>) -> io
 }
 
 /// Prelogin and TLS; `None` when the connection ends here.
-async fn greet(engine: &Arc<Engine>, connection: &mut Connection) -> io::Result<Option<Agreement>> {
+async fn greet(
+    engine: &Arc<Engine>,
+    connection: &mut Connection,
+    door: Door,
+) -> io::Result<Option<Agreement>> {
     let Some(message) = connection.next_message().await? else {
         return Ok(None);
     };
     if message.kind != PacketType::Prelogin {
         return Ok(None);
     }
-    let answers = engine.until(|script| script.accept != Accept::Hang);
+    let answers = engine.until(|script| match door {
+        Door::Clients => script.accept != Accept::Hang,
+        Door::Administrator => script.dac != Dac::Hang,
+    });
     if !held(connection, answers).await? {
         return Ok(None);
     }
@@ -91,7 +100,7 @@ async fn greet(engine: &Arc<Engine>, connection: &mut Connection) -> io::Result<
     let answer = prelogin::encode_answer(version, answer).freeze();
     connection.send(answer, true).await?;
     if agreement != Agreement::Plain {
-        if engine.script.borrow().accept == Accept::TlsGarbage {
+        if door == Door::Clients && engine.script.borrow().accept == Accept::TlsGarbage {
             connection.next_message().await?;
             connection.send_raw(TLS_GARBAGE).await?;
             return Ok(None);

@@ -2,19 +2,21 @@
 //! directory, an errorlog. For tests and the demo; it is never shipped, and nothing in it uses the crate that it tests.
 //!
 //! ```text
-//! sqlservr --data-dir DIR [--port 0] [--control SOCKET] [--script FILE] [--announce FILE]
+//! sqlservr --data-dir DIR [--port 0] [--dac-port 0] [--control SOCKET] [--script FILE] [--announce FILE]
 //!          [--encryption off|on|required|not-supported] [--tls-cert PEM --tls-key PEM]
 //!          [--listen-address 127.0.0.1] [--errorlog-utf16] [--max-connections 512]
+//!          [--fail-start evaluation|eula|password|memory|system-dir|master|listen]
 //! ```
 //!
 //! The password of `sa` comes from `MSSQL_SA_PASSWORD` or `SA_PASSWORD`. Once the first phase has begun, one JSON line
-//! tells both pids, the port and the control socket ([`handle::Announcement`]). From Rust, use [`handle::StandIn`].
+//! tells both pids, the ports and the control socket ([`handle::Announcement`]). From Rust, use [`handle::StandIn`].
 //!
 //! # What is where
 //!
 //! | module | what it does |
 //! | --- | --- |
 //! | `process` | the watchdog: starts the engine, forwards SIGTERM, reaps, exits as the engine did |
+//! | [`failure`] | starts that fail, and what the image says then |
 //! | `boot` | the engine process from its first file to its clean shutdown |
 //! | `engine` | the state that all tasks share |
 //! | `lifecycle` | the phases of a start; `server` opens and closes the port by them |
@@ -35,12 +37,13 @@
 //!   `sys.dm_exec_requests` with WHERE (AND only), ORDER BY, TOP, COUNT, MAX, MIN; `USE`, `SET`, `CHECKPOINT`,
 //!   `WAITFOR DELAY`, `EXEC sp_server_diagnostics`; `CREATE TABLE`, `INSERT`, `SELECT` on `dbo.journal (id, epoch)`,
 //!   whose rows are on disk before they are acknowledged. Anything else: 102, 207, 208 or 2812, or a scripted answer.
+//! - With `--dac-port`, the dedicated administrator connection: one at a time, for `sa` alone, answering whatever hangs.
 //! - An empty volume silently becomes a new instance; one that cannot be used gives the image's messages and exit 1.
 //!
 //! # What it does not
 //!
 //! Transactions (each INSERT is durable by itself), permissions other than VIEW SERVER STATE, joins, OR, MARS, TDS 8,
-//! integrated logins, prepared statements and cursors, collations other than the default, the DAC. The password always
+//! integrated logins, prepared statements and cursors, collations other than the default. The password always
 //! comes from the environment, though the real engine keeps the one of the volume's first start. Two things are easier
 //! than in reality: 18401 refuses `sa` too unless told otherwise, and `sp_server_diagnostics` can be sped up.
 //!
@@ -61,6 +64,8 @@
 //! | `databases`, `set_database`, `remove_database`, `view_server_state` | the catalogue and its permission |
 //! | `diagnostics` | states, attributes, silence, missing procedure, time scale |
 //! | `write_errorlog`, `log_line` | the errorlog stands still; a line of one's own |
+//! | `dac` | the administrator connection: answer, refuse, hang |
+//! | `fail_start` | the start fails: the image's words, and exit 1 |
 //! | `load`, `close_connections` | work beside the answers; every client is hung up on |
 //! | `ignore_sigterm`, `shutdown_ms`, `exit`, `die`, `zombie` | how the process ends, or does not |
 //!
@@ -84,6 +89,7 @@ mod control;
 mod datadir;
 mod engine;
 mod errorlog;
+pub mod failure;
 pub mod handle;
 mod lifecycle;
 mod load;

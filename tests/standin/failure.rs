@@ -1,0 +1,139 @@
+//! Starts that fail, in the words of the image. Who prints them, and what follows, is as in the logs that people
+//! published; `src/observe/volume/log/told.rs` names them.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::errorlog::ErrorLog;
+
+/// The process ends with this status in each case.
+pub const STATUS: u8 = 1;
+
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+
+/// Why a start fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailStart {
+    Evaluation,
+    Eula,
+    Password,
+    Memory,
+    SystemDir,
+    Master,
+    Listen,
+}
+
+impl FailStart {
+    pub const NAMES: [&str; 7] = [
+        "evaluation",
+        "eula",
+        "password",
+        "memory",
+        "system-dir",
+        "master",
+        "listen",
+    ];
+
+    pub fn by_name(name: &str) -> Option<Self> {
+        serde_json::from_value(name.into()).ok()
+    }
+
+    /// Says it: into the errorlog, if the engine has come as far as to have one, else to standard output alone.
+    pub fn tell(self, log: Option<&ErrorLog>, data_dir: &Path) {
+        for (source, text) in self.lines(data_dir) {
+            match log.filter(|_| !source.is_empty()) {
+                Some(log) => log.line(source, &text),
+                // Nobody is left to be told of a failure.
+                None => drop(writeln!(io::stdout(), "{text}")),
+            }
+        }
+        if let Some(log) = log {
+            log.flush(FLUSH_LIMIT);
+        }
+    }
+
+    /// Source and text; without a source it is the platform layer that speaks, before there is an errorlog.
+    fn lines(self, data_dir: &Path) -> Vec<(&'static str, String)> {
+        let lines: &[(&str, &str)] = match self {
+            Self::Evaluation => &[
+                ("", "Error: The evaluation period has expired."),
+                (
+                    "",
+                    "/opt/mssql/bin/sqlservr: PAL initialization failed. Error: 104",
+                ),
+            ],
+            Self::Eula => &[
+                (
+                    "",
+                    "The SQL Server End-User License Agreement (EULA) must be accepted before SQL",
+                ),
+                (
+                    "",
+                    "Server can start. The license terms for this product can be downloaded from",
+                ),
+                ("", "https://go.microsoft.com/fwlink/?linkid=2139274."),
+            ],
+            Self::Password => &[
+                (
+                    "spid30s",
+                    "ERROR: Unable to set system administrator password: Password validation failed. The password \
+                     does not meet SQL Server password policy requirements because it is too short. The password must \
+                     be at least 8 characters..",
+                ),
+                (
+                    "spid30s",
+                    "An error occurred during server setup. See previous errors for more information.",
+                ),
+            ],
+            Self::Memory => &[(
+                "",
+                "sqlservr: This program requires a machine with at least 2000 megabytes of memory.",
+            )],
+            Self::SystemDir => &[(
+                "",
+                "/opt/mssql/bin/sqlservr: Error: The system directory [/.system] could not be created. File: \
+                 LinuxDirectory.cpp:420 [Status: 0xC0000022 Access Denied errno = 0xD(13) Permission denied]",
+            )],
+            Self::Master => &[("Server", "Error: 17113, Severity: 16, State: 1.")],
+            Self::Listen => &[
+                ("spid19s", "Error: 17182, Severity: 16, State: 1."),
+                (
+                    "spid19s",
+                    "TDSSNIClient initialization failed with error 0x80092004, status code 0x80. Reason: Unable to \
+                     initialize SSL support.",
+                ),
+                ("spid19s", "Error: 17826, Severity: 18, State: 3."),
+                (
+                    "spid19s",
+                    "Could not start the network library because of an internal error in the network library.",
+                ),
+                ("spid19s", "Error: 17120, Severity: 16, State: 1."),
+                (
+                    "spid19s",
+                    "SQL Server could not spawn FRunCommunicationsManager thread.",
+                ),
+            ],
+        };
+        let mut lines: Vec<_> = lines
+            .iter()
+            .map(|(source, text)| (*source, (*text).to_owned()))
+            .collect();
+        if self == Self::Master {
+            let file = data_dir.join("data/master.mdf");
+            lines.push((
+                "Server",
+                format!(
+                    "Error 5(Access is denied.) occurred while opening file '{}' to obtain configuration information \
+                     at startup. An invalid startup option might have caused the error. Verify your startup options, \
+                     and correct or remove them if necessary.",
+                    file.display()
+                ),
+            ));
+        }
+        lines
+    }
+}
