@@ -11,5 +11,6 @@ mod cli;
 mod control;
 mod limits;
 mod support;
+mod told;
 mod verdicts;
 mod volume;

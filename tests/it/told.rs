@@ -1,0 +1,131 @@
+//! What the engine says where nobody asks it: its logs, its dumps, its administrator connection.
+
+use crate::standin::command::Command;
+use crate::standin::failure::FailStart;
+use crate::standin::handle::StandIn;
+use crate::standin::script::{Dac, Diagnostics, Effect, Fault, Match, Phase, Script, StartPhase};
+use crate::support::{Scratch, standin, standin_with, supervise, unique_name};
+
+/// A stand-in whose start stands still in `phase`.
+async fn starting(scratch: &Scratch, name: &str, phase: Phase) -> StandIn {
+    standin_with(scratch, name, |options| {
+        options.script(Script {
+            start: vec![StartPhase { phase, ms: None }],
+            ..Script::default()
+        })
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_engine_that_answers_the_administrator_alone_is_busy() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let standin = standin_with(&scratch, &name, |options| {
+        options.argument("--dac-port").argument("0")
+    })
+    .await;
+    let port = standin.dac_port().to_string();
+    let more = [("sql-dac-port", port.as_str())];
+    let mut supervisor = supervise(&standin, &name, &more).await;
+    supervisor.passes("ready").await;
+    let asked = standin.statistics().await.expect("it answers");
+    assert_eq!(asked.administrators, 0, "it may be needed by somebody else");
+    let diagnostics = Diagnostics {
+        silent: true,
+        ..Diagnostics::default()
+    };
+    let silent = Command::Diagnostics { diagnostics };
+    standin.command(silent).await.expect("it obeys");
+    let hang = Fault {
+        on: Match::default(),
+        effect: Effect::Hang,
+        times: None,
+    };
+    let faults = Command::Faults { faults: vec![hang] };
+    standin.command(faults).await.expect("it obeys");
+    supervisor.finds("EngineBusy").await;
+    // Longer than silence may last; that it does no harm is what is tested.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let status = supervisor.status().await;
+    assert_eq!(status["sql"]["dac"]["result"], "answered", "{status:#}");
+    let (code, body) = supervisor.get("/readyz?verbose").await;
+    assert_eq!(code, 503);
+    assert!(body.contains("EngineBusy"), "{body}");
+    assert!(!body.contains("EngineUnresponsive"), "{body}");
+
+    let hang = Command::Dac { dac: Dac::Hang };
+    standin.command(hang).await.expect("it obeys");
+    supervisor.finds("EngineUnresponsive").await;
+    let healed = Command::Faults { faults: Vec::new() };
+    standin.command(healed).await.expect("it obeys");
+    supervisor.passes("ready").await;
+}
+
+#[tokio::test]
+async fn the_recovery_of_master_is_told_by_the_errorlog() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let phase = Phase::Recovering {
+        databases: vec!["master".to_owned()],
+        percent: Some(42.0),
+    };
+    let standin = starting(&scratch, &name, phase).await;
+    let mut supervisor = supervise(&standin, &name, &[]).await;
+    let evidence = supervisor.finds("Recovering").await;
+    assert!(evidence.contains("master, 42 %"), "{evidence}");
+    assert!(evidence.contains("errorlog"), "{evidence}");
+    let status = supervisor.status().await;
+    assert_eq!(status["sql"]["ping"]["errorKind"], "refused", "{status:#}");
+    assert_eq!(status["volume"]["loggedRecovery"]["percent"], 42);
+    let (_, metrics) = supervisor.get("/metrics").await;
+    let progress = "sql_edge_recovery_progress_ratio 0.42";
+    assert!(metrics.contains(progress), "{metrics}");
+    standin.command(Command::NextPhase).await.expect("it obeys");
+    supervisor.passes("ready").await;
+    let status = supervisor.status().await;
+    assert!(status["volume"]["loggedRecovery"].is_null(), "{status:#}");
+}
+
+#[tokio::test]
+async fn a_start_that_fails_is_named() {
+    for (why, code) in [
+        (FailStart::Evaluation, "EvaluationExpired"),
+        (FailStart::Eula, "EulaNotAccepted"),
+        (FailStart::Password, "SaPasswordRejected"),
+        (FailStart::Memory, "MemoryTooSmall"),
+        (FailStart::SystemDir, "DataDirectoryDenied"),
+        (FailStart::Master, "SystemDatabaseUnreadable"),
+        (FailStart::Listen, "ListenFailed"),
+    ] {
+        let (scratch, name) = (Scratch::new(), unique_name());
+        let standin = starting(&scratch, &name, Phase::Refusing).await;
+        let output = standin.options().output().display().to_string();
+        let more = [("engine-output", output.as_str())];
+        let mut supervisor = supervise(&standin, &name, &more).await;
+        supervisor.finds("Starting").await;
+        let fail = Command::FailStart { why };
+        standin.command(fail).await.expect("it obeys");
+        supervisor.finds(code).await;
+        let (status, body) = supervisor.get("/readyz?verbose").await;
+        assert_eq!(status, 503);
+        assert!(body.contains(code), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_core_that_grows_is_a_dump_in_progress() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let standin = standin(&scratch, &name).await;
+    let mut supervisor = supervise(&standin, &name, &[]).await;
+    supervisor.passes("ready").await;
+    let log = standin.data_dir().join("log");
+    let temp = log.join("core.sqlservr.32.temp");
+    std::fs::create_dir(&temp).expect("writable");
+    std::fs::write(temp.join("core"), [0; 4096]).expect("writable");
+    let evidence = supervisor.finds("DumpInProgress").await;
+    assert!(evidence.contains("core"), "{evidence}");
+    let status = supervisor.status().await;
+    let dumps = &status["volume"]["dumps"];
+    assert_eq!(dumps["count"], 1, "{status:#}");
+    assert_eq!(dumps["writingBytes"], 4096, "{status:#}");
+    assert_eq!(supervisor.get("/livez").await.0, 200);
+}
