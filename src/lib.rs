@@ -24,8 +24,8 @@
 //! 2. The loop in [`app`] folds them into one [`decide::snapshot::Snapshot`] and asks the engine,
 //!    [`decide::engine::decide`], for a [`decide::decision::Decision`].
 //! 3. It publishes the decision, and the HTTP thread ([`publish`]) answers from the last one.
-//!
-//! What a person orders comes over a Unix socket ([`act`]) and enters as an observation like any other.
+//! 4. Where the decision asks for it, [`act`] ends the engine's processes, once, and what comes of it enters
+//!    as an observation like any other. So does what a person orders over a Unix socket.
 //!
 //! # Invariants
 //!
@@ -54,5 +54,6 @@ pub mod command;
 pub mod config;
 pub mod decide;
 pub mod observe;
+pub mod pidfd;
 pub mod publish;
 pub mod telemetry;

@@ -16,7 +16,6 @@
 //! **Limits.** An exit is lost from sight only if a process comes and goes between two scans. Before
 //! Linux 5.3, or where pidfd_open(2) is refused, exits are seen at the next round instead of at once.
 
-mod pidfd;
 mod table;
 mod watch;
 

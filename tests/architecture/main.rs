@@ -16,10 +16,12 @@ const MAX_FUNCTION_LINES: usize = 70;
 
 /// Which modules of the crate each folder may name. `app` and `cli` see all.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
-    ("act", &["act", "config", "decide"]),
+    ("act", &["act", "config", "decide", "pidfd"]),
     ("decide", &["decide"]),
     ("config", &["config", "decide"]),
-    ("observe", &["observe", "config", "decide"]),
+    ("observe", &["observe", "config", "decide", "pidfd"]),
+    // What observing and acting share: neither may know of the other.
+    ("pidfd", &[]),
     ("publish", &["publish", "config", "decide"]),
     ("telemetry", &["config"]),
 ];

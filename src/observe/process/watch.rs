@@ -8,10 +8,10 @@ use std::time::Duration;
 use procfs::process::{Process, Stat};
 use rustix::io::Errno;
 
-use super::pidfd::Pidfd;
 use super::table::{identity, is_dead, run_state};
 use crate::decide::observation::{ExitStatus, ProcessExit, ProcessId, ProcessRole, RunState};
 use crate::observe::cgroup::OomCounter;
+use crate::pidfd::Pidfd;
 
 /// How often the exit status is asked for: a process that no one has reaped yet may keep it ...
 const STATUS_ATTEMPTS: u32 = 3;

@@ -1,6 +1,11 @@
-//! A process by its pidfd: its end as an event, and how it ended. The only unsafe code of the crate.
+//! A process by its pidfd: its end as an event, how it ended, and signals that reach it and no later
+//! process with the same pid. The only unsafe code of the crate.
 //!
-//! Sources: pidfd_open(2), ioctl_pidfd(2), the kernel's include/uapi/linux/pidfd.h and fs/pidfs.c.
+//! It stands apart because who observes a process and who acts on it both need it, and must not know
+//! of each other.
+//!
+//! Sources: pidfd_open(2), pidfd_send_signal(2), ioctl_pidfd(2), the kernel's
+//! include/uapi/linux/pidfd.h and fs/pidfs.c.
 
 #![allow(unsafe_code)]
 
@@ -10,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 
 use rustix::io::Errno;
 use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -35,7 +40,7 @@ const PIDFD_GET_INFO: Opcode = opcode::read_write::<PidfdInfo>(0xFF, 11);
 
 /// The pidfd of a process, registered with the runtime's reactor.
 #[derive(Debug)]
-pub(super) struct Pidfd(AsyncFd<OwnedFd>);
+pub struct Pidfd(AsyncFd<OwnedFd>);
 
 impl Pidfd {
     /// Opens the pidfd of `pid` (Linux 5.3). It must be called within a tokio runtime.
@@ -44,7 +49,7 @@ impl Pidfd {
     ///
     /// ESRCH when there is no such process; ENOSYS, EPERM and others where the kernel or a seccomp
     /// filter refuses it.
-    pub(super) fn open(pid: i32) -> io::Result<Self> {
+    pub fn open(pid: i32) -> io::Result<Self> {
         let pid = Some(pid).filter(|pid| *pid > 0).and_then(Pid::from_raw);
         let pid = pid.ok_or(Errno::SRCH)?;
         let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
@@ -56,14 +61,23 @@ impl Pidfd {
     }
 
     /// Waits until the kernel says that the process ended. Cancel safe: it only waits.
-    pub(super) async fn ended(&self) {
+    pub async fn ended(&self) {
         // An error says that the runtime shuts down.
         drop(self.0.readable().await);
     }
 
+    /// Sends a signal.
+    ///
+    /// # Errors
+    ///
+    /// ESRCH when the process has been reaped; EPERM where this user may not signal it.
+    pub fn signal(&self, signal: Signal) -> Result<(), Errno> {
+        pidfd_send_signal(self.0.get_ref(), signal)
+    }
+
     /// Makes the next wait wait for a new event: a kernel before 6.15 may wake for the end of the
     /// first thread alone.
-    pub(super) fn forget_wake_up(&self) {
+    pub fn forget_wake_up(&self) {
         let mut context = Context::from_waker(Waker::noop());
         if let Poll::Ready(Ok(mut guard)) = self.0.poll_read_ready(&mut context) {
             guard.clear_ready();
@@ -76,7 +90,7 @@ impl Pidfd {
     ///
     /// ENOTTY, EINVAL or the like where the kernel does not know the request (before 6.13); one that
     /// knows it without the exit code (6.13, 6.14) says ESRCH once the process is reaped.
-    pub(super) fn wait_status(&self) -> Result<Option<i32>, Errno> {
+    pub fn wait_status(&self) -> Result<Option<i32>, Errno> {
         let mut info = PidfdInfo {
             mask: EXIT,
             ..PidfdInfo::default()
