@@ -45,7 +45,9 @@ pub struct Config {
     pub policy: Policy,
     /// Logging.
     pub log: LogConfig,
-    /// The directory of the control socket, unless that is given.
+    /// The SQL container's termination message, where it can be reached by a path of its own.
+    pub termination_log: Option<PathBuf>,
+    /// The directory of what outlives the supervisor, and of the control socket unless that is given.
     pub state_dir: PathBuf,
     /// The Unix socket for what changes something, mode 0600.
     pub control_socket: PathBuf,

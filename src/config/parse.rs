@@ -234,6 +234,7 @@ fn blank() -> Config {
             format: LogFormat::Text,
             level: tracing::Level::INFO,
         },
+        termination_log: None,
         state_dir: PathBuf::new(),
         control_socket: PathBuf::new(),
     }

@@ -129,12 +129,35 @@ pub const RELATIONS: &[Relation] = &[
         },
     },
     Relation {
-        keys: &["restart-window", "restart-budget", "unresponsive-after"],
+        keys: &[
+            "restart-window",
+            "restart-budget",
+            "unresponsive-after",
+            "unresponsive-grace",
+        ],
         check: |config| {
             let policy = &config.policy;
-            let least = policy.unresponsive_after * policy.restart_budget;
-            let rule = "restart-budget x unresponsive-after";
+            let apart = policy.unresponsive_after + policy.unresponsive_grace;
+            let least = apart * policy.restart_budget;
+            let rule = "restart-budget x (unresponsive-after + unresponsive-grace)";
             let why = "the budget could never be used up, and a hang would restart for ever";
+            at_least(policy.restart_window, least, rule, why)
+        },
+    },
+    Relation {
+        keys: &[
+            "restart-window",
+            "restart-budget",
+            "listener-lost-after",
+            "restart-grace",
+        ],
+        check: |config| {
+            let policy = &config.policy;
+            let apart = policy.listener_lost_after + policy.restart_grace;
+            let least = apart * policy.restart_budget;
+            let rule = "restart-budget x (listener-lost-after + restart-grace)";
+            let why =
+                "the budget could never be used up, and a lost listener would restart for ever";
             at_least(policy.restart_window, least, rule, why)
         },
     },

@@ -11,6 +11,7 @@ use super::text::{
     AbsolutePath, Address, COMM, Host, Names, OptionalPath, PasswordPlace, SYSNAME, SocketPath,
 };
 use super::{Config, LogFormat, TlsMode};
+use crate::decide::policy::RestartBy;
 
 /// What a setting belongs to; the headings of the help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +159,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 const PACE: Span = span(ms(10), HOUR);
 /// How long one try may take.
 const DEADLINE: Span = span(ms(10), HOUR);
+/// From SIGTERM to SIGKILL. None at all is a way to say that no clean shutdown is waited for.
+const GRACE: Span = span(Duration::ZERO, HOUR);
 /// How long a state may last before it means something.
 const PATIENCE: Span = span(ms(10), Duration::from_secs(24 * 3600));
 /// `sp_server_diagnostics` takes no repeat interval under 5 s, and counts in whole seconds.
@@ -170,6 +173,10 @@ const TLS: Choice<TlsMode> = Choice(&[
     ("login", TlsMode::Login),
     ("strict", TlsMode::Strict),
     ("off", TlsMode::Off),
+]);
+const RESTART_BY: Choice<RestartBy> = Choice(&[
+    ("supervisor", RestartBy::Supervisor),
+    ("kubelet", RestartBy::Kubelet),
 ]);
 const FORMAT: Choice<LogFormat> = Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
 const LEVEL: Choice<tracing::Level> = Choice(&[
@@ -313,16 +320,26 @@ settings! {
         "Free space below which the volume counts as full"
     Policy "disk-low-ratio" => policy.disk_low_ratio, Ratio { min: 0.0, max: 1.0 }, text("0.1");
         "Share of free bytes or inodes below which a warning is given"
+    Policy "out-of-memory-after" => policy.out_of_memory_after, PATIENCE, text("60s");
+        "Errors of an engine without memory (701, 802, 17803) for this long are a reason to restart it"
+    Policy "restart-by" => policy.restart_by, RESTART_BY, text("supervisor");
+        "Who restarts an engine that needs it: the supervisor signals sqlservr, so that the container ends and is started anew; or /livez fails and the kubelet does"
+    Policy "restart-grace" => policy.restart_grace, GRACE, text("10s");
+        "From SIGTERM to SIGKILL, for an engine that still works"
+    Policy "unresponsive-grace" => policy.unresponsive_grace, GRACE, text("500ms");
+        "The same for one that does nothing any more"
     Policy "restart-budget" => policy.restart_budget, Count::<u32> { min: 1, max: 100 }, text("3");
         "Restarts without effect that end the restarting"
     Policy "restart-window" => policy.restart_window, PATIENCE, text("10m");
         "Time within which they are counted"
+    Policy "termination-log" => termination_log, OptionalPath, text("");
+        "The SQL container's termination message as the supervisor can reach it; without it /proc/PID/root/dev/termination-log is tried"
     Supervisor "log-format" => log.format, FORMAT, text("text");
         "Lines for people, or a JSON object a line"
     Supervisor "log-level" => log.level, LEVEL, text("info");
         "Least level that is logged"
     Supervisor "state-dir" => state_dir, AbsolutePath, text("/run/sql-edge-supervisor");
-        "Directory of the control socket; made with mode 0700 where it is absent"
+        "Directory of the control socket and of what outlives a restart of the supervisor (state.json); made with mode 0700 where it is absent"
     Supervisor "control-socket" => control_socket,
         SocketPath, made("`control.sock` in `state-dir`", socket_in_state_dir);
         "Unix socket, mode 0600, that takes `pause`, `resume` and `release`; it runs without where none can be made"

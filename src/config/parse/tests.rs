@@ -66,6 +66,7 @@ fn sample(setting: &Setting) -> &'static str {
         "log-format" => "json",
         "log-level" => "debug",
         "require-mount" => "false",
+        "restart-by" => "kubelet",
         "required-databases" => "orders,stock",
         "max-header-bytes" => "16Ki",
         "progress-io" => "1Mi",
@@ -83,7 +84,12 @@ fn sample(setting: &Setting) -> &'static str {
         key if key.ends_with("-dir") || key.ends_with("-socket") || key.ends_with("-root") => {
             "/some/where"
         }
-        key if key.contains("-tls-ca") || key.contains("-file") => "/some/file",
+        key if ["-tls-ca", "-file", "-log"]
+            .iter()
+            .any(|part| key.ends_with(part)) =>
+        {
+            "/some/file"
+        }
         _ => "7s",
     }
 }
@@ -285,7 +291,12 @@ fn relations_between_settings() {
         (
             &[("restart-window", "1m")],
             "restart-window",
-            "restart-budget x unresponsive-after, 1m30s",
+            "restart-budget x (unresponsive-after + unresponsive-grace), 1m31s",
+        ),
+        (
+            &[("restart-grace", "5m")],
+            "restart-window",
+            "restart-budget x (listener-lost-after + restart-grace), 16m30s",
         ),
         (
             &[("max-databases", "2"), ("required-databases", "a,b")],
