@@ -1,9 +1,11 @@
-//! What a person tells the supervisor to do. The HTTP port answers questions and changes nothing;
-//! whatever changes something comes over the Unix socket of [`control`].
+//! What changes something. The HTTP port answers questions; what a person orders comes over the Unix
+//! socket of [`control`], and what the engine of [`crate::decide`] asks for is carried out by
+//! [`restart`].
 //!
-//! **Architecture invariant:** nothing here observes, decides or publishes. An [`order::Order`] leaves
-//! as a value through the function that [`crate::app`] hands in, and comes back to the engine as an
-//! observation like any other.
+//! **Architecture invariant:** nothing here observes, decides or publishes. An [`order::Order`], and
+//! each step of a restart, leaves as a value through the function that [`crate::app`] hands in, and
+//! comes back to the engine as an observation like any other.
 
 pub mod control;
 pub mod order;
+pub mod restart;

@@ -23,7 +23,8 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 
-use crate::decide::decision::{Decision, Probe, Verdict};
+use crate::decide::decision::{Decision, LastRestart, Probe, Verdict};
+use crate::decide::policy::RestartBy;
 use crate::decide::reason::Reason;
 use crate::decide::snapshot::Snapshot;
 
@@ -59,6 +60,24 @@ pub struct Transition {
     pub verdict: Verdict,
     /// Why, where it fails; for a pass the reasons that went away.
     pub reasons: Vec<Reason>,
+}
+
+/// The restart that `now` asks for and the decision before did not.
+#[must_use]
+pub fn new_restart<'a>(before: Option<&Decision>, now: &'a Decision) -> Option<&'a LastRestart> {
+    let known = before.and_then(|before| before.last_restart.as_ref());
+    // What an earlier run asked for is remembered, not asked for again.
+    let last = now.last_restart.as_ref();
+    last.filter(|last| last.before_start.is_zero() && known != Some(*last))
+}
+
+/// Who restarts, as a word.
+#[must_use]
+pub const fn restart_by(by: RestartBy) -> &'static str {
+    match by {
+        RestartBy::Supervisor => "supervisor",
+        RestartBy::Kubelet => "kubelet",
+    }
 }
 
 mod wall_clock {

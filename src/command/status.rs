@@ -137,8 +137,14 @@ fn render(document: &Value, out: &mut dyn Write) -> io::Result<()> {
     )?;
     verdicts(document, out)?;
     findings(document, out)?;
-    for key in ["process", "sql", "volume", "cgroup"] {
-        fields::block(&key.to_uppercase(), &document[key], out)?;
+    for (key, title) in [
+        ("process", "PROCESS"),
+        ("lastRestart", "LAST RESTART"),
+        ("sql", "SQL"),
+        ("volume", "VOLUME"),
+        ("cgroup", "CGROUP"),
+    ] {
+        fields::block(title, &document[key], out)?;
     }
     databases(document, out)?;
     history(items(&document["history"]), out)

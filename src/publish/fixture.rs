@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::view::{Limits, ObserverBounds, View};
 use super::{Published, Transition};
-use crate::decide::decision::{Decision, Finding, Phase, Probe, ProbeAnswer, Verdict};
+use crate::decide::decision::{Decision, Finding, LastRestart, Phase, Probe, ProbeAnswer, Verdict};
 use crate::decide::observation::{
     Attempt, AttemptResult, CgroupReport, ComponentState, ContactError, Database, DatabaseList,
     DatabaseState, DatabasesReport, Diagnostics, DiagnosticsReport, Dumps, EngineLog, ExitStatus,
@@ -13,6 +13,7 @@ use crate::decide::observation::{
     RunState, RunningProcess, ServerError, ServerProperties, Space, VolumeCheck, VolumeReport,
     WriteCheck,
 };
+use crate::decide::policy::RestartBy;
 use crate::decide::reason::Reason;
 use crate::decide::snapshot::Snapshot;
 use crate::decide::time::Time;
@@ -125,7 +126,13 @@ pub fn published(snapshot: Snapshot, findings: &[(Reason, &str)]) -> Published {
                 })
                 .collect(),
             action: None,
-            last_restart: None,
+            last_restart: fails.then(|| LastRestart {
+                at: Time::from_start(Duration::from_secs(80)),
+                before_start: Duration::ZERO,
+                by: RestartBy::Supervisor,
+                process: Some(running_process().parent),
+                reasons: vec![Reason::EngineUnresponsive],
+            }),
             recheck_at: None,
         }),
         snapshot,

@@ -20,7 +20,7 @@ use prometheus::TextEncoder;
 pub use catalogue::reference;
 
 use super::view::View;
-use super::words;
+use super::{new_restart, restart_by, words};
 use crate::decide::decision::{Decision, Probe};
 use crate::decide::observation::{
     Attempt, AttemptResult, ContactError, ExitStatus, Observation, Observed, ProcessExit,
@@ -89,6 +89,10 @@ impl Metrics {
                 }
                 WriteCheck::Skipped => {}
             },
+            Observation::Action(report) => {
+                let step = words::restart_step(&report.step);
+                to.restart_steps.with_label_values(&[step]).inc();
+            }
             Observation::Stall(length) => {
                 to.stalls.inc();
                 to.stalled.inc_by(length.as_secs_f64());
@@ -101,7 +105,6 @@ impl Metrics {
             | Observation::Server(_)
             | Observation::Dac(_)
             | Observation::Kernel(_)
-            | Observation::Action(_)
             | Observation::Operator(_) => {}
         }
     }
@@ -117,6 +120,12 @@ impl Metrics {
                     .transitions
                     .with_label_values(&labels)
                     .inc();
+            }
+        }
+        if let Some(last) = new_restart(previous, current) {
+            for reason in &last.reasons {
+                let labels = [restart_by(last.by), reason.code()];
+                self.instruments.restarts.with_label_values(&labels).inc();
             }
         }
         let running = snapshot

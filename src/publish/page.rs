@@ -176,6 +176,12 @@ fn process(page: &mut String, view: &View) {
             format!("{}, {ago} ago", words::exit(&exit.value)),
         ));
     }
+    if let Some((last, ago)) = view.last_restart() {
+        rows.push(("last restart", words::last_restart(last, ago)));
+    }
+    if let Some(action) = &snapshot.action {
+        rows.push(("its last step", words::action(&action.value)));
+    }
     list(page, "Process", &rows);
 }
 

@@ -14,9 +14,11 @@ use crate::decide::decision::{Phase, Probe, Verdict};
 use crate::decide::reason::{Outcome, Reason};
 
 mod parts;
+mod restart;
 mod volume;
 
 use parts::{Cgroup, DatabaseView, Process, Sql};
+use restart::LastRestart;
 use volume::Volume;
 
 /// Version of the documents.
@@ -42,6 +44,8 @@ struct Document<'a> {
     findings: Vec<FindingView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     process: Option<Process>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_restart: Option<LastRestart<'a>>,
     sql: Sql<'a>,
     databases: Vec<DatabaseView<'a>>,
     databases_left_out: u32,
@@ -145,6 +149,7 @@ pub fn document(view: &View) -> Vec<u8> {
         },
         findings: view.findings().map(FindingView::from).collect(),
         process: Process::of(view),
+        last_restart: LastRestart::of(view),
         sql: Sql::of(view),
         databases: listed.map_or_else(Vec::new, |list| {
             list.databases.iter().map(DatabaseView::from).collect()
@@ -221,6 +226,12 @@ mod tests {
         assert_eq!(finding["restartHelps"], false);
         assert_eq!(finding["action"], Reason::ProcessKilled.info().action);
         assert_eq!(json["process"]["lastExit"]["signal"], 9);
+        let last = &json["lastRestart"];
+        assert_eq!(last["ageSeconds"], 20.0);
+        assert_eq!(last["by"], "supervisor");
+        assert_eq!(last["reasons"][0], "EngineUnresponsive");
+        assert_eq!(last["process"]["pid"], 12);
+        assert_eq!(last["underWay"], false);
         assert_eq!(json["sql"]["ping"]["error"], "connection refused");
         assert_eq!(json["sql"]["login"]["errorNumber"], 18456);
     }

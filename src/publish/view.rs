@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::Published;
 use crate::config::{Config, Pace};
-use crate::decide::decision::{Decision, Probe, Verdict};
+use crate::decide::decision::{Decision, LastRestart, Probe, Verdict};
 use crate::decide::reason::Reason;
 use crate::decide::time::{SupervisedClock, Time};
 
@@ -131,6 +131,13 @@ impl View {
             Some(_) if self.age > self.limits.stale_after => Standing::Stale,
             Some(_) => Standing::Current,
         }
+    }
+
+    /// The last restart of the engine that was asked for, and how long ago.
+    #[must_use]
+    pub fn last_restart(&self) -> Option<(&LastRestart, Duration)> {
+        let last = self.decision()?.last_restart.as_ref()?;
+        Some((last, last.ago(self.now())))
     }
 
     /// The present moment on the observers' clock: the decision's, plus its age here.

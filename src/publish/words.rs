@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use crate::decide::decision::Verdict;
+use super::restart_by;
+use crate::decide::decision::{LastRestart, Verdict};
 use crate::decide::observation::{
-    Attempt, AttemptResult, ContactError, DatabaseState, ExitStatus, ProcessExit, ProcessReport,
-    ProcessRole, RunState, ServerError, Stage, VolumeCheck, VolumeFault, WriteCheck,
+    ActionReport, ActionStep, Attempt, AttemptResult, ContactError, DatabaseState, ExitStatus,
+    ProcessExit, ProcessReport, ProcessRole, RunState, ServerError, Stage, VolumeCheck,
+    VolumeFault, WriteCheck,
 };
 use crate::decide::sql_error;
 
@@ -53,6 +55,32 @@ pub const fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "pass",
         Verdict::Fail => "fail",
+    }
+}
+
+/// As used in labels and documents.
+pub const fn restart_step(step: &ActionStep) -> &'static str {
+    match step {
+        ActionStep::Terminated => "terminated",
+        ActionStep::Killed => "killed",
+        ActionStep::Done => "done",
+        ActionStep::Failed(_) => "failed",
+    }
+}
+
+pub fn last_restart(last: &LastRestart, ago: Duration) -> String {
+    let codes: Vec<_> = last.reasons.iter().map(|reason| reason.code()).collect();
+    let by = restart_by(last.by);
+    format!("by the {by} for {}, {} ago", codes.join(", "), span(ago))
+}
+
+pub fn action(report: &ActionReport) -> String {
+    let pid = report.process.pid;
+    match &report.step {
+        ActionStep::Terminated => format!("SIGTERM sent to pid {pid}"),
+        ActionStep::Killed => format!("SIGKILL sent to pid {pid}"),
+        ActionStep::Done => format!("pid {pid} is gone"),
+        ActionStep::Failed(why) => format!("failed: {why}"),
     }
 }
 

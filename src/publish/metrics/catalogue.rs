@@ -55,6 +55,12 @@ metrics! {
         "1 for the phase that the engine is in, 0 for the others.";
     TRANSITIONS: Counter "sql_edge_supervisor_transitions_total" ["probe", "verdict"]
         "Changes of a probe's decided verdict, by what it became.";
+    RESTARTS: Counter "sql_edge_supervisor_engine_restarts_total" ["by", "reason"]
+        "Restarts of the engine that were asked for, by who was to carry them out; one with several reasons counts for each.";
+    RESTART_STEPS: Counter "sql_edge_supervisor_engine_restart_steps_total" ["step"]
+        "How far the supervisor's own restarts came; `failed` means that the kubelet was asked.";
+    LAST_RESTART_AGE: Gauge "sql_edge_supervisor_engine_last_restart_age_seconds" []
+        "Time since a restart of the engine was last asked for, by an earlier run of the supervisor too; absent where none is known.";
     DECISIONS: Counter "sql_edge_supervisor_decisions_total" []
         "Decisions made.";
     DECISION_AGE: Gauge "sql_edge_supervisor_decision_age_seconds" []

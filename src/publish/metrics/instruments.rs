@@ -6,6 +6,9 @@ use prometheus::{Counter, Histogram, HistogramOpts, IntCounter, IntCounterVec, O
 
 use super::catalogue::{self as row, Row};
 use crate::decide::decision::Probe;
+use crate::decide::policy::RestartBy;
+use crate::decide::reason::Reason;
+use crate::publish::restart_by;
 
 /// Upper bounds, seconds: from a query in shared memory up to past every deadline of a contact.
 const CONTACT_BUCKETS: &[f64] = &[
@@ -42,6 +45,9 @@ const VOLUME_KINDS: [&str; 8] = [
     "other",
 ];
 
+/// Every step of a restart by the supervisor.
+const RESTART_STEPS: [&str; 4] = ["terminated", "killed", "done", "failed"];
+
 /// The instruments, registered.
 #[derive(Debug)]
 pub struct Instruments {
@@ -53,6 +59,8 @@ pub struct Instruments {
     pub volume_failures: IntCounterVec,
     pub process_exits: IntCounterVec,
     pub process_restarts: IntCounter,
+    pub restarts: IntCounterVec,
+    pub restart_steps: IntCounterVec,
     pub decisions: IntCounter,
     pub transitions: IntCounterVec,
     pub stalls: IntCounter,
@@ -75,6 +83,12 @@ impl Instruments {
             transitions.with_label_values(&[probe.name(), "pass"]);
             transitions.with_label_values(&[probe.name(), "fail"]);
         }
+        let restarts = counters(to, &row::RESTARTS);
+        for reason in Reason::ALL.iter().filter(|reason| reason.restart_helps()) {
+            for by in [RestartBy::Supervisor, RestartBy::Kubelet] {
+                restarts.with_label_values(&[restart_by(by), reason.code()]);
+            }
+        }
         let login_errors = counters(to, &row::LOGIN_ERRORS);
         login_errors.with_label_values(&["other"]);
         Self {
@@ -91,6 +105,8 @@ impl Instruments {
             volume_failures: each(counters(to, &row::VOLUME_WRITE_FAILURES), &VOLUME_KINDS),
             process_exits: counters(to, &row::PROCESS_EXITS),
             process_restarts: registered(to, IntCounter::with_opts(opts(&row::PROCESS_RESTARTS))),
+            restarts,
+            restart_steps: each(counters(to, &row::RESTART_STEPS), &RESTART_STEPS),
             decisions: registered(to, IntCounter::with_opts(opts(&row::DECISIONS))),
             transitions,
             stalls: registered(to, IntCounter::with_opts(opts(&row::STALLS))),

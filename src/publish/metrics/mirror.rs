@@ -54,6 +54,8 @@ fn decision(families: &mut Families, view: &View) {
         families.sample(&row::PHASE, &[candidate.name()], flag(candidate == phase));
     }
     families.sample(&row::DECISION_AGE, &[], view.age.as_secs_f64());
+    let ago = view.last_restart().map(|(_, ago)| ago.as_secs_f64());
+    families.maybe(&row::LAST_RESTART_AGE, ago);
 }
 
 fn ages(families: &mut Families, view: &View) {

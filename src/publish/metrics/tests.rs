@@ -1,5 +1,7 @@
 use super::*;
-use crate::decide::observation::{ServerError, Stage, VolumeCheck, VolumeFault};
+use crate::decide::observation::{
+    ActionReport, ActionStep, ServerError, Stage, VolumeCheck, VolumeFault,
+};
 use crate::decide::reason::Reason;
 use crate::decide::time::Time;
 use crate::publish::fixture::{self, attempt};
@@ -9,6 +11,15 @@ fn observed(value: Observation) -> Observed<Observation> {
         at: Time::ZERO,
         value,
     }
+}
+
+fn terminated() -> Observation {
+    let process = ProcessId {
+        pid: 12,
+        start_ticks: 1,
+    };
+    let step = ActionStep::Terminated;
+    Observation::Action(ActionReport { process, step })
 }
 
 /// Metrics after a bit of everything.
@@ -59,6 +70,7 @@ fn busy() -> Metrics {
             status: Some(ExitStatus::Signal(9)),
             oom_killed: false,
         })),
+        terminated(),
         Observation::Stall(Duration::from_millis(2_500)),
     ] {
         metrics.record(&observed(value));

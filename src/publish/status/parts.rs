@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Seconds;
 use crate::decide::observation::{
     AttemptResult, CgroupReport, ContactError, Database, Diagnostics, ExitStatus, ProcessExit,
-    ProcessReport, ProcessRole, RunState, RunningProcess,
+    ProcessId, ProcessReport, ProcessRole, RunState, RunningProcess,
 };
 use crate::decide::snapshot;
 use crate::decide::time::Time;
@@ -26,7 +26,7 @@ pub struct Process {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Pid {
+pub struct Pid {
     pid: i32,
     start_ticks: u64,
 }
@@ -58,6 +58,15 @@ struct Exit {
     age_seconds: Seconds,
 }
 
+impl From<ProcessId> for Pid {
+    fn from(id: ProcessId) -> Self {
+        Self {
+            pid: id.pid,
+            start_ticks: id.start_ticks,
+        }
+    }
+}
+
 impl Process {
     pub fn of(view: &View) -> Option<Self> {
         let snapshot = &view.published.snapshot;
@@ -79,13 +88,9 @@ impl Process {
 
 impl From<&RunningProcess> for Running {
     fn from(running: &RunningProcess) -> Self {
-        let pid = |id: crate::decide::observation::ProcessId| Pid {
-            pid: id.pid,
-            start_ticks: id.start_ticks,
-        };
         Self {
-            parent: pid(running.parent),
-            engine: running.engine.map(pid),
+            parent: running.parent.into(),
+            engine: running.engine.map(Pid::from),
             parent_state: running.parent_state,
             engine_state: running.state,
             dumper_pid: running.dumper,

@@ -1,0 +1,55 @@
+//! From a decision to what is done about it.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::act::restart::{Restarter, termination};
+use crate::decide::decision::{Action, Verdict};
+use crate::decide::observation::{ActionReport, ActionStep};
+use crate::decide::policy::RestartBy;
+use crate::publish::{Published, Reader};
+
+/// Has the restarts carried out that the decisions ask for, and leaves word of those that are left to
+/// the kubelet. Ends when nothing is decided any more.
+///
+/// It reads the last decision, as everybody does: the deciding loop never waits for it.
+pub async fn carry_out<R, F>(mut decisions: Reader, mut restarter: Restarter<R>)
+where
+    R: Fn(ActionReport) -> F,
+    F: Future<Output = ()>,
+{
+    let mut live = Verdict::Pass;
+    while decisions.changed().await.is_ok() {
+        let published = Arc::clone(&decisions.borrow_and_update());
+        let Some(decision) = &published.decision else {
+            continue;
+        };
+        let before = std::mem::replace(&mut live, decision.live.verdict);
+        if let Some(Action::Restart(restart)) = &decision.action {
+            if restarter.is_new(restart) {
+                let now = SystemTime::now();
+                let by = RestartBy::Supervisor;
+                let word = termination::message(now, by, &restart.reasons, decision, None);
+                restarter.carry_out(restart, word).await;
+            }
+        } else if (before, live) == (Verdict::Pass, Verdict::Fail) {
+            let now = SystemTime::now();
+            let reasons = &decision.live.reasons;
+            let failed = failure(&published);
+            let word = termination::message(now, RestartBy::Kubelet, reasons, decision, failed);
+            let process = decision.last_restart.as_ref().and_then(|last| last.process);
+            restarter.leave_word(process.map(|id| id.pid), word).await;
+        }
+    }
+}
+
+/// Why the supervisor could not do it itself, if it tried on this process.
+fn failure(published: &Published) -> Option<&str> {
+    let report = &published.snapshot.action.as_ref()?.value;
+    let last = published.decision.as_ref()?.last_restart.as_ref()?;
+    match &report.step {
+        ActionStep::Failed(why) if last.process == Some(report.process) => Some(why),
+        _ => None,
+    }
+}
