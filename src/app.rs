@@ -2,10 +2,13 @@
 //!
 //! | thread | what runs on it | why it is apart |
 //! | --- | --- | --- |
-//! | main | the deciding loop, all observers but one, [`crate::act::control`] | one writer, no locks between them |
+//! | main | the deciding loop, all observers but one, [`crate::act`] | one writer, no locks between them |
 //! | `http` | [`crate::publish::server`] | an answer never waits for a decision |
+//! | `memory` | the file of what outlives the supervisor | so may a write to its directory |
 //! | `volume` | [`crate::observe::volume`] | a write to a stalled device may block for ever |
 
+mod carry_out;
+mod memory;
 mod supervise;
 
 use std::future::Future;
@@ -20,6 +23,7 @@ use tracing::{info, warn};
 
 use crate::act::control::{self, BindError};
 use crate::act::order::Order;
+use crate::act::restart::Restarter;
 use crate::config::Config;
 use crate::decide::observation::{Observation, OperatorWord};
 use crate::observe::clock::Clock;
@@ -102,12 +106,16 @@ impl Bound {
         let clock = Clock::start(config.http.decision_stale_after);
         let (sink, observations) = Sink::new(clock.clone());
         let metrics = Arc::new(Metrics::new());
+        let (memory, keeper) =
+            memory::open(&config.state_dir).context("the memory's thread can't be started")?;
         let (supervisor, reader) = Supervisor::new(
             config.policy.clone(),
             clock,
             observations,
             Arc::clone(&metrics),
+            keeper,
         );
+        let decisions = reader.clone();
         let server = self
             .server
             .serve(reader, metrics, ObserverBounds::of(&config))
@@ -116,10 +124,16 @@ impl Bound {
         let volume = volume::spawn(config.volume.clone(), engine_pid.clone(), sink.clone())
             .context("the volume's thread can't be started")?;
         let mut tasks = observers(&config, &engine_pid, &sink);
+        let steps = sink.clone();
+        let restarter = Restarter::new(&config, move |report| {
+            let sink = steps.clone();
+            async move { sink.send(Observation::Action(report)).await }
+        });
+        tasks.spawn(carry_out::carry_out(decisions, restarter));
         if let Some(control) = control {
             tasks.spawn(control.serve(move |order| obey(order, sink.clone())));
         }
-        tasks.spawn(supervisor.run());
+        tasks.spawn(supervisor.run(memory));
         info!(%address, version = env!("CARGO_PKG_VERSION"), "supervising");
 
         let why = shutdown.await;

@@ -235,7 +235,7 @@ fn control_commands() -> [Command; 3] {
         Command::new("pause")
             .about("Hold liveness for a while, so that nothing restarts the engine")
             .after_help(
-                "Readiness stays real. Another `pause` takes the place of the one before. The hold is kept in memory only: it ends with the supervisor.",
+                "Readiness stays real. Another `pause` takes the place of the one before. The hold outlives a restart of the supervisor where `state-dir` can be written.",
             )
             .arg(
                 Arg::new("for")

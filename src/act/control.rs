@@ -7,7 +7,7 @@
 //! | `POST /release` | ends the hold of a used-up restart budget, and counts afresh |
 //!
 //! Each answers `{"done": ...}`, or `{"error": ...}` with what is wrong and what to do. What is
-//! ordered is held in memory only: a supervisor that starts anew holds nothing.
+//! ordered outlives the supervisor where `state-dir` can be written, see [`crate::decide::memory`].
 //!
 //! Who may: the supervisor's own user and root. The file's mode is 0600, and the kernel is asked
 //! for the peer's user (SO_PEERCRED in unix(7)) in case somebody widened it.

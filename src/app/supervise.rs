@@ -6,15 +6,18 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
+use super::memory::Keeper;
 use crate::decide::decision::{Decision, Probe, Verdict};
 use crate::decide::engine::{State, decide};
-use crate::decide::observation::{Observation, Observed};
+use crate::decide::memory::Memory;
+use crate::decide::observation::{Observation, Observed, OperatorWord};
 use crate::decide::policy::Policy;
 use crate::decide::reason::{Outcome, Reason};
 use crate::decide::snapshot::Snapshot;
+use crate::decide::time::Time;
 use crate::observe::clock::Clock;
 use crate::publish::metrics::Metrics;
-use crate::publish::{HISTORY, Published, Transition};
+use crate::publish::{HISTORY, Published, Transition, new_restart, restart_by};
 
 /// It decides and publishes at least this often, so that a reader can tell a loop that has nothing
 /// new to say from one that does not run.
@@ -26,6 +29,7 @@ pub struct Supervisor {
     clock: Clock,
     observations: mpsc::Receiver<Observed<Observation>>,
     metrics: Arc<Metrics>,
+    keeper: Keeper,
     publisher: watch::Sender<Arc<Published>>,
     snapshot: Snapshot,
     history: Vec<Transition>,
@@ -40,6 +44,7 @@ impl Supervisor {
         clock: Clock,
         observations: mpsc::Receiver<Observed<Observation>>,
         metrics: Arc<Metrics>,
+        keeper: Keeper,
     ) -> (Self, watch::Receiver<Arc<Published>>) {
         let (publisher, reader) = watch::channel(Arc::new(Published {
             decision: None,
@@ -52,6 +57,7 @@ impl Supervisor {
             clock,
             observations,
             metrics,
+            keeper,
             publisher,
             snapshot: Snapshot::default(),
             history: Vec::new(),
@@ -62,13 +68,21 @@ impl Supervisor {
     }
 
     /// Decides whenever something was observed, when the engine asked to be asked again, and at
-    /// each heartbeat. Ends when all observers have.
-    pub async fn run(mut self) {
-        let mut state = State::new(&self.policy);
+    /// each heartbeat. Ends when all observers have. `memory` is what an earlier run knew.
+    pub async fn run(mut self, memory: Memory) {
+        if let Some(until) = memory.maintenance_until {
+            let word = OperatorWord::MaintenanceUntil(until);
+            self.snapshot.apply(Observed {
+                at: Time::ZERO,
+                value: Observation::Operator(word),
+            });
+        }
+        let mut state = State::recall(&self.policy, memory);
         loop {
             let now = self.clock.now();
             let (next, decision) = decide(&self.policy, state, &self.snapshot, now);
             state = next;
+            self.keeper.keep(state.memory(&self.snapshot), now);
             let wake = decision
                 .recheck_at
                 .map_or(now.plus(HEARTBEAT), |at| at.min(now.plus(HEARTBEAT)));
@@ -157,6 +171,20 @@ fn log_changes(before: Option<&Decision>, now: &Decision) {
             }
         }
     }
+    if let Some(last) = new_restart(before, now) {
+        let evidence = last
+            .reasons
+            .iter()
+            .filter_map(|reason| now.finding(*reason));
+        let evidence: Vec<_> = evidence.map(|found| found.evidence.as_str()).collect();
+        warn!(
+            by = restart_by(last.by),
+            pid = last.process.map(|id| id.pid),
+            reasons = codes(&last.reasons),
+            evidence = evidence.join("; "),
+            "the engine is to be restarted"
+        );
+    }
     let Some(before) = before else { return };
     for finding in &before.findings {
         if now.finding(finding.reason).is_none() {
@@ -164,11 +192,15 @@ fn log_changes(before: Option<&Decision>, now: &Decision) {
         }
     }
     for (probe, reasons) in transitions(Some(before), now) {
-        let codes: Vec<_> = reasons.iter().map(|reason| reason.code()).collect();
-        let codes = codes.join(",");
+        let codes = codes(&reasons);
         match now.answer(probe).verdict {
             Verdict::Pass => info!(probe = probe.name(), after = codes, "passes"),
             Verdict::Fail => warn!(probe = probe.name(), reasons = codes, "fails"),
         }
     }
+}
+
+fn codes(reasons: &[Reason]) -> String {
+    let codes: Vec<_> = reasons.iter().map(|reason| reason.code()).collect();
+    codes.join(",")
 }

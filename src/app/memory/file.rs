@@ -1,0 +1,213 @@
+//! The file: what is in it, and how it is read and written.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::OFlags;
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+
+use crate::decide::memory::Memory;
+use crate::decide::time::Time;
+
+/// Its name in the directory.
+pub const NAME: &str = "state.json";
+/// What it is written as before it takes its name.
+const NEW: &str = "state.json.new";
+/// What begins the names of those that were refused; the time follows.
+const REFUSED: &str = "state.json.refused-";
+/// Refused files that are kept.
+const MAX_REFUSED: usize = 3;
+/// Bytes that are read. A whole one has less than a tenth of it.
+const MAX_BYTES: u64 = 64 * 1024;
+/// What this version writes and understands.
+const VERSION: u64 = 1;
+/// No moment and no span of a memory is longer: a century.
+const MAX_SPAN: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// The file's contents.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Stored {
+    version: u64,
+    written: Moment,
+    /// The supervised moment at which it was written.
+    pub at: Time,
+    /// What is remembered.
+    pub memory: Memory,
+}
+
+/// A moment by the clocks that go on without the supervisor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Moment {
+    /// The kernel's name for this boot; empty where it does not tell.
+    boot_id: String,
+    /// CLOCK_BOOTTIME.
+    boottime: Duration,
+    /// Since 1970.
+    wall_clock: Duration,
+}
+
+impl Moment {
+    #[cfg(test)]
+    pub fn of(boot_id: &str, boottime: Duration, wall_clock: Duration) -> Self {
+        Self {
+            boot_id: boot_id.to_owned(),
+            boottime,
+            wall_clock,
+        }
+    }
+
+    pub fn now() -> Self {
+        let boottime = clock_gettime(ClockId::Boottime);
+        Self {
+            boot_id: fs::read_to_string(BOOT_ID)
+                .map_or_else(|_| String::new(), |id| id.trim().to_owned()),
+            boottime: Duration::try_from(boottime).unwrap_or_default(),
+            wall_clock: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default(),
+        }
+    }
+}
+
+/// Why a file is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("it can't be read: {0}")]
+    Io(#[from] io::Error),
+    #[error("it is no regular file")]
+    NotAFile,
+    #[error("it is longer than {MAX_BYTES} bytes")]
+    TooLong,
+    #[error("it is not what a supervisor writes: {0}")]
+    Foreign(#[from] serde_json::Error),
+    #[error("it is of version {0}, and this supervisor knows version {VERSION}")]
+    Version(u64),
+    #[error("a time in it is longer than a century")]
+    Impossible,
+}
+
+impl Stored {
+    pub fn new(memory: Memory, at: Time, written: Moment) -> Self {
+        Self {
+            version: VERSION,
+            written,
+            at,
+            memory,
+        }
+    }
+
+    /// How long ago it was written, and whether that was in this boot.
+    pub fn passed(&self, now: &Moment) -> (Duration, bool) {
+        let then = &self.written;
+        let same_boot = then.boot_id == now.boot_id && !now.boot_id.is_empty();
+        let passed = match same_boot {
+            true => now.boottime.saturating_sub(then.boottime),
+            // It may have been set back meanwhile.
+            false => now.wall_clock.saturating_sub(then.wall_clock),
+        };
+        (passed, same_boot)
+    }
+
+    fn parse(text: &str) -> Result<Self, Refused> {
+        let document: serde_json::Value = serde_json::from_str(text)?;
+        // Another version may look different altogether: that it is one is said first.
+        if let Some(version) = document["version"].as_u64()
+            && version != VERSION
+        {
+            return Err(Refused::Version(version));
+        }
+        let stored: Self = serde_json::from_value(document)?;
+        let restart = stored.memory.last_restart.as_ref();
+        let spans = [
+            stored.at.elapsed(),
+            stored.written.boottime,
+            stored.written.wall_clock,
+            restart.map_or(Duration::ZERO, |restart| restart.before_start),
+        ];
+        match spans.iter().all(|span| *span <= MAX_SPAN) {
+            true => Ok(stored),
+            false => Err(Refused::Impossible),
+        }
+    }
+}
+
+/// Reads the file in `directory`; none where there is none.
+pub fn read(directory: &Path) -> Result<Option<Stored>, Refused> {
+    // A FIFO must not be waited for, and what a link leads to is not the supervisor's.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let opened = File::options()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(directory.join(NAME));
+    let file = match opened {
+        Ok(file) => file,
+        Err(error)
+            if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if !file.metadata()?.is_file() {
+        return Err(Refused::NotAFile);
+    }
+    let mut text = String::new();
+    file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    match text.len() as u64 > MAX_BYTES {
+        true => Err(Refused::TooLong),
+        false => Stored::parse(&text).map(Some),
+    }
+}
+
+/// Puts `stored` in the place of the file in `directory`.
+pub fn write(directory: &Path, stored: &Stored) -> io::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)?;
+    let new = directory.join(NEW);
+    // Left over by one that was killed.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
+    file.write_all(&serde_json::to_vec(stored)?)?;
+    file.sync_all()?;
+    fs::rename(&new, directory.join(NAME))?;
+    File::open(directory)?.sync_all()
+}
+
+/// Gives the file in `directory` another name, and removes the oldest of those that have one.
+pub fn keep_aside(directory: &Path) -> io::Result<PathBuf> {
+    let named = |seconds: u64| directory.join(format!("{REFUSED}{seconds}"));
+    let seconds = |entry: io::Result<fs::DirEntry>| {
+        let name = entry.ok()?.file_name();
+        name.to_str()?.strip_prefix(REFUSED)?.parse::<u64>().ok()
+    };
+    let mut kept: Vec<u64> = fs::read_dir(directory)?.filter_map(seconds).collect();
+    kept.sort_unstable();
+    let now = Moment::now().wall_clock.as_secs();
+    // Two in one second, or a clock that was set back: the later one has the larger number anyway.
+    let later = kept
+        .last()
+        .map_or(now, |last| now.max(last.saturating_add(1)));
+    fs::rename(directory.join(NAME), named(later))?;
+    let surplus = (kept.len() + 1).saturating_sub(MAX_REFUSED);
+    for seconds in kept.iter().take(surplus) {
+        // One that stays costs room only.
+        let _ = fs::remove_file(named(*seconds));
+    }
+    Ok(named(later))
+}
