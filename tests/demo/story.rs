@@ -16,8 +16,14 @@ pub async fn run(story: bool) -> anyhow::Result<()> {
     if !story {
         println!("\nWhat changes is shown here. Ctrl-C ends it.\n");
         loop {
-            let event = stage.supervisor.event_without_limit().await;
-            show(&event);
+            // Both may be dropped between two events: nothing of a line is lost, and the wait only waits.
+            tokio::select! {
+                event = stage.supervisor.event_without_limit() => show(&event),
+                ended = stage.engine.wait() => {
+                    println!("   ... the container has ended with {}: it is started anew", ended?);
+                    stage.engine.restart().await?;
+                }
+            }
         }
     }
     start(&mut stage).await;
@@ -44,9 +50,11 @@ fn introduce(stage: &Stage) {
         println!("  http://{address}{path:<18} {what}");
     }
     println!("\nTry:\n");
-    println!("  kill -STOP {pid}    it hangs: liveness fails after 4 s (by default 30 s)");
-    println!("  kill -CONT {pid}    it answers again: liveness passes at once");
+    println!(
+        "  kill -STOP {pid}    it hangs: after 4 s (by default 30 s) the supervisor restarts it"
+    );
     println!("  kill -KILL {pid}    it dies: not ready in the same moment");
+    println!("\nWhen it has ended the demo starts it anew, as the container's runtime does.");
 }
 
 fn chapter(title: &str) {
@@ -61,6 +69,10 @@ fn show(event: &Value) {
         "passes" => println!("   {probe:<8} PASS"),
         "fails" => println!("   {probe:<8} FAIL   {}", text("reasons")),
         "it holds no longer" => {}
+        "the engine is to be restarted" => {
+            println!("   RESTART  by the {}, for {}", text("by"), text("reasons"));
+        }
+        step if step.starts_with("restart: ") => println!("   {step}"),
         _ if !code.is_empty() => {
             println!("   reason   {code}: {}", text("evidence"));
             let action = text("action");
@@ -107,8 +119,13 @@ async fn kill(stage: &mut Stage) -> anyhow::Result<()> {
 async fn hang(stage: &mut Stage) -> anyhow::Result<()> {
     chapter("The engine hangs: kill -STOP");
     stage.engine.signal_child(Signal::STOP)?;
-    until(stage, |event| answers(event, "live", "fails")).await;
-    println!("   ... now the kubelet restarts the container; the demo does it in its place");
+    until(stage, |event| {
+        event["message"] == "restart: the engine's processes are gone"
+    })
+    .await;
+    println!(
+        "   ... its container has ended: the runtime starts it anew; the demo does it in its place"
+    );
     stage.engine.restart().await?;
     until(stage, |event| answers(event, "ready", "passes")).await;
     Ok(())

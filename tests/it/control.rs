@@ -81,7 +81,7 @@ async fn maintenance_holds_liveness_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn maintenance_ends_by_itself_and_with_the_supervisor() {
+async fn maintenance_ends_by_itself_and_not_with_the_supervisor() {
     let (scratch, name) = (Scratch::new(), unique_name());
     let standin = standin(&scratch, &name).await;
     let socket = socket(&standin);
@@ -97,9 +97,13 @@ async fn maintenance_ends_by_itself_and_with_the_supervisor() {
     assert_eq!(exit.code(), Some(0), "{log}");
     assert!(!socket.exists(), "it is removed");
     let mut supervisor = supervise(&standin, &name, &[]).await;
-    supervisor.passes("ready").await;
-    let status = supervisor.status().await;
-    assert!(!status.to_string().contains("Maintenance"), "{status:#}");
+    let evidence = supervisor.finds("Maintenance").await;
+    assert!(!evidence.is_empty());
+    standin.signal_child(Signal::STOP).expect("it runs");
+    supervisor.finds("EngineUnresponsive").await;
+    assert_eq!(supervisor.get("/livez").await.0, 200, "it is held");
+    obeyed("resume", &socket).await;
+    assert_eq!(supervisor.fails("live").await, "EngineUnresponsive");
 }
 
 /// A hang that a restart is asked for, and the restart.

@@ -10,6 +10,7 @@ mod standin;
 mod cli;
 mod control;
 mod limits;
+mod restart;
 mod support;
 mod told;
 mod verdicts;

@@ -32,7 +32,15 @@ impl Supervisor {
         settings: &[(String, String)],
         environment: &[(&str, &str)],
     ) -> Self {
-        let mut command = Command::new(binary);
+        Self::start_with(Command::new(binary), settings, environment).await
+    }
+
+    /// The same by a command of the caller's making.
+    pub async fn start_with(
+        mut command: Command,
+        settings: &[(String, String)],
+        environment: &[(&str, &str)],
+    ) -> Self {
         command.arg("run").env_clear();
         for (key, value) in settings {
             command.arg(format!("--{key}")).arg(value);
