@@ -12,10 +12,15 @@ pub fn remove_on_panic() {
     let say = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         say(panic);
-        // Whatever fails here has been done already, or there is nothing more to be done about it.
-        end_children();
-        remove_scratch();
+        remove();
     }));
+}
+
+/// The same at once. Whatever fails here has been done already, or there is nothing more to be done
+/// about it.
+pub fn remove() {
+    end_children();
+    remove_scratch();
 }
 
 /// SIGKILL for each child: they are not reaped yet, so that their numbers are their own. The engine
