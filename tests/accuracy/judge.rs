@@ -74,12 +74,23 @@ pub fn judge(scenario: &Scenario, contestant: Contestant, seen: &Seen, allowance
             }
         }
     }
+    verdict.wrongly_ready += ready_while_dead(scenario, seen);
     if contestant == Contestant::Supervisor {
         verdict.wrong_reason = reason(scenario, seen).err();
     } else {
         verdict.late = false;
     }
     verdict
+}
+
+/// For how long it was called ready from the moment on in which only a restart helps.
+fn ready_while_dead(scenario: &Scenario, seen: &Seen) -> f64 {
+    let Restart::Once { from, .. } = scenario.restart else {
+        return 0.0;
+    };
+    let restart = seen.restarts.iter().find(|restart| restart.at >= from);
+    let until = restart.map_or(scenario.length, |restart| restart.at);
+    seen.seconds_ready(from, until, true)
 }
 
 fn restarts(scenario: &Scenario, seen: &Seen, allowance: f64, verdict: &mut Verdict) {

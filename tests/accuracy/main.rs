@@ -29,6 +29,7 @@ mod container;
 mod contestant;
 mod cost;
 mod floor;
+#[allow(dead_code, reason = "the benchmark of the limits uses more of it")]
 #[path = "../bench/fuse.rs"]
 mod fuse;
 mod judge;

@@ -235,9 +235,8 @@ impl Judged {
 
     /// One field of the table: the restarts, then readiness.
     fn cell(&self) -> String {
-        let verdict = match &self.verdict {
-            Ok(verdict) => verdict,
-            Err(_) => return "broke".to_owned(),
+        let Ok(verdict) = &self.verdict else {
+            return "broke".to_owned();
         };
         let mut words = Vec::new();
         let time = verdict.time_to_restart.map(|time| format!("{time:.1} s"));

@@ -24,8 +24,6 @@ pub enum Deed {
     Lasting(fn(&mut Script)),
     /// Tells the present process to do something.
     Order(fn() -> Command),
-    /// Plays phases of a start in the present process.
-    Phases(fn() -> Vec<StartPhase>),
     /// A signal for the engine process.
     Child(Signal),
     /// A signal for its parent, the container's first process.

@@ -75,10 +75,6 @@ impl Stage {
             }
             Deed::Process(change) => self.change_running(*change, grip).await,
             Deed::Order(order) => self.order(order(), grip).await,
-            Deed::Phases(phases) => {
-                let phases = phases();
-                self.order(Command::StartPhases { phases }, grip).await
-            }
             Deed::Child(signal) => {
                 grip.inspect(|grip| grip.signal_child(*signal));
                 Ok(())
