@@ -9,7 +9,7 @@ pub const USAGE: &str = "usage: accuracy [--quick] [--contestant NAME] [--seed N
 
 /// Rigs side by side on two cores: each is idle most of the time, and with more of them the machine's
 /// scheduling would begin to show.
-const JOBS: u32 = 24;
+const JOBS: u32 = 26;
 const SEED: u64 = 1;
 
 pub struct Arguments {

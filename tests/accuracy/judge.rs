@@ -60,20 +60,7 @@ pub fn judge(scenario: &Scenario, contestant: Contestant, seen: &Seen, allowance
                 .push(format!("{:.1} s: a start failed: {why}", restart.at));
         }
     }
-    for span in &scenario.spans {
-        let wrong = seen.seconds_ready(span.from, span.to, !span.serves);
-        match span.serves {
-            true => verdict.unready += wrong,
-            false => verdict.wrongly_ready += wrong,
-        }
-        if span.to - span.from >= SHORT_SPAN {
-            match (span.serves, seen.ready_before(span.to - BEFORE_END)) {
-                (true, false) => verdict.unready_at_end += 1,
-                (false, true) => verdict.ready_at_end += 1,
-                _ => {}
-            }
-        }
-    }
+    readiness(scenario, seen, &mut verdict);
     verdict.wrongly_ready += ready_while_dead(scenario, seen);
     if contestant == Contestant::Supervisor {
         verdict.wrong_reason = reason(scenario, seen).err();
@@ -81,6 +68,34 @@ pub fn judge(scenario: &Scenario, contestant: Contestant, seen: &Seen, allowance
         verdict.late = false;
     }
     verdict
+}
+
+fn readiness(scenario: &Scenario, seen: &Seen, verdict: &mut Verdict) {
+    let began = scenario.fault();
+    let mut restarts = seen.restarts.iter().map(|restart| restart.at);
+    // Whoever restarts, rightly or not, has another engine, of which the fault may not be true.
+    let restarted = restarts.find(|at| *at >= began);
+    for span in &scenario.spans {
+        let to = match restarted {
+            Some(at) if !span.serves => span.to.min(at),
+            _ => span.to,
+        };
+        if to <= span.from {
+            continue;
+        }
+        let wrong = seen.seconds_ready(span.from, to, !span.serves);
+        match span.serves {
+            true => verdict.unready += wrong,
+            false => verdict.wrongly_ready += wrong,
+        }
+        if span.to - span.from >= SHORT_SPAN {
+            match (span.serves, seen.ready_before(to - BEFORE_END)) {
+                (true, false) => verdict.unready_at_end += 1,
+                (false, true) => verdict.ready_at_end += 1,
+                _ => {}
+            }
+        }
+    }
 }
 
 /// For how long it was called ready from the moment on in which only a restart helps.
@@ -101,7 +116,8 @@ fn restarts(scenario: &Scenario, seen: &Seen, allowance: f64, verdict: &mut Verd
         Restart::Never => verdict.false_restarts = times.len(),
         Restart::Once { from, to, ours } => {
             let hit = first_within(from, to);
-            verdict.missed = hit.is_none();
+            // One that came too early is wrong for that, and has mended what was to be mended.
+            verdict.missed = !times.iter().any(|at| *at <= to);
             verdict.late = hit.is_some_and(|at| at > ours + allowance);
             verdict.time_to_restart = hit.map(|at| at - from);
             verdict.false_restarts = times.len() - usize::from(hit.is_some());

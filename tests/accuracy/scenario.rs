@@ -136,7 +136,8 @@ pub struct Scenario {
     pub told: Told,
     /// How many places of the machine it takes.
     pub weight: u32,
-    /// It disturbs others that run beside it.
+    /// It disturbs others that run beside it, but for those of its kind, which do the same at the same
+    /// time: one such scenario there may be.
     pub alone: bool,
     /// Part of the smoke test.
     pub quick: bool,

@@ -46,10 +46,7 @@ pub async fn play(arguments: &Arguments) -> anyhow::Result<Report> {
     // The sort is stable: what is equally long stays in the order of the table.
     together.sort_by(|a, b| b.scenario.length.total_cmp(&a.scenario.length));
     let mut entries = side_by_side(together, arguments.jobs).await?;
-    // One after the other: what one of them does is seen by the others of its kind.
-    for job in alone {
-        entries.extend(side_by_side(vec![job], 1).await?);
-    }
+    entries.extend(side_by_side(alone, arguments.jobs).await?);
     entries.sort_by_key(|entry| entry.index);
     let lateness = floor.end();
     Ok(Report::new(

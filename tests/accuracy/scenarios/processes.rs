@@ -61,8 +61,9 @@ fn ended() -> Vec<Scenario> {
         )
         .script(|script| script.shutdown_ms = scaled_ms(SHUTDOWN))
         .at(FAULT, Deed::Parent(Signal::TERM))
-        .restart(FAULT, SHUTDOWN + 10.0, SHUTDOWN + 4.0)
+        .restart(FAULT + SHUTDOWN - 2.0, 12.0, 6.0)
         .serves(UP, FAULT)
+        .unfit(FAULT, FAULT + SHUTDOWN)
         .serves(150.0, 180.0)
         .length(180.0)
         .told(Told::Ready(&["Stopping"])),

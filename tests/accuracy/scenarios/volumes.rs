@@ -50,10 +50,12 @@ pub fn all() -> Vec<Scenario> {
             .at(FAULT, Deed::Process(hang))
             .at(FAULT, Deed::Volume(VolumeDeed::Stall))
             .at(HEAL, Deed::Volume(VolumeDeed::Resume))
-            .at(HEAL, Deed::Process(heal))
+            // An engine does not answer in the moment in which its volume does.
+            .at(HEAL + 5.0, Deed::Process(heal))
             .serves(UP, FAULT)
             .unfit(FAULT, HEAL)
-            .serves(HEAL, 160.0)
-            .told(Told::Ready(&["VolumeStalled", "NoFreshAnswer"])),
+            .serves(HEAL + 10.0, 170.0)
+            .length(170.0)
+            .told(Told::Ready(&["VolumeStalled", "NoFreshAnswer", "EngineBusy"])),
     ]
 }
