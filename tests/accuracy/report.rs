@@ -117,7 +117,7 @@ impl Report {
     fn summary(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| | scenarios wrong | false restarts | missed restarts | time to a due restart: median, max | \
+            "| | scenarios wrong | false restarts | missed restarts | time to a due restart of an engine that lives on: median, max | \
              unready beyond the truth | ready without being fit | cpu of a check |"
         )?;
         writeln!(f, "| --- |{}", " --- |".repeat(7))?;

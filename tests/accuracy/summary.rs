@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::report::Judged;
+use crate::scenario::Told;
 
 #[derive(Debug, Default)]
 pub struct Summary {
@@ -31,7 +32,10 @@ impl Summary {
             summary.false_restarts += verdict.false_restarts;
             summary.with_false += usize::from(verdict.false_restarts > 0);
             summary.missed += usize::from(verdict.missed);
-            summary.times.extend(verdict.time_to_restart);
+            // An engine that ends by itself is started again at once, whoever watches.
+            if matches!(row.scenario.told, Told::Live(_)) {
+                summary.times.extend(verdict.time_to_restart);
+            }
             summary.unready += verdict.unready;
             summary.wrongly_ready += verdict.wrongly_ready;
         }

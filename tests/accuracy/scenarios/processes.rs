@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use super::heal;
+use super::{hang, heal};
 use crate::scale::scaled_ms;
 use crate::scenario::{Deed, FAULT, HEAL, Scenario, Told, UP, scenario};
 use crate::standin::command::Command;
@@ -71,22 +71,30 @@ fn ended() -> Vec<Scenario> {
 }
 
 fn held() -> Vec<Scenario> {
-    let traced = |name, what, dumper| {
-        scenario(name, what)
-            .at(FAULT, Deed::Trace { dumper })
-            .at(HEAL, Deed::Untrace)
-            .serves(UP, FAULT)
-            .unfit(FAULT, HEAL)
-            .serves(HEAL, 160.0)
-            .told(Told::Ready(&["DumpInProgress"]))
-    };
     vec![
-        traced("traced", "a tracer holds the engine for 80 s", false),
-        traced(
+        scenario(
+            "traced",
+            "a tracer holds the engine for 80 s; 5 s after that it answers again",
+        )
+        .at(FAULT, Deed::Process(hang))
+        .at(FAULT, Deed::Trace { dumper: false })
+        .at(HEAL, Deed::Untrace)
+        .at(HEAL + 5.0, Deed::Process(heal))
+        .serves(UP, FAULT)
+        .unfit(FAULT, HEAL)
+        .serves(HEAL + 10.0, 170.0)
+        .length(170.0)
+        .told(Told::Ready(&["DumpInProgress"])),
+        scenario(
             "dump",
             "paldumper writes a dump for 80 s, the engine is held meanwhile",
-            true,
         )
+        .at(FAULT, Deed::Trace { dumper: true })
+        .at(HEAL, Deed::Untrace)
+        .serves(UP, FAULT)
+        .unfit(FAULT, HEAL)
+        .serves(HEAL, 160.0)
+        .told(Told::Ready(&["DumpInProgress"]))
         .alone(),
         scenario(
             "dump-without-end",
