@@ -28,12 +28,12 @@ pub enum Contestant {
 }
 
 /// Who restarts a container for the supervisor.
+#[allow(dead_code, reason = "one of the two is the default")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RestartBy {
     /// The kubelet, by `/livez`.
     Kubelet,
     /// The supervisor itself; `/livez` fails only where it could not.
-    #[expect(dead_code, reason = "the setting is being built")]
     Supervisor,
 }
 
