@@ -13,8 +13,8 @@
 //!  /proc, pidfd ── process ──┐                                   ┌── /livez /readyz ... ── kubelet
 //!  TDS ─── ping, login ──────┤   Snapshot        Decision        │
 //!          databases ────────┼──> (fold) ──────> (answers, ──────┼── /metrics ──────── Prometheus
-//!          diagnostics ──────┤      rules        reasons)        │
-//!  volume (its own thread) ──┤      reasons                      └── /status, / ────────── people
+//!          diagnostics, dac ─┤      rules        reasons)        │
+//!  volume, errorlog, dumps ──┤      reasons                      └── /status, / ────────── people
 //!  cgroup, own clock ────────┘      latches
 //!                  Sink                          Published
 //! ```

@@ -84,7 +84,7 @@ fn a_phase_of_the_recovery_is_progress_too() {
     bench.see(running(1, IDLE));
     for phase in 1..=3 {
         bench.see(logged(|log| {
-            log.recovery = Some(recovery(0, Some(phase), None))
+            log.recovery = Some(recovery(0, Some(phase), None));
         }));
         bench.live_for(seconds(14 * 60), IDLE, &REFUSED);
         assert_eq!(bench.live(), Verdict::Pass, "phase {phase}");

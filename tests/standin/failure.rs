@@ -58,82 +58,65 @@ impl FailStart {
 
     /// Source and text; without a source it is the platform layer that speaks, before there is an errorlog.
     fn lines(self, data_dir: &Path) -> Vec<(&'static str, String)> {
-        let lines: &[(&str, &str)] = match self {
-            Self::Evaluation => &[
-                ("", "Error: The evaluation period has expired."),
-                (
-                    "",
-                    "/opt/mssql/bin/sqlservr: PAL initialization failed. Error: 104",
-                ),
-            ],
-            Self::Eula => &[
-                (
-                    "",
-                    "The SQL Server End-User License Agreement (EULA) must be accepted before SQL",
-                ),
-                (
-                    "",
-                    "Server can start. The license terms for this product can be downloaded from",
-                ),
-                ("", "https://go.microsoft.com/fwlink/?linkid=2139274."),
-            ],
-            Self::Password => &[
-                (
-                    "spid30s",
-                    "ERROR: Unable to set system administrator password: Password validation failed. The password \
-                     does not meet SQL Server password policy requirements because it is too short. The password must \
-                     be at least 8 characters..",
-                ),
-                (
-                    "spid30s",
-                    "An error occurred during server setup. See previous errors for more information.",
-                ),
-            ],
-            Self::Memory => &[(
-                "",
-                "sqlservr: This program requires a machine with at least 2000 megabytes of memory.",
-            )],
-            Self::SystemDir => &[(
-                "",
-                "/opt/mssql/bin/sqlservr: Error: The system directory [/.system] could not be created. File: \
-                 LinuxDirectory.cpp:420 [Status: 0xC0000022 Access Denied errno = 0xD(13) Permission denied]",
-            )],
-            Self::Master => &[("Server", "Error: 17113, Severity: 16, State: 1.")],
-            Self::Listen => &[
-                ("spid19s", "Error: 17182, Severity: 16, State: 1."),
-                (
-                    "spid19s",
-                    "TDSSNIClient initialization failed with error 0x80092004, status code 0x80. Reason: Unable to \
-                     initialize SSL support.",
-                ),
-                ("spid19s", "Error: 17826, Severity: 18, State: 3."),
-                (
-                    "spid19s",
-                    "Could not start the network library because of an internal error in the network library.",
-                ),
-                ("spid19s", "Error: 17120, Severity: 16, State: 1."),
-                (
-                    "spid19s",
-                    "SQL Server could not spawn FRunCommunicationsManager thread.",
-                ),
-            ],
+        let said = |source: &'static str, lines: &[&str]| {
+            let lines = lines.iter().map(|line| (source, (*line).to_owned()));
+            lines.collect()
         };
-        let mut lines: Vec<_> = lines
-            .iter()
-            .map(|(source, text)| (*source, (*text).to_owned()))
-            .collect();
-        if self == Self::Master {
-            let file = data_dir.join("data/master.mdf");
-            lines.push((
-                "Server",
-                format!(
+        match self {
+            Self::Evaluation => said("", &EVALUATION),
+            Self::Eula => said("", &EULA),
+            Self::Password => said("spid30s", &PASSWORD),
+            Self::Memory => said("", &MEMORY),
+            Self::SystemDir => said("", &SYSTEM_DIR),
+            Self::Listen => said("spid19s", &LISTEN),
+            Self::Master => {
+                let file = data_dir.join("data/master.mdf");
+                let opened = format!(
                     "Error 5(Access is denied.) occurred while opening file '{}' to obtain configuration information \
                      at startup. An invalid startup option might have caused the error. Verify your startup options, \
                      and correct or remove them if necessary.",
                     file.display()
-                ),
-            ));
+                );
+                said(
+                    "Server",
+                    &["Error: 17113, Severity: 16, State: 1.", &opened],
+                )
+            }
         }
-        lines
     }
 }
+
+const EVALUATION: [&str; 2] = [
+    "Error: The evaluation period has expired.",
+    "/opt/mssql/bin/sqlservr: PAL initialization failed. Error: 104",
+];
+
+const EULA: [&str; 3] = [
+    "The SQL Server End-User License Agreement (EULA) must be accepted before SQL",
+    "Server can start. The license terms for this product can be downloaded from",
+    "https://go.microsoft.com/fwlink/?linkid=2139274.",
+];
+
+const PASSWORD: [&str; 2] = [
+    "ERROR: Unable to set system administrator password: Password validation failed. The password does not meet SQL \
+     Server password policy requirements because it is too short. The password must be at least 8 characters..",
+    "An error occurred during server setup. See previous errors for more information.",
+];
+
+const MEMORY: [&str; 1] =
+    ["sqlservr: This program requires a machine with at least 2000 megabytes of memory."];
+
+const SYSTEM_DIR: [&str; 1] = [
+    "/opt/mssql/bin/sqlservr: Error: The system directory [/.system] could not be created. File: \
+     LinuxDirectory.cpp:420 [Status: 0xC0000022 Access Denied errno = 0xD(13) Permission denied]",
+];
+
+const LISTEN: [&str; 6] = [
+    "Error: 17182, Severity: 16, State: 1.",
+    "TDSSNIClient initialization failed with error 0x80092004, status code 0x80. Reason: Unable to initialize SSL \
+     support.",
+    "Error: 17826, Severity: 18, State: 3.",
+    "Could not start the network library because of an internal error in the network library.",
+    "Error: 17120, Severity: 16, State: 1.",
+    "SQL Server could not spawn FRunCommunicationsManager thread.",
+];

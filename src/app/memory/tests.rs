@@ -7,7 +7,6 @@ use super::*;
 use crate::decide::memory::{RememberedBudget, RememberedEngine, RememberedRestart};
 use crate::decide::observation::ProcessId;
 use crate::decide::policy::RestartBy;
-use crate::decide::reason::Reason;
 
 /// A directory of this test's own, removed at its end.
 struct Scratch(PathBuf);
@@ -68,7 +67,7 @@ fn full() -> Memory {
             before_start: Duration::ZERO,
             by: RestartBy::Supervisor,
             process: Some(process),
-            reasons: vec![Reason::EngineUnresponsive],
+            reasons: vec!["EngineUnresponsive".to_owned()],
         }),
     }
 }
@@ -100,7 +99,7 @@ fn what_was_kept_is_known_to_the_next_run_with_the_time_that_is_left() {
     about(memory.budget.expiries[0], 9_900);
     about(memory.maintenance_until.unwrap(), 29_900);
     let last = memory.last_restart.unwrap();
-    assert_eq!(last.reasons, [Reason::EngineUnresponsive]);
+    assert_eq!(last.reasons, ["EngineUnresponsive"]);
     assert!(last.before_start >= Duration::from_secs(10) && last.before_start < minute);
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::decision::Phase;
 use super::super::findings::{Findings, seconds};
-use super::super::observation::{ContactError, ServerError};
+use super::super::observation::{ContactError, Diagnostics, Observed, ServerError};
 use super::super::reason::{ReadyEffect, Reason};
 use super::super::snapshot::Contact;
 use super::super::sql_error::{SqlErrorClass, classify};
@@ -196,7 +196,9 @@ fn answered_lately(view: &View<'_>, within: Duration) -> bool {
 
 /// What shows that an engine lives that answers no query.
 fn sign_of_life(view: &View<'_>) -> String {
-    let Some(last) = &view.snapshot.diagnostics.last else {
+    let administrator = view.snapshot.dac.last_success;
+    let arrived = |report: &&Observed<Diagnostics>| Some(report.at) >= administrator;
+    let Some(last) = view.snapshot.diagnostics.last.as_ref().filter(arrived) else {
         return "the administrator connection answers".to_owned();
     };
     match last.value.tasks_completed {

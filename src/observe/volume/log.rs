@@ -83,7 +83,7 @@ impl Log {
             inode: found.ino(),
             mark: Vec::new(),
             offset: 0,
-            lines: Lines::begin(&mark),
+            lines: Lines::default(),
             told: Told::default(),
         });
         current.mark = mark;
@@ -101,9 +101,7 @@ impl Current {
 
     fn follow(&mut self, file: &File, length: u64) -> io::Result<()> {
         if self.mark.len() < 2 {
-            // Too short to tell its encoding.
-            self.lines = Lines::begin(&self.mark);
-            return Ok(());
+            return Ok(()); // too short to tell its encoding
         }
         if self.offset == 0 {
             self.lines = Lines::begin(&self.mark);

@@ -148,6 +148,59 @@ fn what_is_no_progress_is_ignored() {
     assert_eq!((recovery.percent, recovery.phase), (5, None));
 }
 
+const NUMBERED: [(u32, &str, StartFault); 10] = [
+    (
+        17051,
+        "SQL Server evaluation period has expired.",
+        StartFault::EvaluationExpired,
+    ),
+    (
+        17058,
+        "initerrlog: Could not open error log file ''. Operating system error = 5(Access is denied.).",
+        StartFault::DataDirectoryDenied,
+    ),
+    (
+        17182,
+        "TDSSNIClient initialization failed with error 0x2740, status code 0xa.",
+        StartFault::ListenFailed,
+    ),
+    (
+        17826,
+        "Could not start the network library.",
+        StartFault::ListenFailed,
+    ),
+    (
+        17120,
+        "SQL Server could not spawn FRunCommunicationsManager thread.",
+        StartFault::ListenFailed,
+    ),
+    (
+        3417,
+        "Cannot recover the master database.",
+        StartFault::MasterUnrecoverable,
+    ),
+    (
+        5120,
+        "Unable to open the physical file \"/var/opt/mssql/data/model.mdf\". Operating system error 2: \"2(The system cannot find the file specified.)\".",
+        StartFault::SystemDatabaseUnreadable(FileFault::Missing),
+    ),
+    (
+        5123,
+        "CREATE FILE encountered operating system error 5(Access is denied.) while attempting to open or create the physical file '/var/opt/mssql/data/tempdb.mdf'.",
+        StartFault::SystemDatabaseUnreadable(FileFault::Denied),
+    ),
+    (
+        5149,
+        "MODIFY FILE encountered operating system error 112(There is not enough space on the disk.) while attempting to expand the physical file.",
+        StartFault::SystemDatabaseUnreadable(FileFault::NoSpace),
+    ),
+    (
+        17204,
+        "FCB::Open failed: Could not open file /var/opt/mssql/data/model.mdf for file number 1.  OS error: 31(A device is not functioning.).",
+        StartFault::SystemDatabaseUnreadable(FileFault::Other),
+    ),
+];
+
 #[test]
 fn faults_by_number_with_their_os_error() {
     assert_eq!(
@@ -164,58 +217,7 @@ fn faults_by_number_with_their_os_error() {
         unreadable(FileFault::Other),
         "the message has not come yet"
     );
-    for (number, text, fault) in [
-        (
-            17051,
-            "SQL Server evaluation period has expired.",
-            StartFault::EvaluationExpired,
-        ),
-        (
-            17058,
-            "initerrlog: Could not open error log file ''. Operating system error = 5(Access is denied.).",
-            StartFault::DataDirectoryDenied,
-        ),
-        (
-            17182,
-            "TDSSNIClient initialization failed with error 0x2740, status code 0xa.",
-            StartFault::ListenFailed,
-        ),
-        (
-            17826,
-            "Could not start the network library.",
-            StartFault::ListenFailed,
-        ),
-        (
-            17120,
-            "SQL Server could not spawn FRunCommunicationsManager thread.",
-            StartFault::ListenFailed,
-        ),
-        (
-            3417,
-            "Cannot recover the master database.",
-            StartFault::MasterUnrecoverable,
-        ),
-        (
-            5120,
-            "Unable to open the physical file \"/var/opt/mssql/data/model.mdf\". Operating system error 2: \"2(The system cannot find the file specified.)\".",
-            StartFault::SystemDatabaseUnreadable(FileFault::Missing),
-        ),
-        (
-            5123,
-            "CREATE FILE encountered operating system error 5(Access is denied.) while attempting to open or create the physical file '/var/opt/mssql/data/tempdb.mdf'.",
-            StartFault::SystemDatabaseUnreadable(FileFault::Denied),
-        ),
-        (
-            5149,
-            "MODIFY FILE encountered operating system error 112(There is not enough space on the disk.) while attempting to expand the physical file.",
-            StartFault::SystemDatabaseUnreadable(FileFault::NoSpace),
-        ),
-        (
-            17204,
-            "FCB::Open failed: Could not open file /var/opt/mssql/data/model.mdf for file number 1.  OS error: 31(A device is not functioning.).",
-            StartFault::SystemDatabaseUnreadable(FileFault::Other),
-        ),
-    ] {
+    for (number, text, fault) in NUMBERED {
         let header = format!("Error: {number}, Severity: 16, State: 1.");
         assert_eq!(
             told_dated(&[&header, text]).start_fault,
