@@ -206,6 +206,26 @@ async fn a_supervisor_that_may_not_signal_asks_the_kubelet_and_says_why() {
     );
 }
 
+#[tokio::test]
+async fn a_restart_that_is_the_kubelets_signals_nobody_and_leaves_word() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let standin = standin(&scratch, &name).await;
+    let log = empty_file(&scratch);
+    let path = log.display().to_string();
+    let more = [("termination-log", path.as_str())];
+    let mut supervisor = supervise(&standin, &name, &more).await;
+    supervisor.passes("ready").await;
+    standin.signal_child(Signal::STOP).expect("it runs");
+    let decided = says(&mut supervisor, "the engine is to be restarted").await;
+    assert_eq!(decided["by"], "kubelet");
+    assert_eq!(supervisor.fails("live").await, "EngineUnresponsive");
+    let message = until_written(&log, "restart by the kubelet for EngineUnresponsive (").await;
+    assert!(!message.contains("could not"), "{message}");
+    assert!(is_there(standin.child_pid()));
+    let log = &supervisor.log;
+    assert!(!log.contains("restart: SIG"), "{log}");
+}
+
 /// The file once it contains `part`; written by another process, whose log does not tell.
 async fn until_written(path: &Path, part: &str) -> String {
     loop {

@@ -17,10 +17,13 @@ const PROC: &str = "/proc";
 struct Victim(Child);
 
 impl Victim {
-    /// A shell that says that it is up, then runs `script`.
-    fn shell(script: &str) -> Self {
+    /// A shell that waits, with this disposition of its signals; it has it when this returns.
+    fn shell(trap: &str) -> Self {
         let mut child = Command::new("/bin/sh")
-            .args(["-c", &format!("echo up; {script}")])
+            .args([
+                "-c",
+                &format!("{trap}\necho up; while :; do read line; done"),
+            ])
             .stdout(Stdio::piped())
             .stdin(Stdio::piped())
             .spawn()
@@ -80,7 +83,7 @@ async fn steps(name: &str, restart: &Restart) -> Vec<ActionStep> {
 
 #[tokio::test]
 async fn who_obeys_sigterm_gets_no_sigkill() {
-    let mut victim = Victim::shell("trap 'exit 7' TERM; while :; do read line; done");
+    let mut victim = Victim::shell("trap 'exit 7' TERM");
     let restart = restart(victim.id(), None, Duration::from_secs(60));
     let told = steps("sh", &restart).await;
     assert_eq!(told, [ActionStep::Terminated, ActionStep::Done]);
@@ -89,8 +92,8 @@ async fn who_obeys_sigterm_gets_no_sigkill() {
 
 #[tokio::test]
 async fn who_is_stopped_or_deaf_gets_sigkill_once_the_grace_is_over() {
-    let mut parent = Victim::shell("trap '' TERM; read line");
-    let mut engine = Victim::shell("read line");
+    let mut parent = Victim::shell("trap '' TERM");
+    let mut engine = Victim::shell("");
     let pid = Pid::from_raw(engine.id().pid).unwrap();
     kill_process(pid, Signal::STOP).unwrap();
     let restart = restart(parent.id(), Some(engine.id()), Duration::from_millis(20));
@@ -103,7 +106,7 @@ async fn who_is_stopped_or_deaf_gets_sigkill_once_the_grace_is_over() {
 
 #[tokio::test]
 async fn another_process_under_that_pid_is_not_signalled() {
-    let mut stranger = Victim::shell("read line");
+    let mut stranger = Victim::shell("");
     let mut earlier = stranger.id();
     earlier.start_ticks -= 1;
     // The one that was meant has ended: nothing is left to be done.
@@ -116,7 +119,7 @@ async fn another_process_under_that_pid_is_not_signalled() {
     assert!(stranger.lives());
 
     // Nor one in the engine's place, whose parent is the right one.
-    let mut parent = Victim::shell("trap '' TERM; read line");
+    let mut parent = Victim::shell("trap '' TERM");
     let restart = restart(parent.id(), Some(earlier), Duration::ZERO);
     let told = steps("sh", &restart).await;
     assert_eq!(told.last(), Some(&ActionStep::Done));
