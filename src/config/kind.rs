@@ -269,7 +269,8 @@ impl Kind for Ratio {
             .ok()
             .filter(|value| value.is_finite())
             .ok_or_else(|| Problem::new("is not a number"))?;
-        within(value, &self.min, &self.max, ToString::to_string)
+        // Of the two zeros the one without a sign: the other is read back from a file as this one.
+        within(value + 0.0, &self.min, &self.max, ToString::to_string)
     }
 
     fn show(&self, value: &f64) -> Shown {
