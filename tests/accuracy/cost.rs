@@ -25,6 +25,8 @@ use crate::timeline::Timeline;
 /// From one check of a contestant to the next, as the table of its whole cost has it: each of (b) to (d)
 /// asks about so often.
 pub const PERIOD: Duration = Duration::from_secs(10);
+/// See [`each`].
+const BATCHES: u32 = 5;
 /// The procedure's own waits are none of its cost.
 const NO_WAIT: f64 = 0.001;
 
@@ -110,7 +112,8 @@ pub async fn measure(quick: bool) -> anyhow::Result<Costs> {
     })
 }
 
-/// The mean of `count` times `check`, which must not fail.
+/// What `check` costs, which must not fail, by `count` of them: the median of [`BATCHES`] means, so that
+/// what else the machine does for a moment does not count.
 fn each(
     count: u32,
     processes: &[u32],
@@ -118,11 +121,17 @@ fn each(
 ) -> anyhow::Result<Duration> {
     // The first one warms up.
     check()?;
-    let before = spent(processes)?;
-    for _ in 0..count {
-        check()?;
+    let share = (count / BATCHES).max(1);
+    let mut batches = Vec::new();
+    for _ in 0..BATCHES {
+        let before = spent(processes)?;
+        for _ in 0..share {
+            check()?;
+        }
+        batches.push((spent(processes)? - before) / share);
     }
-    Ok((spent(processes)? - before) / count.max(1))
+    batches.sort_unstable();
+    Ok(batches[batches.len() / 2])
 }
 
 async fn diagnostics(
