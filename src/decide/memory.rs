@@ -81,7 +81,8 @@ impl Memory {
         self.budget.expiries = self.budget.expiries.into_iter().filter_map(ahead).collect();
         self.engine = self.engine.filter(|_| same_boot);
         if let Some(restart) = &mut self.last_restart {
-            restart.before_start += written.since(restart.at) + passed;
+            let since = written.since(restart.at).saturating_add(passed);
+            restart.before_start = restart.before_start.saturating_add(since);
             restart.at = Time::ZERO;
         }
         self

@@ -145,6 +145,9 @@ reasons! {
     Restarting: Wait, ready Fails;
         "The supervisor ends the engine, so that its container is started anew.";
         "Nothing: the reason stands beside this one, in the log and in `status`."
+    RestartFailed: Operator, ready Fails;
+        "The supervisor could not end the engine: liveness fails instead, for the kubelet to do it.";
+        "Run the supervisor with the uid of sqlservr (10001). A process that outlives SIGKILL waits for its volume: check the storage."
     NotYetObserved: Wait, ready Fails;
         "The supervisor has not seen the engine yet.";
         "Wait a few seconds. If it stays: share the PID namespace or use launch, and check the SQL address."

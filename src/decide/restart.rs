@@ -22,8 +22,10 @@ pub const HANDOVER_AFTER: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, Default)]
 pub struct Restarts {
     order: Option<(Restart, Time)>,
-    /// The supervisor's own try had no effect on this process.
-    given_up: Option<ProcessId>,
+    /// The supervisor's own try had no effect on this process; why.
+    given_up: Option<(ProcessId, String)>,
+    /// The last order was carried out, and no other process has come since.
+    fulfilled: bool,
     /// Liveness fails.
     with_kubelet: bool,
     last: Option<LastRestart>,
@@ -47,7 +49,10 @@ impl Restarts {
             findings,
         );
         if self.order.is_none() && !due.is_empty() {
-            let able = target.filter(|(parent, _)| self.given_up != Some(*parent));
+            if let Some((_, why)) = &self.given_up {
+                findings.add(Reason::RestartFailed, why.as_str());
+            }
+            let able = target.filter(|_| self.given_up.is_none());
             match (policy.restart_by, able) {
                 (RestartBy::Supervisor, Some(target)) => self.begin(policy, target, due, now),
                 _ => return self.hand_over(target, due, now),
@@ -86,24 +91,28 @@ impl Restarts {
         findings: &mut Findings,
     ) {
         let there = target.map(|(parent, _)| parent);
-        if self.given_up != there {
-            self.given_up = None;
-        }
+        self.given_up
+            .take_if(|(process, _)| Some(*process) != there);
+        self.fulfilled &= there.is_none();
         let Some((restart, since)) = &self.order else {
             return;
         };
         let parent = restart.parent;
         if there != Some(parent) {
+            self.fulfilled = there.is_none();
             self.order = None;
             return;
         }
-        let failed = report.is_some_and(|report| {
-            report.process == parent && matches!(report.step, ActionStep::Failed(_))
-        });
-        if failed || findings.due(*since, restart.grace + HANDOVER_AFTER) {
-            self.given_up = Some(parent);
-            self.order = None;
-        }
+        let failure = report.filter(|report| report.process == parent);
+        let why = match failure.map(|report| &report.step) {
+            Some(ActionStep::Failed(why)) => why.clone(),
+            _ if findings.due(*since, restart.grace + HANDOVER_AFTER) => {
+                "it is still there after SIGKILL".to_owned()
+            }
+            _ => return,
+        };
+        self.given_up = Some((parent, why));
+        self.order = None;
     }
 
     fn begin(
@@ -135,7 +144,8 @@ impl Restarts {
         due: &[Reason],
         now: Time,
     ) -> Verdict {
-        if !std::mem::replace(&mut self.with_kubelet, true) {
+        // That nothing has taken the place of what the supervisor ended is the same incident.
+        if !std::mem::replace(&mut self.with_kubelet, true) && !self.fulfilled {
             self.note(
                 RestartBy::Kubelet,
                 target.map(|(parent, _)| parent),

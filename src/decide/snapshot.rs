@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub databases_error: Option<Observed<ContactError>>,
     /// The last finished check of the volume.
     pub volume: Option<Observed<VolumeCheck>>,
+    /// When that check began.
+    pub volume_began: Option<Time>,
     /// When the check now in flight began.
     pub volume_pending: Option<Time>,
     /// The control group.
@@ -117,7 +119,7 @@ impl Snapshot {
             Observation::Databases(report) => self.apply_databases(at, report),
             Observation::Volume(VolumeReport::Began) => self.volume_pending = Some(at),
             Observation::Volume(VolumeReport::Checked(check)) => {
-                self.volume_pending = None;
+                self.volume_began = self.volume_pending.take();
                 self.volume = Some(Observed { at, value: *check });
             }
             Observation::Cgroup(value) => self.cgroup = Some(Observed { at, value }),

@@ -38,7 +38,7 @@ pub enum RestartBy {
 }
 
 /// What the supervisor under test does by default.
-pub const RESTART_BY: RestartBy = RestartBy::Kubelet;
+pub const RESTART_BY: RestartBy = RestartBy::Supervisor;
 
 /// What a contestant's probes need to know.
 pub struct Target<'a> {

@@ -144,6 +144,8 @@ fn a_try_that_failed_is_handed_to_the_kubelet() {
     bench.see(report(ActionStep::Failed("EPERM".to_owned())));
     assert_eq!(bench.decision.action, None);
     assert_eq!(bench.decision.live.reasons, [Reason::EngineUnresponsive]);
+    let failed = bench.decision.finding(Reason::RestartFailed);
+    assert_eq!(failed.expect("it says why").evidence, "EPERM");
     let last = bench.decision.last_restart.clone().expect("noted");
     assert_eq!(last.by, RestartBy::Kubelet);
     bench.live_for(seconds(60), IDLE, &TIMED_OUT);
@@ -179,6 +181,28 @@ fn a_process_that_does_not_go_is_handed_to_the_kubelet_in_time() {
     bench.pass(step);
     assert_eq!(bench.live(), Verdict::Fail);
     assert_eq!(bench.decision.action, None);
+    let failed = bench.decision.finding(Reason::RestartFailed);
+    assert_eq!(
+        failed.expect("it says why").evidence,
+        "it is still there after SIGKILL"
+    );
+}
+
+#[test]
+fn what_nobody_starts_again_is_the_same_incident() {
+    let mut bench = hung();
+    bench.see(exited(Some(ExitStatus::Signal(9))));
+    let last = bench.decision.last_restart.clone();
+    bench.see(Observation::Process(ProcessReport::NotFound));
+    bench.pass(bench.policy.process_missing_after);
+    assert_eq!(bench.decision.live.reasons, [Reason::ProcessMissing]);
+    assert_eq!(bench.decision.last_restart, last);
+    bench.see(running(2, IDLE));
+    bench.see(Observation::Process(ProcessReport::NotFound));
+    bench.pass(bench.policy.process_missing_after);
+    let last = bench.decision.last_restart.clone().expect("noted");
+    assert_eq!(last.reasons, [Reason::ProcessMissing]);
+    assert_eq!(last.by, RestartBy::Kubelet);
 }
 
 #[test]

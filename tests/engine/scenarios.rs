@@ -235,6 +235,56 @@ fn a_lost_listener_is_restarted_after_its_threshold() {
     assert_eq!(bench.decision.live.reasons, [Reason::ListenerLost]);
 }
 
+/// Found by the accuracy benchmark: the login is refused until just before the start ends.
+#[test]
+fn refusals_of_the_start_are_no_lost_listener() {
+    let mut bench = Bench::new(Policy::default());
+    bench.see(running(1, IDLE));
+    for _ in 0..120 {
+        bench.live_for(
+            SECOND,
+            HARD_WORK,
+            &AttemptResult::Failed(ContactError::Refused),
+        );
+        bench.login_fails(ContactError::Refused);
+    }
+    bench.ping_ok();
+    assert_eq!(bench.decision.phase, Phase::Running);
+    assert!(!bench.has(Reason::ListenerLost));
+    assert_eq!(bench.decision.action, None);
+    // one that never opens again is found, by the login alone
+    for _ in 0..29 {
+        bench.live_for(SECOND, IDLE, &answered_result());
+        bench.login_fails(ContactError::Refused);
+    }
+    assert!(!bench.has(Reason::ListenerLost));
+    bench.live_for(SECOND * 2, IDLE, &answered_result());
+    assert!(bench.has(Reason::ListenerLost));
+}
+
+/// Found by the accuracy benchmark: a first start that is faster than the checks of the volume.
+#[test]
+fn a_look_from_before_the_first_start_is_no_lost_master() {
+    let empty = || {
+        let mut check = healthy_volume();
+        check.master_present = Some(false);
+        check
+    };
+    let mut bench = Bench::new(kubelet());
+    bench.see(Observation::Volume(VolumeReport::Began));
+    bench.see(volume(empty()));
+    bench.see(running(1, IDLE));
+    bench.see(Observation::Volume(VolumeReport::Began));
+    bench.pass(SECOND);
+    bench.ping_ok();
+    assert!(!bench.has(Reason::VolumeEmpty));
+    bench.see(volume(empty()));
+    assert!(!bench.has(Reason::VolumeEmpty), "it looked before");
+    bench.see(Observation::Volume(VolumeReport::Began));
+    bench.see(volume(empty()));
+    assert!(bench.has(Reason::VolumeEmpty));
+}
+
 #[test]
 fn a_refused_port_in_the_start_waits_while_it_advances() {
     let mut bench = Bench::new(kubelet());

@@ -128,7 +128,10 @@ fn hang(view: &View<'_>, findings: &mut Findings) {
 fn listener(view: &View<'_>, findings: &mut Findings) {
     let refused = |contact: &Contact| contact.refused_since;
     let since = refused(&view.snapshot.ping).or(refused(&view.snapshot.login));
-    let Some(since) = since else { return };
+    // What was refused in the start was refused by right: a contact may still stand where it stood then.
+    let Some(since) = since.map(|since| since.max(view.engine.phase_since)) else {
+        return;
+    };
     let lasted = seconds(view.now.since(since));
     let limit = view.stretched(view.policy.listener_lost_after);
     // Without a view of the process a refused port may just as well be a restart under way.

@@ -26,7 +26,10 @@ pub fn rule(view: &View<'_>, findings: &mut Findings) {
     if let Some(space) = check.space {
         room(view, space, check.dumps, findings);
     }
-    if check.master_present == Some(false) && view.engine.phase == Phase::Running {
+    // A look from before the engine had set up its files says nothing of them.
+    let looked = view.snapshot.volume_began.unwrap_or(checked.at);
+    let running = view.engine.phase == Phase::Running && looked >= view.engine.phase_since;
+    if check.master_present == Some(false) && running {
         findings.add(Reason::VolumeEmpty, "data/master.mdf is not there");
     }
 }
