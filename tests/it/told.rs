@@ -1,5 +1,7 @@
 //! What the engine says where nobody asks it: its logs, its dumps, its administrator connection.
 
+use rustix::process::Signal;
+
 use crate::standin::command::Command;
 use crate::standin::failure::FailStart;
 use crate::standin::handle::StandIn;
@@ -119,6 +121,8 @@ async fn a_core_that_grows_is_a_dump_in_progress() {
     let standin = standin(&scratch, &name).await;
     let mut supervisor = supervise(&standin, &name, &[]).await;
     supervisor.passes("ready").await;
+    // A dump stops the engine: that is what makes a growing core an excuse.
+    standin.signal_child(Signal::STOP).expect("it runs");
     let log = standin.data_dir().join("log");
     let temp = log.join("core.sqlservr.32.temp");
     std::fs::create_dir(&temp).expect("writable");
@@ -130,4 +134,6 @@ async fn a_core_that_grows_is_a_dump_in_progress() {
     assert_eq!(dumps["count"], 1, "{status:#}");
     assert_eq!(dumps["writingBytes"], 4096, "{status:#}");
     assert_eq!(supervisor.get("/livez").await.0, 200);
+    standin.signal_child(Signal::CONT).expect("it runs");
+    supervisor.passes("ready").await;
 }
