@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::observation::ProcessId;
 use super::policy::RestartBy;
-use super::reason::{Outcome, Reason};
+use super::reason::Reason;
 use super::time::Time;
 
 /// The answer to one question of the kubelet.
@@ -203,11 +203,5 @@ impl Decision {
     #[must_use]
     pub fn finding(&self, reason: Reason) -> Option<&Finding> {
         self.findings.iter().find(|f| f.reason == reason)
-    }
-
-    /// The gravest outcome among the findings.
-    #[must_use]
-    pub fn outcome(&self) -> Option<Outcome> {
-        self.findings.iter().map(|f| f.reason.info().outcome).max()
     }
 }

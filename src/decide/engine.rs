@@ -26,9 +26,9 @@ pub struct State {
     engine: Incarnation,
     progress: Window,
     start_progress: Window,
-    errorlog: Mark,
-    recovery: Mark,
-    dump: Mark,
+    errorlog: Mark<u64>,
+    recovery: Mark<Recovered>,
+    dump: Mark<u64>,
     timers: Timers,
     budget: Budget,
     restarts: Restarts,
@@ -283,19 +283,23 @@ impl State {
     }
 }
 
-/// A number that changes whenever a recovery advances, by whatever source.
-fn recovered(snapshot: &Snapshot) -> u64 {
+/// How far recoveries are: the listed percentages, and phase and percentage in each log.
+type Recovered = (Vec<f64>, Vec<(Option<u8>, u8)>);
+
+fn recovered(snapshot: &Snapshot) -> Recovered {
     let listed = snapshot
         .databases
         .iter()
         .flat_map(|list| &list.value.databases);
-    let percents: f64 = listed
-        .filter_map(|database| database.recovery_percent)
-        .sum();
     let logged = snapshot.logs().filter_map(|(_, log)| log.recovery.as_ref());
-    let steps = logged
-        .map(|recovery| u64::from(recovery.phase.unwrap_or(0)) << 8 | u64::from(recovery.percent));
-    percents.to_bits() ^ steps.sum::<u64>()
+    (
+        listed
+            .filter_map(|database| database.recovery_percent)
+            .collect(),
+        logged
+            .map(|recovery| (recovery.phase, recovery.percent))
+            .collect(),
+    )
 }
 
 fn verdict(pass: bool) -> Verdict {

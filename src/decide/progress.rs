@@ -76,6 +76,12 @@ impl Window {
         self.latest = None;
     }
 
+    /// Samples held; bounded, whatever the pace of the observations.
+    #[must_use]
+    pub fn samples(&self) -> usize {
+        self.samples.len()
+    }
+
     /// Takes in an observation. One that is not younger than the last changes nothing.
     pub fn push(&mut self, at: Time, process: &RunningProcess, cgroup: Option<&CgroupReport>) {
         let cpu = process.cpu.or_else(|| cgroup?.cpu_used);
@@ -128,22 +134,31 @@ impl Window {
 
 /// The last moment at which something moved that stands still unless work goes on: the size of the
 /// errorlog, the percentage of a recovery, a growing core.
-#[derive(Clone, Debug, Default)]
-pub struct Mark {
-    last: Option<u64>,
+#[derive(Clone, Debug)]
+pub struct Mark<T> {
+    last: Option<T>,
     moved: Option<Time>,
 }
 
-impl Mark {
+impl<T> Default for Mark<T> {
+    fn default() -> Self {
+        Self {
+            last: None,
+            moved: None,
+        }
+    }
+}
+
+impl<T: PartialEq> Mark<T> {
     /// Forgets everything.
     pub fn reset(&mut self) {
         *self = Self::default();
     }
 
     /// Takes in the present value; absent where there is none to be had now.
-    pub fn see(&mut self, value: Option<u64>, now: Time) {
+    pub fn see(&mut self, value: Option<T>, now: Time) {
         let Some(value) = value else { return };
-        if self.last.is_some_and(|last| last != value) {
+        if self.last.as_ref().is_some_and(|last| *last != value) {
             self.moved = Some(now);
         }
         self.last = Some(value);

@@ -8,6 +8,7 @@
 mod bench;
 mod grid;
 mod invariants;
+mod pieces;
 mod properties;
 mod restarting;
 mod scenarios;

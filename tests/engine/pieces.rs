@@ -1,0 +1,439 @@
+//! The parts of the engine one by one: their boundaries, and what they forget.
+
+use std::time::Duration;
+
+use sql_edge_supervisor::decide::budget::Budget;
+use sql_edge_supervisor::decide::decision::{Phase, Probe, Verdict};
+use sql_edge_supervisor::decide::findings::{Findings, seconds as in_words};
+use sql_edge_supervisor::decide::latch::Latch;
+use sql_edge_supervisor::decide::observation::*;
+use sql_edge_supervisor::decide::policy::Policy;
+use sql_edge_supervisor::decide::progress::{Floor, Mark, Window};
+use sql_edge_supervisor::decide::reason::Reason;
+use sql_edge_supervisor::decide::snapshot::Snapshot;
+use sql_edge_supervisor::decide::time::{SupervisedClock, Time};
+
+use crate::bench::*;
+
+const IDLE: Duration = Duration::ZERO;
+
+fn at(count: u64) -> Time {
+    Time::from_start(seconds(count))
+}
+
+fn seen(at: Time, value: Observation) -> Observed<Observation> {
+    Observed { at, value }
+}
+
+#[test]
+fn names_are_those_of_the_labels() {
+    let probes = Probe::ALL.map(Probe::name);
+    assert_eq!(probes, ["startup", "live", "ready", "gate"]);
+    let phases = Phase::ALL.map(Phase::name);
+    assert_eq!(
+        phases,
+        ["unseen", "starting", "running", "stopping", "gone"]
+    );
+}
+
+#[test]
+fn a_span_is_told_with_a_decimal_below_ten_seconds() {
+    assert_eq!(in_words(Duration::from_millis(9_940)), "9.9 s");
+    assert_eq!(in_words(seconds(10)), "10 s");
+    assert_eq!(in_words(Duration::from_millis(59_900)), "59 s");
+}
+
+#[test]
+fn findings_ask_for_the_first_moment_that_matters() {
+    let mut findings = Findings::new(at(10));
+    assert!(findings.due(at(5), seconds(5)), "at the moment itself");
+    assert_eq!(findings.recheck_at(), None);
+    assert!(!findings.due(at(9), seconds(5)));
+    assert!(!findings.due(at(6), seconds(5)));
+    assert!(!findings.due(at(8), seconds(5)));
+    assert_eq!(findings.recheck_at(), Some(at(11)));
+    findings.add(Reason::DiskLow, "the first");
+    findings.add(Reason::DiskLow, "the second");
+    findings.add(Reason::Starting, "x");
+    let all = findings.reasons(|_| true);
+    assert_eq!(all, [Reason::Starting, Reason::DiskLow]);
+    assert!(
+        findings
+            .reasons(|reason| reason == Reason::Paused)
+            .is_empty()
+    );
+    let list = findings.into_list();
+    assert_eq!(list[1], (Reason::DiskLow, "the first".to_owned()));
+}
+
+#[test]
+fn a_restart_counts_to_the_end_of_its_window() {
+    let policy = Policy {
+        restart_budget: 2,
+        restart_window: seconds(60),
+        ..Policy::default()
+    };
+    let asks = |budget: &mut Budget, now| budget.see(true, Verdict::Fail, Time::ZERO, now);
+    for (second, held) in [(60, true), (61, false)] {
+        let mut budget = Budget::default();
+        asks(&mut budget, at(0));
+        budget.new_process(&policy, at(0));
+        assert_eq!(budget.exhausted(), None);
+        budget.new_process(&policy, at(1));
+        assert_eq!(budget.exhausted(), None, "nobody asked for this one");
+        asks(&mut budget, at(second));
+        budget.new_process(&policy, at(second));
+        assert_eq!(budget.exhausted().is_some(), held, "second {second}");
+    }
+}
+
+#[test]
+fn only_a_newer_release_counts_and_readiness_has_to_last() {
+    let policy = Policy {
+        restart_budget: 1,
+        ..Policy::default()
+    };
+    let mut budget = Budget::default();
+    let exhaust = |budget: &mut Budget| {
+        budget.see(true, Verdict::Fail, at(0), at(0));
+        budget.new_process(&policy, at(0));
+        assert_eq!(budget.exhausted(), Some(1));
+    };
+    exhaust(&mut budget);
+    budget.release(None);
+    assert_eq!(budget.exhausted(), Some(1));
+    budget.release(Some(at(1)));
+    assert_eq!(budget.exhausted(), None);
+    exhaust(&mut budget);
+    budget.release(Some(at(1)));
+    assert_eq!(budget.exhausted(), Some(1), "that was the one before");
+    budget.see(false, Verdict::Pass, at(0), at(59));
+    assert_eq!(budget.exhausted(), Some(1));
+    budget.see(false, Verdict::Fail, at(0), at(60));
+    assert_eq!(budget.exhausted(), Some(1));
+    budget.see(false, Verdict::Pass, at(0), at(60));
+    assert_eq!(budget.exhausted(), None);
+}
+
+#[test]
+fn a_latch_that_forgets_goes_to_its_safe_side() {
+    let mut findings = Findings::new(at(20));
+    let mut latch = Latch::new(Verdict::Fail, at(1));
+    latch.reset(at(5));
+    assert_eq!((latch.verdict(), latch.since()), (Verdict::Fail, at(1)));
+    latch.update(Verdict::Pass, seconds(3), at(6), &mut findings);
+    assert_eq!((latch.verdict(), latch.since()), (Verdict::Pass, at(6)));
+    latch.reset(at(7));
+    assert_eq!((latch.verdict(), latch.since()), (Verdict::Fail, at(7)));
+    latch.update(Verdict::Pass, seconds(3), at(8), &mut findings);
+    assert_eq!(
+        latch.verdict(),
+        Verdict::Pass,
+        "a new process waits for nothing"
+    );
+}
+
+#[test]
+fn a_latch_that_returned_waits_out_the_window() {
+    for (safe, away) in [
+        (Verdict::Fail, Verdict::Pass),
+        (Verdict::Pass, Verdict::Fail),
+    ] {
+        let mut latch = Latch::new(safe, at(0));
+        let mut update = |verdict, now| {
+            let mut findings = Findings::new(now);
+            latch.update(verdict, seconds(3), now, &mut findings);
+            (latch.verdict(), findings.recheck_at())
+        };
+        assert_eq!(update(away, at(1)), (away, None), "the first time at once");
+        assert_eq!(update(safe, at(10)), (safe, None));
+        let (_, recheck) = update(away, at(11));
+        let due = match safe {
+            Verdict::Fail => at(14), // good for the whole window
+            Verdict::Pass => at(13), // transitions kept apart
+        };
+        assert_eq!(recheck, Some(due));
+        assert_eq!(update(away, due), (away, None));
+    }
+}
+
+const FLOOR: Floor = Floor {
+    cpu: 0.05,
+    io: 16 * 1024,
+};
+
+fn working(cpu: Duration, io_bytes: Option<u64>) -> RunningProcess {
+    let mut process = process(1, cpu);
+    process.io_bytes = io_bytes;
+    process
+}
+
+#[test]
+fn a_window_has_to_be_covered_to_three_quarters() {
+    let mut window = Window::new(seconds(40));
+    assert_eq!(window.advanced(at(0), FLOOR), None);
+    window.push(at(0), &working(IDLE, None), None);
+    window.push(at(29), &working(IDLE, None), None);
+    assert_eq!(window.advanced(at(29), FLOOR), None);
+    window.push(at(30), &working(IDLE, None), None);
+    assert_eq!(window.advanced(at(30), FLOOR), Some(false));
+    assert_eq!(window.advanced(at(80), FLOOR), None, "what it knows is old");
+}
+
+#[test]
+fn from_the_floor_on_it_advances() {
+    let run = |cpu: u64, io: u64| {
+        let mut window = Window::new(seconds(40));
+        window.push(at(0), &working(seconds(7), Some(500)), None);
+        let cpu = seconds(7) + Duration::from_millis(cpu);
+        window.push(at(40), &working(cpu, Some(500 + io)), None);
+        window.advanced(at(40), FLOOR)
+    };
+    assert_eq!(run(1_999, 0), Some(false));
+    assert_eq!(run(2_000, 0), Some(true));
+    assert_eq!(run(0, 16 * 1024 * 40 - 1), Some(false));
+    assert_eq!(run(0, 16 * 1024 * 40), Some(true));
+}
+
+#[test]
+fn a_window_forgets_and_takes_nothing_that_is_older() {
+    let mut window = Window::new(seconds(40));
+    window.push(at(0), &working(seconds(50), None), None);
+    window.push(at(40), &working(seconds(90), None), None);
+    window.push(at(39), &working(seconds(0), None), None);
+    assert_eq!(window.advanced(at(40), FLOOR), Some(true));
+    window.reset();
+    assert_eq!(window.advanced(at(40), FLOOR), None);
+    window.push(at(41), &working(IDLE, None), None);
+    assert_eq!(window.advanced(at(41), FLOOR), None);
+}
+
+#[test]
+fn a_window_stays_small_and_looks_back_over_its_span_only() {
+    let mut window = Window::new(seconds(40));
+    for tenth in 0..200_000_u32 {
+        // it works hard until 10 s before the end
+        let now = Time::from_start(Duration::from_millis(100) * tenth);
+        let cpu = Duration::from_millis(100) * tenth.min(199_000);
+        window.push(now, &working(cpu, None), None);
+    }
+    let now = Time::from_start(Duration::from_millis(100) * 199_999);
+    assert_eq!(window.advanced(now, FLOOR), Some(false));
+    // two spans at a thirty-second of one each, and the edges
+    assert!(window.samples() <= 66, "{} samples", window.samples());
+}
+
+#[test]
+fn a_mark_moves_with_its_value() {
+    let mut mark = Mark::default();
+    mark.see(Some(1), at(1));
+    assert!(
+        !mark.moved_within(seconds(9), at(1)),
+        "the first is no movement"
+    );
+    mark.see(Some(1), at(2));
+    mark.see(None, at(2));
+    assert!(!mark.moved_within(seconds(9), at(2)));
+    mark.see(Some(2), at(3));
+    assert!(mark.moved_within(seconds(9), at(11)));
+    assert!(!mark.moved_within(seconds(9), at(12)));
+    mark.reset();
+    assert!(!mark.moved_within(seconds(9), at(4)));
+    mark.see(Some(3), at(4));
+    assert!(
+        !mark.moved_within(seconds(9), at(4)),
+        "it has forgotten the 2"
+    );
+}
+
+#[test]
+fn a_stall_is_longer_than_the_threshold() {
+    let mut clock = SupervisedClock::new(seconds(2));
+    assert_eq!(clock.advance(seconds(2)).1, None);
+    let more = seconds(4) + Duration::from_nanos(1);
+    assert_eq!(clock.advance(more).1, Some(more - seconds(2)));
+}
+
+fn exit(role: ProcessRole, status: ExitStatus) -> Observation {
+    exit_of(role, Some(status), false)
+}
+
+#[test]
+fn the_last_exit_is_the_cause_and_not_its_consequence() {
+    let last = |events: &[(u64, ProcessRole, i32)]| {
+        let mut snapshot = Snapshot::default();
+        for (second, role, code) in events {
+            snapshot.apply(seen(at(*second), exit(*role, ExitStatus::Code(*code))));
+        }
+        snapshot.last_exit.expect("seen").value.status
+    };
+    use ProcessRole::{Engine, Parent};
+    let code = |code| Some(ExitStatus::Code(code));
+    assert_eq!(last(&[(1, Engine, 7), (2, Parent, 1)]), code(7));
+    assert_eq!(
+        last(&[(1, Engine, 7), (6, Parent, 1)]),
+        code(1),
+        "another incident"
+    );
+    assert_eq!(last(&[(1, Parent, 7), (2, Parent, 1)]), code(1));
+    assert_eq!(last(&[(1, Engine, 7), (2, Engine, 1)]), code(1));
+    assert_eq!(last(&[(1, Parent, 7), (2, Engine, 1)]), code(1));
+}
+
+#[test]
+fn what_was_said_is_forgotten_with_who_said_it() {
+    let told = |after: RunningProcess| {
+        let mut snapshot = Snapshot::default();
+        let mut before = process(1, IDLE);
+        before.engine = process(1, IDLE).engine;
+        let report = |process| Observation::Process(ProcessReport::Running(process));
+        snapshot.apply(seen(at(1), report(before)));
+        snapshot.apply(seen(at(2), Observation::Ping(answered(at(2)))));
+        snapshot.apply(seen(at(3), report(after)));
+        snapshot.ping.last_success.is_some()
+    };
+    assert!(told(process(1, seconds(1))));
+    assert!(!told(process(2, IDLE)), "another one");
+    let mut other_parent = process(1, IDLE);
+    other_parent.parent = process(2, IDLE).parent;
+    assert!(!told(other_parent), "the same pid below another parent");
+    let mut other_engine = process(1, IDLE);
+    other_engine.engine = process(2, IDLE).engine;
+    assert!(!told(other_engine), "the watchdog has made a new one");
+    let mut no_engine = process(1, IDLE);
+    no_engine.engine = None;
+    assert!(!told(no_engine), "it is gone");
+}
+
+#[test]
+fn a_watchdog_that_makes_its_engine_is_still_the_same() {
+    let mut snapshot = Snapshot::default();
+    let mut alone = process(1, IDLE);
+    alone.engine = None;
+    let report = |process| Observation::Process(ProcessReport::Running(process));
+    snapshot.apply(seen(at(1), report(alone)));
+    let closed = failed(at(2), ContactError::Closed);
+    snapshot.apply(seen(at(2), Observation::Ping(closed)));
+    snapshot.apply(seen(at(3), report(process(1, IDLE))));
+    assert_eq!(snapshot.ping.failures, 1, "it is remembered");
+}
+
+#[test]
+fn another_engine_below_the_same_parent_has_proven_nothing() {
+    let mut bench = Bench::ready(kubelet());
+    bench.pass(SECOND);
+    let mut other = process(1, IDLE);
+    other.engine = process(2, IDLE).engine;
+    bench.see(Observation::Process(ProcessReport::Running(other)));
+    assert_eq!(bench.decision.phase, Phase::Starting);
+    let mut bench = Bench::ready(kubelet());
+    bench.pass(SECOND);
+    let mut other = process(1, IDLE);
+    other.parent = process(2, IDLE).parent;
+    bench.see(Observation::Process(ProcessReport::Running(other)));
+    assert_eq!(bench.decision.phase, Phase::Starting);
+}
+
+#[test]
+fn diagnostics_that_are_refused_leave_nothing_behind() {
+    let mut snapshot = Snapshot::default();
+    snapshot.apply(seen(
+        at(1),
+        diagnostics(|report| report.system = Some(ComponentState::Error)),
+    ));
+    assert_eq!(snapshot.diagnostics.system_errors, 1);
+    let refused = ServerError {
+        number: 300,
+        state: 1,
+        class: 14,
+    };
+    let unavailable = DiagnosticsReport::Unavailable(refused);
+    snapshot.apply(seen(at(2), Observation::Diagnostics(unavailable)));
+    assert_eq!(snapshot.diagnostics.unavailable, Some(refused));
+    assert_eq!(snapshot.diagnostics.system_errors, 0);
+    assert!(snapshot.diagnostics.last.is_none());
+    snapshot.apply(seen(at(3), diagnostics(|_| ())));
+    assert_eq!(snapshot.diagnostics.unavailable, None, "it is there again");
+}
+
+#[test]
+fn a_finding_is_dated_from_its_beginning_and_anew_when_it_comes_again() {
+    let mut bench = Bench::ready(kubelet());
+    let low = |free: u64| {
+        let mut check = healthy_volume();
+        check.space.as_mut().expect("known").free_bytes = free;
+        volume(check)
+    };
+    let since = |bench: &Bench| bench.decision.finding(Reason::DiskLow).expect("low").since;
+    bench.pass(seconds(1));
+    bench.see(low(500 << 20));
+    let first = bench.now;
+    bench.pass(seconds(1));
+    bench.see(low(501 << 20));
+    assert_eq!(since(&bench), first);
+    bench.see(low(4 << 30));
+    bench.pass(seconds(1));
+    bench.see(low(500 << 20));
+    assert_eq!(since(&bench), bench.now);
+}
+
+#[test]
+fn liveness_is_dated_from_its_last_change() {
+    let mut bench = Bench::ready(kubelet());
+    let hung = bench.now;
+    bench.live_for(seconds(40), IDLE, &TIMED_OUT);
+    let failed = bench.decision.live.since;
+    assert_eq!(failed.since(hung), bench.policy.unresponsive_after);
+    bench.live_for(seconds(5), IDLE, &TIMED_OUT);
+    assert_eq!(bench.decision.live.since, failed);
+    bench.ping_ok();
+    assert_eq!(bench.decision.live.since, bench.now);
+}
+
+#[test]
+fn diagnostics_of_long_ago_are_no_sign_of_life() {
+    let mut bench = Bench::ready(kubelet());
+    bench.see(diagnostics(|_| ()));
+    let arrived = bench.now;
+    let opaque = |bench: &mut Bench, span: Duration| {
+        for _ in 0..span.as_secs() {
+            bench.pass(SECOND);
+            bench.ping_fails(ContactError::Protocol("torn".to_owned()));
+        }
+    };
+    opaque(&mut bench, seconds(2));
+    assert!(bench.has(Reason::EngineUnreachable));
+    let mut quiet = Bench::ready(kubelet());
+    quiet.see(diagnostics(|_| ()));
+    let within = quiet.policy.unresponsive_after;
+    quiet.pass(within - Duration::from_millis(1));
+    assert!(quiet.has(Reason::EngineBusy), "{arrived:?}");
+    quiet.pass(Duration::from_millis(1));
+    assert!(quiet.has(Reason::NoFreshAnswer));
+}
+
+#[test]
+fn logins_alone_that_are_silent_need_a_standing_connection_that_answers() {
+    let mut bench = Bench::ready(kubelet());
+    for _ in 0..3 {
+        bench.login_fails(ContactError::TimedOut(Stage::Login));
+    }
+    assert!(bench.has(Reason::EngineBusy));
+    bench.ping_fails(ContactError::TimedOut(Stage::Query));
+    assert!(!bench.has(Reason::EngineBusy), "there is no sign of life");
+    let mut bench = Bench::ready(kubelet());
+    bench.login_fails(server(18456));
+    bench.login_fails(server(18456));
+    assert!(!bench.has(Reason::EngineBusy), "it answers");
+    let mut bench = Bench::new(kubelet());
+    bench.see(volume(healthy_volume()));
+    bench.see(running(1, IDLE));
+    bench.login_ok();
+    for _ in 0..2 {
+        bench.login_fails(ContactError::TimedOut(Stage::Login));
+    }
+    assert!(
+        !bench.has(Reason::EngineBusy),
+        "the ping has never answered"
+    );
+}
