@@ -86,6 +86,9 @@ fn scale(config: &mut Config) {
         &mut policy.volume_stalled_after,
         &mut policy.dump_limit,
         &mut policy.stopping_limit,
+        &mut policy.out_of_memory_after,
+        &mut policy.restart_grace,
+        &mut policy.unresponsive_grace,
         &mut policy.restart_window,
     ] {
         *span /= FACTOR;

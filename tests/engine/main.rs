@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout)] // a simulation that breaks prints its trace
 
 mod bench;
+mod evidence;
 mod grid;
 mod invariants;
 mod pieces;

@@ -6,6 +6,7 @@ use super::super::observation::{
     ContactError, ExitStatus, FileFault, KernelVersion, LoggedRecovery, StartFault,
 };
 use super::super::reason::Reason;
+use super::super::sql_error::classify;
 use super::View;
 
 /// The first kernel on which SQL Edge crashes at its start (microsoft/mssql-docker, issue 893).
@@ -44,7 +45,11 @@ fn starting(view: &View<'_>, findings: &mut Findings) {
         Some(ContactError::Refused) => "the port is refused",
         Some(ContactError::Closed) => "connections are closed",
         Some(ContactError::TimedOut(_)) => "no answer",
-        Some(ContactError::Server(_)) => "it answers, but not yet with a result",
+        Some(ContactError::Server(error)) => &format!(
+            "error {} ({})",
+            error.number,
+            classify(error.number).map_or("not in the table", |row| row.name)
+        ),
         Some(_) => "it can't be asked",
     };
     findings.add(Reason::Starting, format!("for {lasted}; {contact}"));

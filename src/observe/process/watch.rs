@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use procfs::process::{Process, Stat};
 use rustix::io::Errno;
@@ -19,6 +19,10 @@ const STATUS_ATTEMPTS: u32 = 3;
 /// ... and how long is waited for that between two times. Twice this, rounded up by the runtime's
 /// timer to 4 ms at most, stays well below the 10 ms in which a dead process is to be seen.
 const STATUS_PAUSE: Duration = Duration::from_millis(1);
+
+/// How long a kill for want of memory may take from its counting to the death that it causes; one that
+/// befell another process of the group within twice this counts as this process' own.
+const OOM_MEMORY: Duration = Duration::from_secs(5);
 
 /// Descriptors counted at most, where they must be counted one by one; what Microsoft's own unit file
 /// allows the engine stays below it.
@@ -40,8 +44,7 @@ pub(super) struct Watch {
     pidfd: Option<Pidfd>,
     /// None once the process is gone from `/proc`.
     stat: Option<Sample>,
-    oom: Option<OomCounter>,
-    oom_kills: Option<u64>,
+    oom: OomWatch,
 }
 
 /// What one reading of `/proc/PID/stat` says.
@@ -63,6 +66,46 @@ impl Sample {
             resident_pages: stat.rss,
             threads: stat.num_threads,
         }
+    }
+}
+
+/// The `oom_kill` counter of a process' control group, and what it showed some time ago.
+///
+/// The kernel counts when it has chosen its victim, which may live on for a while: a value as young
+/// as the last look may hold this very kill already.
+#[derive(Debug)]
+struct OomWatch {
+    counter: Option<OomCounter>,
+    before: Option<u64>,
+    latest: (Instant, Option<u64>),
+}
+
+impl OomWatch {
+    fn open(proc_root: &Path, pid: i32) -> Self {
+        let counter = OomCounter::open(proc_root, pid);
+        let kills = counter.as_ref().and_then(OomCounter::read);
+        Self {
+            counter,
+            before: kills,
+            latest: (Instant::now(), kills),
+        }
+    }
+
+    fn refresh(&mut self) {
+        if self.latest.0.elapsed() >= OOM_MEMORY {
+            self.before = self.latest.1;
+            self.latest = (Instant::now(), self.read());
+        }
+    }
+
+    fn read(&self) -> Option<u64> {
+        self.counter.as_ref().and_then(OomCounter::read)
+    }
+
+    /// Whether it rose within the last moments.
+    fn rose(&self) -> bool {
+        let now = self.read();
+        self.before.zip(now).is_some_and(|(then, now)| now > then)
     }
 }
 
@@ -88,7 +131,7 @@ impl Watch {
         // Read after the pidfd was opened: while this process is there the pid is its own, so that
         // the pidfd can't be another one's.
         let stat = process.stat().ok().filter(|stat| identity(stat) == id)?;
-        let oom = OomCounter::open(proc_root, id.pid);
+        let oom = OomWatch::open(proc_root, id.pid);
         tracing::info!(pid = id.pid, ?role, "process found");
         Some(Self {
             id,
@@ -97,7 +140,6 @@ impl Watch {
             pidfd,
             stat: Some(Sample::new(&stat)),
             comm: stat.comm,
-            oom_kills: oom.as_ref().and_then(OomCounter::read),
             oom,
             fd_directory: super::directory(proc_root, id.pid).join("fd"),
             process,
@@ -112,7 +154,7 @@ impl Watch {
             self.comm = stat.comm;
         }
         if self.lives() {
-            self.oom_kills = self.oom.as_ref().and_then(OomCounter::read);
+            self.oom.refresh();
         }
         self.stat.is_some()
     }
@@ -146,16 +188,11 @@ impl Watch {
         }
         let status = self.wait_status().await?;
         self.exit_told = true;
-        let kills = self.oom.as_ref().and_then(OomCounter::read);
-        let rose = self
-            .oom_kills
-            .zip(kills)
-            .is_some_and(|(then, now)| now > then);
         Some(ProcessExit {
             process: self.id,
             role: self.role,
             status,
-            oom_killed: rose,
+            oom_killed: self.oom.rose(),
         })
     }
 

@@ -98,13 +98,13 @@ fn held() -> Vec<Scenario> {
         .alone(),
         scenario(
             "dump-without-end",
-            "a tracer never lets go: DESIGN bounds a dump to 15 minutes",
+            "a tracer never lets go: DESIGN bounds a dump to 15 minutes, from which on silence counts",
         )
         .at(FAULT, Deed::Trace { dumper: false })
-        .restart(FAULT + 890.0, 60.0, 15.0)
+        .restart(FAULT + 890.0, 75.0, 45.0)
         .serves(UP, FAULT)
         .unfit(FAULT, FAULT + 890.0)
-        .length(FAULT + 960.0)
+        .length(FAULT + 990.0)
         .told(Told::Live("EngineUnresponsive")),
     ]
 }
