@@ -154,6 +154,9 @@ async fn a_certificate_is_verified_when_a_ca_is_given() {
 
     let other = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).expect("made");
     std::fs::write(&ca, other.cert.pem()).expect("writable");
+    // One that remembers nothing of what was proven before.
+    let state = scratch.path().join("other").display().to_string();
+    let more = [more[0], ("state-dir", state.as_str())];
     let mut refused = supervise(&standin, &name, &more).await;
     refused.finds("TlsFailed").await;
     assert_eq!(refused.get("/readyz").await.0, 503);
