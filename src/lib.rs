@@ -39,10 +39,13 @@
 //! | liveness fails only where a restart helps | the same |
 //! | readiness rests on a fresh answer of this process | the same |
 //! | at most one step away from the safe side per window | the same |
+//! | the supervisor restarts or the kubelet, never both for one incident, and neither against a hold | the same |
 //! | worse evidence never improves an answer | `engine::properties::worse_evidence_never_improves_an_answer` |
 //! | liveness never fails while a recovery advances | `engine::properties::liveness_never_fails_while_recovery_advances` |
 //! | the same trace gives the same decisions | `engine::properties::the_same_trace_gives_the_same_decisions` |
 //! | a hang is not missed, and nothing else is restarted | `engine::simulation` |
+//! | only a process whose identity is confirmed is signalled, SIGKILL after the grace | `act::restart` tests |
+//! | the budget, a pause and what was proven outlive the supervisor | `it::restart` |
 //! | a loop that stops deciding is reported, not served | `publish::routes` tests |
 //!
 //! What a *person* has to know, how to install and run it, is in the README.

@@ -35,6 +35,12 @@ pub fn all() -> Vec<Scenario> {
             &["DatabaseRecoveryPending"],
         ),
         state(
+            "database-emergency",
+            "a required database is in EMERGENCY mode",
+            Deed::Lasting(|script| set(script, DatabaseState::Emergency)),
+            &["DatabaseEmergency"],
+        ),
+        state(
             "database-offline",
             "a required database is OFFLINE",
             Deed::Lasting(|script| set(script, DatabaseState::Offline)),

@@ -128,7 +128,7 @@ fn recovering() -> Vec<Scenario> {
             .told(Told::Found("Recovering")),
         scenario(
             "recovery-stands-still",
-            "a required database stands at 42 % while the engine answers: DESIGN waits, for a restart begins it anew",
+            "a required database stands at 42 % for three minutes while the engine answers: below the 15 minutes",
         )
         .phases(vec![StartPhase {
             phase: recovery("orders", Some(42.0)),
@@ -158,6 +158,22 @@ fn broken() -> Vec<Scenario> {
         .serves(970.0, 1000.0)
         .length(1000.0)
         .told(Told::Live("StartupStalled")),
+        scenario(
+            "recovery-stuck",
+            "a required database stands at 42 % and nothing advances: restarted after 15 minutes, no earlier",
+        )
+        .phases(vec![StartPhase {
+            phase: recovery("orders", Some(42.0)),
+            ms: None,
+        }])
+        .script(|script| script.databases.push(Database::online("orders")))
+        .setting(NEEDS_ORDERS)
+        .at(300.0, Deed::Lasting(|script| script.start.clear()))
+        .restart(890.0, 60.0, 40.0)
+        .unfit(UP, 890.0)
+        .serves(990.0, 1020.0)
+        .length(1020.0)
+        .told(Told::Live("RecoveryStalled")),
         scenario(
             "exit-at-start",
             "the first start ends with code 1, the next one does not",
