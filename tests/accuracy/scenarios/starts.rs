@@ -107,10 +107,6 @@ fn slow() -> Vec<Scenario> {
 }
 
 fn recovering() -> Vec<Scenario> {
-    let recovery = |name: &str, percent| Phase::Recovering {
-        databases: vec![name.to_owned()],
-        percent,
-    };
     vec![
         scenario("long-recovery", "master recovers for 18 minutes, which the errorlog says; nothing listens meanwhile")
             .phases(vec![phase(recovery("master", None), 1080.0)])
@@ -140,6 +136,13 @@ fn recovering() -> Vec<Scenario> {
         .length(200.0)
         .told(Told::Found("Recovering")),
     ]
+}
+
+fn recovery(name: &str, percent: Option<f64>) -> Phase {
+    Phase::Recovering {
+        databases: vec![name.to_owned()],
+        percent,
+    }
 }
 
 fn broken() -> Vec<Scenario> {
