@@ -212,9 +212,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_where_nothing_listens_is_refused() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
-        let port = listener.local_addr().expect("address").port();
-        drop(listener);
+        // Bound and never listening: the port is nobody else's meanwhile.
+        let socket = tokio::net::TcpSocket::new_v4().expect("socket");
+        socket.bind(([127, 0, 0, 1], 0).into()).expect("bind");
+        let port = socket.local_addr().expect("address").port();
         let result = Dialer::new("127.0.0.1", port)
             .dial(Deadline::after(LIMIT))
             .await;
