@@ -105,3 +105,11 @@ impl Drop for AsUser {
         assert!(restored.is_ok() || std::thread::panicking());
     }
 }
+
+/// A port of loopback at which nothing listens, and which nobody else can take while it is held.
+pub(super) fn refused_port() -> (tokio::net::TcpSocket, std::net::SocketAddr) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}

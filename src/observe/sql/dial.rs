@@ -183,6 +183,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::observe::testing::refused_port;
 
     const LIMIT: Duration = Duration::from_secs(5);
 
@@ -212,11 +213,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_where_nothing_listens_is_refused() {
-        // Bound and never listening: the port is nobody else's meanwhile.
-        let socket = tokio::net::TcpSocket::new_v4().expect("socket");
-        socket.bind(([127, 0, 0, 1], 0).into()).expect("bind");
-        let port = socket.local_addr().expect("address").port();
-        let result = Dialer::new("127.0.0.1", port)
+        let (_held, address) = refused_port();
+        let result = Dialer::new("127.0.0.1", address.port())
             .dial(Deadline::after(LIMIT))
             .await;
         assert_eq!(result.err(), Some(ContactError::Refused));

@@ -17,6 +17,7 @@ use crate::decide::observation::{
 };
 use crate::observe::Sink;
 use crate::observe::clock::Clock;
+use crate::observe::testing::refused_port;
 
 /// The deadline of every attempt here.
 const DEADLINE: Duration = Duration::from_millis(400);
@@ -111,9 +112,7 @@ async fn failure(address: SocketAddr, tls: TlsMode) -> ContactError {
 
 #[tokio::test]
 async fn nothing_listens() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
-    let address = listener.local_addr().expect("address");
-    drop(listener);
+    let (_held, address) = refused_port();
     assert_eq!(
         failure(address, TlsMode::Required).await,
         ContactError::Refused
@@ -264,9 +263,7 @@ async fn attempts_never_overlap_and_none_is_left_open() {
 
 #[tokio::test]
 async fn a_refused_port_is_tried_again_soon() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
-    let address = listener.local_addr().expect("address");
-    drop(listener);
+    let (_held, address) = refused_port();
     let mut slow = config(address, TlsMode::Off);
     slow.ping.interval = Duration::from_secs(60);
     let (sink, mut seen) = sink();
