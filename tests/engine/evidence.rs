@@ -593,6 +593,20 @@ fn room_on_the_volume() {
 }
 
 #[test]
+fn dumps_that_take_nothing_are_not_spoken_of() {
+    let bench = with_volume(|check| {
+        check.space.as_mut().expect("known").free_bytes = 500 << 20;
+        check.dumps = Some(Dumps {
+            count: 1,
+            bytes: 0,
+            writing_bytes: None,
+        });
+    });
+    let expected = "6.1 % of the bytes are free";
+    assert_eq!(evidence(&bench, Reason::DiskLow), expected);
+}
+
+#[test]
 fn surroundings() {
     let mut bench = ready();
     let throttled = |ratio| {
