@@ -211,13 +211,13 @@ fn a_window_forgets_and_takes_nothing_that_is_older() {
 #[test]
 fn a_window_stays_small_and_looks_back_over_its_span_only() {
     let mut window = Window::new(seconds(40));
-    for tenth in 0..200_000_u32 {
-        // it works hard until 10 s before the end
-        let now = Time::from_start(Duration::from_millis(100) * tenth);
-        let cpu = Duration::from_millis(100) * tenth.min(199_000);
+    for step in 0..200_000_u32 {
+        // it works hard until a minute and a half before the end; the pace fits no spacing
+        let now = Time::from_start(Duration::from_millis(97) * step);
+        let cpu = Duration::from_millis(97) * step.min(199_000);
         window.push(now, &working(cpu, None), None);
     }
-    let now = Time::from_start(Duration::from_millis(100) * 199_999);
+    let now = Time::from_start(Duration::from_millis(97) * 199_999);
     assert_eq!(window.advanced(now, FLOOR), Some(false));
     // two spans at a thirty-second of one each, and the edges
     assert!(window.samples() <= 66, "{} samples", window.samples());
