@@ -188,6 +188,19 @@ impl Bench {
         }
     }
 
+    /// Each second for `span`: the process of `generation`, idle, and a ping that gets no answer.
+    pub fn hang_for(&mut self, span: Duration, generation: u64) {
+        for _ in 0..span.as_secs() {
+            let started = self.now;
+            self.pass(SECOND);
+            self.see(running(generation, Duration::ZERO));
+            self.see(Observation::Ping(Attempt {
+                started,
+                result: TIMED_OUT,
+            }));
+        }
+    }
+
     fn cpu(&self) -> Duration {
         let running = self.snapshot.running();
         running.and_then(|process| process.cpu).unwrap_or_default()

@@ -280,15 +280,7 @@ fn useless_restarts(policy: Policy, count: u64) -> Bench {
 }
 
 fn hang(bench: &mut Bench, generation: u64) {
-    for _ in 0..32 {
-        let started = bench.now;
-        bench.pass(SECOND);
-        bench.see(running(generation, IDLE));
-        bench.see(Observation::Ping(Attempt {
-            started,
-            result: TIMED_OUT,
-        }));
-    }
+    bench.hang_for(seconds(32), generation);
 }
 
 #[test]

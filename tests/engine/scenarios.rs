@@ -758,15 +758,7 @@ fn maintenance_holds_liveness_and_ends_by_itself() {
 fn hang(bench: &mut Bench, generation: u64) {
     bench.see(running(generation, IDLE));
     bench.ping_ok();
-    for _ in 0..40 {
-        let started = bench.now;
-        bench.pass(SECOND);
-        bench.see(running(generation, IDLE));
-        bench.see(Observation::Ping(Attempt {
-            started,
-            result: TIMED_OUT,
-        }));
-    }
+    bench.hang_for(seconds(40), generation);
 }
 
 #[test]
