@@ -59,4 +59,5 @@ pub mod decide;
 pub mod observe;
 pub mod pidfd;
 pub mod publish;
+mod tds;
 pub mod telemetry;

@@ -12,14 +12,9 @@
 //! a connection serves one request at a time, so a slow `sys.databases` on the ping's connection
 //! would look like an engine that does not answer.
 //!
-//! **Architecture invariants.**
-//! - An attempt has one deadline over name resolution, TCP, TLS, login and query; nothing in here
-//!   waits without one, and nothing is read without a limit of bytes.
-//! - A connection is used again only after a complete answer. `Session::query` takes it
-//!   by value and gives it back on success, so that a timeout, an error or a dropped future closes
-//!   it: a TDS connection abandoned in the middle of an answer would hand that answer to the next
-//!   question.
-//! - The engine's texts and the password appear in no observation.
+//! The client itself, its deadlines and its limits are [`crate::tds`].
+//!
+//! **Architecture invariant:** the engine's texts and the password appear in no observation.
 
 pub mod dac;
 pub mod databases;
@@ -29,10 +24,6 @@ pub mod permissions;
 pub mod ping;
 pub mod silence;
 
-mod dial;
-mod error;
 mod pace;
 #[cfg(test)]
 mod peers;
-mod session;
-mod value;

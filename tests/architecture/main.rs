@@ -16,12 +16,13 @@ const MAX_FUNCTION_LINES: usize = 70;
 
 /// Which modules of the crate each folder may name. `app` and `cli` see all.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
-    ("act", &["act", "config", "decide", "pidfd"]),
+    ("act", &["act", "config", "decide", "pidfd", "tds"]),
     ("decide", &["decide"]),
     ("config", &["config", "decide"]),
-    ("observe", &["observe", "config", "decide", "pidfd"]),
+    ("observe", &["observe", "config", "decide", "pidfd", "tds"]),
     // What observing and acting share: neither may know of the other.
     ("pidfd", &[]),
+    ("tds", &["tds", "config", "decide"]),
     ("publish", &["publish", "config", "decide"]),
     ("telemetry", &["config"]),
 ];

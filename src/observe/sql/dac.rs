@@ -10,13 +10,14 @@
 use std::time::Duration;
 
 use super::login::login;
-use super::pace::{Began, Deadline};
-use super::session::Connector;
+use super::pace::Began;
 use super::silence::Listener;
 use crate::config::SqlConfig;
 use crate::decide::observation::{ContactError, Observation};
 use crate::decide::sql_error::{SqlErrorClass, classify};
 use crate::observe::Sink;
+use crate::tds::deadline::Deadline;
+use crate::tds::session::Connector;
 
 /// From one attempt to the next where the login is refused there: it is none of a sysadmin, which
 /// does not change soon.

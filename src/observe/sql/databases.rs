@@ -5,15 +5,16 @@ use std::time::Duration;
 use tiberius::Row;
 use tokio::time::Instant;
 
-use super::pace::{Began, Deadline, until_next_quietly};
-use super::session::Standing;
-use super::value::{Cells, first_chars};
+use super::pace::{Began, until_next_quietly};
 use crate::config::SqlConfig;
 use crate::decide::observation::{
     ContactError, Database, DatabaseList, DatabaseState, DatabasesReport, Observation,
 };
 use crate::decide::sql_error::{SqlErrorClass, classify};
 use crate::observe::Sink;
+use crate::tds::deadline::Deadline;
+use crate::tds::session::Standing;
+use crate::tds::value::{Cells, first_chars};
 
 /// `sysname` is `nvarchar(128)`.
 const MAX_NAME_CHARS: usize = 128;

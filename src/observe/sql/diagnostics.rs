@@ -11,17 +11,18 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use tiberius::{QueryItem, QueryStream};
 
-use super::dial::Allowance;
-use super::error::from_tds;
-use super::pace::{Began, Deadline, until_next_quietly};
-use super::session::Connector;
-use super::value::Cells;
+use super::pace::{Began, until_next_quietly};
 use crate::config::{Pace, SqlConfig};
 use crate::decide::observation::{
     ContactError, DiagnosticsReport, Observation, ServerError, Stage,
 };
 use crate::decide::sql_error::{SqlErrorClass, classify};
 use crate::observe::Sink;
+use crate::tds::deadline::Deadline;
+use crate::tds::dial::Allowance;
+use crate::tds::error::from_tds;
+use crate::tds::session::Connector;
+use crate::tds::value::Cells;
 use report::Collector;
 
 /// The procedure refuses a shorter `@repeat_interval`, seconds.

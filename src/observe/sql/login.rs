@@ -2,13 +2,14 @@
 
 use tiberius::Row;
 
-use super::pace::{Began, Deadline, STARTING_RETRY, until_next};
+use super::pace::{Began, STARTING_RETRY, until_next};
 use super::ping;
-use super::session::{Connector, Session};
-use super::value::{Cells, first_chars};
 use crate::config::SqlConfig;
 use crate::decide::observation::{ContactError, Observation, ServerProperties};
 use crate::observe::Sink;
+use crate::tds::deadline::Deadline;
+use crate::tds::session::{Connector, Session};
+use crate::tds::value::{Cells, first_chars};
 
 /// What the engine is. Cast, because `SERVERPROPERTY` returns `sql_variant`.
 const PROPERTIES: &str = "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)) AS version, \

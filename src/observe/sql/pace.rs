@@ -1,11 +1,10 @@
-//! Deadlines, and how long to wait between attempts.
+//! How long to wait between attempts, and what to report of one.
 
-use std::future::Future;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
-use crate::decide::observation::{Attempt, AttemptResult, ContactError, Stage};
+use crate::decide::observation::{Attempt, AttemptResult, ContactError};
 use crate::decide::sql_error::{SqlErrorClass, classify};
 use crate::decide::time::Time;
 use crate::observe::clock::Clock;
@@ -35,31 +34,6 @@ const _: () = assert!(
         && STARTING_RETRY.as_nanos() < LOGIN_REFUSED_RETRY.as_nanos()
         && LOGIN_REFUSED_RETRY.as_nanos() < LOCKED_OUT_RETRY.as_nanos()
 );
-
-/// The moment at which an attempt, with everything in it, is given up.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Deadline(Instant);
-
-impl Deadline {
-    /// `limit` from now.
-    pub(super) fn after(limit: Duration) -> Self {
-        Self(Instant::now() + limit)
-    }
-
-    /// Runs `future` until the deadline; `stage` says in the error how far the attempt was.
-    ///
-    /// # Cancel safety
-    /// As `future`: it is dropped at the deadline.
-    pub(super) async fn bound<T>(
-        self,
-        stage: Stage,
-        future: impl Future<Output = Result<T, ContactError>>,
-    ) -> Result<T, ContactError> {
-        timeout_at(self.0, future)
-            .await
-            .unwrap_or(Err(ContactError::TimedOut(stage)))
-    }
-}
 
 /// One attempt's beginning, on the supervised clock (for the report) and on tokio's (for the pace).
 #[derive(Clone, Copy, Debug)]
@@ -155,6 +129,7 @@ pub(super) fn login_refused(error: &ContactError) -> bool {
 mod tests {
     use super::*;
     use crate::decide::observation::ServerError;
+    use crate::decide::observation::Stage;
 
     const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -205,14 +180,6 @@ mod tests {
             until_next_quietly(INTERVAL, server(18486).as_ref()),
             LOCKED_OUT_RETRY
         );
-    }
-
-    #[tokio::test]
-    async fn a_deadline_names_the_stage_it_passed_in() {
-        let result: Result<(), _> = Deadline::after(Duration::from_millis(10))
-            .bound(Stage::Login, std::future::pending())
-            .await;
-        assert_eq!(result, Err(ContactError::TimedOut(Stage::Login)));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Ping: one small query on a standing connection.
 
-use super::pace::{Began, Deadline, login_refused, until_next};
-use super::session::Standing;
+use super::pace::{Began, login_refused, until_next};
 use super::silence::Teller;
 use crate::config::SqlConfig;
 use crate::decide::observation::{ContactError, Observation};
 use crate::observe::Sink;
+use crate::tds::deadline::Deadline;
+use crate::tds::session::Standing;
 
 /// Touches no table: it needs a session, a worker and a scheduler that runs it.
 pub(super) const QUERY: &str = "SELECT 1";

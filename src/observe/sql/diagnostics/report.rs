@@ -2,7 +2,7 @@
 //! attributes in XML.
 
 use crate::decide::observation::{ComponentState, Diagnostics};
-use crate::observe::sql::value::Cells;
+use crate::tds::value::Cells;
 
 /// Bytes of an element's start tag that are looked at. The attributes wanted are all on the root
 /// element; what it contains (queries of users among it) is never parsed.

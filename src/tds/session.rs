@@ -8,9 +8,9 @@ use futures_util::TryStreamExt;
 use tiberius::{AuthMethod, Client, EncryptionLevel, QueryItem, QueryStream, Row};
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
+use super::deadline::Deadline;
 use super::dial::{Allowance, Dialer, Limited};
 use super::error::{bounded, from_tds};
-use super::pace::Deadline;
 use crate::config::{SqlConfig, TlsMode};
 use crate::decide::observation::{ContactError, Stage};
 
@@ -32,13 +32,13 @@ const MAX_CA_BYTES: u64 = 256 * 1024;
 
 /// Makes [`Session`]s as the configuration says.
 #[derive(Debug)]
-pub(super) struct Connector {
+pub(crate) struct Connector {
     config: SqlConfig,
     dialer: Dialer,
 }
 
 impl Connector {
-    pub(super) fn new(config: SqlConfig) -> Self {
+    pub(crate) fn new(config: SqlConfig) -> Self {
         let dialer = Dialer::new(&config.host, config.port);
         Self { config, dialer }
     }
@@ -51,7 +51,7 @@ impl Connector {
     ///
     /// # Cancel safety
     /// The connection is closed.
-    pub(super) async fn open(&mut self, deadline: Deadline) -> Result<Session, ContactError> {
+    pub(crate) async fn open(&mut self, deadline: Deadline) -> Result<Session, ContactError> {
         let settings = settings(&self.config)?;
         let stream = self.dialer.dial(deadline).await?;
         let allowance = stream.allowance();
@@ -117,7 +117,7 @@ fn read_ca(path: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 /// A connection on which the last answer was complete.
-pub(super) struct Session {
+pub(crate) struct Session {
     client: Client<Compat<Limited>>,
     allowance: Allowance,
 }
@@ -130,7 +130,7 @@ impl Session {
     ///
     /// # Cancel safety
     /// The connection is closed. The engine may still carry out the batch.
-    pub(super) async fn query(
+    pub(crate) async fn query(
         mut self,
         batch: &str,
         deadline: Deadline,
@@ -157,7 +157,7 @@ impl Session {
     ///
     /// # Cancel safety
     /// Drop the session with the stream.
-    pub(super) async fn stream(
+    pub(crate) async fn stream(
         &mut self,
         batch: &str,
         deadline: Deadline,
@@ -175,7 +175,7 @@ impl Session {
     }
 
     /// How much may be read, to be set anew for each result set of a stream.
-    pub(super) fn allowance(&self) -> Allowance {
+    pub(crate) fn allowance(&self) -> Allowance {
         self.allowance.clone()
     }
 
@@ -183,7 +183,7 @@ impl Session {
     ///
     /// # Cancel safety
     /// The connection is closed all the same.
-    pub(super) async fn close(self, deadline: Deadline) {
+    pub(crate) async fn close(self, deadline: Deadline) {
         let _ = deadline
             .bound(Stage::Query, async {
                 self.client
@@ -196,13 +196,13 @@ impl Session {
 }
 
 /// A connection that is kept between queries, and made anew when it is gone.
-pub(super) struct Standing {
+pub(crate) struct Standing {
     connector: Connector,
     session: Option<Session>,
 }
 
 impl Standing {
-    pub(super) fn new(config: SqlConfig) -> Self {
+    pub(crate) fn new(config: SqlConfig) -> Self {
         Self {
             connector: Connector::new(config),
             session: None,
@@ -219,7 +219,7 @@ impl Standing {
     ///
     /// # Cancel safety
     /// The connection is closed; the next call makes a new one.
-    pub(super) async fn query(
+    pub(crate) async fn query(
         &mut self,
         batch: &str,
         deadline: Deadline,

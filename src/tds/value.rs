@@ -5,7 +5,7 @@ use tiberius::{ColumnData, Row};
 
 /// The cells of one row with their columns' names.
 #[derive(Debug)]
-pub(super) struct Cells<'a>(Vec<(&'a str, &'a ColumnData<'static>)>);
+pub(crate) struct Cells<'a>(Vec<(&'a str, &'a ColumnData<'static>)>);
 
 impl<'a> From<&'a Row> for Cells<'a> {
     fn from(row: &'a Row) -> Self {
@@ -26,7 +26,7 @@ impl<'a> Cells<'a> {
     }
 
     /// A whole number; absent where the cell is NULL, missing or of another kind.
-    pub(super) fn integer(&self, name: &str) -> Option<i64> {
+    pub(crate) fn integer(&self, name: &str) -> Option<i64> {
         match self.find(name)? {
             ColumnData::U8(value) => value.map(i64::from),
             ColumnData::I16(value) => value.map(i64::from),
@@ -38,7 +38,7 @@ impl<'a> Cells<'a> {
     }
 
     /// A finite number; absent as in [`Self::integer`].
-    pub(super) fn number(&self, name: &str) -> Option<f64> {
+    pub(crate) fn number(&self, name: &str) -> Option<f64> {
         let value = match self.find(name)? {
             ColumnData::F32(value) => value.map(f64::from),
             ColumnData::F64(value) => *value,
@@ -52,7 +52,7 @@ impl<'a> Cells<'a> {
     }
 
     /// A text; absent as in [`Self::integer`].
-    pub(super) fn text(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&'a str> {
         match self.find(name)? {
             ColumnData::String(value) => value.as_deref(),
             _ => None,
@@ -61,14 +61,14 @@ impl<'a> Cells<'a> {
 }
 
 /// The first `limit` characters of `text`.
-pub(super) fn first_chars(text: &str, limit: usize) -> String {
+pub(crate) fn first_chars(text: &str, limit: usize) -> String {
     text.chars().take(limit).collect()
 }
 
 #[cfg(test)]
 impl<'a> Cells<'a> {
     /// A row as a test wants it.
-    pub(super) fn of(cells: &'a [(&'a str, ColumnData<'static>)]) -> Self {
+    pub(crate) fn of(cells: &'a [(&'a str, ColumnData<'static>)]) -> Self {
         Self(cells.iter().map(|(name, data)| (*name, data)).collect())
     }
 }

@@ -28,12 +28,12 @@ const TLS_FAILURES: [&str; 8] = [
 const CA_UNUSABLE: [&str; 2] = ["the CA source", "Failed to parse PEM CA bundle"];
 
 /// An error of TCP, or of name resolution.
-pub(super) fn from_io(error: &io::Error, stage: Stage) -> ContactError {
+pub(crate) fn from_io(error: &io::Error, stage: Stage) -> ContactError {
     from_kind(error.kind(), &error.to_string(), stage)
 }
 
 /// An error of a login or a query. The text of an ERROR token is left behind: see [`ServerError`].
-pub(super) fn from_tds(error: &tiberius::error::Error, stage: Stage) -> ContactError {
+pub(crate) fn from_tds(error: &tiberius::error::Error, stage: Stage) -> ContactError {
     use tiberius::error::Error;
     match error {
         Error::Server(token) => ContactError::Server(ServerError {
@@ -87,7 +87,7 @@ fn without_advice(text: &str) -> &str {
 }
 
 /// At most [`MAX_TEXT_BYTES`] of `text`, on one line.
-pub(super) fn bounded(text: &str) -> String {
+pub(crate) fn bounded(text: &str) -> String {
     let mut end = text.len().min(MAX_TEXT_BYTES);
     while !text.is_char_boundary(end) {
         end -= 1;

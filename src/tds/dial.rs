@@ -11,8 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
+use super::deadline::Deadline;
 use super::error::{bounded, from_io};
-use super::pace::Deadline;
 use crate::decide::observation::{ContactError, Stage};
 
 /// Addresses of a name that are tried, in the resolver's order.
@@ -49,14 +49,14 @@ impl Resolver {
 
 /// Makes TCP connections to one host and port.
 #[derive(Debug)]
-pub(super) struct Dialer {
+pub(crate) struct Dialer {
     host: String,
     port: u16,
     resolver: Resolver,
 }
 
 impl Dialer {
-    pub(super) fn new(host: &str, port: u16) -> Self {
+    pub(crate) fn new(host: &str, port: u16) -> Self {
         Self {
             host: host.to_owned(),
             port,
@@ -71,7 +71,7 @@ impl Dialer {
     ///
     /// # Cancel safety
     /// A connection that is being made is closed.
-    pub(super) async fn dial(&mut self, deadline: Deadline) -> Result<Limited, ContactError> {
+    pub(crate) async fn dial(&mut self, deadline: Deadline) -> Result<Limited, ContactError> {
         deadline.bound(Stage::Connect, self.connect()).await
     }
 
@@ -99,11 +99,11 @@ impl Dialer {
 
 /// How many bytes may yet be read from a connection; shared with the one who sets it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Allowance(Arc<AtomicUsize>);
+pub(crate) struct Allowance(Arc<AtomicUsize>);
 
 impl Allowance {
     /// Allows `bytes` more from now on, whatever was left.
-    pub(super) fn set(&self, bytes: usize) {
+    pub(crate) fn set(&self, bytes: usize) {
         self.0.store(bytes, Ordering::Relaxed);
     }
 
@@ -119,7 +119,7 @@ impl Allowance {
 /// A connection that fails once its [`Allowance`] is used up: `tiberius` keeps what belongs to one
 /// value in memory, however long the peer makes it.
 #[derive(Debug)]
-pub(super) struct Limited {
+pub(crate) struct Limited {
     stream: TcpStream,
     allowance: Allowance,
 }
@@ -133,7 +133,7 @@ impl Limited {
         }
     }
 
-    pub(super) fn allowance(&self) -> Allowance {
+    pub(crate) fn allowance(&self) -> Allowance {
         self.allowance.clone()
     }
 }
@@ -183,7 +183,6 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::observe::testing::refused_port;
 
     const LIMIT: Duration = Duration::from_secs(5);
 
@@ -213,7 +212,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_where_nothing_listens_is_refused() {
-        let (_held, address) = refused_port();
+        // Bound and not listening: nobody else can take it meanwhile.
+        let held = tokio::net::TcpSocket::new_v4().expect("a socket");
+        held.bind(([127, 0, 0, 1], 0).into()).expect("bind");
+        let address = held.local_addr().expect("address");
         let result = Dialer::new("127.0.0.1", address.port())
             .dial(Deadline::after(LIMIT))
             .await;
