@@ -1,11 +1,12 @@
 //! What changes something. The HTTP port answers questions; what a person orders comes over the Unix
-//! socket of [`control`], and what the engine of [`crate::decide`] asks for is carried out by
-//! [`restart`].
+//! socket of [`control`], what the engine of [`crate::decide`] asks for is carried out by
+//! [`restart`], and [`checkpoint`] saves what is in memory before a stop.
 //!
 //! **Architecture invariant:** nothing here observes, decides or publishes. An [`order::Order`], and
 //! each step of a restart, leaves as a value through the function that [`crate::app`] hands in, and
 //! comes back to the engine as an observation like any other.
 
+pub mod checkpoint;
 pub mod control;
 pub mod order;
 pub mod restart;

@@ -9,6 +9,7 @@
 
 mod carry_out;
 mod memory;
+mod stop;
 mod supervise;
 
 use std::future::Future;
@@ -22,7 +23,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::act::control::{self, BindError};
-use crate::act::order::Order;
+use crate::act::order::{Obeyed, Order};
 use crate::act::restart::Restarter;
 use crate::config::Config;
 use crate::decide::observation::{Observation, OperatorWord};
@@ -32,6 +33,7 @@ use crate::observe::{Sink, cgroup, clock, kernel, process, sql, volume};
 use crate::publish::metrics::Metrics;
 use crate::publish::server::{self, Server};
 use crate::publish::view::ObserverBounds;
+use stop::Stopper;
 use supervise::Supervisor;
 
 /// The administrator connection is asked after this part of the time at which silence is a hang: late
@@ -116,6 +118,7 @@ impl Bound {
             keeper,
         );
         let decisions = reader.clone();
+        let stopper = Stopper::new(&config, reader.clone(), sink.clone());
         let server = self
             .server
             .serve(reader, metrics, ObserverBounds::of(&config))
@@ -131,7 +134,7 @@ impl Bound {
         });
         tasks.spawn(carry_out::carry_out(decisions, restarter));
         if let Some(control) = control {
-            tasks.spawn(control.serve(move |order| obey(order, sink.clone())));
+            tasks.spawn(control.serve(move |order| obey(order, sink.clone(), stopper.clone())));
         }
         tasks.spawn(supervisor.run(memory));
         info!(%address, version = env!("CARGO_PKG_VERSION"), "supervising");
@@ -165,14 +168,17 @@ async fn control_socket(path: &Path) -> Result<Option<control::Bound>, BindError
     }
 }
 
-/// Tells the deciding loop what a person said; returns once it is in its queue.
-async fn obey(order: Order, sink: Sink) {
+/// Does what a person said; returns once it is in the deciding loop's queue, or done where that takes
+/// longer.
+async fn obey(order: Order, sink: Sink, stopper: Stopper) -> Obeyed {
     let word = match order {
         Order::Pause(span) => OperatorWord::MaintenanceUntil(sink.clock().now().plus(span)),
         Order::Resume => OperatorWord::Resume,
         Order::Release => OperatorWord::Release,
+        Order::Stop(grace) => return stopper.stop(grace).await,
     };
     sink.send(Observation::Operator(word)).await;
+    Ok(order.done())
 }
 
 /// Starts every observer that runs on this thread.

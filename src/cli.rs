@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use crate::act::order::{MIN_HOLD, Order, parse_hold};
+use crate::act::order::{MIN_HOLD, Order, parse_grace, parse_hold};
 use crate::command::client::Endpoint;
 use crate::config::parse::CONTROL_SETTINGS;
 use crate::config::raw::Raw;
@@ -123,6 +123,10 @@ where
         }
         Some(("resume", matches)) => control(Order::Resume, matches),
         Some(("release", matches)) => control(Order::Release, matches),
+        Some(("stop", matches)) => {
+            let grace = matches.get_one("grace").copied();
+            control(Order::Stop(grace), matches)
+        }
         Some(("check-config", matches)) => Invocation::CheckConfig {
             flags: flags(matches),
             reference: matches.get_flag("reference"),
@@ -230,7 +234,7 @@ fn probe_command() -> Command {
         .arg(flag("verbose", "Print each check"))
 }
 
-fn control_commands() -> [Command; 3] {
+fn control_commands() -> [Command; 4] {
     [
         Command::new("pause")
             .about("Hold liveness for a while, so that nothing restarts the engine")
@@ -253,6 +257,20 @@ fn control_commands() -> [Command; 3] {
         Command::new("release")
             .about("End the hold of a used-up restart budget, and count afresh")
             .args(control_arguments()),
+        Command::new("stop")
+            .about("Stop the engine cleanly, for preStop: drain, CHECKPOINT, SIGTERM, and SIGKILL at the end of the grace")
+            .after_help(
+                "Waits for the end. May be called twice: the second one waits for the first. An engine that hangs gets no drain, no checkpoint and a short SIGTERM.",
+            )
+            .arg(
+                Arg::new("grace")
+                    .long("grace")
+                    .value_name("DURATION")
+                    .allow_hyphen_values(true)
+                    .value_parser(parse_grace)
+                    .help("For all of it, such as 25s; from 1s to 1h and within the pod's own; else `stop-grace` of the supervisor"),
+            )
+            .args(client_arguments("65m", CONTROL_SETTINGS)),
     ]
 }
 

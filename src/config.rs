@@ -43,6 +43,8 @@ pub struct Config {
     pub cgroup_interval: Duration,
     /// The thresholds of the decision.
     pub policy: Policy,
+    /// A stop on purpose.
+    pub stop: StopConfig,
     /// Logging.
     pub log: LogConfig,
     /// The SQL container's termination message, where it can be reached by a path of its own.
@@ -143,6 +145,17 @@ pub struct VolumeConfig {
     pub engine_output: Option<PathBuf>,
     /// How often it is checked.
     pub interval: Duration,
+}
+
+/// A stop on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StopConfig {
+    /// The pod's terminationGracePeriodSeconds: at its end the kubelet kills.
+    pub pod_grace: Duration,
+    /// For the whole of a stop.
+    pub grace: Duration,
+    /// How long the endpoints may take to notice that the engine is not ready.
+    pub drain: Duration,
 }
 
 /// Logging.

@@ -21,4 +21,5 @@ pub mod restart;
 pub mod rules;
 pub mod snapshot;
 pub mod sql_error;
+pub mod stop;
 pub mod time;

@@ -5,6 +5,7 @@
 //! | `POST /maintenance?for=30m` | holds liveness for that long, 1 s to 24 h; another one replaces it |
 //! | `DELETE /maintenance` | ends that |
 //! | `POST /release` | ends the hold of a used-up restart budget, and counts afresh |
+//! | `POST /stop?grace=25s` | stops the engine cleanly; answers when it is gone, see [`crate::decide::stop`] |
 //!
 //! Each answers `{"done": ...}`, or `{"error": ...}` with what is wrong and what to do. What is
 //! ordered outlives the supervisor where `state-dir` can be written, see [`crate::decide::memory`].
@@ -12,7 +13,8 @@
 //! Who may: the supervisor's own user and root. The file's mode is 0600, and the kernel is asked
 //! for the peer's user (SO_PEERCRED in unix(7)) in case somebody widened it.
 //!
-//! Limits: [`MAX_CONNECTIONS`], 10 s for the whole of a connection, one request on each, the bytes and
+//! Limits: [`MAX_CONNECTIONS`], 10 s for the whole of a connection and as long as its order may take
+//! besides, one request on each, the bytes and
 //! the number of its head's fields. A body is never read.
 
 mod socket;
@@ -21,6 +23,8 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,10 +40,10 @@ use serde_json::json;
 use tokio::net::unix::UCred;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 
-use super::order::{Order, Refusal};
+use super::order::{Obeyed, Order, Refusal};
 pub use socket::BindError;
 use socket::SocketFile;
 
@@ -101,12 +105,12 @@ impl Bound {
         self.file.path()
     }
 
-    /// Serves; never returns. `obey` hands an order on and returns once it is taken. Dropped, this
+    /// Serves; never returns. `obey` hands an order on and returns once it is obeyed. Dropped, this
     /// ends the open connections and removes the file.
     pub async fn serve<O, F>(self, obey: O)
     where
         O: Fn(Order) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output = Obeyed> + Send + 'static,
     {
         let own = rustix::process::geteuid().as_raw();
         let mut tasks = JoinSet::new();
@@ -116,10 +120,7 @@ impl Bound {
                 accepted = self.listener.accept(), if tasks.len() < MAX_CONNECTIONS => match accepted {
                     Ok((stream, _)) => {
                         let caller = Caller::of(&stream, own);
-                        let limits = self.limits;
-                        let served = serve_connection(stream, caller, limits.obey, obey.clone());
-                        // What a peer does wrong is its own affair.
-                        tasks.spawn(timeout(limits.connection, served).map(drop));
+                        tasks.spawn(serve_within(stream, caller, self.limits, obey.clone()));
                     }
                     Err(error) => {
                         warn!(%error, "cannot accept a connection on the control socket");
@@ -131,13 +132,42 @@ impl Bound {
     }
 }
 
-async fn serve_connection<O, F>(stream: UnixStream, caller: Caller, limit: Duration, obey: O)
+/// Serves a connection for as long as it may last. What a peer does wrong is its own affair.
+async fn serve_within<O, F>(stream: UnixStream, caller: Caller, limits: Limits, obey: O)
 where
     O: Fn(Order) -> F,
-    F: Future<Output = ()>,
+    F: Future<Output = Obeyed>,
+{
+    let began = Instant::now();
+    let extra = Arc::new(AtomicU64::new(0));
+    let longer = Arc::clone(&extra);
+    let obey = move |order: Order| {
+        let limit = order.limit(limits.obey);
+        longer.store(limit.as_secs(), Ordering::Relaxed);
+        timeout(limit, obey(order)).map(Result::ok)
+    };
+    let served = serve_connection(stream, caller, obey);
+    tokio::pin!(served);
+    loop {
+        let extra = Duration::from_secs(extra.load(Ordering::Relaxed));
+        let end = began + limits.connection + extra;
+        if end <= Instant::now() {
+            return;
+        }
+        tokio::select! {
+            () = &mut served => return,
+            () = sleep_until(end) => {}
+        }
+    }
+}
+
+async fn serve_connection<O, F>(stream: UnixStream, caller: Caller, obey: O)
+where
+    O: Fn(Order) -> F,
+    F: Future<Output = Option<Obeyed>>,
 {
     let service = service_fn(|request: Request<Incoming>| {
-        respond(request, &caller, limit, &obey).map(Ok::<_, Infallible>)
+        respond(request, &caller, &obey).map(Ok::<_, Infallible>)
     });
     let connection = http1::Builder::new()
         .keep_alive(false)
@@ -174,16 +204,12 @@ impl Caller {
     }
 }
 
-/// Answers one request, after it has been obeyed.
-async fn respond<B, O, F>(
-    request: Request<B>,
-    caller: &Caller,
-    limit: Duration,
-    obey: &O,
-) -> Response<Full<Bytes>>
+/// Answers one request, after it has been obeyed. `obey` gives none where nobody took the order in
+/// time.
+async fn respond<B, O, F>(request: Request<B>, caller: &Caller, obey: &O) -> Response<Full<Bytes>>
 where
     O: Fn(Order) -> F,
-    F: Future<Output = ()>,
+    F: Future<Output = Option<Obeyed>>,
 {
     if !caller.may_order() {
         warn!(
@@ -200,18 +226,21 @@ where
         Ok(order) => order,
         Err(refusal) => return refuse(&refusal),
     };
-    if timeout(limit, obey(order)).await.is_err() {
-        let error = "the deciding loop takes no orders: see /healthz; nothing was changed";
-        return reply(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": error }));
+    let (order_name, uid, pid) = (order.name(), caller.uid, caller.pid);
+    match obey(order).await {
+        Some(Ok(done)) => {
+            info!(order = order_name, uid, pid, "{done}");
+            reply(StatusCode::OK, &json!({ "done": done }))
+        }
+        Some(Err(why)) => {
+            warn!(order = order_name, uid, pid, "{why}");
+            reply(StatusCode::CONFLICT, &json!({ "error": why }))
+        }
+        None => {
+            let error = "the deciding loop takes no orders: see /healthz; nothing was changed";
+            reply(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": error }))
+        }
     }
-    let done = order.done();
-    info!(
-        order = order.name(),
-        uid = caller.uid,
-        pid = caller.pid,
-        "{done}"
-    );
-    reply(StatusCode::OK, &json!({ "done": done }))
 }
 
 fn refuse(refusal: &Refusal) -> Response<Full<Bytes>> {

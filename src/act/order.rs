@@ -15,7 +15,17 @@ const _: () = assert!(MIN_HOLD.as_secs() < MAX_HOLD.as_secs());
 const HOLD: Span = span(MIN_HOLD, MAX_HOLD);
 
 /// Every path and its methods, in the order in which a 404 lists them.
-const ROUTES: &[(&str, &str)] = &[("/maintenance", "POST, DELETE"), ("/release", "POST")];
+const ROUTES: &[(&str, &str)] = &[
+    ("/maintenance", "POST, DELETE"),
+    ("/release", "POST"),
+    ("/stop", "POST"),
+];
+
+/// The longest grace of a stop, as of the setting.
+pub const MAX_GRACE: Duration = Duration::from_secs(3600);
+const GRACE: Span = span(Duration::from_secs(1), MAX_GRACE);
+/// For the end of an engine that was sent SIGKILL, and for its word to come back.
+const AFTER_GRACE: Duration = Duration::from_secs(15);
 
 /// What may be ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +36,13 @@ pub enum Order {
     Resume,
     /// The restart budget starts afresh, and its hold is over.
     Release,
+    /// The engine is stopped cleanly within this grace, or the one of the settings. Obeyed when it is
+    /// gone.
+    Stop(Option<Duration>),
 }
+
+/// What became of an order: what was done, or why nothing was.
+pub type Obeyed = Result<String, String>;
 
 /// Why a request is no order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +83,7 @@ impl Order {
             ("/maintenance", &Method::POST) => return pause(query.unwrap_or_default()),
             ("/maintenance", &Method::DELETE) => Self::Resume,
             ("/release", &Method::POST) => Self::Release,
+            ("/stop", &Method::POST) => return stop(query.unwrap_or_default()),
             _ => return Err(Refusal::Method(methods)),
         };
         match query.unwrap_or_default() {
@@ -85,6 +102,20 @@ impl Order {
             }
             Self::Resume => (Method::DELETE, "/maintenance".to_owned()),
             Self::Release => (Method::POST, "/release".to_owned()),
+            Self::Stop(None) => (Method::POST, "/stop".to_owned()),
+            Self::Stop(Some(grace)) => {
+                let grace = show_duration(grace);
+                (Method::POST, format!("/stop?grace={grace}"))
+            }
+        }
+    }
+
+    /// How long it may take to be obeyed, where the deciding loop takes one within `limit`.
+    #[must_use]
+    pub fn limit(self, limit: Duration) -> Duration {
+        match self {
+            Self::Pause(_) | Self::Resume | Self::Release => limit,
+            Self::Stop(grace) => grace.unwrap_or(MAX_GRACE) + AFTER_GRACE,
         }
     }
 
@@ -98,6 +129,7 @@ impl Order {
             ),
             Self::Resume => "liveness is not held for maintenance".to_owned(),
             Self::Release => "the restart budget starts afresh; nothing is held by it".to_owned(),
+            Self::Stop(_) => "the engine is stopped".to_owned(),
         }
     }
 
@@ -108,21 +140,42 @@ impl Order {
             Self::Pause(_) => "pause",
             Self::Resume => "resume",
             Self::Release => "release",
+            Self::Stop(_) => "stop",
         }
     }
 }
 
 fn pause(query: &str) -> Result<Order, Refusal> {
-    let missing = || Refusal::Query(format!("give ?for=30m: {}", HOLD.describe()));
-    let Some(("for", text)) = query.split_once('=') else {
-        return Err(missing());
-    };
-    if text.contains('&') {
-        return Err(Refusal::Query("it takes `for` and nothing else".to_owned()));
+    match duration("for", query, parse_hold)? {
+        Some(span) => Ok(Order::Pause(span)),
+        None => Err(Refusal::Query(format!(
+            "give ?for=30m: {}",
+            HOLD.describe()
+        ))),
     }
-    parse_hold(text)
-        .map(Order::Pause)
-        .map_err(|why| Refusal::Query(format!("for={}: {why}", text.escape_debug())))
+}
+
+fn stop(query: &str) -> Result<Order, Refusal> {
+    duration("grace", query, parse_grace).map(Order::Stop)
+}
+
+/// The parameter `name`, the only one that is taken; none where nothing is given.
+fn duration(
+    name: &str,
+    query: &str,
+    parse: impl Fn(&str) -> Result<Duration, String>,
+) -> Result<Option<Duration>, Refusal> {
+    if query.is_empty() {
+        return Ok(None);
+    }
+    let text = query
+        .strip_prefix(name)
+        .and_then(|rest| rest.strip_prefix('='));
+    let text = text.filter(|text| !text.contains('&'));
+    let text = text.ok_or_else(|| Refusal::Query(format!("it takes `{name}` and nothing else")))?;
+    parse(text)
+        .map(Some)
+        .map_err(|why| Refusal::Query(format!("{name}={}: {why}", text.escape_debug())))
 }
 
 /// A duration that [`Order::Pause`] takes.
@@ -130,13 +183,25 @@ fn pause(query: &str) -> Result<Order, Refusal> {
 /// # Errors
 /// When it is none, or out of its bounds; the text says what to give.
 pub fn parse_hold(text: &str) -> Result<Duration, String> {
+    parse(HOLD, "for", text)
+}
+
+/// A duration that [`Order::Stop`] takes.
+///
+/// # Errors
+/// When it is none, or out of its bounds; the text says what to give.
+pub fn parse_grace(text: &str) -> Result<Duration, String> {
+    parse(GRACE, "grace", text)
+}
+
+fn parse(bounds: Span, flag: &str, text: &str) -> Result<Duration, String> {
     let given = Given {
         raw: Raw::Text(text.to_owned()),
-        origin: Origin::Flag("for".to_owned()),
+        origin: Origin::Flag(flag.to_owned()),
     };
-    HOLD.parse(&given).map_err(|problem| {
+    bounds.parse(&given).map_err(|problem| {
         let advice = problem.advice;
-        let advice = advice.unwrap_or_else(|| format!("give {}", HOLD.describe()));
+        let advice = advice.unwrap_or_else(|| format!("give {}", bounds.describe()));
         format!("{}; {advice}", problem.what)
     })
 }
@@ -161,7 +226,12 @@ mod tests {
             Duration::from_secs(3 * 3600 + 62),
         ];
         let orders = spans.map(Order::Pause).into_iter();
-        for given in orders.chain([Order::Resume, Order::Release]) {
+        for given in orders.chain([
+            Order::Resume,
+            Order::Release,
+            Order::Stop(None),
+            Order::Stop(Some(Duration::from_secs(25))),
+        ]) {
             let (method, target) = given.to_request();
             assert_eq!(order(&method, &target), Ok(given), "{target}");
             assert!(!given.done().is_empty());

@@ -12,7 +12,8 @@ use super::secret::PasswordSource;
 use super::settings::{ENV_PREFIX, SETTINGS, Setting, by_key};
 use super::sources::{CONFIG_ENV, Sources};
 use super::{
-    Config, HttpConfig, LogConfig, LogFormat, Pace, ProcessConfig, SqlConfig, TlsMode, VolumeConfig,
+    Config, HttpConfig, LogConfig, LogFormat, Pace, ProcessConfig, SqlConfig, StopConfig, TlsMode,
+    VolumeConfig,
 };
 use crate::decide::policy::Policy;
 
@@ -230,6 +231,11 @@ fn blank() -> Config {
         },
         cgroup_interval: Duration::ZERO,
         policy: Policy::default(),
+        stop: StopConfig {
+            pod_grace: Duration::ZERO,
+            grace: Duration::ZERO,
+            drain: Duration::ZERO,
+        },
         log: LogConfig {
             format: LogFormat::Text,
             level: tracing::Level::INFO,

@@ -47,6 +47,22 @@ pub const RELATIONS: &[Relation] = &[
         },
     },
     Relation {
+        keys: &["stop-grace", "termination-grace-period"],
+        check: |config| {
+            /// For the container to end after its last process.
+            const LEFT: Duration = Duration::from_secs(1);
+            let most = config.stop.pod_grace.saturating_sub(LEFT);
+            (config.stop.grace > most).then(|| Broken {
+                what: format!(
+                    "is above termination-grace-period less {}, {}: the kubelet would kill the engine in the midst of its shutdown",
+                    show_duration(LEFT),
+                    show_duration(most)
+                ),
+                advice: "lower it, or raise terminationGracePeriodSeconds in the pod and termination-grace-period here".to_owned(),
+            })
+        },
+    },
+    Relation {
         keys: &["unresponsive-after", "ping-interval"],
         check: |config| {
             let least = config.sql.ping.interval * 2;

@@ -204,6 +204,13 @@ fn socket_in_state_dir(config: &Config) -> String {
     config.state_dir.join("control.sock").display().to_string()
 }
 
+/// What the kubelet's own signals and the end of the container need is left of the pod's grace.
+fn within_pod_grace(config: &Config) -> String {
+    const LEFT: Duration = Duration::from_secs(5);
+    let grace = config.stop.pod_grace;
+    show_duration(grace.saturating_sub(LEFT).max(grace / 2))
+}
+
 fn data_dir(config: &Config) -> String {
     config.volume.data_dir.display().to_string()
 }
@@ -334,6 +341,13 @@ settings! {
         "Time within which they are counted"
     Policy "termination-log" => termination_log, OptionalPath, text("");
         "The SQL container's termination message as the supervisor can reach it; without it /proc/PID/root/dev/termination-log is tried"
+    Policy "termination-grace-period" => stop.pod_grace, span(ms(1_000), HOUR), text("30s");
+        "terminationGracePeriodSeconds of the pod: at its end the kubelet kills what is left"
+    Policy "stop-grace" => stop.grace,
+        GRACE, made("`termination-grace-period` less 5 s, at least half of it", within_pod_grace);
+        "For the whole of a stop: drain, checkpoints, SIGTERM, and SIGKILL before it ends"
+    Policy "stop-drain" => stop.drain, GRACE, text("3s");
+        "How long a stop waits for the endpoints to take the pod out, at most a quarter of `stop-grace`"
     Supervisor "log-format" => log.format, FORMAT, text("text");
         "Lines for people, or a JSON object a line"
     Supervisor "log-level" => log.level, LEVEL, text("info");

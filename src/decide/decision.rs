@@ -132,8 +132,16 @@ pub struct Restart {
     pub engine: Option<ProcessId>,
     /// From SIGTERM to SIGKILL.
     pub grace: Duration,
-    /// Why.
+    /// Why; [`Reason::Stopping`] alone is a stop on purpose.
     pub reasons: Vec<Reason>,
+}
+
+impl Restart {
+    /// It is the end of a stop that somebody ordered.
+    #[must_use]
+    pub fn is_stop(&self) -> bool {
+        self.reasons == [Reason::Stopping]
+    }
 }
 
 /// The last restart of the engine that was asked for, by the probes or by an action.

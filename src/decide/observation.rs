@@ -75,6 +75,13 @@ pub enum Observation {
 pub enum OperatorWord {
     /// The engine is being stopped on purpose.
     Stopping,
+    /// Its processes are to be ended now, if this is the outer one: the last rung of a stop.
+    Terminate {
+        /// The outer `sqlservr`.
+        parent: ProcessId,
+        /// From SIGTERM to SIGKILL.
+        grace: Duration,
+    },
     /// Liveness is held until this moment.
     MaintenanceUntil(Time),
     /// Maintenance is over.

@@ -48,6 +48,7 @@ impl Restarts {
             snapshot.action.as_ref().map(|seen| &seen.value),
             findings,
         );
+        self.begin_stop(target, snapshot.terminate, now);
         if self.order.is_none() && !due.is_empty() {
             if let Some((_, why)) = &self.given_up {
                 findings.add(Reason::RestartFailed, why.as_str());
@@ -59,7 +60,9 @@ impl Restarts {
             }
         }
         self.with_kubelet = false;
-        if let Some((restart, since)) = &self.order {
+        if let Some((restart, since)) = &self.order
+            && !restart.is_stop()
+        {
             findings.add(Reason::Restarting, describe(restart, now.since(*since)));
         }
         Verdict::Pass
@@ -113,6 +116,28 @@ impl Restarts {
         };
         self.given_up = Some((parent, why));
         self.order = None;
+    }
+
+    /// Ends the engine because somebody wants it stopped. It is no restart: none is noted, and none is
+    /// counted. One that is under way ends the same process anyway.
+    fn begin_stop(
+        &mut self,
+        target: Option<(ProcessId, Option<ProcessId>)>,
+        terminate: Option<(ProcessId, Duration)>,
+        now: Time,
+    ) {
+        let (Some((parent, engine)), Some((wanted, grace))) = (target, terminate) else {
+            return;
+        };
+        if self.order.is_none() && self.given_up.is_none() && parent == wanted {
+            let restart = Restart {
+                parent,
+                engine,
+                grace,
+                reasons: vec![Reason::Stopping],
+            };
+            self.order = Some((restart, now));
+        }
     }
 
     fn begin(

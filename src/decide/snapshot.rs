@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::observation::{
     ActionReport, Attempt, AttemptResult, CgroupReport, ComponentState, ContactError, DatabaseList,
     DatabasesReport, Diagnostics, DiagnosticsReport, EngineLog, KernelVersion, Observation,
-    Observed, OperatorWord, ProcessExit, ProcessReport, ProcessRole, RunningProcess, ServerError,
-    ServerProperties, VolumeCheck, VolumeReport,
+    Observed, OperatorWord, ProcessExit, ProcessId, ProcessReport, ProcessRole, RunningProcess,
+    ServerError, ServerProperties, VolumeCheck, VolumeReport,
 };
 use super::time::Time;
 
@@ -52,6 +52,8 @@ pub struct Snapshot {
     pub stall: Option<Observed<Duration>>,
     /// Since when a stop on purpose is under way.
     pub stopping: Option<Time>,
+    /// The outer process that is to be ended, and its grace.
+    pub terminate: Option<(ProcessId, Duration)>,
     /// Until when liveness is held.
     pub maintenance_until: Option<Time>,
     /// When the restart budget's hold was last released.
@@ -221,9 +223,9 @@ impl Snapshot {
 
     fn apply_word(&mut self, at: Time, word: &OperatorWord) {
         match word {
-            OperatorWord::Stopping => {
-                self.stopping.get_or_insert(at);
-            }
+            // The last one counts: a stop is about the engine that ran when it was ordered.
+            OperatorWord::Stopping => self.stopping = Some(at),
+            OperatorWord::Terminate { parent, grace } => self.terminate = Some((*parent, *grace)),
             OperatorWord::MaintenanceUntil(until) => self.maintenance_until = Some(*until),
             OperatorWord::Resume => self.maintenance_until = None,
             OperatorWord::Release => self.released = Some(at),

@@ -15,3 +15,4 @@ mod restarting;
 mod scenarios;
 mod simulation;
 mod starting;
+mod stopping;

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
+use crate::client::{client, obeyed, order, outcome};
 use crate::shared::supervisor::Supervisor;
 use crate::standin::handle::StandIn;
 use crate::support::{Scratch, binary, fast, standin, supervise, supervisor, unique_name};
@@ -17,40 +18,6 @@ const NOBODY: u32 = 65_534;
 
 fn socket(standin: &StandIn) -> PathBuf {
     standin.options().directory.join("state/control.sock")
-}
-
-/// A client command for this socket in an empty environment.
-fn client(program: &Path, words: &str, socket: &Path) -> Command {
-    let mut command = Command::new(program);
-    command
-        .args(words.split_whitespace())
-        .arg("--control-socket")
-        .arg(socket)
-        .env_clear()
-        .stdin(Stdio::null());
-    command
-}
-
-/// Runs it; exit code, standard output, standard error.
-async fn outcome(mut command: Command) -> (i32, String, String) {
-    let ended = tokio::task::spawn_blocking(move || command.output()).await;
-    let output = ended.expect("no panic").expect("it runs");
-    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    (
-        output.status.code().expect("no signal ended it"),
-        text(output.stdout),
-        text(output.stderr),
-    )
-}
-
-async fn order(words: &str, socket: &Path) -> (i32, String, String) {
-    outcome(client(binary(), words, socket)).await
-}
-
-async fn obeyed(words: &str, socket: &Path) -> String {
-    let (code, out, err) = order(words, socket).await;
-    assert_eq!((code, err.as_str()), (0, ""), "{out}");
-    out
 }
 
 #[tokio::test]

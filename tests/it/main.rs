@@ -8,9 +8,11 @@ mod shared;
 mod standin;
 
 mod cli;
+mod client;
 mod control;
 mod limits;
 mod restart;
+mod stop;
 mod support;
 mod told;
 mod verdicts;

@@ -19,13 +19,11 @@ async fn ask(method: &str, target: &str, caller: &Caller) -> (Response<()>, Valu
         .body(Empty::<Bytes>::new())
         .unwrap();
     let orders = Mutex::new(Vec::new());
-    let obey = |order| {
+    let obey = |order: Order| {
         orders.lock().unwrap().push(order);
-        async {}
+        async move { Some(Ok(order.done())) }
     };
-    let (parts, body) = respond(request, caller, LIMITS.obey, &obey)
-        .await
-        .into_parts();
+    let (parts, body) = respond(request, caller, &obey).await.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     let body = serde_json::from_slice(&body).unwrap();
     let orders = orders.into_inner().unwrap();
@@ -38,6 +36,8 @@ async fn each_order_is_handed_on_once_and_confirmed() {
         Order::Pause(Duration::from_secs(1800)),
         Order::Resume,
         Order::Release,
+        Order::Stop(None),
+        Order::Stop(Some(Duration::from_secs(25))),
     ] {
         let (method, target) = order.to_request();
         let (response, body, orders) = ask(method.as_str(), &target, &OWN).await;
@@ -59,6 +59,10 @@ async fn what_is_no_order_changes_nothing_and_is_told_why() {
         ("POST", "/maintenance", 400),
         ("POST", "/maintenance?for=2d", 400),
         ("POST", "/release?now", 400),
+        ("GET", "/stop", 405),
+        ("POST", "/stop?grace=0s", 400),
+        ("POST", "/stop?grace=2h", 400),
+        ("POST", "/stop?grace=5s&grace=6s", 400),
     ] {
         let (response, body, orders) = ask(method, target, &OWN).await;
         assert_eq!(response.status(), status, "{method} {target}");
@@ -90,26 +94,35 @@ async fn only_root_and_the_own_user_order_anything() {
 #[tokio::test]
 async fn an_order_that_nobody_takes_is_not_confirmed() {
     let request = Request::post("/release").body(()).unwrap();
-    let response = respond(request, &OWN, Duration::ZERO, &|_| std::future::pending()).await;
+    let response = respond(request, &OWN, &async |_| None).await;
     assert_eq!(response.status(), 503);
+}
+
+#[tokio::test]
+async fn an_order_that_is_refused_is_told_why() {
+    let request = Request::post("/stop").body(()).unwrap();
+    let response = respond(request, &OWN, &async |_| Some(Err("no".to_owned()))).await;
+    assert_eq!(response.status(), 409);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "{\"error\":\"no\"}\n");
 }
 
 /// A socket that serves, and what it was ordered.
 async fn serving(
     name: &str,
     connection: Duration,
-) -> (JoinSet<()>, std::path::PathBuf, std::sync::Arc<AtomicU32>) {
+) -> (JoinSet<()>, std::path::PathBuf, Arc<AtomicU32>) {
     let name = format!("ses-control-{}-{name}.sock", std::process::id());
     let path = std::env::temp_dir().join(name);
     let mut bound = bind(&path).await.unwrap();
     bound.limits.connection = connection;
     assert_eq!(bound.path(), path);
-    let count = std::sync::Arc::new(AtomicU32::new(0));
-    let counter = std::sync::Arc::clone(&count);
+    let count = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&count);
     let mut tasks = JoinSet::new();
-    tasks.spawn(bound.serve(move |_| {
+    tasks.spawn(bound.serve(move |order: Order| {
         counter.fetch_add(1, Ordering::Relaxed);
-        async {}
+        async move { Ok(order.done()) }
     }));
     (tasks, path, count)
 }

@@ -75,7 +75,7 @@ fn sample(setting: &Setting) -> &'static str {
         "failure-condition-level" => "5",
         "diagnostics-reports" | "throttled-stretch" | "restart-budget" => "5",
         "max-connections" | "max-databases" => "77",
-        "health-check-timeout" => "1m",
+        "health-check-timeout" | "termination-grace-period" => "1m",
         "diagnostics-interval" => "6s",
         "ping-interval" | "ping-timeout" => "1s",
         "process-interval" | "login-timeout" => "3s",

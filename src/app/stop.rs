@@ -1,0 +1,270 @@
+//! The ladder of a stop: not ready -> the endpoints drain -> CHECKPOINT -> SIGTERM -> SIGKILL.
+//!
+//! How the grace is split is [`crate::decide::stop`]'s business; the signals are sent by
+//! [`crate::act::restart`], as for a restart, because the deciding loop asks for it once this file has
+//! told it to.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+use tracing::{info, warn};
+
+use crate::act::checkpoint::{Checkpoints, checkpoint};
+use crate::act::order::Obeyed;
+use crate::act::restart::GONE_AFTER;
+use crate::config::{Config, SqlConfig, StopConfig};
+use crate::decide::observation::{ActionStep, ExitStatus, Observation, OperatorWord, ProcessId};
+use crate::decide::policy::Policy;
+use crate::decide::stop::{Shares, Situation, shares};
+use crate::observe::Sink;
+use crate::publish::{Published, Reader};
+
+/// After the last signal, for what came of it to be seen.
+const SEEN_AFTER: Duration = Duration::from_secs(1);
+
+/// How a stop ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stopped {
+    /// The outer process that was stopped; none where none was seen.
+    pub process: Option<ProcessId>,
+    /// It is gone.
+    pub gone: bool,
+    /// It ended by itself, with status 0 as far as that is known.
+    pub clean: bool,
+    /// It was judged hung, so that nothing was drained or saved.
+    pub hung: bool,
+    /// All of it.
+    pub lasted: Duration,
+    /// The checkpoints, where some were tried.
+    pub checkpoints: Option<Checkpoints>,
+}
+
+/// Stops the engine, one stop at a time: who asks while one is under way waits for the same one.
+#[derive(Clone, Debug)]
+pub struct Stopper {
+    with: Arc<With>,
+    under_way: Arc<Mutex<Option<watch::Receiver<Option<Stopped>>>>>,
+}
+
+#[derive(Debug)]
+struct With {
+    sql: SqlConfig,
+    stop: StopConfig,
+    policy: Policy,
+    decisions: Reader,
+    sink: Sink,
+}
+
+impl Stopper {
+    /// One that works by the settings.
+    pub fn new(config: &Config, decisions: Reader, sink: Sink) -> Self {
+        let with = With {
+            sql: config.sql.clone(),
+            stop: config.stop,
+            policy: config.policy.clone(),
+            decisions,
+            sink,
+        };
+        Self {
+            with: Arc::new(with),
+            under_way: Arc::default(),
+        }
+    }
+
+    /// Stops the engine within `grace`, or the one of the settings; returns when it is gone, or when
+    /// nothing more can be done.
+    ///
+    /// # Errors
+    /// Why it was not begun, or that it had no effect.
+    ///
+    /// # Cancel safety
+    /// A stop that was begun goes on.
+    pub async fn stop(&self, grace: Option<Duration>) -> Obeyed {
+        let StopConfig {
+            pod_grace,
+            grace: default,
+            ..
+        } = self.with.stop;
+        let grace = grace.unwrap_or(default);
+        if grace > pod_grace {
+            return Err(format!(
+                "a grace of {grace:?} is longer than the pod's {pod_grace:?} (termination-grace-period): the kubelet would kill the engine in the midst of it; nothing was changed"
+            ));
+        }
+        let mut end = self.join_or_begin(grace);
+        match end.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(stopped)) => tell(stopped),
+            _ => Err("the supervisor ends: the stop was not waited for".to_owned()),
+        }
+    }
+
+    fn join_or_begin(&self, grace: Duration) -> watch::Receiver<Option<Stopped>> {
+        // Held for no await, and poisoned by no panic that the process outlives.
+        let mut slot = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(end) = slot.as_ref()
+            && end.borrow().is_none()
+            && end.has_changed().is_ok()
+        {
+            return end.clone();
+        }
+        let (done, end) = watch::channel(None);
+        *slot = Some(end.clone());
+        let with = Arc::clone(&self.with);
+        tokio::spawn(async move {
+            let stopped = with.climb(grace).await;
+            let _ = done.send(Some(stopped));
+        });
+        end
+    }
+}
+
+impl With {
+    async fn climb(&self, grace: Duration) -> Stopped {
+        let began = Instant::now();
+        let situation = self.situation();
+        let Shares {
+            drain,
+            checkpoint: saving,
+            kill_at,
+        } = shares(&self.policy, grace, self.stop.drain, &situation);
+        info!(
+            ?grace,
+            hung = situation.hung,
+            pid = situation.target.map(|id| id.pid),
+            "stop: not ready from now on"
+        );
+        let mut stopped = Stopped {
+            process: situation.target,
+            gone: !situation.runs,
+            clean: !situation.runs,
+            hung: situation.hung,
+            lasted: Duration::ZERO,
+            checkpoints: None,
+        };
+        if situation.runs {
+            self.say(OperatorWord::Stopping).await;
+            let parent = situation.target;
+            if !self.gone_by(parent, began + drain).await && !saving.is_zero() {
+                stopped.checkpoints = self.save(&situation.databases, parent, saving).await;
+            }
+            if let Some(parent) = parent {
+                let left = (began + kill_at).saturating_duration_since(Instant::now());
+                self.say(OperatorWord::Terminate {
+                    parent,
+                    grace: left,
+                })
+                .await;
+                let end = Instant::now() + left + GONE_AFTER + SEEN_AFTER;
+                stopped.gone = self.gone_by(Some(parent), end).await;
+                stopped.clean = stopped.gone && ended_cleanly(&self.decisions.borrow(), parent);
+            }
+        }
+        stopped.lasted = began.elapsed();
+        match tell(&stopped) {
+            Ok(text) => info!(clean = stopped.clean, "stop: {text}"),
+            Err(text) => warn!("stop: {text}"),
+        }
+        stopped
+    }
+
+    async fn say(&self, word: OperatorWord) {
+        self.sink.send(Observation::Operator(word)).await;
+    }
+
+    fn situation(&self) -> Situation {
+        let published = self.decisions.borrow();
+        match &published.decision {
+            Some(decision) => Situation::of(&published.snapshot, decision),
+            None => Situation::default(),
+        }
+    }
+
+    /// Whether `parent` is gone, or goes until `end`. One that was never seen does not go.
+    async fn gone_by(&self, parent: Option<ProcessId>, end: Instant) -> bool {
+        let mut decisions = self.decisions.clone();
+        let gone = |published: &Arc<Published>| {
+            let there = published.snapshot.running().map(|process| process.parent);
+            parent.is_some() && there != parent
+        };
+        matches!(timeout_at(end, decisions.wait_for(gone)).await, Ok(Ok(_)))
+    }
+
+    /// Checkpoints; none where the engine ended meanwhile.
+    async fn save(
+        &self,
+        databases: &[String],
+        parent: Option<ProcessId>,
+        limit: Duration,
+    ) -> Option<Checkpoints> {
+        if databases.is_empty() {
+            return None;
+        }
+        let made = tokio::select! {
+            made = checkpoint(&self.sql, databases, limit) => made,
+            true = self.gone_by(parent, Instant::now() + limit) => return None,
+        };
+        match &made.error {
+            None => info!(databases = made.done, lasted = ?made.lasted, "stop: checkpoints made"),
+            Some(error) => warn!(
+                done = made.done,
+                wanted = made.wanted,
+                ?error,
+                "stop: not all checkpoints were made; the engine makes its own at a clean shutdown"
+            ),
+        }
+        Some(made)
+    }
+}
+
+/// It ended without SIGKILL, and with status 0 where that was seen.
+fn ended_cleanly(published: &Published, parent: ProcessId) -> bool {
+    let snapshot = &published.snapshot;
+    let killed = snapshot.action.as_ref().is_some_and(|report| {
+        report.value.process == parent && report.value.step == ActionStep::Killed
+    });
+    let status = snapshot
+        .last_exit
+        .as_ref()
+        .and_then(|exit| exit.value.status);
+    !killed && matches!(status, None | Some(ExitStatus::Code(0)))
+}
+
+/// What came of it, for who asked.
+fn tell(stopped: &Stopped) -> Obeyed {
+    let lasted = format!("{:.1} s", stopped.lasted.as_secs_f64());
+    let Some(process) = stopped.process else {
+        return match stopped.gone {
+            true => Ok("no engine runs: there is nothing to stop".to_owned()),
+            false => Err(format!(
+                "not ready for {lasted}; no process of the engine can be seen here to be signalled: its container's own SIGTERM has to reach it"
+            )),
+        };
+    };
+    let pid = process.pid;
+    if !stopped.gone {
+        return Err(format!(
+            "pid {pid} is still there after {lasted}: see the reason RestartFailed"
+        ));
+    }
+    let how = match (stopped.clean, stopped.hung) {
+        (true, _) => "ended cleanly",
+        (false, true) => "hung and was ended",
+        (false, false) => "did not end cleanly",
+    };
+    let mut text = format!("pid {pid} {how} after {lasted}");
+    if let Some(made) = &stopped.checkpoints {
+        // Writing to a String can't fail.
+        let _ = write!(
+            text,
+            ", with checkpoints in {} of {} databases",
+            made.done, made.wanted
+        );
+    }
+    Ok(text)
+}

@@ -1,0 +1,150 @@
+//! `stop`: drained, saved, ended by SIGTERM, within the grace; and what is left out where the engine hangs.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+
+use rustix::process::Signal;
+
+use crate::client::order;
+use crate::shared::supervisor::Supervisor;
+use crate::standin::command::Command;
+use crate::standin::handle::StandIn;
+use crate::standin::script::{Effect, Fault, Match};
+use crate::standin::sql::Kind;
+use crate::support::{Scratch, standin, supervise, unique_name};
+
+/// No endpoint is to be waited for here.
+const NO_DRAIN: (&str, &str) = ("stop-drain", "0s");
+const LAST_WORDS: &str = "SQL Trace was stopped due to server shutdown";
+
+fn socket(standin: &StandIn) -> PathBuf {
+    standin.options().directory.join("state/control.sock")
+}
+
+async fn pair(more: &[(&str, &str)]) -> (Scratch, StandIn, Supervisor) {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let standin = standin(&scratch, &name).await;
+    let mut settings = vec![NO_DRAIN];
+    settings.extend(more);
+    let mut supervisor = supervise(&standin, &name, &settings).await;
+    supervisor.passes("ready").await;
+    (scratch, standin, supervisor)
+}
+
+async fn checkpoints(standin: &StandIn) -> u64 {
+    let statistics = standin.statistics().await.expect("it answers");
+    let of = |kinds: &std::collections::BTreeMap<Kind, u64>| kinds.get(&Kind::Checkpoint).copied();
+    statistics.statements.values().filter_map(of).sum()
+}
+
+#[tokio::test]
+async fn a_stop_saves_and_ends_the_engine_cleanly_and_the_next_one_runs() {
+    let (_scratch, mut standin, mut supervisor) = pair(&[]).await;
+    let socket = socket(&standin);
+    let (code, out, err) = order("stop --grace 20s", &socket).await;
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    let pid = standin.parent_pid();
+    assert!(
+        out.starts_with(&format!("pid {pid} ended cleanly after ")),
+        "{out}"
+    );
+    // master, model and msdb; what is in tempdb is not kept anyway.
+    assert!(
+        out.contains("with checkpoints in 3 of 3 databases"),
+        "{out}"
+    );
+    let ended = standin.wait().await.expect("it is reaped");
+    assert_eq!((ended.code(), ended.signal()), (Some(0), None));
+    assert!(standin.errorlog().expect("readable").contains(LAST_WORDS));
+    let log = &supervisor.log;
+    assert!(!log.contains("SIGKILL"), "{log}");
+
+    let (code, again, _) = order("stop", &socket).await;
+    assert_eq!(code, 0);
+    assert!(again.starts_with("no engine runs"), "{again}");
+    // As a runtime does that was not told to end the pod.
+    standin.restart().await.expect("it starts");
+    supervisor.passes("ready").await;
+    let status = supervisor.status().await;
+    assert!(
+        status["lastRestart"].is_null(),
+        "a stop is no restart: {status:#}"
+    );
+}
+
+#[tokio::test]
+async fn two_stops_at_once_are_one() {
+    let (_scratch, mut standin, _supervisor) = pair(&[("stop-drain", "500ms")]).await;
+    let socket = socket(&standin);
+    let (one, other) = tokio::join!(order("stop", &socket), order("stop", &socket));
+    assert_eq!(one, other);
+    assert_eq!(one.0, 0, "{}", one.2);
+    assert!(one.1.contains("ended cleanly"), "{}", one.1);
+    standin.wait().await.expect("it is reaped");
+}
+
+#[tokio::test]
+async fn while_it_stops_the_engine_is_alive_and_not_ready() {
+    let (_scratch, standin, mut supervisor) = pair(&[]).await;
+    // Its checkpoints take their time, so that there is something to see.
+    let fault = Fault {
+        on: Match {
+            kind: Some(Kind::Checkpoint),
+            ..Match::default()
+        },
+        effect: Effect::Hang,
+        times: None,
+    };
+    let faults = Command::Faults {
+        faults: vec![fault],
+    };
+    standin.command(faults).await.expect("it obeys");
+    let socket = socket(&standin);
+    let stopping = tokio::spawn(async move { order("stop --grace 9s", &socket).await });
+    supervisor.finds("Stopping").await;
+    assert_eq!(supervisor.get("/readyz").await.0, 503);
+    assert_eq!(supervisor.get("/livez").await.0, 200);
+    // A third of the grace, and no more, goes into checkpoints that don't end.
+    let (code, out, err) = stopping.await.expect("no panic");
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("ended cleanly"), "{out}");
+    assert!(out.contains("checkpoints in 0 of 3"), "{out}");
+}
+
+#[tokio::test]
+async fn a_hung_engine_is_neither_saved_nor_waited_for() {
+    let (_scratch, mut standin, mut supervisor) = pair(&[]).await;
+    let before = checkpoints(&standin).await;
+    standin.signal_child(Signal::STOP).expect("it runs");
+    assert_eq!(supervisor.fails("live").await, "EngineUnresponsive");
+    let (code, out, err) = order("stop --grace 25s", &socket(&standin)).await;
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert!(out.contains("hung and was ended"), "{out}");
+    assert!(!out.contains("checkpoints"), "{out}");
+    assert_eq!(before, 0);
+    let ended = standin.wait().await.expect("it is reaped");
+    assert_ne!(ended.code(), Some(0), "it did not shut down");
+}
+
+#[tokio::test]
+async fn one_that_ignores_sigterm_is_killed_before_the_grace_ends() {
+    let (_scratch, mut standin, supervisor) = pair(&[]).await;
+    let ignore = Command::IgnoreSigterm { ignore: true };
+    standin.command(ignore).await.expect("it obeys");
+    let (code, out, err) = order("stop --grace 3s", &socket(&standin)).await;
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert!(out.contains("did not end cleanly"), "{out}");
+    standin.wait().await.expect("it is reaped");
+    assert_eq!(supervisor.get("/livez").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_grace_beyond_the_pods_is_refused_and_changes_nothing() {
+    let (_scratch, standin, supervisor) = pair(&[]).await;
+    let (code, out, err) = order("stop --grace 45s", &socket(&standin)).await;
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.contains("longer than the pod's 30s"), "{err}");
+    assert!(err.contains("nothing was changed"), "{err}");
+    standin.status().await.expect("it runs");
+    assert_eq!(supervisor.get("/readyz").await.0, 200);
+}
