@@ -9,6 +9,9 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use super::failure::FailStart;
 use super::tds::prelogin::Encryption;
 
+/// The variable by which who starts the engine tells it the epoch of the volume's lease.
+pub const EPOCH: &str = "SQL_EDGE_SUPERVISOR_EPOCH";
+
 #[derive(Clone, Debug)]
 pub struct Options {
     pub data_dir: PathBuf,
@@ -25,6 +28,8 @@ pub struct Options {
     pub certificate: Option<(PathBuf, PathBuf)>,
     pub utf16_errorlog: bool,
     pub max_connections: usize,
+    /// Of the lease under which this engine was started; the default of the journal's column `epoch`.
+    pub epoch: i64,
     /// Never in the arguments, where every process could read it.
     pub sa_password: Option<Secret>,
 }
@@ -138,6 +143,10 @@ fn options(matches: ArgMatches) -> Options {
         certificate: path("tls-cert").zip(path("tls-key")),
         utf16_errorlog: matches.get_flag("errorlog-utf16"),
         max_connections: usize::from(number("max-connections")),
+        epoch: std::env::var(EPOCH)
+            .ok()
+            .and_then(|epoch| epoch.parse().ok())
+            .unwrap_or(0),
         sa_password: ["MSSQL_SA_PASSWORD", "SA_PASSWORD"]
             .into_iter()
             .find_map(|name| std::env::var(name).ok())

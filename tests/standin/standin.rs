@@ -36,7 +36,8 @@
 //! - SELECT of constants, `@@VERSION`, `@@SPID`, `SERVERPROPERTY`, from `sys.databases`, `sys.dm_os_sys_info`,
 //!   `sys.dm_exec_requests` with WHERE (AND only), ORDER BY, TOP, COUNT, MAX, MIN; `USE`, `SET`, `CHECKPOINT`,
 //!   `WAITFOR DELAY`, `EXEC sp_server_diagnostics`; `CREATE TABLE`, `INSERT`, `SELECT` on `dbo.journal (id, epoch)`,
-//!   whose rows are on disk before they are acknowledged. Anything else: 102, 207, 208 or 2812, or a scripted answer.
+//!   whose rows are on disk before they are acknowledged, and whose epoch, where the client gives none, is that of the
+//!   environment's `SQL_EDGE_SUPERVISOR_EPOCH`, or 0. Anything else: 102, 207, 208 or 2812, or a scripted answer.
 //! - With `--dac-port`, the dedicated administrator connection: one at a time, for `sa` alone, answering whatever hangs.
 //! - An empty volume silently becomes a new instance; one that cannot be used gives the image's messages and exit 1.
 //!

@@ -44,6 +44,31 @@ async fn a_journal_row_survives_sigkill() {
 }
 
 #[tokio::test]
+async fn a_journal_row_has_the_epoch_of_its_writer_unless_the_client_gives_one() {
+    let fixture = Fixture::start(|mut options| {
+        let epoch = ("SQL_EDGE_SUPERVISOR_EPOCH".into(), "41".into());
+        options.environment.push(epoch);
+        options
+    })
+    .await;
+    let mut sql = fixture.connect().await;
+    let batch = "CREATE TABLE dbo.journal (id bigint, epoch bigint); \
+                 INSERT INTO dbo.journal (id) VALUES (1), (2); \
+                 INSERT INTO dbo.journal (id, epoch) VALUES (3, 7); \
+                 INSERT INTO dbo.journal (epoch, id) VALUES (8, 4)";
+    sql.simple_query(batch)
+        .await
+        .unwrap()
+        .into_results()
+        .await
+        .unwrap();
+    for (epoch, id) in [(41, 2), (7, 3), (8, 4)] {
+        let last = format!("SELECT MAX(id) FROM dbo.journal WHERE epoch = {epoch}");
+        assert_eq!(number(&mut sql, &last).await, id);
+    }
+}
+
+#[tokio::test]
 async fn sigterm_to_either_process_is_a_clean_shutdown() {
     for to_parent in [true, false] {
         let mut fixture = Fixture::healthy().await;

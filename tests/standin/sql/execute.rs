@@ -168,7 +168,9 @@ impl Executor<'_> {
             }
             Statement::JournalInsert { rows } => {
                 let count = rows.len() as u64;
-                let rows = rows.clone();
+                let own = self.engine.options.epoch;
+                let whole = |(id, epoch): &(i64, Option<i64>)| (*id, epoch.unwrap_or(own));
+                let rows: Vec<_> = rows.iter().map(whole).collect();
                 self.on_disk(move |journal| journal.append(&rows)).await?;
                 self.response.rows_affected(CurrentCommand::Insert, count);
                 Ok(())

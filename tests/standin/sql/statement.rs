@@ -46,7 +46,8 @@ pub enum Statement {
         if_absent: bool,
     },
     JournalInsert {
-        rows: Vec<(i64, i64)>,
+        /// The id, and the epoch where the client gives one.
+        rows: Vec<(i64, Option<i64>)>,
     },
     WaitFor(Duration),
 }
@@ -211,11 +212,14 @@ fn create(cursor: &mut Cursor<'_>, if_absent: bool) -> Result<Statement, SqlErro
 fn insert(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
     cursor.accept_word("INTO");
     journal_name(cursor)?;
-    let mut swapped = false;
+    let (mut swapped, mut both) = (false, true);
     if cursor.accept_symbol("(") {
         swapped = cursor.identifier()?.eq_ignore_ascii_case("epoch");
-        cursor.expect_symbol(",")?;
-        cursor.identifier()?;
+        both = swapped || cursor.at_symbol(",");
+        if both {
+            cursor.expect_symbol(",")?;
+            cursor.identifier()?;
+        }
         cursor.expect_symbol(")")?;
     }
     cursor.expect_word("VALUES")?;
@@ -223,13 +227,15 @@ fn insert(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
     loop {
         cursor.expect_symbol("(")?;
         let left = cursor.integer()?;
-        cursor.expect_symbol(",")?;
-        let right = cursor.integer()?;
+        let mut right = None;
+        if both {
+            cursor.expect_symbol(",")?;
+            right = Some(cursor.integer()?);
+        }
         cursor.expect_symbol(")")?;
-        rows.push(if swapped {
-            (right, left)
-        } else {
-            (left, right)
+        rows.push(match (swapped, right) {
+            (true, Some(id)) => (id, Some(left)),
+            _ => (left, right),
         });
         if !cursor.accept_symbol(",") {
             return Ok(Statement::JournalInsert { rows });
