@@ -13,6 +13,7 @@ pub mod findings;
 pub mod incarnation;
 pub mod latch;
 pub mod memory;
+pub mod mounts;
 pub mod observation;
 pub mod policy;
 pub mod progress;

@@ -323,6 +323,8 @@ settings! {
         "Databases without which the instance is not ready; master always is one"
     Policy "require-mount" => policy.require_mount, Flag, text("true");
         "The data directory has to be a mount of its own"
+    Policy "allow-ephemeral" => policy.allow_ephemeral, Flag, text("false");
+        "That mount may be an emptyDir, a tmpfs or a container's anonymous volume, whose data goes with the pod"
     Policy "disk-full-bytes" => policy.disk_full_bytes, bytes(0, 1024 * TIB), text("64Mi");
         "Free space below which the volume counts as full"
     Policy "disk-low-ratio" => policy.disk_low_ratio, Ratio { min: 0.0, max: 1.0 }, text("0.1");

@@ -9,6 +9,7 @@ use super::findings::Findings;
 use super::incarnation::Incarnation;
 use super::latch::Latch;
 use super::memory::{Memory, RememberedRestart};
+use super::mounts::FirstMounts;
 use super::policy::Policy;
 use super::progress::{Floor, Mark, Window};
 use super::reason::{Outcome, ReadyEffect, Reason};
@@ -29,6 +30,7 @@ pub struct State {
     errorlog: Mark<u64>,
     recovery: Mark<Recovered>,
     dump: Mark<u64>,
+    mounts: FirstMounts,
     timers: Timers,
     budget: Budget,
     restarts: Restarts,
@@ -55,6 +57,7 @@ impl State {
             errorlog: Mark::default(),
             recovery: Mark::default(),
             dump: Mark::default(),
+            mounts: FirstMounts::default(),
             timers: Timers::default(),
             budget: Budget::default(),
             restarts: Restarts::default(),
@@ -104,6 +107,7 @@ pub fn decide(
         state.errorlog.reset();
         state.recovery.reset();
         state.dump.reset();
+        state.mounts = FirstMounts::default();
         state.timers = Timers::default();
         state.live.reset(now);
         state.ready.reset(now);
@@ -112,6 +116,7 @@ pub fn decide(
     }
     state.budget.release(snapshot.released);
     state.see_progress(snapshot, now);
+    state.see_mounts(snapshot);
 
     let mut findings = Findings::new(now);
     let floor = Floor {
@@ -129,6 +134,7 @@ pub fn decide(
             false => state.start_progress.advanced(now, floor),
         },
         excused: state.excused,
+        mounts: &state.mounts,
         dump_grows: state.dump.moved_within(DUMP_QUIET, now),
         last_restart: state.restarts.last(),
     };
@@ -174,6 +180,17 @@ impl State {
         self.dump
             .see(dumps.map(|dumps| dumps.writing_bytes.unwrap_or(0)), now);
         self.recovery.see(Some(recovered(snapshot)), now);
+    }
+
+    /// Of the running engine alone, and by looks that began after it had: a volume may be mounted late.
+    fn see_mounts(&mut self, snapshot: &Snapshot) {
+        let Some(checked) = &snapshot.volume else {
+            return;
+        };
+        let looked = snapshot.volume_began.unwrap_or(checked.at);
+        if snapshot.running().is_some() && looked >= self.engine.since {
+            self.mounts.see(&checked.value);
+        }
     }
 
     fn marks_moved(&self, span: Duration, now: Time) -> bool {

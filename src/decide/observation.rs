@@ -18,8 +18,8 @@ use super::time::Time;
 pub use act::{ActionReport, ActionStep};
 pub use contact::{Attempt, AttemptResult, ContactError, ServerError, Stage};
 pub use host::{
-    CgroupReport, EngineMount, KernelVersion, Mount, Space, VolumeCheck, VolumeFault, VolumeReport,
-    WriteCheck,
+    CgroupReport, Denial, EngineMount, KernelVersion, Mount, Space, VolumeCheck, VolumeFault,
+    VolumeReport, WriteCheck,
 };
 pub use log::{Dumps, EngineLog, FileFault, LoggedError, LoggedRecovery, StartFault};
 pub use process::{

@@ -48,6 +48,8 @@ pub struct Policy {
     pub required_databases: Vec<String>,
     /// The data directory has to be a mount of its own.
     pub require_mount: bool,
+    /// That mount may be one that goes with the pod or the container.
+    pub allow_ephemeral: bool,
     /// Free bytes below which the volume counts as full.
     pub disk_full_bytes: u64,
     /// Share of free bytes or inodes below which a warning is given, 0 to 1.
@@ -98,6 +100,7 @@ impl Default for Policy {
             throttled_stretch: 4,
             required_databases: Vec::new(),
             require_mount: true,
+            allow_ephemeral: false,
             disk_full_bytes: 64 * 1024 * 1024,
             disk_low_ratio: 0.1,
             out_of_memory_after: Duration::from_secs(60),

@@ -274,6 +274,12 @@ reasons! {
     VolumeNotMounted: Recreate, ready Fails, gate, holds;
         "The data directory is not a mount of its own: what is written there dies with the container.";
         "Mount the persistent volume at the data directory; outside Kubernetes, allow it by name (`--require-mount false`)."
+    VolumeEphemeral: Operator, ready Fails, gate, holds;
+        "The data directory's mount does not outlive the pod: an emptyDir, a tmpfs or a container's anonymous volume.";
+        "Mount a persistent volume claim at the data directory. Where the data may be lost, allow it by name (`--allow-ephemeral true`). Back up what is there first."
+    VolumeReplaced: Recreate, ready Fails, gate, holds;
+        "Another volume than before is mounted at the data directory beneath the running engine.";
+        "Mount the former one again; or delete the pod, so that engine and volume start together. The engine's open files are on the former one."
     VolumeMissing: Recreate, ready Fails, gate, holds;
         "The data directory does not exist.";
         "Mount the volume in the supervisor's container too, at the path given by `--data-dir`."
@@ -293,6 +299,9 @@ reasons! {
     VolumeIoError: Recreate, ready Fails, gate, holds;
         "The volume answers with an I/O error.";
         "Delete the pod, so that the volume is attached anew; check the storage."
+    VolumeDisconnected: Recreate, ready Fails, gate, holds;
+        "The server or daemon behind the mount is gone (ESTALE, ENOTCONN).";
+        "Bring it back, then delete the pod, so that the volume is attached anew: a mount that lost its daemon does not heal by itself."
     VolumePermissionDenied: Operator, ready None, gate;
         "The supervisor may not write its own folder on the volume.";
         "Give the volume to uid 10001 (fsGroup: 10001)."

@@ -17,6 +17,7 @@ use std::time::Duration;
 use super::decision::LastRestart;
 use super::findings::Findings;
 use super::incarnation::Incarnation;
+use super::mounts::FirstMounts;
 use super::policy::Policy;
 use super::snapshot::Snapshot;
 use super::time::Time;
@@ -36,6 +37,8 @@ pub struct View<'a> {
     pub advanced: Option<bool>,
     /// When the engine was last seen to have an excuse for its silence.
     pub excused: Time,
+    /// The mounts that it was first seen with.
+    pub mounts: &'a FirstMounts,
     /// A core under the engine's `log` directory grows.
     pub dump_grows: bool,
     /// The last restart that was asked for.

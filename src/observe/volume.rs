@@ -18,16 +18,20 @@ mod write;
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 
 use rustix::fs::statvfs;
+use rustix::process::{getegid, geteuid};
 
 use super::Sink;
 use super::process::{EnginePid, PROC_ROOT};
 use crate::config::VolumeConfig;
-use crate::decide::observation::{Observation, Space, VolumeCheck, VolumeReport};
+use crate::decide::observation::{
+    Denial, Observation, Space, VolumeCheck, VolumeFault, VolumeReport, WriteCheck,
+};
 use log::Log;
 pub use write::FOLDER;
 
@@ -93,15 +97,22 @@ impl Checker {
     /// One check, what can't block first.
     fn check(&mut self, config: &VolumeConfig, engine_pid: Option<i32>) -> VolumeCheck {
         let proc_root = Path::new(PROC_ROOT);
+        let data_dir = &config.data_dir;
+        let engine_mount = engine_pid
+            .and_then(|pid| mounts::engine_mount(proc_root, pid, &config.engine_data_dir));
+        let mount = mounts::own_mount(proc_root, data_dir);
+        let write = self.writer.check(data_dir);
+        let denied = write == WriteCheck::Failed(VolumeFault::PermissionDenied);
         VolumeCheck {
-            engine_mount: engine_pid
-                .and_then(|pid| mounts::engine_mount(proc_root, pid, &config.engine_data_dir)),
-            mount: mounts::own_mount(proc_root, &config.data_dir),
-            space: space(&config.data_dir),
-            write: self.writer.check(&config.data_dir),
-            master_present: present(&config.data_dir.join("data/master.mdf")),
+            engine_mount,
+            mount,
+            write,
+            denial: denied.then(|| denial(data_dir)).flatten(),
+            // After the write: if that was refused for want of room, this says of which.
+            space: space(data_dir),
+            master_present: present(&data_dir.join("data/master.mdf")),
             errorlog: self.errorlog.read(),
-            dumps: dumps::count(&config.data_dir.join("log")),
+            dumps: dumps::count(&data_dir.join("log")),
             output: self.output.as_mut().and_then(Log::read),
         }
     }
@@ -115,6 +126,21 @@ fn space(data_dir: &Path) -> Option<Space> {
         free_bytes: room.f_bavail.saturating_mul(room.f_frsize),
         total_inodes: room.f_files,
         free_inodes: room.f_favail,
+    })
+}
+
+/// Whose directory refused the write: the supervisor's folder where there is one.
+fn denial(data_dir: &Path) -> Option<Denial> {
+    let folder = fs::symlink_metadata(data_dir.join(FOLDER)).ok();
+    let is_folder = folder.is_some();
+    let found = folder.or_else(|| fs::metadata(data_dir).ok())?;
+    Some(Denial {
+        folder: is_folder,
+        uid: found.uid(),
+        gid: found.gid(),
+        mode: found.mode() & 0o7777,
+        by_uid: geteuid().as_raw(),
+        by_gid: getegid().as_raw(),
     })
 }
 

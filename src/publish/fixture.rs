@@ -212,6 +212,7 @@ pub fn running() -> Snapshot {
                 free_inodes: 655_000,
             }),
             write: WriteCheck::Written(Duration::from_millis(3)),
+            denial: None,
             master_present: Some(true),
             errorlog: Some(EngineLog {
                 bytes: 40_000,

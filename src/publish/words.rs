@@ -191,10 +191,12 @@ pub fn volume_fault(fault: VolumeFault) -> String {
     match fault {
         VolumeFault::ReadOnly => "read-only file system".to_owned(),
         VolumeFault::NoSpace => "no space left".to_owned(),
+        VolumeFault::Quota => "quota used up".to_owned(),
         VolumeFault::Io => "input/output error".to_owned(),
         VolumeFault::PermissionDenied => "permission denied".to_owned(),
         VolumeFault::Missing => "directory missing".to_owned(),
         VolumeFault::Stale => "stale mount".to_owned(),
+        VolumeFault::NotConnected => "nobody behind the mount".to_owned(),
         VolumeFault::Mismatch => "read back something else".to_owned(),
         VolumeFault::Other(errno) => format!("errno {errno}"),
     }
@@ -205,10 +207,12 @@ pub const fn volume_fault_kind(fault: VolumeFault) -> &'static str {
     match fault {
         VolumeFault::ReadOnly => "read_only",
         VolumeFault::NoSpace => "no_space",
+        VolumeFault::Quota => "quota",
         VolumeFault::Io => "io",
         VolumeFault::PermissionDenied => "permission_denied",
         VolumeFault::Missing => "missing",
         VolumeFault::Stale => "stale",
+        VolumeFault::NotConnected => "not_connected",
         VolumeFault::Mismatch => "mismatch",
         VolumeFault::Other(_) => "other",
     }

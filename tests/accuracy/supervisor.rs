@@ -177,6 +177,8 @@ fn command(setup: &Setup<'_>) -> Command {
         ("sql-port", setup.port.to_string()),
         ("data-dir", setup.data_dir.display().to_string()),
         ("state-dir", setup.state_dir.display().to_string()),
+        // Most scenarios have their volume in memory: no disk's latency is measured along.
+        ("allow-ephemeral", "true".to_owned()),
     ];
     for (key, value) in settings {
         command.arg(format!("--{key}")).arg(value);

@@ -352,6 +352,7 @@ pub fn healthy_volume() -> VolumeCheck {
             free_inodes: 900,
         }),
         write: WriteCheck::Written(Duration::from_millis(2)),
+        denial: None,
         master_present: Some(true),
         errorlog: Some(log(1000)),
         output: None,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sql_edge_supervisor::decide::decision::Verdict;
 use sql_edge_supervisor::decide::observation::*;
 use sql_edge_supervisor::decide::policy::Policy;
 use sql_edge_supervisor::decide::reason::Reason;
@@ -21,6 +22,15 @@ fn ready() -> Bench {
 
 fn with_volume(change: impl FnOnce(&mut VolumeCheck)) -> Bench {
     let mut bench = ready();
+    let mut check = healthy_volume();
+    change(&mut check);
+    bench.see(volume(check));
+    bench
+}
+
+/// Before any engine was seen with a volume.
+fn before_the_start(change: impl FnOnce(&mut VolumeCheck)) -> Bench {
+    let mut bench = Bench::new(kubelet());
     let mut check = healthy_volume();
     change(&mut check);
     bench.see(volume(check));
@@ -438,12 +448,12 @@ fn databases_by_name() {
 
 #[test]
 fn mounts() {
-    let bench = with_volume(|check| check.mount = None);
+    let bench = before_the_start(|check| check.mount = None);
     assert_eq!(
         evidence(&bench, Reason::VolumeNotMounted),
         "the data directory lies on the container's own file system"
     );
-    let bench = with_volume(|check| {
+    let bench = before_the_start(|check| {
         check.mount = None;
         check.write = WriteCheck::Failed(VolumeFault::Missing);
     });
@@ -451,7 +461,7 @@ fn mounts() {
         !bench.has(Reason::VolumeNotMounted),
         "there is none to be mounted"
     );
-    let bench = with_volume(|check| check.engine_mount = Some(EngineMount::NotMounted));
+    let bench = before_the_start(|check| check.engine_mount = Some(EngineMount::NotMounted));
     assert_eq!(
         evidence(&bench, Reason::VolumeNotMounted),
         "sqlservr writes to its container's own file system"
@@ -493,6 +503,187 @@ fn mounts() {
 }
 
 #[test]
+fn mounts_that_go_with_the_pod() {
+    const EMPTY_DIR: &str = "/var/lib/kubelet/pods/7f0e/volumes/kubernetes.io~empty-dir/data/mssql";
+    const ANONYMOUS: &str =
+        "/var/lib/containerd/io.containerd.grpc.v1.cri/containers/5d01/volumes/88a2";
+    let mounted = |fs_type: &str, root: &str| {
+        let (fs_type, root) = (fs_type.to_owned(), root.to_owned());
+        move |check: &mut VolumeCheck| {
+            let mount = check.mount.as_mut().expect("mounted");
+            (mount.fs_type, mount.root) = (fs_type, root);
+        }
+    };
+    for (fs_type, root, expected) in [
+        ("ext4", EMPTY_DIR, "an emptyDir"),
+        ("xfs", ANONYMOUS, "a container's anonymous volume"),
+        ("tmpfs", "/", "in memory"),
+        ("ramfs", "/", "in memory"),
+    ] {
+        let bench = before_the_start(mounted(fs_type, root));
+        assert_eq!(
+            evidence(&bench, Reason::VolumeEphemeral),
+            format!("{fs_type} 8:16 {root} is {expected}")
+        );
+        assert_eq!(bench.decision.gate.verdict, Verdict::Fail);
+        for allowed in [
+            Policy {
+                allow_ephemeral: true,
+                ..kubelet()
+            },
+            Policy {
+                require_mount: false,
+                ..kubelet()
+            },
+        ] {
+            let mut bench = Bench::new(allowed);
+            let mut check = healthy_volume();
+            mounted(fs_type, root)(&mut check);
+            bench.see(volume(check));
+            assert!(!bench.has(Reason::VolumeEphemeral), "{root}");
+        }
+    }
+    for root in [
+        "/",
+        "/pods/kubernetes.io~empty-dir",
+        "/volumes/kubernetes.io~csi/pvc/mount",
+    ] {
+        let bench = before_the_start(mounted("ext4", root));
+        assert!(!bench.has(Reason::VolumeEphemeral), "{root}");
+    }
+}
+
+#[test]
+fn a_mount_that_is_replaced_beneath_the_engine() {
+    let other = || Mount {
+        device: "7:1".to_owned(),
+        ..data_mount()
+    };
+    let bench = with_volume(|check| check.mount = Some(other()));
+    assert_eq!(
+        evidence(&bench, Reason::VolumeReplaced),
+        "the supervisor saw ext4 8:16 /, and sees ext4 7:1 / now"
+    );
+    let bench = with_volume(|check| check.engine_mount = Some(EngineMount::Mounted(other())));
+    assert_eq!(
+        evidence(&bench, Reason::VolumeReplaced),
+        "sqlservr saw ext4 8:16 /, and sees ext4 7:1 / now"
+    );
+    let bench = with_volume(|check| check.mount = None);
+    assert_eq!(
+        evidence(&bench, Reason::VolumeNotMounted),
+        "the supervisor saw ext4 8:16 /, which is not mounted any more"
+    );
+    let bench = with_volume(|check| check.engine_mount = Some(EngineMount::NotMounted));
+    assert_eq!(
+        evidence(&bench, Reason::VolumeNotMounted),
+        "sqlservr saw ext4 8:16 /, which is not mounted any more"
+    );
+}
+
+#[test]
+fn a_mount_is_remembered_for_one_engine_only() {
+    let other = |root: &str| Mount {
+        root: root.to_owned(),
+        ..data_mount()
+    };
+    let with = |root: &str| VolumeCheck {
+        mount: Some(other(root)),
+        engine_mount: Some(EngineMount::Mounted(other(root))),
+        ..healthy_volume()
+    };
+    let mut bench = Bench::new(kubelet());
+    bench.see(Observation::Process(ProcessReport::NotFound));
+    bench.see(volume(with("/before")));
+    bench.pass(seconds(1));
+    bench.see(running(1, IDLE));
+    bench.pass(seconds(1));
+    bench.see(volume(with("/first")));
+    assert!(!bench.has(Reason::VolumeReplaced), "a volume mounted late");
+    bench.see(volume(with("/second")));
+    assert!(bench.has(Reason::VolumeReplaced));
+    bench.see(volume(with("/first")));
+    assert!(!bench.has(Reason::VolumeReplaced), "it is back");
+    bench.see(volume(with("/second")));
+    bench.pass(seconds(1));
+    bench.see(running(2, IDLE));
+    bench.pass(seconds(1));
+    bench.see(volume(with("/second")));
+    assert!(
+        !bench.has(Reason::VolumeReplaced),
+        "this engine has seen no other"
+    );
+}
+
+#[test]
+fn a_refused_write_says_who_was_refused() {
+    let denial = Denial {
+        folder: false,
+        uid: 0,
+        gid: 0,
+        mode: 0o755,
+        by_uid: 10001,
+        by_gid: 0,
+    };
+    for (folder, directory) in [
+        (false, "the data directory"),
+        (true, "the supervisor's folder"),
+    ] {
+        let bench = with_volume(|check| {
+            check.write = WriteCheck::Failed(VolumeFault::PermissionDenied);
+            check.denial = Some(Denial { folder, ..denial });
+        });
+        assert_eq!(
+            evidence(&bench, Reason::VolumePermissionDenied),
+            format!(
+                "a write was refused: EACCES, {directory} belongs to 0:0 with mode 0755, the supervisor runs as 10001:0"
+            )
+        );
+    }
+}
+
+#[test]
+fn a_volume_without_room_says_what_it_lacks() {
+    let refused = |space: Option<Space>| {
+        with_volume(|check| {
+            check.write = WriteCheck::Failed(VolumeFault::NoSpace);
+            check.space = space;
+        })
+    };
+    let space = healthy_volume().space.expect("known");
+    let of_bytes = Space {
+        free_bytes: 0,
+        ..space
+    };
+    let of_inodes = Space {
+        free_inodes: 0,
+        ..space
+    };
+    let endless = Space {
+        total_inodes: 0,
+        free_inodes: 0,
+        ..of_bytes
+    };
+    for (space, expected) in [
+        (
+            Some(of_bytes),
+            "a write was refused: ENOSPC, 0 bytes are free",
+        ),
+        (
+            Some(of_inodes),
+            "a write was refused: ENOSPC, no inode is free",
+        ),
+        (
+            Some(endless),
+            "a write was refused: ENOSPC, 0 bytes are free",
+        ),
+        (None, "a write was refused: ENOSPC"),
+    ] {
+        assert_eq!(evidence(&refused(space), Reason::DiskFull), expected);
+    }
+}
+
+#[test]
 fn writes_that_fail() {
     for (fault, reason, expected) in [
         (
@@ -503,7 +694,12 @@ fn writes_that_fail() {
         (
             VolumeFault::NoSpace,
             Reason::DiskFull,
-            "a write was refused: ENOSPC",
+            "a write was refused: ENOSPC, 4294967296 bytes are free",
+        ),
+        (
+            VolumeFault::Quota,
+            Reason::DiskFull,
+            "a write was refused: EDQUOT, the quota is used up",
         ),
         (
             VolumeFault::Io,
@@ -518,8 +714,13 @@ fn writes_that_fail() {
         (VolumeFault::Missing, Reason::VolumeMissing, "ENOENT"),
         (
             VolumeFault::Stale,
-            Reason::VolumeIoError,
-            "the server or daemon behind the mount is gone",
+            Reason::VolumeDisconnected,
+            "a write failed: ESTALE",
+        ),
+        (
+            VolumeFault::NotConnected,
+            Reason::VolumeDisconnected,
+            "a write failed: ENOTCONN, nobody serves the mount",
         ),
         (
             VolumeFault::Mismatch,

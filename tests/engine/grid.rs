@@ -134,10 +134,12 @@ fn volumes(kinds: &mut Kinds) {
     for fault in [
         VolumeFault::ReadOnly,
         VolumeFault::NoSpace,
+        VolumeFault::Quota,
         VolumeFault::Io,
         VolumeFault::PermissionDenied,
         VolumeFault::Missing,
         VolumeFault::Stale,
+        VolumeFault::NotConnected,
         VolumeFault::Mismatch,
         VolumeFault::Other(5),
     ] {
@@ -147,11 +149,17 @@ fn volumes(kinds: &mut Kinds) {
             volume(check)
         });
     }
-    let changes: [(&str, Change); 5] = [
+    let changes: [(&str, Change); 7] = [
         ("healthy", |_| ()),
         ("not mounted", |v| v.mount = None),
         ("engine elsewhere", |v| {
             v.engine_mount = Some(EngineMount::NotMounted);
+        }),
+        ("replaced", |v| {
+            v.mount.as_mut().expect("mounted").device = "7:1".to_owned();
+        }),
+        ("ephemeral", |v| {
+            v.mount.as_mut().expect("mounted").fs_type = "tmpfs".to_owned();
         }),
         ("low", |v| {
             v.space.as_mut().expect("known").free_bytes = 500 << 20;

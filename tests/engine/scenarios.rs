@@ -508,7 +508,7 @@ fn a_required_database_that_is_not_there_is_named() {
 }
 
 /// Each fault, its reason, and what it does to readiness.
-const VOLUME_FAULTS: [(Change, Reason, Verdict); 12] = [
+const VOLUME_FAULTS: [(Change, Reason, Verdict); 16] = [
     (|v| v.mount = None, Reason::VolumeNotMounted, Verdict::Fail),
     (
         |v| v.engine_mount = Some(EngineMount::NotMounted),
@@ -547,7 +547,27 @@ const VOLUME_FAULTS: [(Change, Reason, Verdict); 12] = [
     ),
     (
         |v| v.write = WriteCheck::Failed(VolumeFault::Stale),
-        Reason::VolumeIoError,
+        Reason::VolumeDisconnected,
+        Verdict::Fail,
+    ),
+    (
+        |v| v.write = WriteCheck::Failed(VolumeFault::NotConnected),
+        Reason::VolumeDisconnected,
+        Verdict::Fail,
+    ),
+    (
+        |v| v.write = WriteCheck::Failed(VolumeFault::Quota),
+        Reason::DiskFull,
+        Verdict::Fail,
+    ),
+    (
+        |v| v.mount.as_mut().expect("mounted").device = "7:1".to_owned(),
+        Reason::VolumeReplaced,
+        Verdict::Fail,
+    ),
+    (
+        |v| v.mount.as_mut().expect("mounted").fs_type = "tmpfs".to_owned(),
+        Reason::VolumeEphemeral,
         Verdict::Fail,
     ),
     (
@@ -596,15 +616,23 @@ fn volume_faults() {
 
 #[test]
 fn no_mount_is_fine_where_it_is_allowed() {
-    let mut bench = Bench::ready(Policy {
+    let mut bench = Bench::new(Policy {
         require_mount: false,
         ..kubelet()
     });
     let mut check = healthy_volume();
     check.mount = None;
     check.engine_mount = Some(EngineMount::NotMounted);
+    bench.see(volume(check.clone()));
+    bench.see(running(1, IDLE));
     bench.see(volume(check));
-    assert_eq!(bench.decision.findings, []);
+    assert!(!bench.has(Reason::VolumeNotMounted));
+    // One that was there is missed all the same.
+    bench.see(volume(healthy_volume()));
+    let mut check = healthy_volume();
+    check.mount = None;
+    bench.see(volume(check));
+    assert!(bench.has(Reason::VolumeNotMounted));
 }
 
 #[test]

@@ -70,7 +70,7 @@ async fn a_volume_that_turns_read_only_is_not_ready_and_comes_back() {
     let (scratch, name) = (Scratch::new(), unique_name());
     let mount = Mount::tmpfs(&scratch.path().join("pod/mssql"));
     let standin = standin_with(&scratch, &name, |options| options).await;
-    let more = [("require-mount", "true")];
+    let more = [("require-mount", "true"), ("allow-ephemeral", "true")];
     let mut supervisor = supervise(&standin, &name, &more).await;
     supervisor.passes_all(&["gate", "ready"]).await;
     assert_eq!(supervisor.get("/gatez").await.0, 200);

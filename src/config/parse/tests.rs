@@ -66,6 +66,7 @@ fn sample(setting: &Setting) -> &'static str {
         "log-format" => "json",
         "log-level" => "debug",
         "require-mount" => "false",
+        "allow-ephemeral" => "true",
         "restart-by" => "kubelet",
         "required-databases" => "orders,stock",
         "max-header-bytes" => "16Ki",

@@ -28,6 +28,8 @@ pub struct VolumeCheck {
     pub space: Option<Space>,
     /// How the write, fsync and read back went.
     pub write: WriteCheck,
+    /// Who was refused what, where the write was.
+    pub denial: Option<Denial>,
     /// Whether `data/master.mdf` is there.
     pub master_present: Option<bool>,
     /// `log/errorlog`.
@@ -62,6 +64,24 @@ pub enum EngineMount {
     Mounted(Mount),
 }
 
+/// A directory and the process that may not write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Denial {
+    /// It is the supervisor's own folder; else the data directory.
+    pub folder: bool,
+    /// The directory's owner.
+    pub uid: u32,
+    /// The directory's group.
+    pub gid: u32,
+    /// Its permissions, the lowest twelve bits of the mode.
+    pub mode: u32,
+    /// The supervisor's effective user.
+    pub by_uid: u32,
+    /// The supervisor's effective group.
+    pub by_gid: u32,
+}
+
 /// Room on the volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -94,16 +114,20 @@ pub enum WriteCheck {
 pub enum VolumeFault {
     /// EROFS.
     ReadOnly,
-    /// ENOSPC or EDQUOT.
+    /// ENOSPC: no byte or no inode is left.
     NoSpace,
+    /// EDQUOT: the volume may have room, the quota has none.
+    Quota,
     /// EIO.
     Io,
     /// EACCES or EPERM.
     PermissionDenied,
     /// ENOENT or ENOTDIR: the data directory is not there.
     Missing,
-    /// ESTALE or ENOTCONN: the server or daemon behind the mount is gone.
+    /// ESTALE: the server knows the files no longer.
     Stale,
+    /// ENOTCONN or EHOSTDOWN: the daemon or server behind the mount is gone.
+    NotConnected,
     /// What was read is not what was written.
     Mismatch,
     /// Another errno.

@@ -2,11 +2,26 @@
 
 use super::super::decision::Phase;
 use super::super::findings::{Findings, seconds};
+use super::super::mounts::Replaced;
 use super::super::observation::{
-    Dumps, EngineMount, Mount, Space, VolumeCheck, VolumeFault, WriteCheck,
+    Denial, Dumps, EngineMount, Mount, Space, VolumeCheck, VolumeFault, WriteCheck,
 };
 use super::super::reason::Reason;
 use super::View;
+
+/// File systems in memory.
+const IN_MEMORY: [&str; 2] = ["tmpfs", "ramfs"];
+
+/// Where directories lie that go with a pod or a container: an emptyDir (`pods/UID/volumes/` and the
+/// plugin's name with `~` for `/`, kubernetes pkg/volume/emptydir), and the volume that containerd makes
+/// for a `VOLUME` of the image that nobody mounts (containerd internal/cri, `containers/ID/volumes/ID`).
+const EPHEMERAL: [(&str, &str); 2] = [
+    ("/kubernetes.io~empty-dir/", "an emptyDir"),
+    (
+        "/io.containerd.grpc.v1.cri/containers/",
+        "a container's anonymous volume",
+    ),
+];
 
 pub fn rule(view: &View<'_>, findings: &mut Findings) {
     if let Some(began) = view.snapshot.volume_pending
@@ -21,8 +36,11 @@ pub fn rule(view: &View<'_>, findings: &mut Findings) {
         return;
     };
     let check = &checked.value;
+    // Of two reasons to call it not mounted, the first one's evidence is told.
+    replaced(view, check, findings);
     mount(view, check, findings);
-    write(check.write, findings);
+    seen_by_both(check, findings);
+    write(check, findings);
     if let Some(space) = check.space {
         room(view, space, check.dumps, findings);
     }
@@ -50,18 +68,59 @@ fn mount(view: &View<'_>, check: &VolumeCheck, findings: &mut Findings) {
         }
         Some(_) | None => {}
     }
+    let asked = view.policy.require_mount && !view.policy.allow_ephemeral;
+    if let Some(mount) = check.mount.as_ref().filter(|_| asked)
+        && let Some(what) = ephemeral(mount)
+    {
+        findings.add(Reason::VolumeEphemeral, format!("{} is {what}", of(mount)));
+    }
+}
+
+/// What goes with the pod or the container, in words.
+fn ephemeral(mount: &Mount) -> Option<&'static str> {
+    if IN_MEMORY.contains(&mount.fs_type.as_str()) {
+        return Some("in memory");
+    }
+    let found = EPHEMERAL
+        .iter()
+        .find(|(place, _)| mount.root.contains(place));
+    found.map(|(_, what)| *what)
+}
+
+/// The mount that the supervisor sees has to be the engine's.
+fn seen_by_both(check: &VolumeCheck, findings: &mut Findings) {
     match (&check.engine_mount, &check.mount) {
         (Some(EngineMount::NotMounted), Some(_)) => {
             let evidence = "sqlservr writes to its container's own file system";
             findings.add(Reason::VolumeNotMounted, evidence);
         }
-        (Some(EngineMount::Mounted(engine)), Some(ours))
-            if (&engine.device, &engine.root) != (&ours.device, &ours.root) =>
-        {
+        (Some(EngineMount::Mounted(engine)), Some(ours)) if !engine.same(ours) => {
             let evidence = format!("sqlservr sees {}, the supervisor {}", of(engine), of(ours));
             findings.add(Reason::VolumeMismatch, evidence);
         }
         _ => {}
+    }
+}
+
+/// What has become of the mount beneath the running engine.
+fn replaced(view: &View<'_>, check: &VolumeCheck, findings: &mut Findings) {
+    for Replaced {
+        seen_by,
+        first,
+        now,
+    } in view.mounts.replaced(check)
+    {
+        let first = of(first);
+        match now {
+            Some(now) => {
+                let evidence = format!("{seen_by} saw {first}, and sees {} now", of(now));
+                findings.add(Reason::VolumeReplaced, evidence);
+            }
+            None => {
+                let evidence = format!("{seen_by} saw {first}, which is not mounted any more");
+                findings.add(Reason::VolumeNotMounted, evidence);
+            }
+        }
     }
 }
 
@@ -70,8 +129,8 @@ fn of(mount: &Mount) -> String {
     format!("{} {} {}", mount.fs_type, mount.device, mount.root)
 }
 
-fn write(result: WriteCheck, findings: &mut Findings) {
-    let WriteCheck::Failed(fault) = result else {
+fn write(check: &VolumeCheck, findings: &mut Findings) {
+    let WriteCheck::Failed(fault) = check.write else {
         return;
     };
     let (reason, evidence) = match fault {
@@ -79,16 +138,27 @@ fn write(result: WriteCheck, findings: &mut Findings) {
             Reason::VolumeReadOnly,
             "a write was refused: EROFS".to_owned(),
         ),
-        VolumeFault::NoSpace => (Reason::DiskFull, "a write was refused: ENOSPC".to_owned()),
+        VolumeFault::NoSpace => (
+            Reason::DiskFull,
+            format!("a write was refused: ENOSPC{}", lacking(check.space)),
+        ),
+        VolumeFault::Quota => (
+            Reason::DiskFull,
+            "a write was refused: EDQUOT, the quota is used up".to_owned(),
+        ),
         VolumeFault::Io => (Reason::VolumeIoError, "a write failed: EIO".to_owned()),
         VolumeFault::PermissionDenied => (
             Reason::VolumePermissionDenied,
-            "a write was refused: EACCES".to_owned(),
+            format!("a write was refused: EACCES{}", denied(check.denial)),
         ),
         VolumeFault::Missing => (Reason::VolumeMissing, "ENOENT".to_owned()),
         VolumeFault::Stale => (
-            Reason::VolumeIoError,
-            "the server or daemon behind the mount is gone".to_owned(),
+            Reason::VolumeDisconnected,
+            "a write failed: ESTALE".to_owned(),
+        ),
+        VolumeFault::NotConnected => (
+            Reason::VolumeDisconnected,
+            "a write failed: ENOTCONN, nobody serves the mount".to_owned(),
         ),
         VolumeFault::Mismatch => (
             Reason::VolumeIoError,
@@ -100,6 +170,33 @@ fn write(result: WriteCheck, findings: &mut Findings) {
         ),
     };
     findings.add(reason, evidence);
+}
+
+/// What it is that was used up, by statvfs(3) right after the refusal.
+fn lacking(space: Option<Space>) -> String {
+    match space {
+        Some(space) if space.total_inodes > 0 && space.free_inodes == 0 => {
+            ", no inode is free".to_owned()
+        }
+        Some(space) => format!(", {} bytes are free", space.free_bytes),
+        None => String::new(),
+    }
+}
+
+/// Whose the directory is, and who was refused.
+fn denied(denial: Option<Denial>) -> String {
+    let Some(denial) = denial else {
+        return String::new();
+    };
+    let directory = if denial.folder {
+        "the supervisor's folder"
+    } else {
+        "the data directory"
+    };
+    format!(
+        ", {directory} belongs to {}:{} with mode {:04o}, the supervisor runs as {}:{}",
+        denial.uid, denial.gid, denial.mode, denial.by_uid, denial.by_gid
+    )
 }
 
 fn room(view: &View<'_>, space: Space, dumps: Option<Dumps>, findings: &mut Findings) {

@@ -1,6 +1,7 @@
 //! On real file systems: the machine's own, a tmpfs, and an ext4 on a loop device. These need root
 //! and the right to mount, and say so where they lack it.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -206,8 +207,20 @@ fn a_link_in_the_folders_place_is_not_followed() {
 #[test]
 fn another_users_directory_is_denied() {
     let dir = TempDir::new();
-    let _user = AsUser::mssql();
-    assert_eq!(write_fault(dir.path()), VolumeFault::PermissionDenied);
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let denied = |dir: &Path| {
+        let _user = AsUser::mssql();
+        let report = check_once(dir);
+        let expected = WriteCheck::Failed(VolumeFault::PermissionDenied);
+        assert_eq!(report.write, expected);
+        report.denial.unwrap()
+    };
+    let denial = denied(dir.path());
+    assert_eq!((denial.folder, denial.uid, denial.mode), (false, 0, 0o755));
+    // What another user's supervisor left there is what denies.
+    fs::create_dir(dir.path().join(FOLDER)).unwrap();
+    let denial = denied(dir.path());
+    assert_eq!((denial.folder, denial.uid), (true, 0));
 }
 
 #[test]
@@ -288,6 +301,21 @@ fn a_full_volume_has_no_space_and_none_is_taken() {
             WriteCheck::Written(_)
         ));
     }
+}
+
+#[test]
+fn a_volume_without_inodes_has_no_space() {
+    let volume = Mounted::tmpfs("size=1m,nr_inodes=16");
+    let mut numbers = 0..16;
+    assert!(
+        !numbers.all(|number| fs::File::create(volume.path().join(number.to_string())).is_ok()),
+        "the limit of inodes holds"
+    );
+    let report = check_once(volume.path());
+    assert_eq!(report.write, WriteCheck::Failed(VolumeFault::NoSpace));
+    let space = report.space.unwrap();
+    assert_eq!(space.free_inodes, 0);
+    assert!(space.free_bytes > 0);
 }
 
 /// Takes all the room there is.

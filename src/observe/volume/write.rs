@@ -152,11 +152,13 @@ fn read(folder: &OwnedFd, length: usize) -> Result<Vec<u8>, Errno> {
 fn fault(errno: Errno) -> VolumeFault {
     match errno {
         Errno::ROFS => VolumeFault::ReadOnly,
-        Errno::NOSPC | Errno::DQUOT => VolumeFault::NoSpace,
+        Errno::NOSPC => VolumeFault::NoSpace,
+        Errno::DQUOT => VolumeFault::Quota,
         Errno::IO => VolumeFault::Io,
         Errno::ACCESS | Errno::PERM => VolumeFault::PermissionDenied,
         Errno::NOENT | Errno::NOTDIR => VolumeFault::Missing,
-        Errno::STALE | Errno::NOTCONN => VolumeFault::Stale,
+        Errno::STALE => VolumeFault::Stale,
+        Errno::NOTCONN | Errno::HOSTDOWN => VolumeFault::NotConnected,
         other => VolumeFault::Other(io::Error::from(other).raw_os_error().unwrap_or_default()),
     }
 }
@@ -170,14 +172,15 @@ mod tests {
         let faults = [
             (Errno::ROFS, VolumeFault::ReadOnly),
             (Errno::NOSPC, VolumeFault::NoSpace),
-            (Errno::DQUOT, VolumeFault::NoSpace),
+            (Errno::DQUOT, VolumeFault::Quota),
             (Errno::IO, VolumeFault::Io),
             (Errno::ACCESS, VolumeFault::PermissionDenied),
             (Errno::PERM, VolumeFault::PermissionDenied),
             (Errno::NOENT, VolumeFault::Missing),
             (Errno::NOTDIR, VolumeFault::Missing),
             (Errno::STALE, VolumeFault::Stale),
-            (Errno::NOTCONN, VolumeFault::Stale),
+            (Errno::NOTCONN, VolumeFault::NotConnected),
+            (Errno::HOSTDOWN, VolumeFault::NotConnected),
             (Errno::TIMEDOUT, VolumeFault::Other(110)),
         ];
         for (errno, expected) in faults {

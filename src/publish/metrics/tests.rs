@@ -43,6 +43,7 @@ fn busy() -> Metrics {
             engine_mount: None,
             space: None,
             write,
+            denial: None,
             master_present: None,
             errorlog: None,
             output: None,

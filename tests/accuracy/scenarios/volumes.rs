@@ -34,7 +34,7 @@ pub fn all() -> Vec<Scenario> {
             "another, empty volume is mounted over the data directory",
             VolumeDeed::Cover,
             VolumeDeed::Writable,
-            &["VolumeEmpty"],
+            &["VolumeReplaced", "VolumeEmpty"],
         ),
         scenario("volume-unmounted", "the volume is gone, below it is an empty directory: a restart would set up a new instance")
             .at(FAULT, Deed::Volume(VolumeDeed::Unmount))
