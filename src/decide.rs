@@ -12,6 +12,7 @@ pub mod engine;
 pub mod findings;
 pub mod incarnation;
 pub mod latch;
+pub mod lease;
 pub mod memory;
 pub mod mounts;
 pub mod observation;

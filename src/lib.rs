@@ -60,4 +60,5 @@ pub mod observe;
 pub mod pidfd;
 pub mod publish;
 mod tds;
+pub mod records;
 pub mod telemetry;

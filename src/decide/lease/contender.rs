@@ -1,0 +1,467 @@
+//! One contender for the lease: which step comes next, given what came of the one before.
+//!
+//! Time is CLOCK_BOOTTIME, since any origin: only differences count.
+
+use std::time::Duration;
+
+use super::{Claim, Epoch, Holder, MAX_EPOCH, Record, Reply, Standing, Step, Terms};
+
+/// Its state. The fields are open for the tests, which move all of its moments at once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Contender {
+    /// Who it is.
+    pub me: Holder,
+    /// Which run.
+    pub nonce: u64,
+    /// The times.
+    pub terms: Terms,
+    /// What is under way.
+    pub stage: Stage,
+    /// What it holds.
+    pub tenure: Option<Tenure>,
+    /// What it held and lost, until it holds one again.
+    pub lost: Option<Loss>,
+    /// Another's claim that it watches.
+    pub watch: Option<Watch>,
+    /// Why the last round came to nothing, if so.
+    pub failure: Option<String>,
+    /// It is to be given up, or was.
+    pub releasing: bool,
+}
+
+/// A claim that is held.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tenure {
+    /// What was last written.
+    pub claim: Claim,
+    /// When the last successful renewal began.
+    pub renewed: Duration,
+}
+
+/// A claim that was held.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Loss {
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// The higher one that was seen.
+    pub by: Option<Epoch>,
+}
+
+/// A claim that is watched.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Watch {
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// What stands in it.
+    pub record: Record,
+    /// When that was first read to its end.
+    pub since: Duration,
+    /// When it was last read to its end.
+    pub until: Duration,
+}
+
+/// The step whose reply is awaited.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// A rest.
+    Idle,
+    /// The list, to find the highest claim.
+    Looking,
+    /// The highest claim; when that was asked for.
+    Reading(Epoch, Duration),
+    /// The making of a claim, or its first write or syncs.
+    Claiming(Making, Claim, Duration),
+    /// The removal of the lower claims, of which some are left; whether all went well so far.
+    Clearing(Claim, Duration, Vec<Epoch>, bool),
+    /// The removal of a claim of its own that is not the highest.
+    Withdrawing,
+    /// The opening of its own claim, to renew or release it.
+    Opening(Duration),
+    /// The write into it, its sync, and the list afterwards.
+    Renewing(Making, Claim, Duration),
+    /// The list, after its own file was not found.
+    Missing(Claim),
+    /// The release; whether it is written.
+    Releasing(bool),
+}
+
+/// How far the making, or the renewal, of a claim is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Making {
+    /// The file is being made.
+    Create,
+    /// Its record is being written.
+    Write,
+    /// It is being synced.
+    Sync,
+    /// The directory is being synced.
+    SyncDirectory,
+    /// The claims are being listed.
+    List,
+}
+
+impl Contender {
+    /// One that knows nothing yet; `nonce` tells this run from every other.
+    #[must_use]
+    pub fn new(me: Holder, nonce: u64, terms: Terms) -> Self {
+        Self {
+            me,
+            nonce,
+            terms,
+            stage: Stage::Idle,
+            tenure: None,
+            lost: None,
+            watch: None,
+            failure: None,
+            releasing: false,
+        }
+    }
+
+    /// Gives the lease up at the next rest, for ever. Only where the engine is known to be gone.
+    pub fn release(&mut self) {
+        self.releasing = true;
+    }
+
+    /// Whether what is to be given up was given up, or can't be.
+    #[must_use]
+    pub fn is_released(&self) -> bool {
+        self.releasing && self.tenure.is_none() && self.stage == Stage::Idle
+    }
+
+    /// Whether this holder's engine may write at this moment.
+    #[must_use]
+    pub fn holds(&self, now: Duration) -> bool {
+        let in_time = |tenure: &Tenure| {
+            !self.terms.strict || now.saturating_sub(tenure.renewed) < self.terms.fence
+        };
+        self.tenure.as_ref().is_some_and(in_time)
+    }
+
+    fn is_kin(&self, watch: &Watch) -> bool {
+        let holder = watch.record.holder();
+        holder.is_some_and(|holder| holder.id == self.me.id)
+    }
+
+    /// How it stands at this moment.
+    #[must_use]
+    pub fn standing(&self, now: Duration) -> Standing {
+        match (&self.tenure, &self.lost, &self.watch) {
+            (Some(tenure), _, _) if self.holds(now) => Standing::Held {
+                epoch: tenure.claim.epoch,
+                first: tenure.claim.first,
+                age: now.saturating_sub(tenure.renewed),
+            },
+            (Some(tenure), _, _) => Standing::Lost {
+                epoch: tenure.claim.epoch,
+                by: None,
+                holder: None,
+            },
+            (None, _, _) if self.releasing => Standing::Released,
+            // The same pod has it: its engine may go on.
+            (None, _, Some(watch)) if self.is_kin(watch) => Standing::Elsewhere {
+                epoch: watch.epoch,
+                holder: watch.record.holder().cloned(),
+                own_pod: true,
+                unchanged: watch.until.saturating_sub(watch.since),
+            },
+            (None, Some(lost), watch) => Standing::Lost {
+                epoch: lost.epoch,
+                by: lost.by,
+                holder: watch
+                    .as_ref()
+                    .and_then(|seen| seen.record.holder().cloned()),
+            },
+            (None, None, Some(watch)) => Standing::Elsewhere {
+                epoch: watch.epoch,
+                holder: watch.record.holder().cloned(),
+                own_pod: false,
+                unchanged: watch.until.saturating_sub(watch.since),
+            },
+            (None, None, None) => Standing::Unknown,
+        }
+    }
+
+    /// Takes the reply to the step before (to the first one: [`Reply::Done`]) at the moment it came, and
+    /// says the next step.
+    pub fn next(&mut self, reply: Reply, now: Duration) -> Step {
+        let stage = std::mem::replace(&mut self.stage, Stage::Idle);
+        match (stage, reply) {
+            (Stage::Idle, _) => self.begin(now),
+            (stage, Reply::Failed(why)) => self.failed(stage, why),
+            (Stage::Looking, Reply::Listed(epochs)) => self.looked(&epochs, now),
+            (Stage::Reading(epoch, asked), Reply::Read(record)) => {
+                self.read(epoch, record, asked, now)
+            }
+            (Stage::Claiming(making, claim, began), reply) => {
+                self.claiming(making, claim, began, &reply, now)
+            }
+            (Stage::Clearing(claim, began, left, clean), _) => {
+                self.clear(claim, began, left, clean, now)
+            }
+            (Stage::Opening(began), reply) => self.opened(reply, began, now),
+            (Stage::Renewing(making, claim, began), reply) => {
+                self.renewing(making, claim, began, &reply, now)
+            }
+            (Stage::Missing(claim), Reply::Listed(epochs)) => self.missed(claim, &epochs, now),
+            (Stage::Releasing(false), Reply::Done) => {
+                self.wait_for(Stage::Releasing(true), Step::Sync)
+            }
+            (Stage::Releasing(_), _) => Step::Rest(self.terms.look),
+            (Stage::Withdrawing, _) => self.look(),
+            // The highest claim went while it was read: another one has followed.
+            (Stage::Looking | Stage::Reading(..) | Stage::Missing(_), _) => {
+                Step::Rest(self.terms.look)
+            }
+        }
+    }
+
+    fn wait_for(&mut self, stage: Stage, step: Step) -> Step {
+        self.stage = stage;
+        step
+    }
+
+    fn look(&mut self) -> Step {
+        self.wait_for(Stage::Looking, Step::List)
+    }
+
+    /// A round begins.
+    fn begin(&mut self, now: Duration) -> Step {
+        let Some(tenure) = &self.tenure else {
+            return match self.releasing {
+                true => Step::Rest(self.terms.stale),
+                false => self.look(),
+            };
+        };
+        let epoch = tenure.claim.epoch;
+        if !self.holds(now) {
+            return self.lose(epoch, None);
+        }
+        self.wait_for(Stage::Opening(now), Step::Open(epoch))
+    }
+
+    fn lose(&mut self, epoch: Epoch, by: Option<Epoch>) -> Step {
+        self.tenure = None;
+        self.lost = Some(Loss { epoch, by });
+        match self.releasing {
+            true => Step::Rest(self.terms.look),
+            false => self.look(),
+        }
+    }
+
+    fn failed(&mut self, stage: Stage, why: String) -> Step {
+        self.failure = Some(why);
+        match stage {
+            // The others are removed all the same; this one stays not held.
+            Stage::Clearing(claim, began, left, _) => self.clear(claim, began, left, false, began),
+            _ => Step::Rest(self.terms.look),
+        }
+    }
+
+    fn looked(&mut self, epochs: &[Epoch], now: Duration) -> Step {
+        match epochs.last() {
+            None => self.claim(1, 1, now),
+            Some(&epoch) => self.wait_for(Stage::Reading(epoch, now), Step::Read(epoch)),
+        }
+    }
+
+    /// Judges the highest claim, which was asked for at the moment `asked`.
+    fn read(&mut self, epoch: Epoch, record: Record, asked: Duration, now: Duration) -> Step {
+        if let Record::Claim(claim) = &record {
+            // Another run of the same holder after this one: two of them would take it from each
+            // other for ever.
+            let later_run = claim.nonce != self.nonce && self.lost.is_some();
+            if claim.holder.id == self.me.id && !claim.released && !later_run {
+                let first = claim.first;
+                return self.claim(epoch + 1, first, now);
+            }
+            if claim.released {
+                return self.claim(epoch + 1, epoch + 1, now);
+            }
+        }
+        let same = |seen: &&mut Watch| seen.epoch == epoch && seen.record == record;
+        let Some(seen) = self.watch.as_mut().filter(same) else {
+            self.watch = Some(Watch {
+                epoch,
+                record,
+                since: now,
+                until: now,
+            });
+            return Step::Rest(self.terms.look);
+        };
+        seen.until = now;
+        // Both looks count with the end of them that makes the time between them shorter: what stood
+        // there at `asked` stood there for the whole time.
+        if asked.saturating_sub(seen.since) >= self.terms.stale {
+            return self.claim(epoch + 1, epoch + 1, now);
+        }
+        Step::Rest(self.terms.look)
+    }
+
+    fn claim(&mut self, epoch: Epoch, first: Epoch, now: Duration) -> Step {
+        if epoch > MAX_EPOCH {
+            self.failure = Some("the highest epoch is used up".to_owned());
+            return Step::Rest(self.terms.stale);
+        }
+        let claim = Claim {
+            epoch,
+            first,
+            holder: self.me.clone(),
+            heartbeat: 0,
+            nonce: self.nonce,
+            released: false,
+        };
+        let step = Step::Create(claim.clone());
+        self.wait_for(Stage::Claiming(Making::Create, claim, now), step)
+    }
+
+    fn claiming(
+        &mut self,
+        making: Making,
+        claim: Claim,
+        began: Duration,
+        reply: &Reply,
+        now: Duration,
+    ) -> Step {
+        let (next, step) = match (making, reply) {
+            (Making::Create, Reply::Done) => (Making::Write, Step::Write(claim.clone())),
+            (Making::Write, Reply::Done) => (Making::Sync, Step::Sync),
+            (Making::Sync, Reply::Done) => (Making::SyncDirectory, Step::SyncDirectory),
+            (Making::SyncDirectory, Reply::Done) => (Making::List, Step::List),
+            (Making::List, Reply::Listed(epochs)) => {
+                let epoch = claim.epoch;
+                if let Some(&highest) = epochs.last()
+                    && highest > epoch
+                {
+                    let _ = self.forestalled(highest);
+                    return self.wait_for(Stage::Withdrawing, Step::Remove(epoch));
+                }
+                let mut lower = epochs.clone();
+                lower.retain(|other| *other < epoch);
+                // Not even there: it was on something else that went away.
+                let there = epochs.last() == Some(&epoch);
+                return self.clear(claim, began, lower, there, now);
+            }
+            // Another one was first, or it went while it was written.
+            _ => return self.forestalled(claim.epoch),
+        };
+        self.wait_for(Stage::Claiming(next, claim, began), step)
+    }
+
+    /// Another one has made this claim, or a higher one.
+    fn forestalled(&mut self, epoch: Epoch) -> Step {
+        match &self.tenure {
+            Some(tenure) => {
+                let held = tenure.claim.epoch;
+                self.lose(held, Some(epoch))
+            }
+            None => self.look(),
+        }
+    }
+
+    /// Removes the next lower claim; after the last one the claim is held.
+    fn clear(
+        &mut self,
+        claim: Claim,
+        began: Duration,
+        mut left: Vec<Epoch>,
+        clean: bool,
+        now: Duration,
+    ) -> Step {
+        if let Some(lowest) = left.first().copied() {
+            left.remove(0);
+            let stage = Stage::Clearing(claim, began, left, clean);
+            return self.wait_for(stage, Step::Remove(lowest));
+        }
+        // An old holder of a lower claim that could not be removed might not notice, and a claim that
+        // took too long may be stale for others.
+        if !clean || now.saturating_sub(began) >= self.terms.fence {
+            return Step::Rest(self.terms.look);
+        }
+        self.take(claim, began, now)
+    }
+
+    fn take(&mut self, claim: Claim, began: Duration, now: Duration) -> Step {
+        self.tenure = Some(Tenure {
+            claim,
+            renewed: began,
+        });
+        self.lost = None;
+        self.watch = None;
+        self.failure = None;
+        Step::Rest((began + self.terms.renew).saturating_sub(now))
+    }
+
+    fn opened(&mut self, reply: Reply, began: Duration, now: Duration) -> Step {
+        let Some(tenure) = &self.tenure else {
+            return self.look();
+        };
+        let own = tenure.claim.clone();
+        match reply {
+            Reply::Read(Record::Claim(found))
+                if found.epoch == own.epoch && found.nonce == self.nonce => {}
+            // Only its name is the same: one who listed long ago has made it anew since.
+            Reply::Read(_) => return self.lose(own.epoch, None),
+            _ => return self.gone(own),
+        }
+        if !self.holds(now) {
+            return self.lose(own.epoch, None);
+        }
+        let mut claim = own;
+        claim.heartbeat += 1;
+        if self.releasing {
+            // From here on it is not held, whatever comes of the write.
+            self.tenure = None;
+            claim.released = true;
+            return self.wait_for(Stage::Releasing(false), Step::Write(claim));
+        }
+        let step = Step::Write(claim.clone());
+        self.wait_for(Stage::Renewing(Making::Write, claim, began), step)
+    }
+
+    fn renewing(
+        &mut self,
+        making: Making,
+        claim: Claim,
+        began: Duration,
+        reply: &Reply,
+        now: Duration,
+    ) -> Step {
+        let (next, step) = match (making, reply) {
+            (Making::Write, Reply::Done) => (Making::Sync, Step::Sync),
+            (Making::Sync, Reply::Done) => (Making::List, Step::List),
+            (Making::List, Reply::Listed(epochs)) => {
+                let epoch = claim.epoch;
+                return match epochs.last() {
+                    Some(&highest) if highest > epoch => self.lose(epoch, Some(highest)),
+                    Some(&highest) if highest == epoch && self.holds(now) => {
+                        self.take(claim, began, now)
+                    }
+                    _ if !self.holds(now) => self.lose(epoch, None),
+                    _ => self.gone(claim),
+                };
+            }
+            _ => return self.gone(claim),
+        };
+        self.wait_for(Stage::Renewing(next, claim, began), step)
+    }
+
+    /// Its own file is not there. Who may only be fenced by a higher epoch looks for one.
+    fn gone(&mut self, claim: Claim) -> Step {
+        if self.terms.strict || self.releasing {
+            return self.lose(claim.epoch, None);
+        }
+        self.wait_for(Stage::Missing(claim), Step::List)
+    }
+
+    /// Without a higher one nobody has taken it: somebody has emptied the folder, or another volume is
+    /// in its place. A new claim is made, and until it is held the old one counts.
+    fn missed(&mut self, claim: Claim, epochs: &[Epoch], now: Duration) -> Step {
+        match epochs.last() {
+            Some(&highest) if highest > claim.epoch => self.lose(claim.epoch, Some(highest)),
+            _ => {
+                self.failure = Some("its own claim has gone from the volume".to_owned());
+                self.claim(claim.epoch + 1, claim.first, now)
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What the supervisor keeps on the volume, in [`FOLDER`], and how it is read and written.
+//!
+//! | file | holds | written |
+//! | --- | --- | --- |
+//! | `identity` | which volume this is, and whose instance | whole, by rename ([`atomic`]) |
+//! | `lease.<epoch>` | who may let an engine write the volume | exclusively made, then in place ([`lease`]) |
+//!
+//! A leaf: it knows the values of [`crate::decide`] and nothing else, and judges nothing. Any call may
+//! wait for as long as the device does, so that only threads call it which nobody waits for.
+//!
+//! **Architecture invariant:** nothing is written over that was not understood. It is kept aside first.
+
+pub mod atomic;
+pub mod identity;
+pub mod lease;
+
+/// The supervisor's folder in the data directory.
+pub const FOLDER: &str = ".sql-edge-supervisor";

@@ -1,0 +1,354 @@
+//! Small files that are there whole or not at all.
+//!
+//! A file is written under another name, synced, renamed, and the directory is synced (rename(2),
+//! fsync(2)). A crash at any point leaves the file before or the new one; what is left of the other
+//! name is removed by the next write.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, fsync, mkdirat, openat, renameat, unlinkat};
+use rustix::io::Errno;
+
+use super::FOLDER;
+
+/// What is appended to a file's name until it is synced.
+const NEW: &str = ".new";
+/// What is appended to the name of one that was refused; the time follows.
+const REFUSED: &str = ".refused-";
+/// Refused files that are kept of each name.
+const MAX_REFUSED: usize = 3;
+/// Names of a folder that are looked at.
+const MAX_NAMES: usize = 10_000;
+
+/// An open directory.
+#[derive(Debug)]
+pub struct Folder {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+/// Why a file is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// The system says no.
+    #[error("it can't be read: {0}")]
+    Io(#[from] io::Error),
+    /// A directory, a link, a pipe.
+    #[error("it is no regular file")]
+    NotAFile,
+    /// More than whoever reads it takes.
+    #[error("it is longer than {0} bytes")]
+    TooLong(usize),
+}
+
+/// A step of a write, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// What an earlier write left.
+    Clear,
+    /// The contents, under the other name, synced.
+    Write,
+    Rename,
+    SyncDirectory,
+}
+
+impl Step {
+    const ALL: [Self; 4] = [Self::Clear, Self::Write, Self::Rename, Self::SyncDirectory];
+}
+
+impl Folder {
+    /// The directory at `path`; links in the path are followed, but not its last part.
+    ///
+    /// # Errors
+    /// There is none, or it can't be opened.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let fd = openat(CWD, path, flags, Mode::empty())?;
+        Ok(Self {
+            fd,
+            path: path.to_owned(),
+        })
+    }
+
+    /// The supervisor's folder on the volume at `data_dir`; none where it was never made.
+    ///
+    /// # Errors
+    /// It can't be opened, or the data directory is not there.
+    pub fn on_volume(data_dir: &Path) -> io::Result<Option<Self>> {
+        // Of these two the data directory may be a link.
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let volume = openat(CWD, data_dir, flags, Mode::empty())?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        match openat(&volume, FOLDER, flags, Mode::empty()) {
+            Ok(fd) => Ok(Some(Self {
+                fd,
+                path: data_dir.join(FOLDER),
+            })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// The same, made where it is missing. The data directory itself is never made.
+    ///
+    /// # Errors
+    /// It can't be opened or made.
+    pub fn make_on_volume(data_dir: &Path) -> io::Result<Self> {
+        if let Some(folder) = Self::on_volume(data_dir)? {
+            return Ok(folder);
+        }
+        match mkdirat(CWD, data_dir.join(FOLDER), Mode::RWXU | Mode::RWXG) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        Self::on_volume(data_dir)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads a file of at most `max` bytes; none where there is none. No link is followed, and no
+    /// pipe is waited for.
+    ///
+    /// # Errors
+    /// It is there and can't be read, is no file, or longer than that.
+    pub fn read(&self, name: &str, max: usize) -> Result<Option<Vec<u8>>, Unreadable> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(file) => std::fs::File::from(file),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP) => return Err(Unreadable::NotAFile),
+            Err(errno) => return Err(Unreadable::Io(errno.into())),
+        };
+        if !file.metadata()?.is_file() {
+            return Err(Unreadable::NotAFile);
+        }
+        let mut bytes = Vec::new();
+        file.take(max as u64 + 1).read_to_end(&mut bytes)?;
+        match bytes.len() > max {
+            true => Err(Unreadable::TooLong(max)),
+            false => Ok(Some(bytes)),
+        }
+    }
+
+    /// Puts a file with these contents in the place of the one of that name.
+    ///
+    /// # Errors
+    /// One of the steps failed: the file before is there, or the new one.
+    pub fn replace(&self, name: &str, contents: &[u8], mode: Mode) -> io::Result<()> {
+        self.first_steps(Step::ALL.len(), name, contents, mode)
+            .inspect_err(|_| {
+                // Room that others need; if this fails too, the next write removes it.
+                let _ = unlinkat(&self.fd, format!("{name}{NEW}"), AtFlags::empty());
+            })
+    }
+
+    fn first_steps(&self, count: usize, name: &str, contents: &[u8], mode: Mode) -> io::Result<()> {
+        let new = format!("{name}{NEW}");
+        for step in Step::ALL.into_iter().take(count) {
+            match step {
+                Step::Clear => match unlinkat(&self.fd, &new, AtFlags::empty()) {
+                    Ok(()) | Err(Errno::NOENT) => {}
+                    Err(errno) => return Err(errno.into()),
+                },
+                Step::Write => {
+                    let flags = OFlags::WRONLY
+                        | OFlags::CREATE
+                        | OFlags::EXCL
+                        | OFlags::NOFOLLOW
+                        | OFlags::CLOEXEC;
+                    let mut file = std::fs::File::from(openat(&self.fd, &new, flags, mode)?);
+                    file.write_all(contents)?;
+                    file.sync_all()?;
+                }
+                Step::Rename => renameat(&self.fd, &new, &self.fd, name)?,
+                Step::SyncDirectory => self.sync()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a file another name, so that nothing is written over it, and removes the oldest of those
+    /// that have one. Returns the name.
+    ///
+    /// # Errors
+    /// It can't be renamed.
+    pub fn keep_aside(&self, name: &str) -> io::Result<String> {
+        let prefix = format!("{name}{REFUSED}");
+        let seconds = |name: String| name.strip_prefix(&prefix)?.parse::<u64>().ok();
+        let mut kept: Vec<u64> = self.names()?.into_iter().filter_map(seconds).collect();
+        kept.sort_unstable();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |now| now.as_secs());
+        // Two in one second, or a clock that was set back: the later one has the larger number anyway.
+        let later = kept
+            .last()
+            .map_or(now, |last| now.max(last.saturating_add(1)));
+        let aside = format!("{prefix}{later}");
+        renameat(&self.fd, name, &self.fd, &aside)?;
+        self.sync()?;
+        let surplus = (kept.len() + 1).saturating_sub(MAX_REFUSED);
+        for seconds in kept.iter().take(surplus) {
+            // One that stays costs room only.
+            let _ = unlinkat(&self.fd, format!("{prefix}{seconds}"), AtFlags::empty());
+        }
+        Ok(aside)
+    }
+
+    /// The names in it, but `.` and `..`, and those that are not UTF-8.
+    ///
+    /// # Errors
+    /// It can't be read, or holds more than anybody should have put there.
+    pub fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.fd)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().to_str() else {
+                continue;
+            };
+            if name == "." || name == ".." {
+                continue;
+            }
+            if names.len() == MAX_NAMES {
+                let path = self.path.display();
+                let error =
+                    format!("{path} holds more than {MAX_NAMES} files: remove those of others");
+                return Err(io::Error::other(error));
+            }
+            names.push(name.to_owned());
+        }
+        Ok(names)
+    }
+
+    /// Syncs the directory itself.
+    ///
+    /// # Errors
+    /// As the device answers.
+    pub fn sync(&self) -> io::Result<()> {
+        Ok(fsync(&self.fd)?)
+    }
+}
+
+impl AsFd for Folder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::fs;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// A directory of a test's own, removed at its end.
+    pub(crate) struct Scratch(pub PathBuf);
+
+    impl Scratch {
+        pub(crate) fn new() -> Self {
+            static COUNT: AtomicU32 = AtomicU32::new(0);
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("ses-records-{}-{count}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+    #[test]
+    fn a_crash_after_any_step_leaves_the_file_before_or_the_new_one() {
+        for there_before in [false, true] {
+            for steps in 0..=Step::ALL.len() {
+                let scratch = Scratch::new();
+                let folder = Folder::open(&scratch.0).unwrap();
+                if there_before {
+                    folder.replace("a", b"before", MODE).unwrap();
+                }
+                folder.first_steps(steps, "a", b"new", MODE).unwrap();
+                let renamed = steps > 2;
+                let found = folder.read("a", 100).unwrap();
+                let expected = match (renamed, there_before) {
+                    (true, _) => Some(b"new".to_vec()),
+                    (false, true) => Some(b"before".to_vec()),
+                    (false, false) => None,
+                };
+                assert_eq!(found, expected, "{steps}");
+                // The next one is not in the way of what this one left.
+                folder.replace("a", b"next", MODE).unwrap();
+                assert_eq!(folder.names().unwrap(), ["a"], "{steps}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_the_file_before_and_no_rest() {
+        let scratch = Scratch::new();
+        let folder = Folder::open(&scratch.0).unwrap();
+        folder.replace("a", b"before", MODE).unwrap();
+        // A directory in the way of the rename.
+        fs::create_dir(scratch.0.join("b")).unwrap();
+        folder.replace("b", b"new", MODE).unwrap_err();
+        assert_eq!(folder.read("a", 100).unwrap().unwrap(), b"before");
+        let mut names = folder.names().unwrap();
+        names.sort();
+        assert_eq!(names, ["a", "b"]);
+    }
+
+    #[test]
+    fn what_is_no_file_or_too_long_is_refused() {
+        let scratch = Scratch::new();
+        let folder = Folder::open(&scratch.0).unwrap();
+        assert!(folder.read("a", 4).unwrap().is_none());
+        fs::write(scratch.0.join("a"), "12345").unwrap();
+        assert!(folder.read("a", 5).unwrap().is_some());
+        assert!(matches!(folder.read("a", 4), Err(Unreadable::TooLong(4))));
+        std::os::unix::fs::symlink("a", scratch.0.join("link")).unwrap();
+        fs::create_dir(scratch.0.join("directory")).unwrap();
+        for name in ["link", "directory"] {
+            assert!(matches!(folder.read(name, 9), Err(Unreadable::NotAFile)));
+        }
+        let fifo = scratch.0.join("fifo");
+        rustix::fs::mknodat(CWD, &fifo, rustix::fs::FileType::Fifo, MODE, 0).unwrap();
+        assert!(matches!(folder.read("fifo", 9), Err(Unreadable::NotAFile)));
+    }
+
+    #[test]
+    fn what_is_kept_aside_is_kept_three_times() {
+        let scratch = Scratch::new();
+        let folder = Folder::open(&scratch.0).unwrap();
+        for round in 0..5 {
+            fs::write(scratch.0.join("a"), format!("{round}")).unwrap();
+            let aside = folder.keep_aside("a").unwrap();
+            let kept = fs::read_to_string(scratch.0.join(aside)).unwrap();
+            assert_eq!(kept, format!("{round}"));
+        }
+        assert_eq!(folder.names().unwrap().len(), MAX_REFUSED);
+        folder.keep_aside("a").unwrap_err();
+    }
+
+    #[test]
+    fn the_folder_is_made_and_the_data_directory_is_not() {
+        let scratch = Scratch::new();
+        assert!(Folder::on_volume(&scratch.0).unwrap().is_none());
+        Folder::make_on_volume(&scratch.0).unwrap();
+        assert!(Folder::on_volume(&scratch.0).unwrap().is_some());
+        let absent = scratch.0.join("absent");
+        Folder::make_on_volume(&absent).unwrap_err();
+        assert!(!absent.exists());
+    }
+}

@@ -1,0 +1,7 @@
+//! The lease: every interleaving of its protocol on a model of the directory, and a race on real files.
+
+#![allow(clippy::expect_used, clippy::panic)] // a test fails by panicking
+#![allow(clippy::print_stdout)] // how many states were seen, and the trace of a violation
+
+mod explore;
+mod world;
