@@ -1,6 +1,7 @@
 //! The command line: what was asked for, and with which flags. It decides nothing.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
@@ -19,6 +20,18 @@ use crate::decide::decision::Probe;
 pub enum Invocation {
     /// Supervise.
     Run(Flags),
+    /// Be the first process of the SQL container.
+    Launch {
+        /// Settings.
+        flags: Flags,
+        /// What to start, with its arguments; not empty.
+        command: Vec<OsString>,
+    },
+    /// Copy this program into a directory.
+    Install {
+        /// Which.
+        to: PathBuf,
+    },
     /// Ask a running supervisor for one verdict.
     Probe {
         /// Which one.
@@ -106,6 +119,16 @@ where
 {
     let matches = command().try_get_matches_from(arguments)?;
     Ok(match matches.subcommand() {
+        Some(("launch", matches)) => Invocation::Launch {
+            flags: flags(matches),
+            command: matches
+                .get_many("command")
+                .map(|words| words.cloned().collect())
+                .unwrap_or_default(),
+        },
+        Some(("install", matches)) => Invocation::Install {
+            to: matches.get_one("to").cloned().unwrap_or_default(),
+        },
         Some(("probe", matches)) => Invocation::Probe {
             probe: probe(matches),
             target: target(matches),
@@ -182,6 +205,7 @@ fn command() -> Command {
                 .about("Supervise (the default)")
                 .args(settings_arguments()),
         )
+        .subcommands(container_commands())
         .subcommand(probe_command())
         .subcommand(
             Command::new("status")
@@ -215,6 +239,37 @@ fn command() -> Command {
                         .help("Name of the login"),
                 ),
         )
+}
+
+/// What runs in, or for, the SQL container.
+fn container_commands() -> [Command; 2] {
+    [
+        Command::new("launch")
+            .about("Be the first process of the SQL container: start its command when the gate opens, and look after it")
+            .after_help(
+                "It ends with the engine's own status, 128 + n where signal n ended it. Where the command can't be run: 126, or 127 if there is none.",
+            )
+            .args(settings_arguments())
+            .arg(
+                Arg::new("command")
+                    .value_name("COMMAND")
+                    .help("What to start, with its arguments: the image's own command")
+                    .required(true)
+                    .last(true)
+                    .num_args(1..)
+                    .value_parser(value_parser!(OsString)),
+            ),
+        Command::new("install")
+            .about("Copy this program into a directory that the SQL container mounts")
+            .arg(
+                Arg::new("to")
+                    .long("to")
+                    .value_name("DIR")
+                    .required(true)
+                    .value_parser(value_parser!(PathBuf))
+                    .help("The directory; it has to be there"),
+            ),
+    ]
 }
 
 fn probe_command() -> Command {
@@ -285,7 +340,7 @@ fn config_argument() -> Arg {
     Arg::new("config")
         .long("config")
         .value_name("FILE")
-        .value_parser(value_parser!(std::path::PathBuf))
+        .value_parser(value_parser!(PathBuf))
         .help(format!("File with settings, in YAML [env: {CONFIG_ENV}]"))
 }
 

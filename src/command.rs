@@ -5,6 +5,7 @@
 pub mod check_config;
 pub mod client;
 pub mod control;
+pub mod install;
 pub mod probe;
 pub mod reasons;
 pub mod setup_sql;
@@ -19,7 +20,7 @@ use crate::cli::{Invocation, Target};
 use crate::config::mistake::Mistake;
 use crate::config::parse::parse_listen;
 use crate::config::{Config, ConfigErrors, Effective, Environment, Flags, Sources, parse};
-use crate::{app, telemetry};
+use crate::{app, launch, telemetry};
 use client::Endpoint;
 
 /// How the process ends.
@@ -31,6 +32,8 @@ pub enum Exit {
     Failed,
     /// The command line or the configuration is wrong: EX_USAGE of sysexits.h.
     Usage,
+    /// As what was launched ended.
+    Launched(u8),
 }
 
 impl Exit {
@@ -41,6 +44,7 @@ impl Exit {
             Self::Done => 0,
             Self::Failed => 1,
             Self::Usage => 64,
+            Self::Launched(status) => status,
         }
     }
 }
@@ -57,7 +61,13 @@ pub fn execute(invocation: Invocation) -> Exit {
     let (out, err) = (&mut io::stdout(), &mut io::stderr());
     let environment = Environment::capture();
     let result = match invocation {
-        Invocation::Run(flags) => Ok(run(flags, environment, err, app::run)),
+        Invocation::Run(flags) => Ok(run(flags, environment, err, |config| {
+            app::run(config).map(|()| Exit::Done)
+        })),
+        Invocation::Launch { flags, command } => Ok(run(flags, environment, err, |config| {
+            launch::run(config, command).map(Exit::Launched)
+        })),
+        Invocation::Install { to } => install::execute(&to, out, err),
         Invocation::Probe {
             probe,
             target,
@@ -101,7 +111,7 @@ fn run(
     flags: Flags,
     environment: Environment,
     err: &mut dyn Write,
-    supervise: impl FnOnce(Config) -> anyhow::Result<()>,
+    supervise: impl FnOnce(Config) -> anyhow::Result<Exit>,
 ) -> Exit {
     let effective = match load(flags, environment) {
         Ok(effective) => effective,
@@ -115,7 +125,7 @@ fn run(
         tracing::warn!(setting = warning.setting, "{warning}");
     }
     match supervise(effective.config) {
-        Ok(()) => Exit::Done,
+        Ok(exit) => exit,
         Err(error) => {
             tracing::error!("{error:#}");
             Exit::Failed

@@ -53,6 +53,19 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The Unix socket for what changes something, mode 0600.
     pub control_socket: PathBuf,
+    /// The first process of the SQL container, and the way to it.
+    pub launch: LaunchConfig,
+}
+
+/// `launch`, and the way between it and the supervisor.
+#[derive(Clone, Debug)]
+pub struct LaunchConfig {
+    /// Where `launch` answers the kubelet's liveness probe.
+    pub listen: SocketAddr,
+    /// The Unix socket that the supervisor listens on for `launch`, mode 0600.
+    pub socket: PathBuf,
+    /// How long `launch` waits for a supervisor that can't be reached before it starts the engine.
+    pub gate_patience: Duration,
 }
 
 /// The HTTP server and its limits.

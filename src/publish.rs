@@ -5,7 +5,7 @@
 
 pub mod server;
 // In the order in which a request meets them.
-mod connections;
+pub mod connections;
 pub mod routes;
 pub mod view;
 // What it may be answered with.

@@ -12,8 +12,8 @@ use super::secret::PasswordSource;
 use super::settings::{ENV_PREFIX, SETTINGS, Setting, by_key};
 use super::sources::{CONFIG_ENV, Sources};
 use super::{
-    Config, HttpConfig, LogConfig, LogFormat, Pace, ProcessConfig, SqlConfig, StopConfig, TlsMode,
-    VolumeConfig,
+    Config, HttpConfig, LaunchConfig, LogConfig, LogFormat, Pace, ProcessConfig, SqlConfig,
+    StopConfig, TlsMode, VolumeConfig,
 };
 use crate::decide::policy::Policy;
 
@@ -243,6 +243,11 @@ fn blank() -> Config {
         termination_log: None,
         state_dir: PathBuf::new(),
         control_socket: PathBuf::new(),
+        launch: LaunchConfig {
+            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            socket: PathBuf::new(),
+            gate_patience: Duration::ZERO,
+        },
     }
 }
 

@@ -188,6 +188,26 @@ pub const RELATIONS: &[Relation] = &[
             })
         },
     },
+    Relation {
+        keys: &["launch-socket", "control-socket"],
+        check: |config| {
+            (config.launch.socket == config.control_socket).then(|| Broken {
+                what: "is the control socket's path".to_owned(),
+                advice: "give each a path of its own".to_owned(),
+            })
+        },
+    },
+    Relation {
+        keys: &["launch-listen", "listen"],
+        check: |config| {
+            let (theirs, ours) = (config.launch.listen.port(), config.http.listen.port());
+            // The containers of a pod share their ports.
+            (theirs == ours && theirs != 0).then(|| Broken {
+                what: "has the port of listen: one of the two could not have it".to_owned(),
+                advice: "give each a port of its own".to_owned(),
+            })
+        },
+    },
 ];
 
 /// What is allowed and yet probably not meant.

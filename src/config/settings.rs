@@ -26,6 +26,8 @@ pub enum Section {
     Policy,
     /// The supervisor itself.
     Supervisor,
+    /// The SQL container's first process.
+    Launch,
 }
 
 impl Section {
@@ -38,6 +40,7 @@ impl Section {
             Self::Observe => "Processes, volume, control group",
             Self::Policy => "Deciding",
             Self::Supervisor => "The supervisor itself",
+            Self::Launch => "The SQL container's first process (launch)",
         }
     }
 }
@@ -211,6 +214,10 @@ fn within_pod_grace(config: &Config) -> String {
     show_duration(grace.saturating_sub(LEFT).max(grace / 2))
 }
 
+fn launch_socket_in_state_dir(config: &Config) -> String {
+    config.state_dir.join("launch.sock").display().to_string()
+}
+
 fn data_dir(config: &Config) -> String {
     config.volume.data_dir.display().to_string()
 }
@@ -359,6 +366,13 @@ settings! {
     Supervisor "control-socket" => control_socket,
         SocketPath, made("`control.sock` in `state-dir`", socket_in_state_dir);
         "Unix socket, mode 0600, that takes `pause`, `resume` and `release`; it runs without where none can be made"
+    Launch "launch-socket" => launch.socket,
+        SocketPath, made("`launch.sock` in `state-dir`", launch_socket_in_state_dir);
+        "Unix socket, mode 0600, between the supervisor and `launch`: the same file in both containers, which run with the same uid"
+    Launch "launch-listen" => launch.listen, Address, text("0.0.0.0:9434");
+        "Address and port on which `launch` answers the kubelet's liveness probe with the supervisor's last word"
+    Launch "gate-patience" => launch.gate_patience, PATIENCE, text("60s");
+        "How long `launch` waits for a supervisor that can't be reached before it starts the engine without its word"
 }
 
 impl Setting {

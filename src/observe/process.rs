@@ -65,6 +65,18 @@ impl EnginePid {
     }
 }
 
+/// The living processes below `ancestor`, however far, the oldest first; read once, now.
+#[must_use]
+pub fn below(proc_root: &Path, ancestor: i32) -> Vec<ProcessId> {
+    Table::read(proc_root, "").below(ancestor).collect()
+}
+
+/// The outermost living process called `name` below `ancestor`; read once, now.
+#[must_use]
+pub fn outermost_below(proc_root: &Path, name: &str, ancestor: i32) -> Option<ProcessId> {
+    Table::read(proc_root, name).outermost_below(ancestor)
+}
+
 /// Watches the processes named by `config`, and keeps `engine_pid` up to date. Ends never; drop it
 /// to end it. It must run on a tokio runtime with I/O and time enabled.
 pub async fn observe(config: ProcessConfig, engine_pid: EnginePid, sink: Sink) {

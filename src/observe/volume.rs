@@ -30,7 +30,7 @@ use super::Sink;
 use super::process::{EnginePid, PROC_ROOT};
 use crate::config::VolumeConfig;
 use crate::decide::observation::{
-    Denial, Observation, Space, VolumeCheck, VolumeFault, VolumeReport, WriteCheck,
+    Denial, EngineMount, Observation, Space, VolumeCheck, VolumeFault, VolumeReport, WriteCheck,
 };
 use log::Log;
 pub use write::FOLDER;
@@ -62,6 +62,13 @@ pub fn spawn(config: VolumeConfig, engine_pid: EnginePid, sink: Sink) -> io::Res
         .stack_size(STACK_BYTES)
         .spawn(move || run(&config, &engine_pid, &sink, &stopped))?;
     Ok(VolumeThread { _stop: stop })
+}
+
+/// What the process `pid` sees at `data_dir`; absent where its mountinfo can't be read. It touches
+/// nothing on the volume, and so waits for nothing.
+#[must_use]
+pub fn mount_seen_by(pid: i32, data_dir: &Path) -> Option<EngineMount> {
+    mounts::engine_mount(Path::new(PROC_ROOT), pid, data_dir)
 }
 
 fn run(config: &VolumeConfig, engine_pid: &EnginePid, sink: &Sink, stopped: &Receiver<()>) {

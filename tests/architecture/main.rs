@@ -16,24 +16,29 @@ const MAX_FUNCTION_LINES: usize = 70;
 
 /// Which modules of the crate each folder may name. `app` and `cli` see all.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
-<<<<<<< HEAD
-    ("act", &["act", "config", "decide", "pidfd", "tds"]),
+    (
+        "act",
+        &["act", "config", "decide", "link", "pidfd", "records", "tds"],
+    ),
     ("decide", &["decide"]),
     ("config", &["config", "decide"]),
-    ("observe", &["observe", "config", "decide", "pidfd", "tds"]),
+    (
+        "observe",
+        &["observe", "config", "decide", "pidfd", "records", "tds"],
+    ),
     // What observing and acting share: neither may know of the other.
     ("pidfd", &[]),
     ("tds", &["tds", "config", "decide"]),
-=======
-    ("act", &["act", "config", "decide", "pidfd", "records"]),
-    ("decide", &["decide"]),
-    ("config", &["config", "decide"]),
-    ("observe", &["observe", "config", "decide", "pidfd", "records"]),
-    // What observing and acting share: neither may know of the other.
-    ("pidfd", &[]),
     // What stands on the volume: several look at it, one thread writes it.
     ("records", &["records", "decide"]),
->>>>>>> cfa695c (The lease: its protocol, its files and a check of every interleaving)
+    // What the supervisor and launch say to each other.
+    ("link", &["decide"]),
+    (
+        "launch",
+        &[
+            "launch", "act", "config", "decide", "link", "observe", "pidfd", "publish", "records",
+        ],
+    ),
     ("publish", &["publish", "config", "decide"]),
     ("telemetry", &["config"]),
 ];

@@ -98,7 +98,9 @@ fn trace(from: &[(u32, Move)], mut number: u32, last: Move) -> Vec<Move> {
 /// Worlds seen in each exploration at most; `LEASE_WORLDS` asks for more.
 fn most() -> usize {
     let asked = std::env::var("LEASE_WORLDS").ok();
-    asked.and_then(|count| count.parse().ok()).unwrap_or(150_000)
+    asked
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(150_000)
 }
 
 fn holds_in(name: &str, bounds: &Bounds) -> Explored {
@@ -107,7 +109,11 @@ fn holds_in(name: &str, bounds: &Bounds) -> Explored {
     println!(
         "{name}: {} worlds{}, {:.1?}",
         explored.worlds,
-        if explored.whole { ", all there are" } else { "" },
+        if explored.whole {
+            ", all there are"
+        } else {
+            ""
+        },
         began.elapsed()
     );
     if let Some((wrong, moves)) = &explored.violation {
@@ -135,33 +141,82 @@ const TWO: Bounds = Bounds {
 #[test]
 fn two_contenders() {
     holds_in("strict", &TWO);
-    holds_in("advisory", &Bounds { terms: ADVISORY, ..TWO });
+    holds_in(
+        "advisory",
+        &Bounds {
+            terms: ADVISORY,
+            ..TWO
+        },
+    );
 }
 
 #[test]
 fn two_contenders_with_crashes() {
     for (terms, empty_claims) in [(STRICT, false), (STRICT, true), (ADVISORY, false)] {
-        let bounds = Bounds { terms, empty_claims, crashes: 1, epochs: 3, ..TWO };
+        let bounds = Bounds {
+            terms,
+            empty_claims,
+            crashes: 1,
+            epochs: 3,
+            ..TWO
+        };
         holds_in(&format!("crash, {terms:?}, empty {empty_claims}"), &bounds);
     }
 }
 
 #[test]
 fn two_contenders_with_failures_and_releases() {
-    holds_in("strict", &Bounds { failures: 1, releases: 1, epochs: 3, ..TWO });
-    holds_in("advisory", &Bounds { terms: ADVISORY, failures: 1, releases: 1, epochs: 3, ..TWO });
+    holds_in(
+        "strict",
+        &Bounds {
+            failures: 1,
+            releases: 1,
+            epochs: 3,
+            ..TWO
+        },
+    );
+    holds_in(
+        "advisory",
+        &Bounds {
+            terms: ADVISORY,
+            failures: 1,
+            releases: 1,
+            epochs: 3,
+            ..TWO
+        },
+    );
 }
 
 #[test]
 fn three_contenders() {
-    holds_in("strict", &Bounds { contenders: 3, epochs: 3, ..TWO });
-    holds_in("advisory", &Bounds { contenders: 3, terms: ADVISORY, epochs: 3, ..TWO });
+    holds_in(
+        "strict",
+        &Bounds {
+            contenders: 3,
+            epochs: 3,
+            ..TWO
+        },
+    );
+    holds_in(
+        "advisory",
+        &Bounds {
+            contenders: 3,
+            terms: ADVISORY,
+            epochs: 3,
+            ..TWO
+        },
+    );
 }
 
 #[test]
 fn terms_that_are_wrong_are_found_out() {
-    let terms = Terms { fence: Duration::from_secs(4), ..STRICT };
+    let terms = Terms {
+        fence: Duration::from_secs(4),
+        ..STRICT
+    };
     let explored = explore(&Bounds { terms, ..TWO }, 1_000_000);
-    let (wrong, _) = explored.violation.expect("a fence later than stale breaks it");
+    let (wrong, _) = explored
+        .violation
+        .expect("a fence later than stale breaks it");
     assert!(wrong.contains("at once"), "{wrong}");
 }

@@ -241,7 +241,9 @@ impl World {
         node.step = contender.next(node.reply.take()?, NOW);
         if !matches!(node.step, Step::Write(_) | Step::Sync | Step::List) {
             // Nothing goes on with the file that was open.
-            node.file = node.file.filter(|_| matches!(node.step, Step::SyncDirectory));
+            node.file = node
+                .file
+                .filter(|_| matches!(node.step, Step::SyncDirectory));
         }
         let after = contender.tenure.clone();
         if let Step::Open(epoch) = node.step {
@@ -317,7 +319,9 @@ impl World {
         reachable.dedup();
         let place = |inode: &Inode| reachable.binary_search(inode).expect("it is reachable");
         self.inodes = reachable.iter().map(|i| self.inodes[*i].clone()).collect();
-        self.names.values_mut().for_each(|inode| *inode = place(inode));
+        self.names
+            .values_mut()
+            .for_each(|inode| *inode = place(inode));
         for node in &mut self.nodes {
             node.file = node.file.as_ref().map(place);
         }
@@ -357,7 +361,10 @@ impl World {
             let Some(contender) = &mut node.contender else {
                 continue;
             };
-            contender.tenure.iter_mut().for_each(|tenure| visit(&mut tenure.claim));
+            contender
+                .tenure
+                .iter_mut()
+                .for_each(|tenure| visit(&mut tenure.claim));
             match &mut contender.stage {
                 Stage::Claiming(_, claim, _)
                 | Stage::Clearing(claim, ..)
@@ -375,7 +382,10 @@ fn age(node: &mut Node) {
         return;
     };
     let older = |at: &mut Duration| *at = at.saturating_sub(TICK);
-    contender.tenure.iter_mut().for_each(|tenure| older(&mut tenure.renewed));
+    contender
+        .tenure
+        .iter_mut()
+        .for_each(|tenure| older(&mut tenure.renewed));
     if let Some(watch) = &mut contender.watch {
         older(&mut watch.since);
         older(&mut watch.until);

@@ -1,11 +1,11 @@
 //! What became of an action.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::process::ProcessId;
 
 /// A step of an action on the engine's processes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ActionReport {
     /// The parent `sqlservr` that the action is about.
@@ -15,7 +15,7 @@ pub struct ActionReport {
 }
 
 /// How far an action came.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ActionStep {
     /// SIGTERM was sent.

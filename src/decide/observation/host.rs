@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::log::{Dumps, EngineLog};
 
@@ -41,7 +41,7 @@ pub struct VolumeCheck {
 }
 
 /// A mount at the data directory (proc_pid_mountinfo(5)).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Mount {
     /// `major:minor` of the device.
@@ -55,7 +55,7 @@ pub struct Mount {
 }
 
 /// What `sqlservr` sees at its data directory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum EngineMount {
     /// No mount of its own: it writes to the container's layer.
@@ -135,7 +135,7 @@ pub enum VolumeFault {
 }
 
 /// The control group that the engine runs in, version 1 or 2. What may not be read is absent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CgroupReport {
     /// `memory.max` or `memory.limit_in_bytes`; absent where there is no limit.

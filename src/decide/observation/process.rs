@@ -14,7 +14,7 @@ pub struct ProcessId {
 }
 
 /// What is known of the `sqlservr` processes.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ProcessReport {
     /// No process of the configured name can be seen. Without a shared PID namespace that says
@@ -27,7 +27,7 @@ pub enum ProcessReport {
 }
 
 /// A running `sqlservr`: on Linux a parent that watches over, and a child that is the engine.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunningProcess {
     /// The outermost `sqlservr`, the one to signal.
@@ -55,7 +55,7 @@ pub struct RunningProcess {
 }
 
 /// The kernel's process states, as `/proc/PID/stat` names them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RunState {
     /// `R`.
@@ -75,7 +75,7 @@ pub enum RunState {
 }
 
 /// The end of a watched process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProcessExit {
     /// Which one ended.
@@ -89,7 +89,7 @@ pub struct ProcessExit {
 }
 
 /// Which of the two `sqlservr` processes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ProcessRole {
     /// The outer one.
@@ -99,7 +99,7 @@ pub enum ProcessRole {
 }
 
 /// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ExitStatus {
     /// It exited with this code.

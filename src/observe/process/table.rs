@@ -138,6 +138,37 @@ impl Table {
         }
     }
 
+    /// The living processes below `ancestor`, however far: the oldest first.
+    pub(super) fn below(&self, ancestor: i32) -> impl Iterator<Item = ProcessId> {
+        let mut found: Vec<_> = self.living_below(ancestor).map(|entry| entry.id).collect();
+        found.sort_by_key(|id| (id.start_ticks, id.pid));
+        found.into_iter()
+    }
+
+    /// The outermost living process of the name below `ancestor`; of several the oldest. One whose
+    /// parent is dead is the outermost.
+    pub(super) fn outermost_below(&self, ancestor: i32) -> Option<ProcessId> {
+        let living_name = |entry: &Entry| entry.kind == Kind::Named && !entry.dead;
+        self.living_below(ancestor)
+            .filter(|entry| living_name(entry))
+            .filter(|entry| !self.0.get(&entry.parent).is_some_and(living_name))
+            .map(|entry| entry.id)
+            .min_by_key(|id| (id.start_ticks, id.pid))
+    }
+
+    fn living_below(&self, ancestor: i32) -> impl Iterator<Item = &Entry> {
+        self.0
+            .values()
+            .filter(move |entry| !entry.dead && self.descends_far(entry, ancestor))
+    }
+
+    /// No loop is longer than the table.
+    fn descends_far(&self, entry: &Entry, ancestor: i32) -> bool {
+        std::iter::successors(Some(entry), |entry| self.0.get(&entry.parent))
+            .take(self.0.len())
+            .any(|entry| entry.parent == ancestor)
+    }
+
     fn named(&self) -> impl Iterator<Item = &Entry> {
         self.0.values().filter(|entry| entry.kind == Kind::Named)
     }
@@ -261,6 +292,26 @@ mod tests {
             (Some(6), None),
             "another 5"
         );
+    }
+
+    #[test]
+    fn what_is_below_a_process() {
+        // A dead outer one leaves its engine to the first process.
+        let table = table(&[
+            (1, 0, "launch", 'S', 10),
+            (7, 1, "sh", 'S', 11),
+            (8, 7, "launchpadd", 'S', 12),
+            (9, 7, "sqlservr", 'Z', 13),
+            (4, 9, "sqlservr", 'S', 14),
+            (5, 4, "sqlservr", 'S', 15),
+            (30, 0, "sqlservr", 'S', 9),
+            (31, 30, "sh", 'S', 9),
+        ]);
+        let below: Vec<_> = table.below(1).map(|id| id.pid).collect();
+        assert_eq!(below, [7, 8, 4, 5]);
+        assert_eq!(table.outermost_below(1).map(|id| id.pid), Some(4));
+        assert_eq!(table.outermost_below(0).map(|id| id.pid), Some(30));
+        assert_eq!(table.below(31).count(), 0);
     }
 
     #[test]

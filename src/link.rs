@@ -1,0 +1,467 @@
+//! What the supervisor and `launch` say to each other, and how: one JSON object a line over a Unix
+//! socket on which the supervisor listens.
+//!
+//! | from `launch` | when |
+//! | --- | --- |
+//! | [`FromLaunch::Hello`] | first |
+//! | [`FromLaunch::Process`], [`FromLaunch::Cgroup`], [`FromLaunch::Mount`] | as its observers see something, and the last of each after a reconnection |
+//! | [`FromLaunch::Action`] | at each step of what it was told to do |
+//! | [`FromLaunch::StopRequested`] | the container is asked to stop |
+//!
+//! | from the supervisor | when |
+//! | --- | --- |
+//! | [`FromSidecar::Hello`] | in answer to the other one |
+//! | [`FromSidecar::Word`] | at each change, and about each second while it decides |
+//! | [`FromSidecar::StopAccepted`] | it sees to the stop |
+//!
+//! Both send a beat each [`BEAT`]; a silence of [`SILENCE`] ends the connection.
+//!
+//! **Versions.** The two come from one image as a rule, but a pod's containers are not replaced at the
+//! same moment: versions that differ by one understand each other. A message of a kind, or with a
+//! field of a kind, that the reader does not know is passed over.
+//!
+//! **Trust.** Either may make the other act, so that each asks the kernel who the other one is
+//! (SO_PEERCRED in unix(7)): the same user, or root. The socket's mode 0600 says the same.
+//!
+//! It stands apart because both ends need it, and are on different sides of the crate.
+
+use std::io;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use crate::decide::observation::{
+    ActionReport, CgroupReport, EngineMount, ProcessId, ProcessReport,
+};
+
+/// The version of the protocol that is spoken here.
+pub const VERSION: u32 = 1;
+/// Bytes of a line at most. The longest one names every reason with its evidence, some 20 KiB.
+pub const MAX_LINE_BYTES: usize = 64 * 1024;
+/// How often each end says that it is there.
+pub const BEAT: Duration = Duration::from_secs(1);
+/// After this long without a word the other end counts as gone.
+pub const SILENCE: Duration = Duration::from_secs(5);
+/// For the exchange of the first messages, and for each message to be taken.
+pub const EXCHANGE: Duration = Duration::from_secs(2);
+
+const _: () = assert!(BEAT.as_secs() * 3 <= SILENCE.as_secs());
+const _: () = assert!(EXCHANGE.as_secs() < SILENCE.as_secs());
+
+/// Bytes that are read at a time.
+const CHUNK_BYTES: usize = 4096;
+/// Root, who may do everything.
+const ROOT: u32 = 0;
+
+/// The first message of either end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The pid in the sender's own namespace; for people.
+    pub pid: u32,
+    /// The program's version; for people.
+    pub software: String,
+}
+
+impl Hello {
+    /// This process's.
+    #[must_use]
+    pub fn own() -> Self {
+        Self {
+            version: VERSION,
+            pid: std::process::id(),
+            software: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+/// What `launch` says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FromLaunch {
+    /// The first message.
+    Hello(Hello),
+    /// What its process observer saw.
+    Process(ProcessReport),
+    /// Its control group.
+    Cgroup(Box<CgroupReport>),
+    /// What it sees at the engine's data directory, in its own mount namespace; none where it can't
+    /// tell.
+    Mount(Option<EngineMount>),
+    /// How far it is with what it was told to do.
+    Action(ActionReport),
+    /// The container was asked to stop, by this signal.
+    StopRequested(i32),
+    /// It is there.
+    Beat,
+}
+
+/// What the supervisor says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FromSidecar {
+    /// The first message.
+    Hello(Hello),
+    /// What it has decided.
+    Word(Box<Word>),
+    /// It sees to the stop: within this time the order to end the engine comes.
+    StopAccepted(Duration),
+    /// It is there.
+    Beat,
+}
+
+/// What the supervisor has decided. All of it is said each time, so that nothing is lost with a
+/// connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Word {
+    /// Whether the engine may be started.
+    pub gate: Answer,
+    /// Whether there is no reason to restart it.
+    pub live: Answer,
+    /// The volume's epoch, if it has one.
+    pub epoch: Option<u64>,
+    /// What is to be done now. The same one is done once, however often it is said.
+    pub order: Option<Order>,
+    /// The termination message for a restart that is left to the kubelet.
+    pub left_word: Option<String>,
+}
+
+/// A verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    /// It passes.
+    pub pass: bool,
+    /// Why it fails; empty where it passes.
+    pub reasons: Vec<Why>,
+}
+
+/// A reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// Its code.
+    pub code: String,
+    /// What it rests on.
+    pub evidence: String,
+}
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Order {
+    /// What.
+    pub kind: OrderKind,
+    /// The outer `sqlservr`, as `launch` named it.
+    pub parent: ProcessId,
+    /// The engine below it.
+    pub engine: Option<ProcessId>,
+    /// From SIGTERM to SIGKILL.
+    pub grace: Duration,
+    /// Codes of the reasons.
+    pub reasons: Vec<String>,
+    /// The termination message, one line; empty where none is to be written.
+    pub message: String,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OrderKind {
+    /// End the engine: SIGTERM, the grace, SIGKILL.
+    Restart,
+    /// End it at once by SIGKILL: another pod has the volume.
+    Fence,
+}
+
+/// Why a connection is of no use, or not any more.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The other end closed it.
+    #[error("it was closed")]
+    Closed,
+    /// Nothing was heard of the other end.
+    #[error("nothing was heard for {} s", SILENCE.as_secs())]
+    Silent,
+    /// A message was not taken, or no first one came.
+    #[error("the other end takes or gives no message")]
+    Stuck,
+    /// A line is too long.
+    #[error("a line is longer than {MAX_LINE_BYTES} bytes")]
+    TooLong,
+    /// A line is not JSON.
+    #[error("a line is not JSON: is something else using the socket?")]
+    Malformed,
+    /// The first message is another one.
+    #[error("it does not begin with a greeting")]
+    NoHello,
+    /// The versions are too far apart.
+    #[error(
+        "it speaks version {0} of the protocol, this is {VERSION}: run both containers from one release"
+    )]
+    Version(u32),
+    /// Somebody else is at the other end.
+    #[error(
+        "uid {peer} is at the other end, and this is uid {own}: run both containers with the same uid (10001 in Microsoft's images)"
+    )]
+    Stranger {
+        /// Theirs.
+        peer: u32,
+        /// Ours.
+        own: u32,
+    },
+    /// The socket failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// One end of a connection.
+#[derive(Debug)]
+pub struct Connection {
+    stream: UnixStream,
+    inbound: Vec<u8>,
+    /// Bytes of `inbound` that hold no end of a line.
+    scanned: usize,
+}
+
+impl Connection {
+    /// Takes a stream, if the right one is at its other end.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkError::Stranger`], or the kernel does not say.
+    pub fn new(stream: UnixStream) -> Result<Self, LinkError> {
+        let own = rustix::process::geteuid().as_raw();
+        let peer = stream.peer_cred()?.uid();
+        if peer != own && peer != ROOT {
+            return Err(LinkError::Stranger { peer, own });
+        }
+        Ok(Self {
+            stream,
+            inbound: Vec::new(),
+            scanned: 0,
+        })
+    }
+
+    /// The next message that can be understood. Cancel safe: what was read is kept.
+    ///
+    /// # Errors
+    ///
+    /// The connection is of no use any more.
+    pub async fn receive<T: DeserializeOwned>(&mut self) -> Result<T, LinkError> {
+        loop {
+            while let Some(line) = self.line() {
+                match serde_json::from_slice(&line) {
+                    Ok(message) => return Ok(message),
+                    // Of a later version.
+                    Err(error) if error.is_data() => {}
+                    Err(_) => return Err(LinkError::Malformed),
+                }
+            }
+            if self.inbound.len() >= MAX_LINE_BYTES {
+                return Err(LinkError::TooLong);
+            }
+            self.stream.readable().await?;
+            let mut chunk = [0; CHUNK_BYTES];
+            match self.stream.try_read(&mut chunk) {
+                Ok(0) => return Err(LinkError::Closed),
+                Ok(count) => self.inbound.extend_from_slice(&chunk[..count]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Takes a whole line out of what was read.
+    fn line(&mut self) -> Option<Vec<u8>> {
+        let unseen = &self.inbound[self.scanned..];
+        let Some(at) = unseen.iter().position(|byte| *byte == b'\n') else {
+            self.scanned = self.inbound.len();
+            return None;
+        };
+        let line = self.inbound.drain(..=self.scanned + at).collect();
+        self.scanned = 0;
+        Some(line)
+    }
+
+    /// Sends a message. Not cancel safe: half of it may be sent, so that the connection has to be
+    /// dropped then, as after an error.
+    ///
+    /// # Errors
+    ///
+    /// The connection is of no use any more.
+    pub async fn send<T: Serialize>(&mut self, message: &T) -> Result<(), LinkError> {
+        let mut line = serde_json::to_vec(message).map_err(io::Error::from)?;
+        line.push(b'\n');
+        if line.len() > MAX_LINE_BYTES {
+            return Err(LinkError::TooLong);
+        }
+        match timeout(EXCHANGE, self.stream.write_all(&line)).await {
+            Ok(written) => Ok(written?),
+            Err(_) => Err(LinkError::Stuck),
+        }
+    }
+
+    /// Waits for the first message, which has to come in time.
+    ///
+    /// # Errors
+    ///
+    /// It does not come.
+    pub async fn first<T: DeserializeOwned>(&mut self) -> Result<T, LinkError> {
+        let first = timeout(EXCHANGE, self.receive()).await;
+        first.unwrap_or(Err(LinkError::Stuck))
+    }
+}
+
+/// Whether one that speaks `version` is understood here.
+///
+/// # Errors
+///
+/// [`LinkError::Version`].
+pub fn check_version(version: u32) -> Result<(), LinkError> {
+    match VERSION.abs_diff(version) {
+        0 | 1 => Ok(()),
+        _ => Err(LinkError::Version(version)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn pair() -> (Connection, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (Connection::new(ours).unwrap(), theirs)
+    }
+
+    fn word(evidence: &str) -> FromSidecar {
+        let why = Why {
+            code: "VolumeEmpty".to_owned(),
+            evidence: evidence.to_owned(),
+        };
+        let parent = ProcessId {
+            pid: 7,
+            start_ticks: 8,
+        };
+        FromSidecar::Word(Box::new(Word {
+            gate: Answer {
+                pass: false,
+                reasons: vec![why],
+            },
+            live: Answer {
+                pass: true,
+                reasons: Vec::new(),
+            },
+            epoch: Some(3),
+            order: Some(Order {
+                kind: OrderKind::Fence,
+                parent,
+                engine: None,
+                grace: Duration::from_millis(1500),
+                reasons: vec!["LeaseLost".to_owned()],
+                message: "a\nb".to_owned(),
+            }),
+            left_word: None,
+        }))
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_arrives() {
+        let (mut ours, theirs) = pair().await;
+        let mut theirs = Connection::new(theirs).unwrap();
+        let sent = [
+            word("x"),
+            FromSidecar::Beat,
+            FromSidecar::Hello(Hello::own()),
+            FromSidecar::StopAccepted(Duration::from_millis(10)),
+        ];
+        for message in &sent {
+            ours.send(message).await.unwrap();
+        }
+        for message in &sent {
+            assert_eq!(&theirs.receive::<FromSidecar>().await.unwrap(), message);
+        }
+        let cgroup = CgroupReport {
+            throttled_ratio: Some(0.25),
+            ..CgroupReport::default()
+        };
+        let sent = [
+            FromLaunch::Cgroup(Box::new(cgroup)),
+            FromLaunch::Mount(Some(EngineMount::NotMounted)),
+            FromLaunch::Process(ProcessReport::NotFound),
+            FromLaunch::StopRequested(15),
+        ];
+        for message in &sent {
+            theirs.send(message).await.unwrap();
+            assert_eq!(&ours.receive::<FromLaunch>().await.unwrap(), message);
+        }
+        drop(ours);
+        let end = theirs.receive::<FromSidecar>().await;
+        assert!(matches!(end, Err(LinkError::Closed)), "{end:?}");
+    }
+
+    #[tokio::test]
+    async fn a_later_version_is_understood_as_far_as_it_goes() {
+        let (mut ours, mut theirs) = pair().await;
+        let lines = concat!(
+            "{\"dance\":{\"how\":\"well\"}}\n",
+            "{\"process\":{\"asleep\":{}}}\n",
+            "{\"hello\":{\"version\":2,\"pid\":1,\"software\":\"9\",\"mood\":\"good\"}}\n",
+            "\"beat\"\n",
+        );
+        // In two parts, in the middle of a line.
+        theirs.write_all(&lines.as_bytes()[..50]).await.unwrap();
+        let rest = async {
+            tokio::task::yield_now().await;
+            theirs.write_all(&lines.as_bytes()[50..]).await.unwrap();
+        };
+        let (first, ()) = tokio::join!(ours.first::<FromLaunch>(), rest);
+        let Ok(FromLaunch::Hello(hello)) = first else {
+            panic!("{first:?}");
+        };
+        assert!(check_version(hello.version).is_ok());
+        assert!(matches!(check_version(3), Err(LinkError::Version(3))));
+        let next = ours.receive::<FromLaunch>().await.unwrap();
+        assert_eq!(next, FromLaunch::Beat);
+    }
+
+    #[tokio::test]
+    async fn lines_are_json_and_not_endless() {
+        let (mut ours, mut theirs) = pair().await;
+        theirs.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        let garbage = ours.receive::<FromLaunch>().await;
+        assert!(matches!(garbage, Err(LinkError::Malformed)), "{garbage:?}");
+        let (mut ours, mut theirs) = pair().await;
+        let flood = async {
+            let blanks = vec![b' '; MAX_LINE_BYTES + CHUNK_BYTES];
+            // It may not be taken to its end.
+            let _ = theirs.write_all(&blanks).await;
+        };
+        let endless = async {
+            let end = ours.receive::<FromLaunch>().await;
+            drop(ours);
+            end
+        };
+        let (endless, ()) = tokio::join!(endless, flood);
+        assert!(matches!(endless, Err(LinkError::TooLong)), "{endless:?}");
+        let (mut ours, _theirs) = pair().await;
+        let long = ours.send(&word(&"x".repeat(MAX_LINE_BYTES))).await;
+        assert!(matches!(long, Err(LinkError::TooLong)), "{long:?}");
+    }
+
+    #[tokio::test]
+    async fn one_that_takes_nothing_is_given_up() {
+        let (mut ours, _theirs) = pair().await;
+        let full = loop {
+            if let Err(error) = ours.send(&word(&"x".repeat(32 * 1024))).await {
+                break error;
+            }
+        };
+        assert!(matches!(full, LinkError::Stuck), "{full:?}");
+    }
+}
