@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::act::order::{MIN_HOLD, Order, parse_grace, parse_hold};
 use crate::command::client::Endpoint;
-use crate::config::parse::CONTROL_SETTINGS;
+use crate::config::parse::{CONTROL_SETTINGS, VOLUME_SETTINGS};
 use crate::config::raw::Raw;
 use crate::config::settings::{SETTINGS, Setting};
 use crate::config::sources::{CONFIG_ENV, Flags};
@@ -57,6 +57,8 @@ pub enum Invocation {
         /// Whom.
         target: ControlTarget,
     },
+    /// Show what happened to the engine on this volume.
+    History(HistoryTarget),
     /// Show the effective configuration.
     CheckConfig {
         /// The flags to check.
@@ -98,6 +100,15 @@ pub struct Target {
     pub flags: Flags,
     /// How long the whole exchange may take.
     pub timeout: Duration,
+}
+
+/// The history on a volume.
+#[derive(Clone, Debug)]
+pub struct HistoryTarget {
+    /// What says where the volume is.
+    pub flags: Flags,
+    /// A JSON object a line.
+    pub json: bool,
 }
 
 /// The control socket of a running supervisor.
@@ -150,6 +161,10 @@ where
             let grace = matches.get_one("grace").copied();
             control(Order::Stop(grace), matches)
         }
+        Some(("history", matches)) => Invocation::History(HistoryTarget {
+            flags: flags(matches),
+            json: matches.get_flag("json"),
+        }),
         Some(("check-config", matches)) => Invocation::CheckConfig {
             flags: flags(matches),
             reference: matches.get_flag("reference"),
@@ -215,6 +230,13 @@ fn command() -> Command {
                 .arg(flag("watch", "Show it every 2 seconds until Ctrl-C").conflicts_with("json")),
         )
         .subcommands(control_commands())
+        .subcommand(
+            Command::new("history")
+                .about("Show what happened to the engine on this volume, across pods")
+                .arg(config_argument())
+                .args(only_settings(VOLUME_SETTINGS))
+                .arg(flag("json", "Print a JSON object a line")),
+        )
         .subcommand(
             Command::new("check-config")
                 .about("Print the effective configuration, as a file for --config")
@@ -401,9 +423,6 @@ fn control_arguments() -> Vec<Arg> {
 
 /// What every client takes, with the settings that say where its supervisor is.
 fn client_arguments(timeout: &'static str, settings: &[&str]) -> Vec<Arg> {
-    let settings = SETTINGS
-        .iter()
-        .filter(|setting| settings.contains(&setting.key));
     let timeout = Arg::new("timeout")
         .long("timeout")
         .value_name("DURATION")
@@ -411,8 +430,15 @@ fn client_arguments(timeout: &'static str, settings: &[&str]) -> Vec<Arg> {
         .value_parser(|text: &str| humantime::parse_duration(text))
         .help("How long the whole exchange may take");
     let mut arguments = vec![timeout, config_argument()];
-    arguments.extend(settings.map(setting_argument));
+    arguments.extend(only_settings(settings));
     arguments
+}
+
+fn only_settings(keys: &[&str]) -> impl Iterator<Item = Arg> {
+    let settings = SETTINGS.iter();
+    settings
+        .filter(move |setting| keys.contains(&setting.key))
+        .map(setting_argument)
 }
 
 fn target(matches: &ArgMatches) -> Target {

@@ -5,6 +5,7 @@
 pub mod check_config;
 pub mod client;
 pub mod control;
+pub mod history;
 pub mod install;
 pub mod probe;
 pub mod reasons;
@@ -81,6 +82,7 @@ pub fn execute(invocation: Invocation) -> Exit {
         Invocation::Control { order, target } => {
             control::execute(order, &target, environment, out, err)
         }
+        Invocation::History(target) => history::execute(&target, environment, out, err),
         Invocation::CheckConfig { flags, reference } => {
             check_config::execute(flags, environment, reference, out, err)
         }

@@ -3,6 +3,7 @@
 //! | file | holds | written |
 //! | --- | --- | --- |
 //! | `identity` | which volume this is, and whose instance | whole, by rename ([`atomic`]) |
+//! | `history` | what happened to the engine | whole, by rename ([`history`]) |
 //! | `lease.<epoch>` | who may let an engine write the volume | exclusively made, then in place ([`lease`]) |
 //!
 //! A leaf: it knows the values of [`crate::decide`] and nothing else, and judges nothing. Any call may
@@ -11,6 +12,7 @@
 //! **Architecture invariant:** nothing is written over that was not understood. It is kept aside first.
 
 pub mod atomic;
+pub mod history;
 pub mod identity;
 pub mod lease;
 

@@ -99,6 +99,17 @@ pub fn parse_control_socket(sources: &Sources) -> Result<PathBuf, Box<Mistake>> 
     parse_some(CONTROL_SETTINGS, sources).map(|config| config.control_socket)
 }
 
+/// Reads `data-dir`, whatever else may be wrong.
+///
+/// # Errors
+/// When it, or the file as a whole, is wrong.
+pub fn parse_data_dir(sources: &Sources) -> Result<PathBuf, Box<Mistake>> {
+    parse_some(VOLUME_SETTINGS, sources).map(|config| config.volume.data_dir)
+}
+
+/// The settings that say where the volume is.
+pub const VOLUME_SETTINGS: &[&str] = &["data-dir"];
+
 /// The settings that say where the control socket is.
 pub const CONTROL_SETTINGS: &[&str] = &["state-dir", "control-socket"];
 

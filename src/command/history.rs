@@ -1,0 +1,166 @@
+//! `history`: what happened to the engine on this volume, read from the volume itself.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::{Exit, table};
+use crate::cli::HistoryTarget;
+use crate::config::parse::parse_data_dir;
+use crate::config::{Environment, Sources};
+use crate::decide::observation::{ExitStatus, ProcessRole};
+use crate::decide::policy::RestartBy;
+use crate::records::atomic::Folder;
+use crate::records::history::{Entry, Event, History, NAME};
+
+/// Prints it, the oldest entry first.
+///
+/// # Errors
+/// When it can't be written.
+pub fn execute(
+    target: &HistoryTarget,
+    environment: Environment,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<Exit> {
+    let sources = Sources::load(target.flags.clone(), environment);
+    let data_dir = match parse_data_dir(&sources) {
+        Ok(data_dir) => data_dir,
+        Err(mistake) => {
+            let _ = writeln!(err, "{mistake}");
+            return Ok(Exit::Usage);
+        }
+    };
+    match read(&data_dir) {
+        Ok(history) => {
+            print(&history, target.json, out)?;
+            Ok(Exit::Done)
+        }
+        Err(why) => {
+            let _ = writeln!(
+                err,
+                "history: {}: {why}",
+                table::safe(&data_dir.display().to_string())
+            );
+            Ok(Exit::Failed)
+        }
+    }
+}
+
+fn read(data_dir: &Path) -> Result<History, String> {
+    let folder = Folder::on_volume(data_dir).map_err(|error| {
+        format!(
+            "{error}: give the engine's data directory, as this container sees it, with --data-dir"
+        )
+    })?;
+    let folder = folder.ok_or("no supervisor has ever run on this volume")?;
+    History::read(&folder).map_err(|refused| {
+        format!(
+            "the file {NAME} is refused: {refused}; the supervisor keeps it aside and begins a new one"
+        )
+    })
+}
+
+fn print(history: &History, json: bool, out: &mut dyn Write) -> io::Result<()> {
+    if json {
+        for entry in history.entries() {
+            writeln!(out, "{}", serde_json::to_string(entry)?)?;
+        }
+        return Ok(());
+    }
+    let row = |entry: &Entry| {
+        let (event, what) = words(&entry.event);
+        [
+            entry.at.clone(),
+            entry.epoch.to_string(),
+            entry.pod.clone(),
+            event.to_owned(),
+            what,
+        ]
+    };
+    let rows: Vec<_> = history.entries().map(row).collect();
+    table::write(out, ["TIME", "EPOCH", "POD", "EVENT", "WHAT"], &rows)
+}
+
+/// An event, as a word and a line.
+fn words(event: &Event) -> (&'static str, String) {
+    match event {
+        Event::LeaseTaken => ("lease", "this pod holds the volume".to_owned()),
+        Event::Started { process, .. } => ("start", format!("pid {}", process.pid)),
+        Event::Ended {
+            process,
+            role,
+            status,
+            oom_killed,
+        } => {
+            let role = match role {
+                ProcessRole::Parent => "outer process",
+                ProcessRole::Engine => "engine",
+            };
+            let status = match status {
+                _ if *oom_killed => "killed for want of memory".to_owned(),
+                Some(ExitStatus::Code(code)) => format!("exit status {code}"),
+                Some(ExitStatus::Signal(signal)) => format!("signal {signal}"),
+                None => "how is not known".to_owned(),
+            };
+            ("end", format!("{role}, pid {}: {status}", process.pid))
+        }
+        Event::Stopped {
+            clean,
+            millis,
+            checkpoints,
+            wanted,
+            checkpoint_millis,
+        } => {
+            let how = if *clean { "clean" } else { "not clean" };
+            let what = format!(
+                "{how}, after {millis} ms; checkpoints in {checkpoints} of {wanted} databases took {checkpoint_millis} ms"
+            );
+            ("stop", what)
+        }
+        Event::Restarted { by, reasons } => {
+            let by = match by {
+                RestartBy::Supervisor => "the supervisor",
+                RestartBy::Kubelet => "the kubelet",
+            };
+            ("restart", format!("by {by} for {}", reasons.join(", ")))
+        }
+        Event::Fenced { evidence } => ("fence", evidence.clone()),
+        Event::Adopted => ("adopt", "an operator accepted the volume".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_for_people_and_harmless() {
+        let mut history = History::default();
+        let evidence = "epoch 4 \x1b[2J".to_owned();
+        history.push(Entry::now(3, "pod-a", Event::Fenced { evidence }));
+        let mut out = Vec::new();
+        print(&history, false, &mut out).expect("a Vec takes all");
+        let text = String::from_utf8(out).expect("UTF-8");
+        assert!(text.starts_with("TIME"), "{text}");
+        assert!(
+            text.contains("  3      pod-a  fence  epoch 4 ?[2J"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn json_is_one_object_a_line() {
+        let mut history = History::default();
+        history.push(Entry::now(1, "p", Event::LeaseTaken));
+        history.push(Entry::now(1, "p", Event::Adopted));
+        let mut out = Vec::new();
+        print(&history, true, &mut out).expect("a Vec takes all");
+        let text = String::from_utf8(out).expect("UTF-8");
+        let events: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        assert_eq!(events.len(), 2);
+        assert_eq!(events[1]["event"], "adopted");
+    }
+}
