@@ -8,5 +8,6 @@
 
 pub mod checkpoint;
 pub mod control;
+pub mod link;
 pub mod order;
 pub mod restart;

@@ -8,6 +8,7 @@
 //! | `volume` | [`crate::observe::volume`] | a write to a stalled device may block for ever |
 
 mod carry_out;
+mod linked;
 mod memory;
 mod stop;
 mod supervise;
@@ -19,20 +20,24 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::act::control::{self, BindError};
+use crate::act::link;
 use crate::act::order::{Obeyed, Order};
 use crate::act::restart::Restarter;
 use crate::config::Config;
 use crate::decide::observation::{Observation, OperatorWord};
 use crate::observe::clock::Clock;
 use crate::observe::process::EnginePid;
-use crate::observe::{Sink, cgroup, clock, kernel, process, sql, volume};
+use crate::observe::{Sink, clock, kernel, sql, volume};
+use crate::publish::Reader;
 use crate::publish::metrics::Metrics;
 use crate::publish::server::{self, Server};
 use crate::publish::view::ObserverBounds;
+use linked::Link;
 use stop::Stopper;
 use supervise::Supervisor;
 
@@ -105,6 +110,7 @@ impl Bound {
         let address = self.address();
         let config = self.config;
         let control = control_socket(&config.control_socket).await?;
+        let link = launch_socket(&config.launch.socket).await?;
         let clock = Clock::start(config.http.decision_stale_after);
         let (sink, observations) = Sink::new(clock.clone());
         let metrics = Arc::new(Metrics::new());
@@ -126,13 +132,22 @@ impl Bound {
         let engine_pid = EnginePid::default();
         let volume = volume::spawn(config.volume.clone(), engine_pid.clone(), sink.clone())
             .context("the volume's thread can't be started")?;
-        let mut tasks = observers(&config, &engine_pid, &sink);
+        let way = Link::new(engine_pid, sink.clone());
+        let mut tasks = observers(&config, &sink);
+        tasks.spawn(linked::watch_here(
+            config.clone(),
+            way.clone(),
+            memory.linked,
+        ));
+        if let Some(link) = link {
+            serve_launch(&mut tasks, link, way.clone(), &decisions, stopper.clone());
+        }
         let steps = sink.clone();
         let restarter = Restarter::new(&config, move |report| {
             let sink = steps.clone();
             async move { sink.send(Observation::Action(report)).await }
         });
-        tasks.spawn(carry_out::carry_out(decisions, restarter));
+        tasks.spawn(carry_out::carry_out(decisions, way, restarter));
         if let Some(control) = control {
             tasks.spawn(control.serve(move |order| obey(order, sink.clone(), stopper.clone())));
         }
@@ -168,6 +183,40 @@ async fn control_socket(path: &Path) -> Result<Option<control::Bound>, BindError
     }
 }
 
+/// The link's socket, or none where it can't be made: `attach` does without.
+async fn launch_socket(path: &Path) -> Result<Option<link::Bound>, BindError> {
+    match link::bind(path).await {
+        Ok(bound) => {
+            info!(socket = %bound.path().display(), "launch may connect");
+            Ok(Some(bound))
+        }
+        Err(error @ BindError::Unavailable { .. }) => {
+            warn!(
+                %error,
+                "no socket for launch: where the SQL container is started by it, mount a writable directory that both containers share at state-dir"
+            );
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Serves the link: what it brings is observed, what is decided is told.
+fn serve_launch(
+    tasks: &mut JoinSet<()>,
+    link: link::Bound,
+    way: Link,
+    decisions: &Reader,
+    stopper: Stopper,
+) {
+    let (words, said) = watch::channel(None);
+    tasks.spawn(way.clone().speak(decisions.clone(), words));
+    tasks.spawn(link.serve(said, move |heard| {
+        let stopper = stopper.clone();
+        way.clone().hear(heard, move || stopper.begin())
+    }));
+}
+
 /// Does what a person said; returns once it is in the deciding loop's queue, or done where that takes
 /// longer.
 async fn obey(order: Order, sink: Sink, stopper: Stopper) -> Obeyed {
@@ -181,20 +230,10 @@ async fn obey(order: Order, sink: Sink, stopper: Stopper) -> Obeyed {
     Ok(order.done())
 }
 
-/// Starts every observer that runs on this thread.
-fn observers(config: &Config, engine_pid: &EnginePid, sink: &Sink) -> JoinSet<()> {
+/// Starts every observer that runs on this thread, but those that `launch` takes the place of.
+fn observers(config: &Config, sink: &Sink) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(clock::observe(sink.clone()));
-    tasks.spawn(process::observe(
-        config.process.clone(),
-        engine_pid.clone(),
-        sink.clone(),
-    ));
-    tasks.spawn(cgroup::observe(
-        config.cgroup_interval,
-        engine_pid.clone(),
-        sink.clone(),
-    ));
     tasks.spawn(kernel::observe(sink.clone()));
     let (teller, silence) = sql::silence::channel();
     let patience = config.policy.unresponsive_after / DAC_SHARE;

@@ -36,13 +36,13 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, set_child_subreaper};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
 use crate::act::restart::Restarter;
-use crate::config::Config;
+use crate::config::{Config, VolumeConfig};
 use crate::decide::observation::{ActionReport, ActionStep, Observation};
 use crate::observe::clock::Clock;
 use crate::observe::process::EnginePid;
@@ -91,6 +91,8 @@ async fn launch(mut config: Config, command: &[OsString]) -> anyhow::Result<u8> 
     let requests = partner.requests();
     let told = ends.told.clone();
     let mut tasks = JoinSet::new();
+    // Before the gate: the supervisor wants to know that the volume is mounted here as well.
+    tasks.spawn(watch_mount(config.volume.clone(), requests));
     tasks.spawn(livez::serve(config.launch.listen, partner.state()));
     tasks.spawn(Link::new(config.launch.socket.clone(), ends, observations).keep());
 
@@ -128,7 +130,7 @@ async fn launch(mut config: Config, command: &[OsString]) -> anyhow::Result<u8> 
         epoch,
         "the command runs"
     );
-    help(&config, &mut tasks, &sink, partner.state(), requests, told);
+    help(&config, &mut tasks, &sink, partner.state(), told);
     Ok(Init::new(&config.process, signals, children, partner)
         .run()
         .await)
@@ -140,27 +142,13 @@ fn help(
     tasks: &mut JoinSet<()>,
     sink: &Sink,
     state: watch::Receiver<State>,
-    requests: tokio::sync::mpsc::Sender<Request>,
-    told: tokio::sync::mpsc::Sender<Told>,
+    told: mpsc::Sender<Told>,
 ) {
     let engine_pid = EnginePid::default();
     let process = process::observe(config.process.clone(), engine_pid.clone(), sink.clone());
     tasks.spawn(process);
     let cgroup = cgroup::observe(config.cgroup_interval, engine_pid, sink.clone());
     tasks.spawn(cgroup);
-    let data_dir = config.volume.engine_data_dir.clone();
-    let pace = config.volume.interval;
-    tasks.spawn(async move {
-        let mut ticks = interval(pace);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let mount = volume::mount_seen_by(init::own_pid(), &data_dir);
-            if requests.send(Request::Mount(mount)).await.is_err() {
-                return;
-            }
-        }
-    });
     let sink = sink.clone();
     let restarter = Restarter::new(config, move |report: ActionReport| {
         if report.step == ActionStep::Terminated {
@@ -171,6 +159,19 @@ fn help(
         async move { sink.send(Observation::Action(report)).await }
     });
     tasks.spawn(act::obey(state, restarter));
+}
+
+/// Tells what this container has at the engine's data directory.
+async fn watch_mount(config: VolumeConfig, requests: mpsc::Sender<Request>) {
+    let mut ticks = interval(config.interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let mount = volume::mount_seen_by(init::own_pid(), &config.engine_data_dir);
+        if requests.send(Request::Mount(mount)).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Not the first process of its PID namespace: what loses its parent below it becomes its child all

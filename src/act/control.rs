@@ -17,7 +17,7 @@
 //! besides, one request on each, the bytes and
 //! the number of its head's fields. A body is never read.
 
-mod socket;
+pub(super) mod socket;
 
 use std::convert::Infallible;
 use std::future::Future;

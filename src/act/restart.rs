@@ -141,7 +141,10 @@ where
         };
         // One that can't be confirmed is not signalled: it ends with its parent, or its container.
         let engine = restart.engine.and_then(|id| confirm(id).ok().flatten());
-        self.log.write(Some(parent.id.pid), message).await;
+        // A stop leaves what it finds.
+        if !message.is_empty() {
+            self.log.write(Some(parent.id.pid), message).await;
+        }
 
         parent.signal(Signal::TERM)?;
         info!(pid = parent.id.pid, grace = ?restart.grace, "restart: SIGTERM sent");

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::linked::Link;
 use crate::act::restart::{Restarter, termination};
 use crate::decide::decision::{Action, Verdict};
 use crate::decide::observation::{ActionReport, ActionStep};
@@ -11,10 +12,10 @@ use crate::decide::policy::RestartBy;
 use crate::publish::{Published, Reader};
 
 /// Has the restarts carried out that the decisions ask for, and leaves word of those that are left to
-/// the kubelet. Ends when nothing is decided any more.
+/// the kubelet; not where `launch` does so. Ends when nothing is decided any more.
 ///
 /// It reads the last decision, as everybody does: the deciding loop never waits for it.
-pub async fn carry_out<R, F>(mut decisions: Reader, mut restarter: Restarter<R>)
+pub async fn carry_out<R, F>(mut decisions: Reader, link: Link, mut restarter: Restarter<R>)
 where
     R: Fn(ActionReport) -> F,
     F: Future<Output = ()>,
@@ -26,11 +27,12 @@ where
             continue;
         };
         let before = std::mem::replace(&mut live, decision.live.verdict);
+        if link.acts() {
+            continue;
+        }
         if let Some(Action::Restart(restart)) = &decision.action {
             if restarter.is_new(restart) {
-                let now = SystemTime::now();
-                let by = RestartBy::Supervisor;
-                let word = termination::message(now, by, &restart.reasons, decision, None);
+                let word = termination::before(restart, SystemTime::now(), decision);
                 restarter.carry_out(restart, word).await;
             }
         } else if (before, live) == (Verdict::Pass, Verdict::Fail) {
@@ -45,7 +47,7 @@ where
 }
 
 /// Why the supervisor could not do it itself, if it tried on this process.
-fn failure(published: &Published) -> Option<&str> {
+pub fn failure(published: &Published) -> Option<&str> {
     let report = &published.snapshot.action.as_ref()?.value;
     let last = published.decision.as_ref()?.last_restart.as_ref()?;
     match &report.step {

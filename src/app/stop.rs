@@ -101,6 +101,17 @@ impl Stopper {
         }
     }
 
+    /// Begins a stop within the grace of the settings, unless one is under way. Within which time the
+    /// engine's end is ordered; none where no process of it can be seen.
+    pub fn begin(&self) -> Option<Duration> {
+        let grace = self.with.stop.grace;
+        let situation = self.with.situation();
+        situation.target?;
+        let shares = self.with.shares(grace, &situation);
+        drop(self.join_or_begin(grace));
+        Some(shares.drain + shares.checkpoint + SEEN_AFTER)
+    }
+
     fn join_or_begin(&self, grace: Duration) -> watch::Receiver<Option<Stopped>> {
         // Held for no await, and poisoned by no panic that the process outlives.
         let mut slot = self
@@ -132,7 +143,7 @@ impl With {
             drain,
             checkpoint: saving,
             kill_at,
-        } = shares(&self.policy, grace, self.stop.drain, &situation);
+        } = self.shares(grace, &situation);
         info!(
             ?grace,
             hung = situation.hung,
@@ -171,6 +182,10 @@ impl With {
             Err(text) => warn!("stop: {text}"),
         }
         stopped
+    }
+
+    fn shares(&self, grace: Duration, situation: &Situation) -> Shares {
+        shares(&self.policy, grace, self.stop.drain, situation)
     }
 
     async fn say(&self, word: OperatorWord) {

@@ -10,7 +10,7 @@ use super::memory::Keeper;
 use crate::decide::decision::{Decision, Probe, Verdict};
 use crate::decide::engine::{State, decide};
 use crate::decide::memory::Memory;
-use crate::decide::observation::{Observation, Observed, OperatorWord};
+use crate::decide::observation::{LinkReport, Observation, Observed, OperatorWord};
 use crate::decide::policy::Policy;
 use crate::decide::reason::{Outcome, Reason};
 use crate::decide::snapshot::Snapshot;
@@ -75,6 +75,12 @@ impl Supervisor {
             self.snapshot.apply(Observed {
                 at: Time::ZERO,
                 value: Observation::Operator(word),
+            });
+        }
+        if memory.linked {
+            self.snapshot.apply(Observed {
+                at: Time::ZERO,
+                value: Observation::Link(LinkReport::Lost),
             });
         }
         let mut state = State::recall(&self.policy, memory);

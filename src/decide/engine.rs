@@ -89,6 +89,7 @@ impl State {
             budget: self.budget.memory(),
             maintenance_until: snapshot.maintenance_until,
             last_restart: self.restarts.last().map(RememberedRestart::from),
+            linked: snapshot.link.is_some(),
         }
     }
 }

@@ -119,6 +119,7 @@ impl Incarnation {
             Some(ProcessReport::Exited(_)) => Phase::Gone,
             Some(ProcessReport::Running(_)) => self.phase_of_running(snapshot),
             Some(ProcessReport::NotFound) if self.seen => Phase::Gone,
+            None if snapshot.is_blind() => self.phase_of_unseen(snapshot),
             // Without a view of the process, the engine's answers have to do.
             Some(ProcessReport::NotFound) | None => {
                 if self.started && snapshot.ping.refused_since.is_none() {
@@ -127,6 +128,16 @@ impl Incarnation {
                     Phase::Unseen
                 }
             }
+        }
+    }
+
+    /// While nobody can look, it is as it was last seen; only an answer is news.
+    fn phase_of_unseen(&self, snapshot: &Snapshot) -> Phase {
+        let answered = snapshot.ping.last_success.max(snapshot.login.last_success);
+        match self.phase {
+            Phase::Gone if answered <= Some(self.phase_since) => Phase::Gone,
+            Phase::Unseen if !self.started => Phase::Unseen,
+            _ => self.phase_of_running(snapshot),
         }
     }
 

@@ -23,6 +23,10 @@ pub struct Memory {
     pub maintenance_until: Option<Time>,
     /// The last restart that was asked for.
     pub last_restart: Option<RememberedRestart>,
+    /// `launch` was linked: it will be again, and what the supervisor itself sees of the processes
+    /// means nothing.
+    #[serde(default)]
+    pub linked: bool,
 }
 
 /// An engine and what it proved.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::time::Time;
-pub use act::{ActionReport, ActionStep};
+pub use act::{ActionReport, ActionStep, LinkReport};
 pub use contact::{Attempt, AttemptResult, ContactError, ServerError, Stage};
 pub use host::{
     CgroupReport, Denial, EngineMount, KernelVersion, Mount, Space, VolumeCheck, VolumeFault,
@@ -64,6 +64,8 @@ pub enum Observation {
     Kernel(KernelVersion),
     /// What became of an action of the supervisor's.
     Action(ActionReport),
+    /// The link to `launch` came or went.
+    Link(LinkReport),
     /// The supervisor itself did not run for this long.
     Stall(Duration),
     /// An operator's word, or a signal to the pod.

@@ -45,6 +45,7 @@ impl Restarts {
         let target = target(snapshot);
         self.follow(
             target,
+            snapshot.is_blind(),
             snapshot.action.as_ref().map(|seen| &seen.value),
             findings,
         );
@@ -56,6 +57,7 @@ impl Restarts {
             let able = target.filter(|_| self.given_up.is_none());
             match (policy.restart_by, able) {
                 (RestartBy::Supervisor, Some(target)) => self.begin(policy, target, due, now),
+                (RestartBy::Supervisor, None) if link_may_come_back(snapshot, findings) => {}
                 _ => return self.hand_over(target, due, now),
             }
         }
@@ -90,10 +92,15 @@ impl Restarts {
     fn follow(
         &mut self,
         target: Option<(ProcessId, Option<ProcessId>)>,
+        blind: bool,
         report: Option<&ActionReport>,
         findings: &mut Findings,
     ) {
-        let there = target.map(|(parent, _)| parent);
+        // While nobody can look it is taken to be there still.
+        let known = self.order.as_ref().map(|(restart, _)| restart.parent);
+        let known = known.or(self.given_up.as_ref().map(|(process, _)| *process));
+        let seen = target.map(|(parent, _)| parent);
+        let there = seen.or(known.filter(|_| blind));
         self.given_up
             .take_if(|(process, _)| Some(*process) != there);
         self.fulfilled &= there.is_none();
@@ -197,6 +204,13 @@ fn target(snapshot: &Snapshot) -> Option<(ProcessId, Option<ProcessId>)> {
     let process = snapshot.running()?;
     let alive = process.parent_state != RunState::Zombie;
     alive.then_some((process.parent, process.engine))
+}
+
+/// `launch` connects again within seconds, and can be told to do it then: for so long the kubelet is
+/// not asked to.
+fn link_may_come_back(snapshot: &Snapshot, findings: &mut Findings) -> bool {
+    let since = snapshot.link.as_ref().map(|link| link.at);
+    snapshot.is_blind() && since.is_some_and(|at| !findings.due(at, HANDOVER_AFTER))
 }
 
 fn describe(restart: &Restart, lasted: Duration) -> String {

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use super::observation::{
     ActionReport, Attempt, AttemptResult, CgroupReport, ComponentState, ContactError, DatabaseList,
-    DatabasesReport, Diagnostics, DiagnosticsReport, EngineLog, KernelVersion, Observation,
-    Observed, OperatorWord, ProcessExit, ProcessId, ProcessReport, ProcessRole, RunningProcess,
-    ServerError, ServerProperties, VolumeCheck, VolumeReport,
+    DatabasesReport, Diagnostics, DiagnosticsReport, EngineLog, KernelVersion, LinkReport,
+    Observation, Observed, OperatorWord, ProcessExit, ProcessId, ProcessReport, ProcessRole,
+    RunningProcess, ServerError, ServerProperties, VolumeCheck, VolumeReport,
 };
 use super::time::Time;
+
+/// Parent and engine.
+type Ids = (ProcessId, Option<ProcessId>);
 
 /// The exits of engine and parent within this time have one cause.
 const SAME_INCIDENT: Duration = Duration::from_secs(5);
@@ -48,12 +51,18 @@ pub struct Snapshot {
     pub kernel: Option<KernelVersion>,
     /// What the last action came to.
     pub action: Option<Observed<ActionReport>>,
+    /// The link to `launch`; none where there was none so far.
+    pub link: Option<Observed<LinkReport>>,
     /// The last stall of the supervisor and when it ended.
     pub stall: Option<Observed<Duration>>,
     /// Since when a stop on purpose is under way.
     pub stopping: Option<Time>,
     /// The outer process that is to be ended, and its grace.
     pub terminate: Option<(ProcessId, Duration)>,
+    /// The last processes that were seen to run.
+    watched: Option<Ids>,
+    /// Since when it is these.
+    watched_since: Time,
     /// Until when liveness is held.
     pub maintenance_until: Option<Time>,
     /// When the restart budget's hold was last released.
@@ -128,6 +137,7 @@ impl Snapshot {
             Observation::Server(value) => self.server = Some(Observed { at, value }),
             Observation::Kernel(value) => self.kernel = Some(value),
             Observation::Action(value) => self.action = Some(Observed { at, value }),
+            Observation::Link(value) => self.apply_link(at, value),
             Observation::Stall(value) => self.stall = Some(Observed { at, value }),
             Observation::Operator(word) => self.apply_word(at, &word),
         }
@@ -140,6 +150,18 @@ impl Snapshot {
             ProcessReport::Running(process) => Some(process),
             ProcessReport::NotFound | ProcessReport::Exited(_) => None,
         }
+    }
+
+    /// Nobody can say anything of the processes, though somebody could before or soon will: that none
+    /// is seen does not mean that none is there.
+    #[must_use]
+    pub fn is_blind(&self) -> bool {
+        self.link.is_some() && self.process.is_none()
+    }
+
+    fn running_ids(&self) -> Option<Ids> {
+        let process = self.running()?;
+        Some((process.parent, process.engine))
     }
 
     /// The engine's logs, those that can be read.
@@ -168,18 +190,31 @@ impl Snapshot {
                 }
             }
             ProcessReport::Running(process) => {
-                let same = self.process.is_none()
-                    || self.running().is_some_and(|before| {
-                        before.parent == process.parent
-                            && (before.engine.is_none() || before.engine == process.engine)
-                    });
-                if !same {
+                let seen = (process.parent, process.engine);
+                let before = self.watched.replace(seen);
+                if before.is_none_or(|before| is_another(before, seen)) {
+                    self.watched_since = at;
+                }
+                let gone = self.process.is_some() && self.running_ids().is_none();
+                let differs = before.is_some_and(|(parent, engine)| {
+                    parent != seen.0 || (engine.is_some() && engine != seen.1)
+                });
+                if gone || differs {
                     self.forget_engine();
                 }
             }
             ProcessReport::NotFound => {}
         }
         self.process = Some(Observed { at, value: report });
+    }
+
+    /// Whoever watches from now on, what was seen before is not what is.
+    fn apply_link(&mut self, at: Time, value: LinkReport) {
+        self.process = None;
+        self.cgroup = None;
+        if self.link.as_ref().is_none_or(|link| link.value != value) {
+            self.link = Some(Observed { at, value });
+        }
     }
 
     /// What the engine said holds for the process that said it.
@@ -223,14 +258,22 @@ impl Snapshot {
 
     fn apply_word(&mut self, at: Time, word: &OperatorWord) {
         match word {
-            // The last one counts: a stop is about the engine that ran when it was ordered.
-            OperatorWord::Stopping => self.stopping = Some(at),
+            OperatorWord::Stopping => {
+                // Said again it is the same stop, unless that was another engine's.
+                let known = self.stopping.filter(|since| *since >= self.watched_since);
+                self.stopping = known.or(Some(at));
+            }
             OperatorWord::Terminate { parent, grace } => self.terminate = Some((*parent, *grace)),
             OperatorWord::MaintenanceUntil(until) => self.maintenance_until = Some(*until),
             OperatorWord::Resume => self.maintenance_until = None,
             OperatorWord::Release => self.released = Some(at),
         }
     }
+}
+
+/// A parent that has made, or lost, its engine is the same one still.
+fn is_another((parent, engine): Ids, (new_parent, new_engine): Ids) -> bool {
+    parent != new_parent || matches!((engine, new_engine), (Some(a), Some(b)) if a != b)
 }
 
 impl Contact {

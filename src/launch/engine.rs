@@ -86,7 +86,7 @@ impl Engine {
         match sent {
             Ok(()) | Err(Errno::SRCH) => {}
             Err(error) => {
-                warn!(%error, pid = self.id.pid, ?signal, "the engine can't be signalled")
+                warn!(%error, pid = self.id.pid, ?signal, "the engine can't be signalled");
             }
         }
     }

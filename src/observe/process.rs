@@ -20,8 +20,8 @@ mod table;
 mod watch;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -29,7 +29,7 @@ use tokio::time::Instant;
 use super::Sink;
 use crate::config::ProcessConfig;
 use crate::decide::observation::{
-    Observation, ProcessId, ProcessReport, ProcessRole, RunState, RunningProcess,
+    EngineMount, Observation, ProcessId, ProcessReport, ProcessRole, RunState, RunningProcess,
 };
 use table::{Family, Surroundings, Table};
 use watch::Watch;
@@ -48,20 +48,36 @@ const SEARCH_SPAN: Duration = Duration::from_secs(10);
 
 /// The pid of the engine (of its parent while there is none), shared with the observers that read
 /// other things of the same process. Nothing is kept open by it: whoever reads by this pid must bear
-/// that the process ends meanwhile.
+/// that the process ends meanwhile. With it the mount that the engine has, where somebody else sees it.
 #[derive(Clone, Debug, Default)]
-pub struct EnginePid(Arc<AtomicI32>);
+pub struct EnginePid {
+    pid: Arc<AtomicI32>,
+    mount: Arc<Mutex<Option<EngineMount>>>,
+}
 
 impl EnginePid {
     /// The pid in the supervisor's pid namespace; none while no engine lives.
     #[must_use]
     pub fn get(&self) -> Option<i32> {
-        Some(self.0.load(Ordering::Relaxed)).filter(|pid| *pid > 0)
+        Some(self.pid.load(Ordering::Relaxed)).filter(|pid| *pid > 0)
     }
 
     /// Sets it. Only the process observer does so, and tests in its place.
     pub fn set(&self, pid: Option<i32>) {
-        self.0.store(pid.unwrap_or(0), Ordering::Relaxed);
+        self.pid.store(pid.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// What `launch` sees at the engine's data directory; none where there is no `launch`, or it
+    /// can't tell.
+    #[must_use]
+    pub fn mount(&self) -> Option<EngineMount> {
+        let mount = self.mount.lock();
+        mount.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sets that.
+    pub fn set_mount(&self, mount: Option<EngineMount>) {
+        *self.mount.lock().unwrap_or_else(PoisonError::into_inner) = mount;
     }
 }
 

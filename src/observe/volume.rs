@@ -75,7 +75,9 @@ fn run(config: &VolumeConfig, engine_pid: &EnginePid, sink: &Sink, stopped: &Rec
     let mut checker = Checker::new(config);
     loop {
         sink.send_blocking(Observation::Volume(VolumeReport::Began));
-        let report = checker.check(config, engine_pid.get());
+        let mut report = checker.check(config, engine_pid.get());
+        // Where `launch` looks, nobody looks from here.
+        report.engine_mount = engine_pid.mount().or(report.engine_mount);
         sink.send_blocking(Observation::Volume(VolumeReport::Checked(Box::new(report))));
         match stopped.recv_timeout(config.interval) {
             Err(RecvTimeoutError::Timeout) => {}

@@ -228,7 +228,11 @@ pub fn supervisor(view: &View) -> Vec<Check> {
             "process",
             snapshot.process.as_ref().map(|seen| seen.at),
             bounds.process,
-            Silence::Counts,
+            match snapshot.link {
+                // It speaks when launch is there.
+                Some(_) => Silence::CountsOnceItSpoke,
+                None => Silence::Counts,
+            },
         ),
         (
             "ping",

@@ -105,6 +105,7 @@ impl Metrics {
             | Observation::Server(_)
             | Observation::Dac(_)
             | Observation::Kernel(_)
+            | Observation::Link(_)
             | Observation::Operator(_) => {}
         }
     }

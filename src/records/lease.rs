@@ -54,7 +54,7 @@ fn sum(bytes: &[u8]) -> u64 {
 fn plain(name: &str) -> String {
     let mut plain: String = name
         .chars()
-        .filter(|c| c.is_ascii_graphic())
+        .filter(char::is_ascii_graphic)
         .take(MAX_NAME)
         .collect();
     if plain.is_empty() {

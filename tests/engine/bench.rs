@@ -66,6 +66,12 @@ impl Bench {
                 value: Observation::Operator(OperatorWord::MaintenanceUntil(until)),
             });
         }
+        if memory.linked {
+            snapshot.apply(Observed {
+                at: Time::ZERO,
+                value: Observation::Link(LinkReport::Lost),
+            });
+        }
         let remembers_an_answer = memory.engine.is_some_and(|engine| engine.proven);
         let state = State::recall(&policy, memory);
         let (state, decision) = decide(&policy, state, &snapshot, Time::ZERO);

@@ -9,6 +9,7 @@ mod bench;
 mod evidence;
 mod grid;
 mod invariants;
+mod linked;
 mod pieces;
 mod properties;
 mod restarting;

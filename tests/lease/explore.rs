@@ -54,7 +54,7 @@ fn explore(bounds: &Bounds, most: usize) -> Explored {
             let print = print(&next);
             let stuck = || {
                 // One in a few: the way there takes a hundred times as long as to see it.
-                let looked_at = print % 61 == 0;
+                let looked_at = print.is_multiple_of(61);
                 let stuck = |index: &usize| looked_at && !next.clone().gets_it(*index, bounds);
                 let stuck = (0..bounds.contenders).find(stuck)?;
                 Some(format!("{stuck} can never get it"))
@@ -121,7 +121,7 @@ fn holds_in(name: &str, bounds: &Bounds) -> Explored {
         for to in moves {
             world.make(*to, bounds);
             world.tidy();
-            println!("{to:?}\n  {:?}", world);
+            println!("{to:?}\n  {world:?}");
         }
         panic!("{name}: {wrong}");
     }

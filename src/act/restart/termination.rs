@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tracing::{debug, info};
 
 use crate::config::Config;
-use crate::decide::decision::Decision;
+use crate::decide::decision::{Decision, Restart};
 use crate::decide::policy::RestartBy;
 use crate::decide::reason::Reason;
 
@@ -109,6 +109,16 @@ impl Place {
         }
         file.set_len(0)?;
         file.write_all(message.as_bytes())
+    }
+}
+
+/// What is written before the first signal of `restart`; nothing where it is a stop that somebody
+/// ordered: there is nothing to explain.
+#[must_use]
+pub fn before(restart: &Restart, now: SystemTime, decision: &Decision) -> String {
+    match restart.is_stop() {
+        true => String::new(),
+        false => message(now, RestartBy::Supervisor, &restart.reasons, decision, None),
     }
 }
 

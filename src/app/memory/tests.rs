@@ -69,6 +69,7 @@ fn full() -> Memory {
             process: Some(process),
             reasons: vec!["EngineUnresponsive".to_owned()],
         }),
+        linked: true,
     }
 }
 

@@ -14,6 +14,17 @@ pub struct ActionReport {
     pub step: ActionStep,
 }
 
+/// Whether there is a way to `launch`, in whose container the engine runs: then its words on the
+/// processes count, and nobody else's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LinkReport {
+    /// There is; what it sees follows.
+    Linked,
+    /// There was, in this run or in an earlier one. What became of the processes is not known.
+    Lost,
+}
+
 /// How far an action came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -28,6 +28,9 @@ pub fn rule(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
 
 fn unseen(view: &View<'_>) -> String {
     match view.snapshot.process.as_ref().map(|seen| &seen.value) {
+        None if view.snapshot.is_blind() => {
+            "launch has not said anything of the processes yet".to_owned()
+        }
         Some(ProcessReport::NotFound) => "no sqlservr is visible here and none answered".to_owned(),
         _ => "no observation of the processes yet".to_owned(),
     }
@@ -44,7 +47,8 @@ fn gone(view: &View<'_>, findings: &mut Findings) {
     let engine = view.snapshot.running().and_then(|process| process.engine);
     let absent = engine.is_none();
     let since = view.engine.phase_since;
-    if absent && findings.due(since, view.policy.process_missing_after) {
+    let looked = !view.snapshot.is_blind();
+    if absent && looked && findings.due(since, view.policy.process_missing_after) {
         let what = match view.snapshot.running() {
             None => "no sqlservr",
             Some(_) => "the parent has had no engine",

@@ -1,0 +1,167 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::*;
+use crate::decide::observation::ProcessReport;
+use crate::link::{Answer, VERSION};
+
+/// What would hang fails instead.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A served link, in a directory of its own.
+struct Site {
+    directory: PathBuf,
+    words: watch::Sender<Option<Word>>,
+    heard: mpsc::UnboundedReceiver<Heard>,
+    served: JoinHandle<()>,
+}
+
+impl Site {
+    async fn new(name: &str) -> Self {
+        let name = format!("ses-link-{}-{name}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_dir_all(&directory);
+        let bound = bind(&directory.join("launch.sock")).await.unwrap();
+        let (words, receiver) = watch::channel(None);
+        let (tell, heard) = mpsc::unbounded_channel();
+        let tell = Arc::new(tell);
+        let served = tokio::spawn(bound.serve(receiver, move |said| {
+            let stop = matches!(&said, Heard::Said(said) if matches!(**said, FromLaunch::StopRequested(_)));
+            let _ = tell.send(said);
+            async move { stop.then_some(FromSidecar::StopAccepted(Duration::from_secs(7))) }
+        }));
+        Self {
+            directory,
+            words,
+            heard,
+            served,
+        }
+    }
+
+    async fn stream(&self) -> UnixStream {
+        UnixStream::connect(self.directory.join("launch.sock"))
+            .await
+            .unwrap()
+    }
+
+    async fn connect(&self) -> Connection {
+        let mut connection = Connection::new(self.stream().await).unwrap();
+        connection
+            .send(&FromLaunch::Hello(Hello::own()))
+            .await
+            .unwrap();
+        let first = connection.first().await.unwrap();
+        assert!(matches!(first, FromSidecar::Hello(_)), "{first:?}");
+        connection
+    }
+
+    async fn heard(&mut self) -> Heard {
+        let heard = timeout(PATIENCE, self.heard.recv()).await;
+        heard.expect("it is heard in time").unwrap()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.served.abort();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn word(epoch: u64) -> Word {
+    let pass = Answer {
+        pass: true,
+        reasons: Vec::new(),
+    };
+    Word {
+        gate: pass.clone(),
+        live: pass,
+        epoch: Some(epoch),
+        order: None,
+        left_word: None,
+    }
+}
+
+/// The next message but a beat.
+async fn next(connection: &mut Connection) -> Result<FromSidecar, LinkError> {
+    let next = timeout(PATIENCE, async {
+        loop {
+            match connection.receive().await {
+                Ok(FromSidecar::Beat) => {}
+                other => return other,
+            }
+        }
+    });
+    next.await.expect("it comes in time")
+}
+
+#[tokio::test]
+async fn each_hears_the_other() {
+    let mut site = Site::new("hears").await;
+    site.words.send_replace(Some(word(1)));
+    let mut launch = site.connect().await;
+    assert_eq!(site.heard().await, Heard::Linked);
+    let told = |epoch| FromSidecar::Word(Box::new(word(epoch)));
+    assert_eq!(
+        next(&mut launch).await.unwrap(),
+        told(1),
+        "what was said before"
+    );
+    site.words.send_replace(Some(word(2)));
+    assert_eq!(next(&mut launch).await.unwrap(), told(2));
+    let report = FromLaunch::Process(ProcessReport::NotFound);
+    launch.send(&report).await.unwrap();
+    assert_eq!(site.heard().await, Heard::Said(Box::new(report)));
+    launch.send(&FromLaunch::StopRequested(15)).await.unwrap();
+    let accepted = FromSidecar::StopAccepted(Duration::from_secs(7));
+    assert_eq!(next(&mut launch).await.unwrap(), accepted);
+    site.heard().await;
+    drop(launch);
+    assert_eq!(site.heard().await, Heard::Lost);
+}
+
+#[tokio::test]
+async fn a_newer_one_takes_the_place_of_the_one_before() {
+    let mut site = Site::new("newer").await;
+    let mut first = site.connect().await;
+    assert_eq!(site.heard().await, Heard::Linked);
+    let mut second = site.connect().await;
+    assert_eq!(site.heard().await, Heard::Linked, "and not lost");
+    assert!(matches!(next(&mut first).await, Err(LinkError::Closed)));
+    site.words.send_replace(Some(word(3)));
+    assert!(matches!(next(&mut second).await, Ok(FromSidecar::Word(_))));
+}
+
+#[tokio::test]
+async fn one_that_is_not_understood_is_refused_and_disturbs_nobody() {
+    let mut site = Site::new("refused").await;
+    let mut launch = site.connect().await;
+    assert_eq!(site.heard().await, Heard::Linked);
+    let mut strange = Connection::new(site.stream().await).unwrap();
+    let hello = Hello {
+        version: VERSION + 2,
+        ..Hello::own()
+    };
+    strange.send(&FromLaunch::Hello(hello)).await.unwrap();
+    let answer = next(&mut strange).await.unwrap();
+    assert!(
+        matches!(answer, FromSidecar::Hello(_)),
+        "it is told the version"
+    );
+    assert!(matches!(next(&mut strange).await, Err(LinkError::Closed)));
+    let mut rude = Connection::new(site.stream().await).unwrap();
+    rude.send(&FromLaunch::Beat).await.unwrap();
+    assert!(matches!(next(&mut rude).await, Err(LinkError::Closed)));
+    // Those that say nothing are as many as may be, and the next waits for one of them to be sent away.
+    let mut silent = Vec::new();
+    for _ in 0..MAX_GREETINGS {
+        silent.push(site.stream().await);
+    }
+    let _late = site.connect().await;
+    assert_eq!(site.heard().await, Heard::Linked);
+    assert!(matches!(next(&mut launch).await, Err(LinkError::Closed)));
+}
