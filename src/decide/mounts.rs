@@ -8,11 +8,13 @@
 
 use super::observation::{EngineMount, Mount, VolumeCheck};
 
-/// The first mount at the data directory, as either side saw it.
+/// The first mount at the data directory.
 #[derive(Clone, Debug, Default)]
 pub struct FirstMounts {
-    ours: Option<Mount>,
-    engines: Option<Mount>,
+    /// As the supervisor saw it.
+    first: Option<Mount>,
+    /// The engine was seen to have it too: only then can it lose it.
+    engines_too: bool,
 }
 
 /// Another mount than at first, or none any more.
@@ -29,32 +31,29 @@ pub struct Replaced<'a> {
 impl FirstMounts {
     /// Takes in a check that began while the engine ran.
     pub fn see(&mut self, check: &VolumeCheck) {
-        keep(&mut self.ours, check.mount.as_ref());
-        keep(&mut self.engines, engines(check));
+        if self.first.is_none() {
+            self.first.clone_from(&check.mount);
+        }
+        if let (Some(first), Some(theirs)) = (&self.first, engines(check)) {
+            self.engines_too |= theirs.same(first);
+        }
     }
 
     /// What is not as it was, the supervisor's view first. What can't be seen now is not compared.
     pub fn replaced<'a>(&'a self, check: &'a VolumeCheck) -> impl Iterator<Item = Replaced<'a>> {
-        let ours = ("the supervisor", &self.ours, check.mount.as_ref(), true);
-        let visible = check.engine_mount.is_some();
-        let theirs = ("sqlservr", &self.engines, engines(check), visible);
-        [ours, theirs]
-            .into_iter()
-            .filter_map(|(seen_by, first, now, visible)| {
-                let first = first.as_ref().filter(|_| visible)?;
-                let replaced = Replaced {
-                    seen_by,
-                    first,
-                    now,
-                };
-                (!now.is_some_and(|now| now.same(first))).then_some(replaced)
-            })
-    }
-}
-
-fn keep(first: &mut Option<Mount>, seen: Option<&Mount>) {
-    if first.is_none() {
-        *first = seen.cloned();
+        let visible = self.engines_too && check.engine_mount.is_some();
+        let ours = ("the supervisor", check.mount.as_ref(), true);
+        let theirs = ("sqlservr", engines(check), visible);
+        let views = [ours, theirs].into_iter();
+        views.filter_map(|(seen_by, now, comparable)| {
+            let first = self.first.as_ref().filter(|_| comparable)?;
+            let replaced = Replaced {
+                seen_by,
+                first,
+                now,
+            };
+            (!now.is_some_and(|now| now.same(first))).then_some(replaced)
+        })
     }
 }
 

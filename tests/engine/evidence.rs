@@ -598,7 +598,9 @@ fn a_mount_is_remembered_for_one_engine_only() {
     bench.pass(seconds(1));
     bench.see(running(1, IDLE));
     bench.pass(seconds(1));
-    bench.see(volume(with("/first")));
+    let mut unseen_by_the_engine = with("/first");
+    unseen_by_the_engine.engine_mount = None;
+    bench.see(volume(unseen_by_the_engine));
     assert!(!bench.has(Reason::VolumeReplaced), "a volume mounted late");
     bench.see(volume(with("/second")));
     assert!(bench.has(Reason::VolumeReplaced));

@@ -10,6 +10,7 @@ mod standin;
 mod cli;
 mod client;
 mod control;
+mod filesystems;
 mod limits;
 mod restart;
 mod stop;

@@ -110,13 +110,13 @@ async fn a_full_volume_is_not_ready_and_not_restarted() {
 }
 
 /// A FUSE file system over a directory, whose daemon can be stopped. Debian's package `bindfs`.
-struct Fuse {
+pub struct Fuse {
     daemon: std::process::Child,
     mount: Mount,
 }
 
 impl Fuse {
-    fn over(source: &Path, at: &Path) -> Self {
+    pub fn over(source: &Path, at: &Path) -> Self {
         std::fs::create_dir_all(source).expect("writable");
         std::fs::create_dir_all(at).expect("writable");
         let daemon = Command::new("bindfs")
@@ -136,7 +136,12 @@ impl Fuse {
         Self { daemon, mount }
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Takes away what a dead daemon leaves.
+    pub fn unmount(&self) {
+        run(Command::new("umount").arg("-l").arg(&self.mount.0));
+    }
+
+    pub fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.daemon.id()).expect("a pid");
         kill_process(Pid::from_raw(pid).expect("not zero"), signal).expect("it runs");
     }

@@ -13,3 +13,5 @@
 pub mod http;
 pub mod scratch;
 pub mod supervisor;
+pub mod volumes;
+pub mod writer;

@@ -45,7 +45,10 @@ fn holding(mounts: &MountInfos, directory: &Path) -> Option<Mount> {
         device: mount.majmin.clone(),
         root: unescape(&mount.root),
         fs_type: mount.fs_type.clone(),
-        read_only: mount.mount_options.contains_key("ro") || mount.super_options.contains_key("ro"),
+        read_only: mount.mount_options.contains_key("ro")
+            || mount.super_options.contains_key("ro")
+            // An ext4 that met an error, since Linux 6.15; before, it was remounted `ro`.
+            || mount.super_options.contains_key("emergency_ro"),
     })
 }
 
@@ -81,6 +84,7 @@ mod tests {
 23 22 8:1 /pods/a/volumes/data /var/opt/mssql rw,relatime shared:5 - ext4 /dev/sda1 rw
 24 22 8:2 / /var/opt/mssql-other rw - xfs /dev/sda2 rw
 25 22 8:3 / /srv/with\\040blank rw - ext4 /dev/sda3 ro,errors=remount-ro
+28 22 8:6 / /srv/failed rw - ext4 /dev/sda6 rw,errors=remount-ro,emergency_ro
 26 22 8:4 / /srv/twice rw - ext4 /dev/sda4 rw
 27 26 0:77 / /srv/twice ro - tmpfs tmpfs rw
 ";
@@ -111,6 +115,7 @@ mod tests {
     fn read_only_by_mount_or_by_super_block() {
         assert!(mount_of("/srv/with blank/data").unwrap().read_only);
         assert!(mount_of("/srv/twice").unwrap().read_only);
+        assert!(mount_of("/srv/failed").unwrap().read_only);
     }
 
     #[test]

@@ -1,0 +1,140 @@
+//! A client that writes: numbered rows, one after the other, and which of them were acknowledged.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
+
+/// A connection or a row that takes longer is given up: its fate is unknown.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two attempts where nothing answers: nobody says when it does again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+const CREATE: &str =
+    "IF OBJECT_ID('dbo.journal') IS NULL CREATE TABLE dbo.journal (id bigint, epoch bigint)";
+
+type Sql = Client<Compat<TcpStream>>;
+
+/// Where the engine is now, and its password for `sa`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub port: u16,
+    pub password: String,
+}
+
+/// What was written.
+#[derive(Clone, Debug, Default)]
+pub struct Written {
+    /// Rows that the engine acknowledged.
+    pub acknowledged: Vec<i64>,
+    /// Rows that it refused, or said nothing about.
+    pub failed: u64,
+}
+
+/// The running writer. Dropped, it ends.
+pub struct Writer {
+    written: Arc<Mutex<Written>>,
+    progress: watch::Receiver<u64>,
+    task: JoinHandle<()>,
+}
+
+impl Writer {
+    /// Writes rows from 1 on to wherever `target` says, until it is dropped.
+    pub fn start(target: watch::Receiver<Target>) -> Self {
+        let written = Arc::new(Mutex::new(Written::default()));
+        let (progressed, progress) = watch::channel(0);
+        let task = tokio::spawn(write(target, Arc::clone(&written), progressed));
+        Self {
+            written,
+            progress,
+            task,
+        }
+    }
+
+    /// To one place that stays.
+    pub fn to(port: u16, password: &str) -> Self {
+        let password = password.to_owned();
+        Self::start(watch::channel(Target { port, password }).1)
+    }
+
+    /// So far.
+    pub fn written(&self) -> Written {
+        self.written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Waits until so many more rows are acknowledged.
+    pub async fn acknowledges(&self, more: u64) {
+        let mut progress = self.progress.clone();
+        let goal = *progress.borrow() + more;
+        let reached = progress.wait_for(|count| *count >= goal);
+        tokio::time::timeout(Duration::from_secs(60), reached)
+            .await
+            .expect("rows are acknowledged")
+            .expect("the writer goes on");
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn write(
+    target: watch::Receiver<Target>,
+    written: Arc<Mutex<Written>>,
+    progressed: watch::Sender<u64>,
+) {
+    let mut id = 0;
+    loop {
+        let now = target.borrow().clone();
+        if let Ok(mut sql) = connect(&now).await {
+            while target.borrow().port == now.port {
+                // A number is never used twice: whether a row that was not acknowledged is there is not known.
+                id += 1;
+                let insert = format!("INSERT INTO dbo.journal (id) VALUES ({id})");
+                let done = query(&mut sql, &insert).await;
+                let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
+                if done.is_err() {
+                    written.failed += 1;
+                    break;
+                }
+                written.acknowledged.push(id);
+                progressed.send_modify(|count| *count += 1);
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// A connection with the table there.
+pub async fn connect(target: &Target) -> anyhow::Result<Sql> {
+    let mut config = Config::new();
+    config.host("127.0.0.1");
+    config.port(target.port);
+    config.authentication(AuthMethod::sql_server("sa", &target.password));
+    config.application_name("writer");
+    config.encryption(EncryptionLevel::NotSupported);
+    let connecting = async {
+        let tcp = TcpStream::connect(config.get_addr()).await?;
+        tcp.set_nodelay(true)?;
+        anyhow::Ok(Client::connect(config, tcp.compat_write()).await?)
+    };
+    let mut sql = tokio::time::timeout(PATIENCE, connecting).await??;
+    query(&mut sql, CREATE).await?;
+    Ok(sql)
+}
+
+async fn query(sql: &mut Sql, text: &str) -> anyhow::Result<()> {
+    let done = async { anyhow::Ok(sql.simple_query(text).await?.into_results().await?) };
+    tokio::time::timeout(PATIENCE, done).await??;
+    Ok(())
+}
