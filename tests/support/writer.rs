@@ -27,13 +27,20 @@ pub struct Target {
     pub password: String,
 }
 
-/// What was written.
+/// What became of the rows.
 #[derive(Clone, Debug, Default)]
 pub struct Written {
     /// Rows that the engine acknowledged.
     pub acknowledged: Vec<i64>,
     /// Rows that it refused, or said nothing about.
     pub failed: u64,
+}
+
+impl Written {
+    /// Rows that were tried.
+    pub fn attempted(&self) -> u64 {
+        self.acknowledged.len() as u64 + self.failed
+    }
 }
 
 /// The running writer. Dropped, it ends.
@@ -46,9 +53,19 @@ pub struct Writer {
 impl Writer {
     /// Writes rows from 1 on to wherever `target` says, until it is dropped.
     pub fn start(target: watch::Receiver<Target>) -> Self {
+        Self::counting(target, 1, 1)
+    }
+
+    /// The same with the numbers `first`, `first + step` and so on.
+    pub fn counting(target: watch::Receiver<Target>, first: i64, step: i64) -> Self {
         let written = Arc::new(Mutex::new(Written::default()));
         let (progressed, progress) = watch::channel(0);
-        let task = tokio::spawn(write(target, Arc::clone(&written), progressed));
+        let task = tokio::spawn(write(
+            target,
+            (first, step),
+            Arc::clone(&written),
+            progressed,
+        ));
         Self {
             written,
             progress,
@@ -70,6 +87,17 @@ impl Writer {
             .clone()
     }
 
+    /// The acknowledged rows since the last call.
+    pub fn take_acknowledged(&self) -> Vec<i64> {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut written.acknowledged)
+    }
+
+    /// How many were acknowledged.
+    pub fn count(&self) -> u64 {
+        *self.progress.borrow()
+    }
+
     /// Waits until so many more rows are acknowledged.
     pub async fn acknowledges(&self, more: u64) {
         let mut progress = self.progress.clone();
@@ -89,25 +117,31 @@ impl Drop for Writer {
 }
 
 async fn write(
-    target: watch::Receiver<Target>,
+    mut target: watch::Receiver<Target>,
+    (first, step): (i64, i64),
     written: Arc<Mutex<Written>>,
     progressed: watch::Sender<u64>,
 ) {
-    let mut id = 0;
+    let mut id = first;
     loop {
-        let now = target.borrow().clone();
+        let now = target.borrow_and_update().clone();
         if let Ok(mut sql) = connect(&now).await {
-            while target.borrow().port == now.port {
-                // A number is never used twice: whether a row that was not acknowledged is there is not known.
-                id += 1;
+            loop {
                 let insert = format!("INSERT INTO dbo.journal (id) VALUES ({id})");
-                let done = query(&mut sql, &insert).await;
+                let row = id;
+                // A number is never used twice: whether a row that was not acknowledged is there is not known.
+                id += step;
+                let done = tokio::select! {
+                    done = query(&mut sql, &insert) => done,
+                    // Where the engine was may be a pod that answers no more.
+                    _ = target.changed() => break,
+                };
                 let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
                 if done.is_err() {
                     written.failed += 1;
                     break;
                 }
-                written.acknowledged.push(id);
+                written.acknowledged.push(row);
                 progressed.send_modify(|count| *count += 1);
             }
         }
