@@ -8,6 +8,7 @@
 
 pub mod checkpoint;
 pub mod control;
+pub mod keeper;
 pub mod link;
 pub mod order;
 pub mod restart;

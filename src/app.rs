@@ -6,8 +6,10 @@
 //! | `http` | [`crate::publish::server`] | an answer never waits for a decision |
 //! | `memory` | the file of what outlives the supervisor | so may a write to its directory |
 //! | `volume` | [`crate::observe::volume`] | a write to a stalled device may block for ever |
+//! | `keeper` | [`crate::act::keeper`] | so may the lease's, which another thread has to judge then |
 
 mod carry_out;
+mod lease;
 mod linked;
 mod memory;
 mod stop;
@@ -25,6 +27,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::act::control::{self, BindError};
+use crate::act::keeper::Keeper;
 use crate::act::link;
 use crate::act::order::{Obeyed, Order};
 use crate::act::restart::Restarter;
@@ -114,14 +117,14 @@ impl Bound {
         let clock = Clock::start(config.http.decision_stale_after);
         let (sink, observations) = Sink::new(clock.clone());
         let metrics = Arc::new(Metrics::new());
-        let (memory, keeper) =
+        let (memory, memory_keeper) =
             memory::open(&config.state_dir).context("the memory's thread can't be started")?;
         let (supervisor, reader) = Supervisor::new(
             config.policy.clone(),
             clock,
             observations,
             Arc::clone(&metrics),
-            keeper,
+            memory_keeper,
         );
         let decisions = reader.clone();
         let stopper = Stopper::new(&config, reader.clone(), sink.clone());
@@ -132,6 +135,9 @@ impl Bound {
         let engine_pid = EnginePid::default();
         let volume = volume::spawn(config.volume.clone(), engine_pid.clone(), sink.clone())
             .context("the volume's thread can't be started")?;
+        let keeper = lease::keep(&config, &memory, decisions.clone(), sink.clone())
+            .context("the keeper's thread can't be started")?;
+        let last = decisions.clone();
         let way = Link::new(engine_pid, sink.clone());
         let mut tasks = observers(&config, &sink);
         tasks.spawn(linked::watch_here(
@@ -149,7 +155,9 @@ impl Bound {
         });
         tasks.spawn(carry_out::carry_out(decisions, way, restarter));
         if let Some(control) = control {
-            tasks.spawn(control.serve(move |order| obey(order, sink.clone(), stopper.clone())));
+            let keeper = keeper.clone();
+            let obey = move |order| obey(order, sink.clone(), stopper.clone(), keeper.clone());
+            tasks.spawn(control.serve(obey));
         }
         tasks.spawn(supervisor.run(memory));
         info!(%address, version = env!("CARGO_PKG_VERSION"), "supervising");
@@ -157,6 +165,7 @@ impl Bound {
         let why = shutdown.await;
         info!(why, "draining");
         tasks.shutdown().await;
+        lease::release_if_idle(&keeper, &last);
         drop(volume);
         if !server.drain() {
             warn!("open requests did not end in time and were dropped");
@@ -219,11 +228,15 @@ fn serve_launch(
 
 /// Does what a person said; returns once it is in the deciding loop's queue, or done where that takes
 /// longer.
-async fn obey(order: Order, sink: Sink, stopper: Stopper) -> Obeyed {
+async fn obey(order: Order, sink: Sink, stopper: Stopper, keeper: Keeper) -> Obeyed {
     let word = match order {
         Order::Pause(span) => OperatorWord::MaintenanceUntil(sink.clock().now().plus(span)),
         Order::Resume => OperatorWord::Resume,
         Order::Release => OperatorWord::Release,
+        Order::Adopt => {
+            keeper.adopt();
+            OperatorWord::Adopt
+        }
         Order::Stop(grace) => return stopper.stop(grace).await,
     };
     sink.send(Observation::Operator(word)).await;

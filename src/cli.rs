@@ -157,6 +157,7 @@ where
         }
         Some(("resume", matches)) => control(Order::Resume, matches),
         Some(("release", matches)) => control(Order::Release, matches),
+        Some(("adopt", matches)) => control(Order::Adopt, matches),
         Some(("stop", matches)) => {
             let grace = matches.get_one("grace").copied();
             control(Order::Stop(grace), matches)
@@ -311,7 +312,7 @@ fn probe_command() -> Command {
         .arg(flag("verbose", "Print each check"))
 }
 
-fn control_commands() -> [Command; 4] {
+fn control_commands() -> [Command; 5] {
     [
         Command::new("pause")
             .about("Hold liveness for a while, so that nothing restarts the engine")
@@ -333,6 +334,12 @@ fn control_commands() -> [Command; 4] {
             .args(control_arguments()),
         Command::new("release")
             .about("End the hold of a used-up restart budget, and count afresh")
+            .args(control_arguments()),
+        Command::new("adopt")
+            .about("Accept the volume as it is now, after it was refused as foreign, empty or torn")
+            .after_help(
+                "The identity on the volume is kept aside, and a new one written; the volume's id stays unless another one is expected. Refused while another pod holds the lease.",
+            )
             .args(control_arguments()),
         Command::new("stop")
             .about("Stop the engine cleanly, for preStop: drain, CHECKPOINT, SIGTERM, and SIGKILL at the end of the grace")

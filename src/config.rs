@@ -5,6 +5,7 @@
 //! it into a [`Config`] or into every mistake at once, by the one table in [`settings`].
 
 pub mod file;
+pub mod id;
 pub mod kind;
 pub mod mistake;
 pub mod parse;
@@ -45,6 +46,8 @@ pub struct Config {
     pub policy: Policy,
     /// A stop on purpose.
     pub stop: StopConfig,
+    /// Who this pod is, and how it contends for its volume.
+    pub lease: LeaseConfig,
     /// Logging.
     pub log: LogConfig,
     /// The SQL container's termination message, where it can be reached by a path of its own.
@@ -147,6 +150,19 @@ pub struct ProcessConfig {
     pub proc_root: PathBuf,
 }
 
+/// The lease on the volume; how strongly it binds stands in the policy.
+#[derive(Clone, Debug)]
+pub struct LeaseConfig {
+    /// From one renewal to the next.
+    pub renew: Duration,
+    /// A claim that nobody renews for this long is free.
+    pub stale: Duration,
+    /// The pod's uid.
+    pub pod_uid: Option<String>,
+    /// The node's name.
+    pub node: Option<String>,
+}
+
 /// The data volume.
 #[derive(Clone, Debug)]
 pub struct VolumeConfig {
@@ -158,6 +174,10 @@ pub struct VolumeConfig {
     pub engine_output: Option<PathBuf>,
     /// How often it is checked.
     pub interval: Duration,
+    /// The id that the volume has to have.
+    pub expected_id: Option<String>,
+    /// A file that holds it.
+    pub expected_id_file: Option<PathBuf>,
 }
 
 /// A stop on purpose.

@@ -9,7 +9,9 @@
 pub mod budget;
 pub mod decision;
 pub mod engine;
+pub mod fence;
 pub mod findings;
+pub mod identity;
 pub mod incarnation;
 pub mod latch;
 pub mod lease;

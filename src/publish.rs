@@ -23,7 +23,7 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 
-use crate::decide::decision::{Decision, LastRestart, Probe, Verdict};
+use crate::decide::decision::{Action, Decision, LastRestart, Probe, Restart, Verdict};
 use crate::decide::policy::RestartBy;
 use crate::decide::reason::Reason;
 use crate::decide::snapshot::Snapshot;
@@ -69,6 +69,17 @@ pub fn new_restart<'a>(before: Option<&Decision>, now: &'a Decision) -> Option<&
     // What an earlier run asked for is remembered, not asked for again.
     let last = now.last_restart.as_ref();
     last.filter(|last| last.before_start.is_zero() && known != Some(*last))
+}
+
+/// The fence that `now` asks for and the decision before did not.
+#[must_use]
+pub fn new_fence<'a>(before: Option<&Decision>, now: &'a Decision) -> Option<&'a Restart> {
+    let Some(Action::Fence(fence)) = &now.action else {
+        return None;
+    };
+    let known = before.and_then(|before| before.action.as_ref());
+    let same = matches!(known, Some(Action::Fence(known)) if known.parent == fence.parent);
+    (!same).then_some(fence)
 }
 
 /// Who restarts, as a word.

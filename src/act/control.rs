@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `POST /maintenance?for=30m` | holds liveness for that long, 1 s to 24 h; another one replaces it |
 //! | `DELETE /maintenance` | ends that |
+//! | `POST /adopt` | accepts the volume as it is now: its identity is kept aside and a new one written |
 //! | `POST /release` | ends the hold of a used-up restart budget, and counts afresh |
 //! | `POST /stop?grace=25s` | stops the engine cleanly; answers when it is gone, see [`crate::decide::stop`] |
 //!

@@ -16,6 +16,7 @@ const HOLD: Span = span(MIN_HOLD, MAX_HOLD);
 
 /// Every path and its methods, in the order in which a 404 lists them.
 const ROUTES: &[(&str, &str)] = &[
+    ("/adopt", "POST"),
     ("/maintenance", "POST, DELETE"),
     ("/release", "POST"),
     ("/stop", "POST"),
@@ -36,6 +37,8 @@ pub enum Order {
     Resume,
     /// The restart budget starts afresh, and its hold is over.
     Release,
+    /// The volume is accepted as it is now.
+    Adopt,
     /// The engine is stopped cleanly within this grace, or the one of the settings. Obeyed when it is
     /// gone.
     Stop(Option<Duration>),
@@ -83,6 +86,7 @@ impl Order {
             ("/maintenance", &Method::POST) => return pause(query.unwrap_or_default()),
             ("/maintenance", &Method::DELETE) => Self::Resume,
             ("/release", &Method::POST) => Self::Release,
+            ("/adopt", &Method::POST) => Self::Adopt,
             ("/stop", &Method::POST) => return stop(query.unwrap_or_default()),
             _ => return Err(Refusal::Method(methods)),
         };
@@ -102,6 +106,7 @@ impl Order {
             }
             Self::Resume => (Method::DELETE, "/maintenance".to_owned()),
             Self::Release => (Method::POST, "/release".to_owned()),
+            Self::Adopt => (Method::POST, "/adopt".to_owned()),
             Self::Stop(None) => (Method::POST, "/stop".to_owned()),
             Self::Stop(Some(grace)) => {
                 let grace = show_duration(grace);
@@ -114,7 +119,7 @@ impl Order {
     #[must_use]
     pub fn limit(self, limit: Duration) -> Duration {
         match self {
-            Self::Pause(_) | Self::Resume | Self::Release => limit,
+            Self::Pause(_) | Self::Resume | Self::Release | Self::Adopt => limit,
             Self::Stop(grace) => grace.unwrap_or(MAX_GRACE) + AFTER_GRACE,
         }
     }
@@ -128,6 +133,10 @@ impl Order {
                 show_duration(span)
             ),
             Self::Resume => "liveness is not held for maintenance".to_owned(),
+            Self::Adopt => {
+                "the volume is being accepted as it is; `status` and the log say what came of it"
+                    .to_owned()
+            }
             Self::Release => "the restart budget starts afresh; nothing is held by it".to_owned(),
             Self::Stop(_) => "the engine is stopped".to_owned(),
         }
@@ -140,6 +149,7 @@ impl Order {
             Self::Pause(_) => "pause",
             Self::Resume => "resume",
             Self::Release => "release",
+            Self::Adopt => "adopt",
             Self::Stop(_) => "stop",
         }
     }

@@ -13,6 +13,9 @@
 //! | SIGKILL to the engine and the parent | nothing waits | [`ActionStep::Killed`] |
 //! | wait for both to end | [`GONE_AFTER`] | [`ActionStep::Done`], else [`ActionStep::Failed`] |
 //!
+//! A fence ([`Restarter::fence`]) sends SIGKILL to the engine at once, writes its reason, and sends SIGKILL
+//! to the parent; then it waits as above.
+//!
 //! A stopped process does not die of SIGTERM, it dies of SIGKILL. Dropped in the midst of it, nothing
 //! more is signalled.
 
@@ -81,6 +84,8 @@ pub struct Restarter<R> {
     report: R,
     /// The parent process of the last restart that was begun.
     begun: Option<ProcessId>,
+    /// The processes of the last fence.
+    fenced: Option<(ProcessId, Option<ProcessId>)>,
 }
 
 impl<R, F> Restarter<R>
@@ -96,6 +101,7 @@ where
             log: TerminationLog::new(config),
             report,
             begun: None,
+            fenced: None,
         }
     }
 
@@ -125,6 +131,57 @@ where
             }
         };
         self.tell(restart, step).await;
+    }
+
+    /// Kills the processes of `fence` at once, each pair of them once, whatever else was begun; `message`
+    /// goes to the container's termination message.
+    pub async fn fence(&mut self, fence: &Restart, message: String) {
+        let both = (fence.parent, fence.engine);
+        if self.fenced.replace(both) == Some(both) {
+            return;
+        }
+        let pid = fence.parent.pid;
+        let step = match self.kill(fence, message).await {
+            Ok(()) => {
+                info!(pid, "fence: the engine's processes are gone");
+                ActionStep::Done
+            }
+            Err(obstacle) => {
+                let why = obstacle.to_string();
+                warn!(pid, why, "fence: the engine can't be killed");
+                ActionStep::Failed(why)
+            }
+        };
+        self.tell(fence, step).await;
+    }
+
+    async fn kill(&mut self, fence: &Restart, message: String) -> Result<(), Obstacle> {
+        let confirm = |id| Target::confirm(&self.proc_root, &self.name, id);
+        // Each by itself: an engine may outlive its parent, and must not go on writing.
+        let engine = fence.engine.map_or(Ok(None), confirm);
+        let killed = engine.and_then(|engine| match engine {
+            Some(engine) => engine.signal(Signal::KILL).map(|()| Some(engine)),
+            None => Ok(None),
+        });
+        let parent = confirm(fence.parent)?;
+        if let Some(parent) = &parent {
+            // The engine, which writes, is dead or dying: this has its little time.
+            self.log.write(Some(parent.id.pid), message).await;
+            parent.signal(Signal::KILL)?;
+        }
+        let engine = killed?;
+        warn!(
+            pid = fence.parent.pid,
+            engine = engine.as_ref().map(|engine| engine.id.pid),
+            "fence: SIGKILL sent"
+        );
+        self.tell(fence, ActionStep::Killed).await;
+        for left in [engine, parent].into_iter().flatten() {
+            if timeout(GONE_AFTER, left.ended()).await.is_err() {
+                return Err(Obstacle::StillThere(left.id.pid));
+            }
+        }
+        Ok(())
     }
 
     /// Writes the termination message of the container of `parent`, for a restart that is left to

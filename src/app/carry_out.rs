@@ -30,10 +30,17 @@ where
         if link.acts() {
             continue;
         }
-        if let Some(Action::Restart(restart)) = &decision.action {
+        if let Some(Action::Fence(fence)) = &decision.action {
+            let word = termination::before(fence, SystemTime::now(), decision);
+            restarter.fence(fence, word).await;
+        } else if let Some(Action::Restart(restart)) = &decision.action {
             if restarter.is_new(restart) {
                 let word = termination::before(restart, SystemTime::now(), decision);
-                restarter.carry_out(restart, word).await;
+                // A fence waits for no grace: it kills what the restart would have killed.
+                tokio::select! {
+                    () = restarter.carry_out(restart, word) => {}
+                    () = fenced(decisions.clone()) => {}
+                }
             }
         } else if (before, live) == (Verdict::Pass, Verdict::Fail) {
             let now = SystemTime::now();
@@ -43,6 +50,19 @@ where
             let process = decision.last_restart.as_ref().and_then(|last| last.process);
             restarter.leave_word(process.map(|id| id.pid), word).await;
         }
+    }
+}
+
+/// Waits for a decision that fences.
+async fn fenced(mut decisions: Reader) {
+    let fences = |published: &Arc<Published>| {
+        let decision = published.decision.as_ref();
+        let action = decision.and_then(|decision| decision.action.as_ref());
+        matches!(action, Some(Action::Fence(_)))
+    };
+    if decisions.wait_for(fences).await.is_err() {
+        // Nothing is decided any more.
+        std::future::pending::<()>().await;
     }
 }
 

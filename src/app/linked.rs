@@ -143,15 +143,17 @@ impl Speaker {
         Some(Word {
             gate: answer(&decision.gate, decision),
             live: answer(&decision.live, decision),
-            epoch: None,
+            epoch: published.snapshot.epoch(),
             order,
             left_word: self.left_word.clone(),
         })
     }
 
     fn order(&mut self, action: &Action, decision: &Decision) -> Order {
-        let Action::Restart(restart) = action;
-        let kind = OrderKind::Restart;
+        let (kind, restart) = match action {
+            Action::Restart(restart) => (OrderKind::Restart, restart),
+            Action::Fence(restart) => (OrderKind::Fence, restart),
+        };
         let known = |(parent, as_kind, _): &&(ProcessId, OrderKind, String)| {
             (*parent, *as_kind) == (restart.parent, kind)
         };

@@ -142,6 +142,7 @@ fn render(document: &Value, out: &mut dyn Write) -> io::Result<()> {
         ("lastRestart", "LAST RESTART"),
         ("sql", "SQL"),
         ("volume", "VOLUME"),
+        ("lease", "LEASE"),
         ("cgroup", "CGROUP"),
     ] {
         fields::block(title, &document[key], out)?;

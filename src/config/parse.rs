@@ -12,8 +12,8 @@ use super::secret::PasswordSource;
 use super::settings::{ENV_PREFIX, SETTINGS, Setting, by_key};
 use super::sources::{CONFIG_ENV, Sources};
 use super::{
-    Config, HttpConfig, LaunchConfig, LogConfig, LogFormat, Pace, ProcessConfig, SqlConfig,
-    StopConfig, TlsMode, VolumeConfig,
+    Config, HttpConfig, LaunchConfig, LeaseConfig, LogConfig, LogFormat, Pace, ProcessConfig,
+    SqlConfig, StopConfig, TlsMode, VolumeConfig,
 };
 use crate::decide::policy::Policy;
 
@@ -239,6 +239,14 @@ fn blank() -> Config {
             engine_data_dir: PathBuf::new(),
             engine_output: None,
             interval: Duration::ZERO,
+            expected_id: None,
+            expected_id_file: None,
+        },
+        lease: LeaseConfig {
+            renew: Duration::ZERO,
+            stale: Duration::ZERO,
+            pod_uid: None,
+            node: None,
         },
         cgroup_interval: Duration::ZERO,
         policy: Policy::default(),

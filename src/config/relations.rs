@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Config;
 use super::kind::show_duration;
+use crate::decide::lease::LeaseMode;
 
 /// A rule over some settings.
 #[derive(Clone, Copy, Debug)]
@@ -178,6 +179,23 @@ pub const RELATIONS: &[Relation] = &[
         },
     },
     Relation {
+        keys: &["lease-fence", "lease-renew"],
+        check: |config| {
+            let least = config.lease.renew * 2;
+            let why = "a single late renewal would end the lease";
+            at_least(config.policy.lease_fence, least, "2 x lease-renew", why)
+        },
+    },
+    Relation {
+        keys: &["lease-stale", "lease-fence", "lease-renew"],
+        check: |config| {
+            let least = config.policy.lease_fence + config.lease.renew;
+            let rule = "lease-fence + lease-renew";
+            let why = "another pod could take it while this one's engine still writes";
+            at_least(config.lease.stale, least, rule, why)
+        },
+    },
+    Relation {
         keys: &["max-databases", "required-databases"],
         check: |config| {
             // master is required as well, and need not be in the list.
@@ -222,6 +240,26 @@ pub const WARNINGS: &[Relation] = &[
                     show_duration(interval)
                 ),
                 advice: "raise unresponsive-after, unless this is a test".to_owned(),
+            })
+        },
+    },
+    Relation {
+        keys: &["lease"],
+        check: |config| {
+            (config.policy.lease == LeaseMode::Off).then(|| Broken {
+                what: "is off: nothing keeps two pods from writing one volume".to_owned(),
+                advice: "give advisory, or strict where several nodes can attach the volume"
+                    .to_owned(),
+            })
+        },
+    },
+    Relation {
+        keys: &["volume-id", "volume-id-file"],
+        check: |config| {
+            let volume = &config.volume;
+            (volume.expected_id.is_some() && volume.expected_id_file.is_some()).then(|| Broken {
+                what: "is given, so that volume-id-file is not read".to_owned(),
+                advice: "give one of them".to_owned(),
             })
         },
     },

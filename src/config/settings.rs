@@ -1,17 +1,18 @@
 //! Every setting, in one table. Flags, variables, file keys, help, the README's reference and the
 //! tests are made from it, so that a setting is added here and nowhere else.
 
+mod values;
+
 use std::time::Duration;
 
-use super::kind::{
-    Bytes, Choice, Count, Flag, Kind, MemoryBytes, Ratio, Span, show_duration, span,
-};
+use super::Config;
+use super::id::OptionalId;
+use super::kind::{Count, Flag, Kind, MemoryBytes, Ratio, span};
 use super::raw::{Given, Problem, Raw, Shown};
 use super::text::{
     AbsolutePath, Address, COMM, Host, Names, OptionalPath, PasswordPlace, SYSNAME, SocketPath,
 };
-use super::{Config, LogFormat, TlsMode};
-use crate::decide::policy::RestartBy;
+use values::*;
 
 /// What a setting belongs to; the headings of the help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub enum Section {
     Sql,
     /// What else is observed.
     Observe,
+    /// Which volume it is, and whose.
+    Lease,
     /// When a verdict changes.
     Policy,
     /// The supervisor itself.
@@ -38,6 +41,7 @@ impl Section {
             Self::Http => "Probes and metrics (HTTP)",
             Self::Sql => "Asking the engine (SQL)",
             Self::Observe => "Processes, volume, control group",
+            Self::Lease => "Identity and lease of the volume",
             Self::Policy => "Deciding",
             Self::Supervisor => "The supervisor itself",
             Self::Launch => "The SQL container's first process (launch)",
@@ -152,76 +156,6 @@ const fn made(rule: &'static str, of: fn(&Config) -> String) -> DefaultValue {
     DefaultValue::From { rule, of }
 }
 
-const fn ms(count: u64) -> Duration {
-    Duration::from_millis(count)
-}
-
-const HOUR: Duration = Duration::from_secs(3600);
-
-/// How often something is looked at. Below 10 ms the looking itself would be the load.
-const PACE: Span = span(ms(10), HOUR);
-/// How long one try may take.
-const DEADLINE: Span = span(ms(10), HOUR);
-/// From SIGTERM to SIGKILL. None at all is a way to say that no clean shutdown is waited for.
-const GRACE: Span = span(Duration::ZERO, HOUR);
-/// How long a state may last before it means something.
-const PATIENCE: Span = span(ms(10), Duration::from_secs(24 * 3600));
-/// `sp_server_diagnostics` takes no repeat interval under 5 s, and counts in whole seconds.
-const DIAGNOSTICS_INTERVAL: Span = span(ms(5_000), HOUR).whole_seconds();
-/// HealthCheckTimeout of SQL Server's resource agents: at least 15 s.
-const HEALTH_CHECK_TIMEOUT: Span = span(ms(15_000), HOUR).whole_seconds();
-
-const TLS: Choice<TlsMode> = Choice(&[
-    ("required", TlsMode::Required),
-    ("login", TlsMode::Login),
-    ("strict", TlsMode::Strict),
-    ("off", TlsMode::Off),
-]);
-const RESTART_BY: Choice<RestartBy> = Choice(&[
-    ("supervisor", RestartBy::Supervisor),
-    ("kubelet", RestartBy::Kubelet),
-]);
-const FORMAT: Choice<LogFormat> = Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
-const LEVEL: Choice<tracing::Level> = Choice(&[
-    ("error", tracing::Level::ERROR),
-    ("warn", tracing::Level::WARN),
-    ("info", tracing::Level::INFO),
-    ("debug", tracing::Level::DEBUG),
-    ("trace", tracing::Level::TRACE),
-]);
-
-const fn bytes(min: u64, max: u64) -> Bytes {
-    Bytes { min, max }
-}
-
-const KIB: u64 = 1 << 10;
-const TIB: u64 = 1 << 40;
-
-/// A third of HealthCheckTimeout, as the resource agents of SQL Server have it.
-fn third_of_health_check_timeout(config: &Config) -> String {
-    let seconds = config.sql.diagnostics.deadline.as_secs() / 3;
-    show_duration(Duration::from_secs(seconds).clamp(DIAGNOSTICS_INTERVAL.min, HOUR))
-}
-
-fn socket_in_state_dir(config: &Config) -> String {
-    config.state_dir.join("control.sock").display().to_string()
-}
-
-/// What the kubelet's own signals and the end of the container need is left of the pod's grace.
-fn within_pod_grace(config: &Config) -> String {
-    const LEFT: Duration = Duration::from_secs(5);
-    let grace = config.stop.pod_grace;
-    show_duration(grace.saturating_sub(LEFT).max(grace / 2))
-}
-
-fn launch_socket_in_state_dir(config: &Config) -> String {
-    config.state_dir.join("launch.sock").display().to_string()
-}
-
-fn data_dir(config: &Config) -> String {
-    config.volume.data_dir.display().to_string()
-}
-
 settings! {
     Http "listen" => http.listen, Address, text("0.0.0.0:9433");
         "Address and port that answer probes and scrapes; port 0 takes a free one"
@@ -290,6 +224,24 @@ settings! {
         "Pace of checking the volume: write, fsync, read back"
     Observe "cgroup-interval" => cgroup_interval, PACE, text("5s");
         "Pace of reading the control group"
+    Lease "lease" => policy.lease, LEASE, text("advisory");
+        "Who may let an engine write the volume: strict, for volumes that several nodes can attach, kills an engine whose lease can't be renewed or was taken; advisory only one whose lease was taken; off keeps nobody from it"
+    Lease "lease-renew" => lease.renew, PACE, text("5s");
+        "From one renewal of the lease to the next"
+    Lease "lease-stale" => lease.stale, PATIENCE, text("30s");
+        "A lease that nobody renews for this long is free for another pod"
+    Lease "lease-fence" => policy.lease_fence, PATIENCE, text("20s");
+        "Renewals missing for this long end the lease for its holder, if it is strict"
+    Lease "pod-uid" => lease.pod_uid, OptionalId, text(""), or_env(&["POD_UID"]);
+        "The pod's uid, by which the supervisors of one pod are one holder; without it a random name is kept in `state-dir`"
+    Lease "node-name" => lease.node, OptionalId, text(""), or_env(&["NODE_NAME"]);
+        "The node's name, shown to who waits for the lease; without it the host's"
+    Lease "volume-init" => policy.volume_init, VOLUME_INIT, text("once");
+        "Whether a volume without identity may be taken into use: once, or never unless an operator says `adopt`"
+    Lease "volume-id" => volume.expected_id, OptionalId, text("");
+        "Id that the volume has to have; a new volume gets it"
+    Lease "volume-id-file" => volume.expected_id_file, OptionalPath, text("");
+        "File that holds that id, such as a ConfigMap's, read anew at each check; an empty or absent one expects none"
     Policy "failure-condition-level" => policy.failure_condition_level,
         Count::<u8> { min: 0, max: 5 }, text("3");
         "What justifies a restart, as for availability groups: 0 nothing, 1 a lost process or port, 2 a hang, 3 system errors, 4 resource errors, 5 query processing errors"

@@ -120,6 +120,9 @@ pub struct ProbeAnswer {
 pub enum Action {
     /// End the engine's processes, so that the container ends and is started anew.
     Restart(Restart),
+    /// Kill them at once: they may not write this volume. Asked for again for each process that comes
+    /// while that is so.
+    Fence(Restart),
 }
 
 /// A restart of the engine.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::budget::Budget;
 use super::decision::{Decision, Finding, ProbeAnswer, Verdict};
+use super::fence::Fence;
 use super::findings::Findings;
+use super::identity::{Judgement, judge};
 use super::incarnation::Incarnation;
 use super::latch::Latch;
 use super::memory::{Memory, RememberedRestart};
@@ -34,6 +36,11 @@ pub struct State {
     timers: Timers,
     budget: Budget,
     restarts: Restarts,
+    fence: Fence,
+    /// The id of the volume that is used.
+    volume_id: Option<String>,
+    /// The last `adopt` that was followed.
+    adopted: Option<Time>,
     /// When the engine was last seen to have an excuse for its silence.
     excused: Time,
     since: BTreeMap<Reason, Time>,
@@ -61,6 +68,9 @@ impl State {
             timers: Timers::default(),
             budget: Budget::default(),
             restarts: Restarts::default(),
+            fence: Fence::default(),
+            volume_id: None,
+            adopted: None,
             excused: Time::ZERO,
             since: BTreeMap::new(),
             startup: Latch::new(Verdict::Fail, Time::ZERO),
@@ -78,6 +88,8 @@ impl State {
         state.engine = memory.engine.map(Incarnation::recall).unwrap_or_default();
         state.budget = Budget::recall(memory.budget);
         state.restarts.recall(memory.last_restart.map(Into::into));
+        state.fence.recall(memory.tenant);
+        state.volume_id = memory.volume_id;
         state
     }
 
@@ -90,6 +102,8 @@ impl State {
             maintenance_until: snapshot.maintenance_until,
             last_restart: self.restarts.last().map(RememberedRestart::from),
             linked: snapshot.link.is_some(),
+            volume_id: self.volume_id.clone(),
+            tenant: self.fence.tenant(),
         }
     }
 }
@@ -118,6 +132,11 @@ pub fn decide(
     state.budget.release(snapshot.released);
     state.see_progress(snapshot, now);
     state.see_mounts(snapshot);
+    state.fence.follow(snapshot);
+    if snapshot.adopted > state.adopted {
+        state.adopted = snapshot.adopted;
+        state.volume_id = None;
+    }
 
     let mut findings = Findings::new(now);
     let floor = Floor {
@@ -138,11 +157,14 @@ pub fn decide(
         mounts: &state.mounts,
         dump_grows: state.dump.moved_within(DUMP_QUIET, now),
         last_restart: state.restarts.last(),
+        volume_id: state.volume_id.as_deref(),
+        tenant: state.fence.tenant(),
     };
     rules::apply(&view, &mut state.timers, &mut findings);
     if !findings.reasons(|reason| reason.info().excuses).is_empty() {
         state.excused = now;
     }
+    state.see_volume(policy, snapshot, &findings);
     budget(&state.budget, policy, &mut findings);
     let decision = state.conclude(policy, snapshot, now, findings);
     (state, decision)
@@ -191,6 +213,21 @@ impl State {
         let looked = snapshot.volume_began.unwrap_or(checked.at);
         if snapshot.running().is_some() && looked >= self.engine.since {
             self.mounts.see(&checked.value);
+        }
+    }
+
+    /// Remembers the volume, once it may be used: another one in its place is noticed from then on.
+    fn see_volume(&mut self, policy: &Policy, snapshot: &Snapshot, findings: &Findings) {
+        let check = snapshot.volume.as_ref();
+        let facts = check.and_then(|seen| seen.value.identity.as_ref());
+        let usable = !findings.has(Reason::VolumeNotMounted)
+            && !findings.has(Reason::LeaseNotHeld)
+            && !findings.has(Reason::LeaseHeldElsewhere);
+        let judged = facts
+            .filter(|_| usable && self.volume_id.is_none())
+            .map(|facts| judge(facts, None, policy.volume_init));
+        if let Some(Judgement::Established { volume_id, .. }) = judged {
+            self.volume_id = Some(volume_id);
         }
     }
 
@@ -254,7 +291,7 @@ impl State {
             },
             ready: self.ready.answer(or_settling(unready)),
             gate: self.gate.answer(or_settling(shut)),
-            action: self.restarts.action(),
+            action: self.fence.action().or_else(|| self.restarts.action()),
             last_restart: self.restarts.last().cloned(),
             recheck_at: findings.recheck_at(),
             findings: self.dated(findings, now),
@@ -279,7 +316,15 @@ impl State {
         self.live.update(live, policy.settle, now, findings);
         let asks = self.live.verdict() == Verdict::Fail;
         let due = if asks { restart.as_slice() } else { &[] };
-        let answered = self.restarts.see(policy, snapshot, due, findings, now);
+        let (answered, restart) = if self.fence.see(snapshot, findings) {
+            self.restarts.give_way();
+            // Who can't be killed from here has to be killed by the kubelet, against any hold.
+            let failed = findings.has(Reason::FenceFailed) && restarts(policy, Reason::FenceFailed);
+            (verdict(!failed), vec![Reason::FenceFailed])
+        } else {
+            let answered = self.restarts.see(policy, snapshot, due, findings, now);
+            (answered, restart)
+        };
         if self.answered_live.0 != answered {
             self.answered_live = (answered, now);
         }

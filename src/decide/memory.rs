@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::decision::LastRestart;
+use super::lease::Epoch;
 use super::observation::ProcessId;
 use super::policy::RestartBy;
 use super::reason::Reason;
@@ -27,6 +28,20 @@ pub struct Memory {
     /// means nothing.
     #[serde(default)]
     pub linked: bool,
+    /// The id of the volume that was used.
+    pub volume_id: Option<String>,
+    /// Under which epoch of the lease the engine came.
+    pub tenant: Option<Tenant>,
+}
+
+/// An engine's process and the lease under which it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Tenant {
+    /// The outer process.
+    pub process: ProcessId,
+    /// The epoch that was held when it was first seen with one.
+    pub epoch: Epoch,
 }
 
 /// An engine and what it proved.
@@ -84,6 +99,7 @@ impl Memory {
         self.maintenance_until = self.maintenance_until.and_then(ahead);
         self.budget.expiries = self.budget.expiries.into_iter().filter_map(ahead).collect();
         self.engine = self.engine.filter(|_| same_boot);
+        self.tenant = self.tenant.filter(|_| same_boot);
         if let Some(restart) = &mut self.last_restart {
             let since = written.since(restart.at).saturating_add(passed);
             restart.before_start = restart.before_start.saturating_add(since);

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::lease::Standing;
 use super::time::Time;
 pub use act::{ActionReport, ActionStep, LinkReport};
 pub use contact::{Attempt, AttemptResult, ContactError, ServerError, Stage};
@@ -66,6 +67,8 @@ pub enum Observation {
     Action(ActionReport),
     /// The link to `launch` came or went.
     Link(LinkReport),
+    /// The lease on the volume.
+    Lease(LeaseReport),
     /// The supervisor itself did not run for this long.
     Stall(Duration),
     /// An operator's word, or a signal to the pod.
@@ -90,4 +93,16 @@ pub enum OperatorWord {
     Resume,
     /// The restart budget's hold is over.
     Release,
+    /// The volume is accepted as it is: what was remembered of another one is forgotten.
+    Adopt,
+}
+
+/// How it stands with the lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeaseReport {
+    /// Who holds it. Its ages are those of the moment of the report.
+    pub standing: Standing,
+    /// Why the last try to take or renew it failed, if it did.
+    pub failure: Option<String>,
 }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::identity::VolumeInit;
+use super::lease::LeaseMode;
+
 /// Every threshold of a decision. Durations count on the supervised clock.
 ///
 /// [`crate::config`] builds it and checks the relations between its values.
@@ -66,6 +69,12 @@ pub struct Policy {
     pub restart_budget: u32,
     /// See [`Self::restart_budget`].
     pub restart_window: Duration,
+    /// How strongly the lease on the volume binds.
+    pub lease: LeaseMode,
+    /// A renewal of the lease counts for this long from its start.
+    pub lease_fence: Duration,
+    /// Whether a volume without an identity may be taken into use.
+    pub volume_init: VolumeInit,
 }
 
 /// Who carries a restart out. Never both for one incident.
@@ -109,6 +118,9 @@ impl Default for Policy {
             unresponsive_grace: Duration::from_millis(500),
             restart_budget: 3,
             restart_window: Duration::from_secs(10 * 60),
+            lease: LeaseMode::Advisory,
+            lease_fence: Duration::from_secs(20),
+            volume_init: VolumeInit::Once,
         }
     }
 }

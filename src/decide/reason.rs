@@ -52,6 +52,8 @@ pub struct ReasonInfo {
     /// The engine does nothing any more, so that it can't shut down either: a restart for this reason
     /// has a short grace.
     pub lifeless: bool,
+    /// The engine may not write the volume: it is killed at once, again and again, against any hold.
+    pub fences: bool,
     /// One line: what was found.
     pub summary: &'static str,
     /// What to do about it.
@@ -90,6 +92,7 @@ macro_rules! reasons {
                                 holds: false,
                                 excuses: false,
                                 lifeless: false,
+                                fences: false,
                                 summary: $summary,
                                 action: $action,
                                 pending: [$(Some($pending),)? None][0],
@@ -283,13 +286,18 @@ reasons! {
     VolumeMissing: Recreate, ready Fails, gate, holds;
         "The data directory does not exist.";
         "Mount the volume in the supervisor's container too, at the path given by `--data-dir`."
+    VolumeUnidentified: Wait, ready None, gate;
+        "Which volume this is has not been established yet.";
+        "Wait a few seconds. If it stays, the evidence says what can't be read or written."
     VolumeForeign: Operator, ready Fails, gate, holds;
-        "The volume belongs to another instance.";
-        "Attach the right volume, or say `adopt` if this one is meant.";
-        pending "the volume's identity comes with the gate"
+        "It is another volume than the one that is meant, or another instance's.";
+        "Attach the right volume, or say `adopt` if this one is meant."
     VolumeEmpty: Recreate, ready Fails, gate, holds;
-        "The volume has lost the system databases under a running engine.";
-        "Do not restart by hand: the engine would set up an empty instance. Attach the right volume."
+        "The system databases of this volume's instance are gone, or were never there.";
+        "Do not restart by hand: the engine would set up an empty instance. Attach the right volume; say `adopt` if an empty one is meant."
+    VolumeIdentityRefused: Operator, ready None, gate, holds;
+        "The volume's identity can't be understood: torn, of another version, or not the supervisor's.";
+        "Look at .sql-edge-supervisor/identity on the volume. If the volume is the right one say `adopt`: the file is kept aside and a new one written."
     VolumeReadOnly: Recreate, ready Fails, gate, holds;
         "The volume is read-only.";
         "Delete the pod, so that the volume is attached anew; check the node's and the storage's log."
@@ -308,14 +316,27 @@ reasons! {
     VolumeMismatch: Recreate, ready Fails, holds;
         "The supervisor and sqlservr see different volumes at the data directory.";
         "Mount the same claim at the same path in both containers."
-    LeaseHeldElsewhere: Wait, ready Fails, gate, holds;
+    LeaseNotHeld: Wait, ready None, gate;
+        "The volume's lease is not held yet.";
+        "Wait: a claim that nobody renews is free after `lease-stale`. If it stays, the evidence says why it can't be taken."
+    LeaseHeldElsewhere: Wait, ready Fails, gate, holds, fences;
         "Another pod holds the volume's lease.";
-        "Wait until it ends. See that the Deployment's strategy is Recreate.";
-        pending "the lease comes with the gate"
-    LeaseLost: Operator, ready Fails, gate;
-        "Another pod has taken the volume's lease: this engine is fenced.";
-        "Delete this pod; see why two of them wanted one volume.";
-        pending "the lease comes with the gate"
+        "Wait until it ends. See that the Deployment's strategy is Recreate, and that each pod is given its own uid (`pod-uid`)."
+    LeaseLost: Operator, ready Fails, gate, holds, fences;
+        "The volume's lease was lost: another pod may have it, so this engine is fenced.";
+        "See why two pods wanted one volume, or why the lease could not be renewed in time; delete the pod that is not meant."
+    LeaseNotRenewed: Wait, ready None, gate;
+        "The lease could not be renewed for a while; nobody else has taken it.";
+        "Check the storage. With `lease: strict` the engine would have been fenced."
+    LeaseOff: Notice, ready None;
+        "There is no lease: nothing keeps two pods from writing one volume.";
+        "Set `lease` to advisory, or to strict where several nodes can attach the volume."
+    Fencing: Wait, ready Fails, holds;
+        "The supervisor kills the engine: it may not write this volume.";
+        "Nothing: the reason stands beside this one."
+    FenceFailed: Restart level 1, ready Fails, lifeless;
+        "The supervisor could not kill an engine that may not write this volume: liveness fails, for the kubelet to do it.";
+        "Run the supervisor with the uid of sqlservr (10001), or use launch. A process that outlives SIGKILL waits for its volume."
     CpuThrottled: Notice, ready None;
         "The container is throttled by its cpu limit: timeouts are stretched.";
         "Raise the cpu limit of the SQL container."

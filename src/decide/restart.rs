@@ -70,6 +70,12 @@ impl Restarts {
         Verdict::Pass
     }
 
+    /// A fence takes the place of what is under way.
+    pub fn give_way(&mut self) {
+        self.order = None;
+        self.with_kubelet = false;
+    }
+
     /// What is to be done.
     #[must_use]
     pub fn action(&self) -> Option<Action> {

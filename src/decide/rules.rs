@@ -7,6 +7,8 @@ mod contact;
 mod databases;
 mod diagnostics;
 mod host;
+mod identity;
+mod lease;
 mod process;
 mod start;
 mod volume;
@@ -17,6 +19,7 @@ use std::time::Duration;
 use super::decision::LastRestart;
 use super::findings::Findings;
 use super::incarnation::Incarnation;
+use super::memory::Tenant;
 use super::mounts::FirstMounts;
 use super::policy::Policy;
 use super::snapshot::Snapshot;
@@ -43,6 +46,10 @@ pub struct View<'a> {
     pub dump_grows: bool,
     /// The last restart that was asked for.
     pub last_restart: Option<&'a LastRestart>,
+    /// The id of the volume that was used before.
+    pub volume_id: Option<&'a str>,
+    /// Under which epoch of the lease the engine's process came.
+    pub tenant: Option<Tenant>,
     /// Whether it advanced, in any way at all, over [`Policy::startup_stalled_after`].
     pub start_advanced: Option<bool>,
 }
@@ -84,6 +91,8 @@ pub fn apply(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     process::rule(view, timers, findings);
     start::rule(view, findings);
     volume::rule(view, findings);
+    identity::rule(view, findings);
+    lease::rule(view, findings);
     contact::rule(view, timers, findings);
     diagnostics::rule(view, findings);
     databases::rule(view, timers, findings);

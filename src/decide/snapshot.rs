@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::lease::{Epoch, Standing};
 use super::observation::{
     ActionReport, Attempt, AttemptResult, CgroupReport, ComponentState, ContactError, DatabaseList,
-    DatabasesReport, Diagnostics, DiagnosticsReport, EngineLog, KernelVersion, LinkReport,
-    Observation, Observed, OperatorWord, ProcessExit, ProcessId, ProcessReport, ProcessRole,
-    RunningProcess, ServerError, ServerProperties, VolumeCheck, VolumeReport,
+    DatabasesReport, Diagnostics, DiagnosticsReport, EngineLog, KernelVersion, LeaseReport,
+    LinkReport, Observation, Observed, OperatorWord, ProcessExit, ProcessId, ProcessReport,
+    ProcessRole, RunningProcess, ServerError, ServerProperties, VolumeCheck, VolumeReport,
 };
 use super::time::Time;
 
@@ -43,6 +44,11 @@ pub struct Snapshot {
     pub volume_began: Option<Time>,
     /// When the check now in flight began.
     pub volume_pending: Option<Time>,
+    /// How it stands with the lease.
+    pub lease: Option<Observed<LeaseReport>>,
+    /// When the last successful renewal of a lease that is held began, in time that goes on while the
+    /// supervisor is paused.
+    pub lease_renewed: Option<Time>,
     /// The control group.
     pub cgroup: Option<Observed<CgroupReport>>,
     /// What the engine says of itself.
@@ -67,6 +73,8 @@ pub struct Snapshot {
     pub maintenance_until: Option<Time>,
     /// When the restart budget's hold was last released.
     pub released: Option<Time>,
+    /// When the volume was last accepted as it is.
+    pub adopted: Option<Time>,
 }
 
 /// One way to reach the engine.
@@ -138,7 +146,22 @@ impl Snapshot {
             Observation::Kernel(value) => self.kernel = Some(value),
             Observation::Action(value) => self.action = Some(Observed { at, value }),
             Observation::Link(value) => self.apply_link(at, value),
-            Observation::Stall(value) => self.stall = Some(Observed { at, value }),
+            Observation::Stall(value) => {
+                // For the others on the volume this time has passed.
+                let older =
+                    |renewed: Time| Time::from_start(renewed.elapsed().saturating_sub(value));
+                self.lease_renewed = self.lease_renewed.map(older);
+                self.stall = Some(Observed { at, value });
+            }
+            Observation::Lease(value) => {
+                self.lease_renewed = match value.standing {
+                    Standing::Held { age, .. } => {
+                        Some(Time::from_start(at.elapsed().saturating_sub(age)))
+                    }
+                    _ => None,
+                };
+                self.lease = Some(Observed { at, value });
+            }
             Observation::Operator(word) => self.apply_word(at, &word),
         }
     }
@@ -157,6 +180,15 @@ impl Snapshot {
     #[must_use]
     pub fn is_blind(&self) -> bool {
         self.link.is_some() && self.process.is_none()
+    }
+
+    /// The epoch of the lease, while it is held.
+    #[must_use]
+    pub fn epoch(&self) -> Option<Epoch> {
+        match self.lease.as_ref()?.value.standing {
+            Standing::Held { epoch, .. } => Some(epoch),
+            _ => None,
+        }
     }
 
     fn running_ids(&self) -> Option<Ids> {
@@ -267,6 +299,7 @@ impl Snapshot {
             OperatorWord::MaintenanceUntil(until) => self.maintenance_until = Some(*until),
             OperatorWord::Resume => self.maintenance_until = None,
             OperatorWord::Release => self.released = Some(at),
+            OperatorWord::Adopt => self.adopted = Some(at),
         }
     }
 }

@@ -44,6 +44,7 @@ impl Situation {
     pub fn of(snapshot: &Snapshot, decision: &Decision) -> Self {
         let restarting = match &decision.action {
             Some(Action::Restart(restart)) => !restart.is_stop(),
+            Some(Action::Fence(_)) => true,
             None => false,
         };
         let lifeless = |reason: &super::reason::Reason| reason.info().lifeless;

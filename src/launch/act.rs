@@ -29,14 +29,13 @@ where
         };
         if let Some(order) = order {
             let restart = restart(&order);
-            let gone = restarter.carry_out(&restart, order.message);
             if order.kind == OrderKind::Fence {
-                gone.await;
+                restarter.fence(&restart, order.message).await;
             } else {
                 // A fence waits for no grace. Where the restart is cut short by it, the fence kills
                 // what the restart would have killed.
                 tokio::select! {
-                    () = gone => {}
+                    () = restarter.carry_out(&restart, order.message) => {}
                     () = fenced(state.clone()) => {}
                 }
             }

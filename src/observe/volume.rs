@@ -22,6 +22,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
+use std::time::Duration;
 
 use rustix::fs::statvfs;
 use rustix::process::{getegid, geteuid};
@@ -29,14 +30,19 @@ use rustix::process::{getegid, geteuid};
 use super::Sink;
 use super::process::{EnginePid, PROC_ROOT};
 use crate::config::VolumeConfig;
+use crate::decide::identity::IdentityFile;
 use crate::decide::observation::{
     Denial, EngineMount, Observation, Space, VolumeCheck, VolumeFault, VolumeReport, WriteCheck,
 };
+use crate::records::identity::{self, Expected};
 use log::Log;
 pub use write::FOLDER;
 
 /// The thread's stack, bytes; the deepest call needs a tenth of it, with the 4 KiB record.
 const STACK_BYTES: usize = 256 * 1024;
+
+/// From one check of a volume without identity to the next.
+const SOON: Duration = Duration::from_millis(500);
 
 /// The thread's name, as `/proc/PID/task/TID/comm` shows it.
 pub const THREAD_NAME: &str = "volume";
@@ -76,13 +82,23 @@ fn run(config: &VolumeConfig, engine_pid: &EnginePid, sink: &Sink, stopped: &Rec
     loop {
         sink.send_blocking(Observation::Volume(VolumeReport::Began));
         let mut report = checker.check(config, engine_pid.get());
+        let pace = pace(config, &report);
         // Where `launch` looks, nobody looks from here.
         report.engine_mount = engine_pid.mount().or(report.engine_mount);
         sink.send_blocking(Observation::Volume(VolumeReport::Checked(Box::new(report))));
-        match stopped.recv_timeout(config.interval) {
+        match stopped.recv_timeout(pace) {
             Err(RecvTimeoutError::Timeout) => {}
             Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
         }
+    }
+}
+
+/// A volume whose identity is about to be written is looked at again soon: the gate waits for it.
+fn pace(config: &VolumeConfig, check: &VolumeCheck) -> Duration {
+    let file = check.identity.as_ref().map(|facts| &facts.file);
+    match file {
+        Some(IdentityFile::Absent) => config.interval.min(SOON),
+        _ => config.interval,
     }
 }
 
@@ -92,6 +108,7 @@ struct Checker {
     writer: write::Writer,
     errorlog: Log,
     output: Option<Log>,
+    expected: Expected,
 }
 
 impl Checker {
@@ -100,6 +117,10 @@ impl Checker {
             writer: write::Writer::default(),
             errorlog: Log::at(config.data_dir.join("log/errorlog")),
             output: config.engine_output.clone().map(Log::at),
+            expected: Expected {
+                id: config.expected_id.clone(),
+                file: config.expected_id_file.clone(),
+            },
         }
     }
 
@@ -120,6 +141,9 @@ impl Checker {
             // After the write: if that was refused for want of room, this says of which.
             space: space(data_dir),
             master_present: present(&data_dir.join("data/master.mdf")),
+            // One that is not there has no identity to be judged.
+            identity: (write != WriteCheck::Failed(VolumeFault::Missing))
+                .then(|| identity::facts(data_dir, &self.expected)),
             errorlog: self.errorlog.read(),
             dumps: dumps::count(&data_dir.join("log")),
             output: self.output.as_mut().and_then(Log::read),

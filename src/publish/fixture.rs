@@ -6,12 +6,14 @@ use std::time::{Duration, SystemTime};
 use super::view::{Limits, ObserverBounds, View};
 use super::{Published, Transition};
 use crate::decide::decision::{Decision, Finding, LastRestart, Phase, Probe, ProbeAnswer, Verdict};
+use crate::decide::identity::{ExpectedId, Identity, IdentityFacts, IdentityFile};
+use crate::decide::lease::Standing;
 use crate::decide::observation::{
     Attempt, AttemptResult, CgroupReport, ComponentState, ContactError, Database, DatabaseList,
     DatabaseState, DatabasesReport, Diagnostics, DiagnosticsReport, Dumps, EngineLog, ExitStatus,
-    LoggedError, Mount, Observation, Observed, ProcessExit, ProcessId, ProcessReport, ProcessRole,
-    RunState, RunningProcess, ServerError, ServerProperties, Space, VolumeCheck, VolumeReport,
-    WriteCheck,
+    LeaseReport, LoggedError, Mount, Observation, Observed, ProcessExit, ProcessId, ProcessReport,
+    ProcessRole, RunState, RunningProcess, ServerError, ServerProperties, Space, VolumeCheck,
+    VolumeReport, WriteCheck,
 };
 use crate::decide::policy::RestartBy;
 use crate::decide::reason::Reason;
@@ -214,6 +216,7 @@ pub fn running() -> Snapshot {
             write: WriteCheck::Written(Duration::from_millis(3)),
             denial: None,
             master_present: Some(true),
+            identity: Some(identity()),
             errorlog: Some(EngineLog {
                 bytes: 40_000,
                 errors: vec![logged(9002, 3), logged(99_999, 2)],
@@ -226,6 +229,14 @@ pub fn running() -> Snapshot {
                 writing_bytes: None,
             }),
         }))),
+        Observation::Lease(LeaseReport {
+            standing: Standing::Held {
+                epoch: 7,
+                first: 6,
+                age: Duration::from_secs(1),
+            },
+            failure: None,
+        }),
         Observation::Cgroup(CgroupReport {
             memory_limit_bytes: Some(2_147_483_648),
             memory_bytes: Some(900_000_000),
@@ -245,6 +256,20 @@ pub fn running() -> Snapshot {
         snapshot.apply(seen(value));
     }
     snapshot
+}
+
+fn identity() -> IdentityFacts {
+    IdentityFacts {
+        expected: ExpectedId::Any,
+        file: IdentityFile::Known(Identity {
+            volume_id: "v-1".to_owned(),
+            created: "2026-11-01T00:00:00Z".to_owned(),
+            instance_id: Some("I-1".to_owned()),
+        }),
+        instance_id: Some("I-1".to_owned()),
+        master_present: Some(true),
+        empty: Some(false),
+    }
 }
 
 /// Everything answers.

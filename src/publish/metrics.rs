@@ -20,7 +20,7 @@ use prometheus::TextEncoder;
 pub use catalogue::reference;
 
 use super::view::View;
-use super::{new_restart, restart_by, words};
+use super::{new_fence, new_restart, restart_by, words};
 use crate::decide::decision::{Decision, Probe};
 use crate::decide::observation::{
     Attempt, AttemptResult, ContactError, ExitStatus, Observation, Observed, ProcessExit,
@@ -102,6 +102,7 @@ impl Metrics {
             | Observation::Diagnostics(_)
             | Observation::Databases(_)
             | Observation::Cgroup(_)
+            | Observation::Lease(_)
             | Observation::Server(_)
             | Observation::Dac(_)
             | Observation::Kernel(_)
@@ -127,6 +128,12 @@ impl Metrics {
             for reason in &last.reasons {
                 let labels = [restart_by(last.by), reason.code()];
                 self.instruments.restarts.with_label_values(&labels).inc();
+            }
+        }
+        if let Some(fence) = new_fence(previous, current) {
+            for reason in &fence.reasons {
+                let fences = &self.instruments.fences;
+                fences.with_label_values(&[reason.code()]).inc();
             }
         }
         let running = snapshot

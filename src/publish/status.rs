@@ -13,10 +13,12 @@ use super::view::{Answer, Found, View};
 use crate::decide::decision::{Phase, Probe, Verdict};
 use crate::decide::reason::{Outcome, Reason};
 
+mod lease;
 mod parts;
 mod restart;
 mod volume;
 
+use lease::Lease;
 use parts::{Cgroup, DatabaseView, Process, Sql};
 use restart::LastRestart;
 use volume::Volume;
@@ -51,6 +53,8 @@ struct Document<'a> {
     databases_left_out: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     volume: Option<Volume<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease: Option<Lease<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cgroup: Option<Cgroup>,
     history: &'a [Transition],
@@ -156,6 +160,7 @@ pub fn document(view: &View) -> Vec<u8> {
         }),
         databases_left_out: listed.map_or(0, |list| list.left_out),
         volume: Volume::of(view),
+        lease: Lease::of(view),
         cgroup: Cgroup::of(view),
         history: &view.published.history,
     })
@@ -209,6 +214,10 @@ mod tests {
         assert_eq!(json["databases"][0]["name"], "master");
         assert_eq!(json["volume"]["writeSeconds"], 0.003);
         assert_eq!(json["volume"]["mount"]["fsType"], "ext4");
+        assert_eq!(json["volume"]["identity"]["volumeId"], "v-1");
+        assert_eq!(json["lease"]["state"], "held");
+        assert_eq!(json["lease"]["epoch"], 7);
+        assert_eq!(json["lease"]["renewedSeconds"], 1.5);
         assert_eq!(json["volume"]["dumps"]["count"], 2);
         assert_eq!(json["volume"]["errorlogErrors"][0]["number"], 9002);
         assert_eq!(json["cgroup"]["cpuUsedSeconds"], 90.0);

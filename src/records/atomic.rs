@@ -60,12 +60,12 @@ impl Step {
 }
 
 impl Folder {
-    /// The directory at `path`; links in the path are followed, but not its last part.
+    /// The directory at `path`; links are followed.
     ///
     /// # Errors
     /// There is none, or it can't be opened.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = openat(CWD, path, flags, Mode::empty())?;
         Ok(Self {
             fd,

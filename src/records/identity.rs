@@ -1,4 +1,351 @@
 //! The file that says which volume this is. What follows from it: [`crate::decide::identity`].
 
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
+
+use super::FOLDER;
+use super::atomic::{Folder, Unreadable};
+use crate::decide::identity::{ExpectedId, Identity, IdentityFacts, IdentityFile};
+
 /// Its name in the supervisor's folder.
 pub const NAME: &str = "identity";
+/// What this version writes and understands.
+const VERSION: u64 = 1;
+/// Bytes that are read. A whole one has a tenth of it.
+const MAX_BYTES: usize = 4096;
+/// Bytes of an id.
+const MAX_ID: usize = 128;
+/// Entries of the data directory that are looked at to find it empty.
+const MAX_ENTRIES: usize = 16;
+const MODE: Mode = Mode::RUSR
+    .union(Mode::WUSR)
+    .union(Mode::RGRP)
+    .union(Mode::WGRP);
+
+/// The file's contents.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Stored {
+    version: u64,
+    volume_id: String,
+    created: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance_id: Option<String>,
+}
+
+/// Where the expected id comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Expected {
+    /// Given as such.
+    pub id: Option<String>,
+    /// A file that holds it, read anew each time; an empty one expects nothing.
+    pub file: Option<PathBuf>,
+}
+
+impl Expected {
+    /// What is expected now.
+    #[must_use]
+    pub fn read(&self) -> ExpectedId {
+        if let Some(id) = &self.id {
+            return ExpectedId::Id(id.clone());
+        }
+        let Some(path) = &self.file else {
+            return ExpectedId::Any;
+        };
+        match short_text(path) {
+            Ok(Some(id)) => ExpectedId::Id(id),
+            Ok(None) => ExpectedId::Any,
+            Err(error) => ExpectedId::Unreadable(format!("{}: {error}", path.display())),
+        }
+    }
+}
+
+/// A new identity, of an id that is expected or of a random one.
+#[must_use]
+pub fn new(expected: &ExpectedId) -> Identity {
+    let volume_id = match expected {
+        ExpectedId::Id(id) => id.clone(),
+        ExpectedId::Any | ExpectedId::Unreadable(_) => random_id(),
+    };
+    Identity {
+        volume_id,
+        created: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        instance_id: None,
+    }
+}
+
+/// 122 random bits in the form of a UUID, version 4 (RFC 9562).
+#[must_use]
+pub fn random_id() -> String {
+    let mut bytes = random::<16>();
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let mut text = String::with_capacity(36);
+    for (index, byte) in bytes.iter().enumerate() {
+        if [4, 6, 8, 10].contains(&index) {
+            text.push('-');
+        }
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}
+
+/// Random bytes from the kernel, getrandom(2).
+#[must_use]
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    let mut filled = 0;
+    while filled < N {
+        // Fails only where interrupted, or on a kernel before 3.17 (ENOSYS), which has no pidfds either.
+        let got =
+            rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty());
+        filled += got.unwrap_or_default();
+    }
+    bytes
+}
+
+/// Reads the identity in the supervisor's folder of the volume at `data_dir`.
+#[must_use]
+pub fn read(data_dir: &Path) -> IdentityFile {
+    let folder = match Folder::on_volume(data_dir) {
+        Ok(Some(folder)) => folder,
+        Ok(None) => return IdentityFile::Absent,
+        Err(error) => return IdentityFile::Unreadable(error.to_string()),
+    };
+    match folder.read(NAME, MAX_BYTES) {
+        Ok(None) => IdentityFile::Absent,
+        Ok(Some(bytes)) => parse(&bytes),
+        Err(Unreadable::Io(error)) => IdentityFile::Unreadable(error.to_string()),
+        Err(other) => IdentityFile::Refused(other.to_string()),
+    }
+}
+
+fn parse(bytes: &[u8]) -> IdentityFile {
+    let document: serde_json::Value = match serde_json::from_slice(bytes) {
+        Ok(document) => document,
+        Err(error) => return IdentityFile::Refused(format!("it is torn or foreign: {error}")),
+    };
+    // Another version may look different altogether: that it is one is said first.
+    if let Some(version) = document["version"].as_u64()
+        && version != VERSION
+    {
+        let why = format!("it is of version {version}, and this supervisor knows {VERSION}");
+        return IdentityFile::Refused(why);
+    }
+    match serde_json::from_value::<Stored>(document) {
+        Ok(stored) if is_id(&stored.volume_id) => IdentityFile::Known(Identity {
+            volume_id: stored.volume_id,
+            created: stored.created,
+            instance_id: stored.instance_id,
+        }),
+        Ok(_) => IdentityFile::Refused("its volume id is none".to_owned()),
+        Err(error) => IdentityFile::Refused(format!("it is foreign: {error}")),
+    }
+}
+
+/// Writes it, in the place of the one that is there.
+///
+/// # Errors
+/// As the volume answers; the one before is there then, or the new one.
+pub fn write(data_dir: &Path, identity: &Identity) -> io::Result<()> {
+    let stored = Stored {
+        version: VERSION,
+        volume_id: identity.volume_id.clone(),
+        created: identity.created.clone(),
+        instance_id: identity.instance_id.clone(),
+    };
+    let folder = Folder::make_on_volume(data_dir)?;
+    let mut json = serde_json::to_vec(&stored)?;
+    json.push(b'\n');
+    folder.replace(NAME, &json, MODE)
+}
+
+/// Gives the one that is there another name. Returns the name; none where there is none.
+///
+/// # Errors
+/// As the volume answers.
+pub fn keep_aside(data_dir: &Path) -> io::Result<Option<String>> {
+    let Some(folder) = Folder::on_volume(data_dir)? else {
+        return Ok(None);
+    };
+    match folder.keep_aside(NAME) {
+        Ok(name) => Ok(Some(name)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Looks at all that [`crate::decide::identity::judge`] wants to know.
+#[must_use]
+pub fn facts(data_dir: &Path, expected: &Expected) -> IdentityFacts {
+    IdentityFacts {
+        expected: expected.read(),
+        file: read(data_dir),
+        instance_id: short_text(&data_dir.join(".system/instance_id")).unwrap_or_default(),
+        master_present: present(&data_dir.join("data/master.mdf")),
+        empty: is_empty(data_dir),
+    }
+}
+
+fn present(file: &Path) -> Option<bool> {
+    match fs::metadata(file) {
+        Ok(found) => Some(found.is_file()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(false),
+        Err(_) => None,
+    }
+}
+
+fn is_empty(data_dir: &Path) -> Option<bool> {
+    let mut entries = fs::read_dir(data_dir).ok()?.take(MAX_ENTRIES);
+    let own = |name: &std::ffi::OsStr| name == FOLDER || name == "lost+found";
+    let others = entries.try_fold(false, |others, entry| {
+        Ok::<_, io::Error>(others || !own(&entry?.file_name()))
+    });
+    others.ok().map(|others| !others)
+}
+
+/// An id in a file of its own, blanks around it left out; none where the file is absent or empty. Links
+/// are followed: a ConfigMap's files are some.
+fn short_text(path: &Path) -> io::Result<Option<String>> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = match File::options().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut text = String::new();
+    file.take(MAX_BYTES as u64).read_to_string(&mut text)?;
+    match text.trim() {
+        "" => Ok(None),
+        id if is_id(id) => Ok(Some(id.to_owned())),
+        _ => Err(io::Error::other("what it holds is no id")),
+    }
+}
+
+/// Whether it can be shown and compared as an id: graphic ASCII characters, not too many.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_ID && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::atomic::tests::Scratch;
+    use super::*;
+
+    fn volume() -> Scratch {
+        let scratch = Scratch::new();
+        fs::create_dir_all(scratch.0.join(".system")).unwrap();
+        fs::create_dir(scratch.0.join("data")).unwrap();
+        scratch
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let scratch = Scratch::new();
+        assert_eq!(read(&scratch.0), IdentityFile::Absent);
+        let mut identity = new(&ExpectedId::Any);
+        for instance_id in [None, Some("I-1".to_owned())] {
+            identity.instance_id = instance_id;
+            write(&scratch.0, &identity).unwrap();
+            assert_eq!(read(&scratch.0), IdentityFile::Known(identity.clone()));
+        }
+        let aside = keep_aside(&scratch.0).unwrap().unwrap();
+        assert!(aside.starts_with("identity.refused-"));
+        assert_eq!(read(&scratch.0), IdentityFile::Absent);
+        assert_eq!(keep_aside(&scratch.0).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_torn_or_of_another_version_is_refused() {
+        let scratch = Scratch::new();
+        write(&scratch.0, &new(&ExpectedId::Any)).unwrap();
+        let path = scratch.0.join(FOLDER).join(NAME);
+        let whole = fs::read(&path).unwrap();
+        for length in 0..whole.len() - 1 {
+            fs::write(&path, &whole[..length]).unwrap();
+            let found = read(&scratch.0);
+            assert!(
+                matches!(found, IdentityFile::Refused(_)),
+                "{length} {found:?}"
+            );
+        }
+        for (text, why) in [
+            (r#"{"version":2,"shape":"another"}"#, "of version 2"),
+            (r#"{"version":1,"volumeId":"","created":""}"#, "is none"),
+            (
+                r#"{"version":1,"volumeId":"a","created":"","x":1}"#,
+                "foreign",
+            ),
+            ("[]", "foreign"),
+        ] {
+            fs::write(&path, text).unwrap();
+            let IdentityFile::Refused(found) = read(&scratch.0) else {
+                panic!("{text} is refused");
+            };
+            assert!(found.contains(why), "{found}");
+        }
+    }
+
+    #[test]
+    fn the_facts_are_those_of_the_volume() {
+        let scratch = volume();
+        let found = facts(&scratch.0, &Expected::default());
+        assert_eq!(
+            (found.master_present, found.empty),
+            (Some(false), Some(false))
+        );
+        assert_eq!(found.instance_id, None);
+        fs::write(scratch.0.join(".system/instance_id"), "ABC-1\n").unwrap();
+        fs::write(scratch.0.join("data/master.mdf"), "").unwrap();
+        let found = facts(&scratch.0, &Expected::default());
+        assert_eq!(found.instance_id.as_deref(), Some("ABC-1"));
+        assert_eq!(found.master_present, Some(true));
+
+        let empty = Scratch::new();
+        fs::create_dir(empty.0.join(FOLDER)).unwrap();
+        fs::create_dir(empty.0.join("lost+found")).unwrap();
+        assert_eq!(facts(&empty.0, &Expected::default()).empty, Some(true));
+        let gone = facts(&empty.0.join("absent"), &Expected::default());
+        assert_eq!(gone.empty, None);
+        assert!(matches!(gone.file, IdentityFile::Unreadable(_)));
+    }
+
+    #[test]
+    fn the_expected_id_is_given_or_stands_in_a_file() {
+        let scratch = Scratch::new();
+        let path = scratch.0.join("id");
+        let expected = Expected {
+            id: None,
+            file: Some(path.clone()),
+        };
+        assert_eq!(expected.read(), ExpectedId::Any, "not made yet");
+        fs::write(&path, " v-1 \n").unwrap();
+        assert_eq!(expected.read(), ExpectedId::Id("v-1".to_owned()));
+        fs::write(&path, "two words").unwrap();
+        assert!(matches!(expected.read(), ExpectedId::Unreadable(_)));
+        let given = Expected {
+            id: Some("v-2".to_owned()),
+            ..expected
+        };
+        assert_eq!(new(&given.read()).volume_id, "v-2");
+    }
+
+    #[test]
+    fn random_ids_are_uuids_and_differ() {
+        let (one, other) = (random_id(), random_id());
+        assert_ne!(one, other);
+        assert_eq!(one.len(), 36);
+        assert_eq!(one.as_bytes()[14], b'4');
+        assert!(is_id(&one));
+    }
+}

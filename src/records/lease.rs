@@ -51,7 +51,8 @@ fn sum(bytes: &[u8]) -> u64 {
 }
 
 /// A name as it may stand in a record: without what would break its line, and not too long.
-fn plain(name: &str) -> String {
+#[must_use]
+pub fn plain(name: &str) -> String {
     let mut plain: String = name
         .chars()
         .filter(char::is_ascii_graphic)

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use sql_edge_supervisor::decide::decision::{Decision, Phase, Verdict};
 use sql_edge_supervisor::decide::engine::{State, decide};
+use sql_edge_supervisor::decide::identity::{ExpectedId, Identity, IdentityFacts, IdentityFile};
+use sql_edge_supervisor::decide::lease::{LeaseMode, Standing};
 use sql_edge_supervisor::decide::memory::Memory;
 use sql_edge_supervisor::decide::observation::*;
 use sql_edge_supervisor::decide::policy::{Policy, RestartBy};
@@ -29,6 +31,8 @@ pub fn kubelet() -> Policy {
 pub struct Bench {
     /// What an earlier run knew of the engine: it had answered.
     pub remembers_an_answer: bool,
+    /// The lease that is held is renewed as time passes.
+    pub renews: bool,
     pub policy: Policy,
     pub now: Time,
     pub snapshot: Snapshot,
@@ -38,19 +42,44 @@ pub struct Bench {
     pub changes: Vec<Decision>,
 }
 
+/// A snapshot in which the lease is held, if there is one.
+fn with_lease(policy: &Policy) -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    if policy.lease == LeaseMode::Advisory {
+        snapshot.apply(Observed {
+            at: Time::ZERO,
+            value: held(1, 1),
+        });
+    }
+    snapshot
+}
+
+/// The lease, just renewed.
+pub fn held(epoch: u64, first: u64) -> Observation {
+    lease(Standing::Held {
+        epoch,
+        first,
+        age: Duration::ZERO,
+    })
+}
+
+pub fn lease(standing: Standing) -> Observation {
+    Observation::Lease(LeaseReport {
+        standing,
+        failure: None,
+    })
+}
+
 impl Bench {
     pub fn new(policy: Policy) -> Self {
-        let (state, decision) = decide(
-            &policy,
-            State::new(&policy),
-            &Snapshot::default(),
-            Time::ZERO,
-        );
+        let snapshot = with_lease(&policy);
+        let (state, decision) = decide(&policy, State::new(&policy), &snapshot, Time::ZERO);
         Self {
             remembers_an_answer: false,
+            renews: true,
             policy,
             now: Time::ZERO,
-            snapshot: Snapshot::default(),
+            snapshot,
             state: Some(state),
             changes: vec![decision.clone()],
             decision,
@@ -59,7 +88,7 @@ impl Bench {
 
     /// A bench of a run that another one went before.
     pub fn recall(policy: Policy, memory: Memory) -> Self {
-        let mut snapshot = Snapshot::default();
+        let mut snapshot = with_lease(&policy);
         if let Some(until) = memory.maintenance_until {
             snapshot.apply(Observed {
                 at: Time::ZERO,
@@ -77,6 +106,7 @@ impl Bench {
         let (state, decision) = decide(&policy, state, &snapshot, Time::ZERO);
         Self {
             remembers_an_answer,
+            renews: true,
             policy,
             now: Time::ZERO,
             snapshot,
@@ -154,11 +184,26 @@ impl Bench {
         while let Some(at) = self.decision.recheck_at.filter(|at| *at < end) {
             assert!(at > self.now, "a recheck that lies in the past never ends");
             self.now = at;
+            self.renew();
             self.step();
         }
         self.now = end;
+        self.renew();
         self.step();
         &self.decision
+    }
+
+    fn renew(&mut self) {
+        let standing = self
+            .snapshot
+            .lease
+            .as_ref()
+            .map(|seen| &seen.value.standing);
+        if let Some(&Standing::Held { epoch, first, .. }) = standing.filter(|_| self.renews) {
+            let at = self.now;
+            let value = held(epoch, first);
+            self.snapshot.apply(Observed { at, value });
+        }
     }
 
     pub fn ping_ok(&mut self) -> &Decision {
@@ -360,9 +405,25 @@ pub fn healthy_volume() -> VolumeCheck {
         write: WriteCheck::Written(Duration::from_millis(2)),
         denial: None,
         master_present: Some(true),
+        identity: Some(established()),
         errorlog: Some(log(1000)),
         output: None,
         dumps: None,
+    }
+}
+
+/// The volume `v`, with the instance `i` on it.
+pub fn established() -> IdentityFacts {
+    IdentityFacts {
+        expected: ExpectedId::Any,
+        file: IdentityFile::Known(Identity {
+            volume_id: "v".to_owned(),
+            created: String::new(),
+            instance_id: Some("i".to_owned()),
+        }),
+        instance_id: Some("i".to_owned()),
+        master_present: Some(true),
+        empty: Some(false),
     }
 }
 

@@ -73,6 +73,7 @@ async fn steps(name: &str, restart: &Restart) -> Vec<ActionStep> {
         log: TerminationLog::of(None, Path::new("/nowhere")),
         report,
         begun: None,
+        fenced: None,
     };
     restarter.carry_out(restart, String::new()).await;
     assert!(!restarter.is_new(restart));

@@ -1,28 +1,23 @@
 //! The file: what is in it, and how it is read and written.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::OFlags;
+use rustix::fs::Mode;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use crate::decide::memory::Memory;
 use crate::decide::time::Time;
+use crate::records::atomic::{Folder, Unreadable};
 
 /// Its name in the directory.
 pub const NAME: &str = "state.json";
-/// What it is written as before it takes its name.
-const NEW: &str = "state.json.new";
-/// What begins the names of those that were refused; the time follows.
-const REFUSED: &str = "state.json.refused-";
-/// Refused files that are kept.
-const MAX_REFUSED: usize = 3;
 /// Bytes that are read. A whole one has less than a tenth of it.
-const MAX_BYTES: u64 = 64 * 1024;
+const MAX_BYTES: usize = 64 * 1024;
 /// What this version writes and understands.
 const VERSION: u64 = 1;
 /// No moment and no span of a memory is longer: a century.
@@ -79,12 +74,8 @@ impl Moment {
 /// Why a file is of no use.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    #[error("it can't be read: {0}")]
-    Io(#[from] io::Error),
-    #[error("it is no regular file")]
-    NotAFile,
-    #[error("it is longer than {MAX_BYTES} bytes")]
-    TooLong,
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     #[error("it is not what a supervisor writes: {0}")]
     Foreign(#[from] serde_json::Error),
     #[error("it is of version {0}, and this supervisor knows version {VERSION}")]
@@ -140,74 +131,33 @@ impl Stored {
 
 /// Reads the file in `directory`; none where there is none.
 pub fn read(directory: &Path) -> Result<Option<Stored>, Refused> {
-    // A FIFO must not be waited for, and what a link leads to is not the supervisor's.
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let opened = File::options()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(directory.join(NAME));
-    let file = match opened {
-        Ok(file) => file,
+    let folder = match Folder::open(directory) {
+        Ok(folder) => folder,
         Err(error)
             if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) =>
         {
             return Ok(None);
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(Unreadable::Io(error).into()),
     };
-    if !file.metadata()?.is_file() {
-        return Err(Refused::NotAFile);
-    }
-    let mut text = String::new();
-    file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
-    match text.len() as u64 > MAX_BYTES {
-        true => Err(Refused::TooLong),
-        false => Stored::parse(&text).map(Some),
-    }
+    let Some(bytes) = folder.read(NAME, MAX_BYTES)? else {
+        return Ok(None);
+    };
+    Stored::parse(&String::from_utf8_lossy(&bytes)).map(Some)
 }
 
-/// Puts `stored` in the place of the file in `directory`.
+/// Puts `stored` in the place of the file in `directory`, which is made where it is absent.
 pub fn write(directory: &Path, stored: &Stored) -> io::Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(directory)?;
-    let new = directory.join(NEW);
-    // Left over by one that was killed.
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)?;
-    file.write_all(&serde_json::to_vec(stored)?)?;
-    file.sync_all()?;
-    fs::rename(&new, directory.join(NAME))?;
-    File::open(directory)?.sync_all()
+    let json = serde_json::to_vec(stored)?;
+    Folder::open(directory)?.replace(NAME, &json, Mode::RUSR | Mode::WUSR)
 }
 
 /// Gives the file in `directory` another name, and removes the oldest of those that have one.
 pub fn keep_aside(directory: &Path) -> io::Result<PathBuf> {
-    let named = |seconds: u64| directory.join(format!("{REFUSED}{seconds}"));
-    let seconds = |entry: io::Result<fs::DirEntry>| {
-        let name = entry.ok()?.file_name();
-        name.to_str()?.strip_prefix(REFUSED)?.parse::<u64>().ok()
-    };
-    let mut kept: Vec<u64> = fs::read_dir(directory)?.filter_map(seconds).collect();
-    kept.sort_unstable();
-    let now = Moment::now().wall_clock.as_secs();
-    // Two in one second, or a clock that was set back: the later one has the larger number anyway.
-    let later = kept
-        .last()
-        .map_or(now, |last| now.max(last.saturating_add(1)));
-    fs::rename(directory.join(NAME), named(later))?;
-    let surplus = (kept.len() + 1).saturating_sub(MAX_REFUSED);
-    for seconds in kept.iter().take(surplus) {
-        // One that stays costs room only.
-        let _ = fs::remove_file(named(*seconds));
-    }
-    Ok(named(later))
+    let aside = Folder::open(directory)?.keep_aside(NAME)?;
+    Ok(directory.join(aside))
 }

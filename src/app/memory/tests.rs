@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
-use crate::decide::memory::{RememberedBudget, RememberedEngine, RememberedRestart};
+use crate::decide::memory::{RememberedBudget, RememberedEngine, RememberedRestart, Tenant};
 use crate::decide::observation::ProcessId;
 use crate::decide::policy::RestartBy;
+use crate::records::atomic::Unreadable;
 
 /// A directory of this test's own, removed at its end.
 struct Scratch(PathBuf);
@@ -50,6 +51,8 @@ fn full() -> Memory {
         start_ticks: 1200,
     };
     Memory {
+        volume_id: Some("v-1".to_owned()),
+        tenant: Some(Tenant { process, epoch: 7 }),
         engine: Some(RememberedEngine {
             parent: process,
             engine: None,
@@ -197,7 +200,10 @@ fn what_is_no_file_is_not_read_and_a_link_not_followed() {
     let elsewhere = scratch.0.join("elsewhere");
     fs::write(&elsewhere, "precious").unwrap();
     symlink(&elsewhere, scratch.file()).unwrap();
-    assert!(matches!(file::read(&scratch.0), Err(file::Refused::Io(_))));
+    assert!(matches!(
+        file::read(&scratch.0),
+        Err(file::Refused::Unreadable(Unreadable::Io(_)))
+    ));
     let (_, mut keeper) = open(&scratch.0).unwrap();
     keeper.keep(full(), at(1));
     drop(keeper);
@@ -210,7 +216,7 @@ fn what_is_no_file_is_not_read_and_a_link_not_followed() {
     nix::unistd::mkfifo(&scratch.file(), mode).unwrap();
     assert!(matches!(
         file::read(&scratch.0),
-        Err(file::Refused::NotAFile)
+        Err(file::Refused::Unreadable(Unreadable::NotAFile))
     ));
 }
 

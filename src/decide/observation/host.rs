@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::log::{Dumps, EngineLog};
+use crate::decide::identity::IdentityFacts;
 
 /// The data volume, as a thread of its own saw it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -32,6 +33,8 @@ pub struct VolumeCheck {
     pub denial: Option<Denial>,
     /// Whether `data/master.mdf` is there.
     pub master_present: Option<bool>,
+    /// What tells whether it is the volume that is meant; absent where that was not looked at.
+    pub identity: Option<IdentityFacts>,
     /// `log/errorlog`.
     pub errorlog: Option<EngineLog>,
     /// The file that the engine's standard output is written to, where one is configured.

@@ -16,6 +16,8 @@ const NEVER_AGAIN: Duration = Duration::from_secs(3600);
 
 fn config(data_dir: &Path) -> VolumeConfig {
     VolumeConfig {
+        expected_id: None,
+        expected_id_file: None,
         data_dir: data_dir.to_owned(),
         engine_data_dir: data_dir.to_owned(),
         engine_output: None,

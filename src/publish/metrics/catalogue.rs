@@ -61,6 +61,14 @@ metrics! {
         "How far the supervisor's own restarts came; `failed` means that the kubelet was asked.";
     LAST_RESTART_AGE: Gauge "sql_edge_supervisor_engine_last_restart_age_seconds" []
         "Time since a restart of the engine was last asked for, by an earlier run of the supervisor too; absent where none is known.";
+    FENCES: Counter "sql_edge_supervisor_engine_fences_total" ["reason"]
+        "Fences: engines that were to be killed at once because they may not write the volume; one with several reasons counts for each.";
+    LEASE_HELD: Gauge "sql_edge_supervisor_lease_held" []
+        "Whether the volume's lease is held (1) or not (0); absent where there is none.";
+    LEASE_EPOCH: Gauge "sql_edge_supervisor_lease_epoch" []
+        "The epoch of the lease that is held; absent while none is.";
+    LEASE_RENEWAL_AGE: Gauge "sql_edge_supervisor_lease_renewal_age_seconds" []
+        "Time since the last successful renewal of the lease that is held began; absent while none is.";
     DECISIONS: Counter "sql_edge_supervisor_decisions_total" []
         "Decisions made.";
     DECISION_AGE: Gauge "sql_edge_supervisor_decision_age_seconds" []

@@ -60,6 +60,7 @@ pub struct Instruments {
     pub process_exits: IntCounterVec,
     pub process_restarts: IntCounter,
     pub restarts: IntCounterVec,
+    pub fences: IntCounterVec,
     pub restart_steps: IntCounterVec,
     pub decisions: IntCounter,
     pub transitions: IntCounterVec,
@@ -89,6 +90,10 @@ impl Instruments {
                 restarts.with_label_values(&[restart_by(by), reason.code()]);
             }
         }
+        let fences = counters(to, &row::FENCES);
+        for reason in Reason::ALL.iter().filter(|reason| reason.info().fences) {
+            fences.with_label_values(&[reason.code()]);
+        }
         let login_errors = counters(to, &row::LOGIN_ERRORS);
         login_errors.with_label_values(&["other"]);
         Self {
@@ -106,6 +111,7 @@ impl Instruments {
             process_exits: counters(to, &row::PROCESS_EXITS),
             process_restarts: registered(to, IntCounter::with_opts(opts(&row::PROCESS_RESTARTS))),
             restarts,
+            fences,
             restart_steps: each(counters(to, &row::RESTART_STEPS), &RESTART_STEPS),
             decisions: registered(to, IntCounter::with_opts(opts(&row::DECISIONS))),
             transitions,

@@ -25,6 +25,13 @@ pub fn expose(families: &mut Families, view: &View) {
         &[],
         pending.unwrap_or_default().as_secs_f64(),
     );
+    if snapshot.lease.is_some() {
+        let epoch = snapshot.epoch();
+        families.sample(&row::LEASE_HELD, &[], flag(epoch.is_some()));
+        families.maybe(&row::LEASE_EPOCH, epoch.map(number));
+    }
+    let renewed = snapshot.lease_renewed.map(|at| view.ago(at).as_secs_f64());
+    families.maybe(&row::LEASE_RENEWAL_AGE, renewed);
     if let Some(seen) = &snapshot.volume {
         volume(families, &seen.value);
     }
@@ -62,7 +69,8 @@ fn ages(families: &mut Families, view: &View) {
     let snapshot = &view.published.snapshot;
     let listed = snapshot.databases.as_ref().map(|seen| seen.at);
     let not_listed = snapshot.databases_error.as_ref().map(|seen| seen.at);
-    let seen: [(&str, Option<Time>); 8] = [
+    let seen: [(&str, Option<Time>); 9] = [
+        ("lease", snapshot.lease.as_ref().map(|seen| seen.at)),
         ("process", snapshot.process.as_ref().map(|seen| seen.at)),
         ("ping", snapshot.ping.last.as_ref().map(|seen| seen.at)),
         ("dac", snapshot.dac.last.as_ref().map(|seen| seen.at)),

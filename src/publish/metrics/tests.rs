@@ -45,6 +45,7 @@ fn busy() -> Metrics {
             write,
             denial: None,
             master_present: None,
+            identity: None,
             errorlog: None,
             output: None,
             dumps: None,

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Seconds;
+use crate::decide::identity::{Identity, IdentityFile};
 use crate::decide::observation::{
     Dumps, EngineMount, LoggedError, LoggedRecovery, Mount, Space, WriteCheck,
 };
@@ -31,6 +32,8 @@ pub struct Volume<'a> {
     write_fault: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     master_present: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<&'a Identity>,
     #[serde(skip_serializing_if = "Option::is_none")]
     errorlog_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,6 +93,10 @@ impl<'a> Volume<'a> {
             write_seconds,
             write_fault,
             master_present: check.and_then(|check| check.master_present),
+            identity: check.and_then(|check| match &check.identity.as_ref()?.file {
+                IdentityFile::Known(identity) => Some(identity),
+                _ => None,
+            }),
             errorlog_bytes: errorlog.map(|log| log.bytes),
             errorlog_errors: errorlog.map(|log| log.errors.as_slice()),
             logged_recovery: recovery.map(Recovery::from),

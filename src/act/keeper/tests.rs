@@ -1,0 +1,281 @@
+use std::fs;
+
+use super::*;
+use crate::decide::identity::IdentityFile;
+use crate::decide::lease::Record;
+use crate::records::atomic::tests::Scratch;
+use crate::records::{identity, lease};
+
+/// Longer than any step of a test takes where nothing is wrong; nothing is asserted on it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn config(scratch: &Scratch, pod: &str) -> KeeperConfig {
+    KeeperConfig {
+        data_dir: scratch.0.join("volume"),
+        mode: LeaseMode::Advisory,
+        renew: Duration::from_millis(20),
+        stale: Duration::from_millis(200),
+        fence: Duration::from_millis(150),
+        pod_uid: Some(pod.to_owned()),
+        node: None,
+        state_dir: scratch.0.join("state"),
+        volume_init: VolumeInit::Once,
+        expected: Expected::default(),
+        remembered: None,
+    }
+}
+
+fn volume() -> Scratch {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.0.join("volume")).unwrap();
+    scratch
+}
+
+struct Running {
+    keeper: Keeper,
+    reports: Receiver<LeaseReport>,
+}
+
+fn start(config: KeeperConfig) -> Running {
+    let (sender, reports) = channel();
+    let report = move |report| drop(sender.send(report));
+    let keeper = spawn(config, || true, report).unwrap();
+    Running { keeper, reports }
+}
+
+impl Running {
+    fn until(&self, wanted: impl Fn(&Standing) -> bool) -> Standing {
+        loop {
+            let report = self.reports.recv_timeout(PATIENCE).expect("it reports");
+            if wanted(&report.standing) {
+                return report.standing;
+            }
+        }
+    }
+
+    fn held(&self) -> (u64, u64) {
+        match self.until(|standing| matches!(standing, Standing::Held { .. })) {
+            Standing::Held { epoch, first, .. } => (epoch, first),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Ends it as a crash does, once its thread is gone.
+    fn crash(self) {
+        drop(self.keeper);
+        while self.reports.recv_timeout(PATIENCE).is_ok() {}
+    }
+}
+
+/// Waits until the volume's identity is as wanted.
+fn identity_until(config: &KeeperConfig, wanted: impl Fn(&IdentityFile) -> bool) -> IdentityFile {
+    loop {
+        let found = identity::read(&config.data_dir);
+        if wanted(&found) {
+            return found;
+        }
+        thread::yield_now();
+    }
+}
+
+fn known(file: &IdentityFile) -> bool {
+    matches!(file, IdentityFile::Known(_))
+}
+
+fn id(file: &IdentityFile) -> (String, Option<String>) {
+    match file {
+        IdentityFile::Known(known) => (known.volume_id.clone(), known.instance_id.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn it_holds_the_lease_and_renews_it_and_the_next_of_its_pod_goes_on_at_once() {
+    let scratch = volume();
+    let first = start(config(&scratch, "pod-1"));
+    assert_eq!(first.held(), (1, 1));
+    let heartbeat = || match lease::highest(&scratch.0.join("volume")).unwrap().unwrap() {
+        (_, Record::Claim(claim)) => claim.heartbeat,
+        (_, torn) => panic!("{torn:?}"),
+    };
+    let before = heartbeat();
+    while heartbeat() == before {
+        first.held();
+    }
+    first.crash();
+    // Longer than the test: it can't be that the claim became stale.
+    let patient = KeeperConfig {
+        stale: PATIENCE * 60,
+        fence: PATIENCE,
+        ..config(&scratch, "pod-1")
+    };
+    let second = start(patient);
+    assert_eq!(second.held(), (2, 1), "a new claim of the same tenure");
+}
+
+#[test]
+fn another_pod_waits_until_the_claim_is_stale_or_released() {
+    for released in [false, true] {
+        let scratch = volume();
+        let first = start(config(&scratch, "pod-1"));
+        first.held();
+        let stale = if released {
+            PATIENCE * 60
+        } else {
+            Duration::from_millis(200)
+        };
+        let other = KeeperConfig {
+            stale,
+            ..config(&scratch, "pod-2")
+        };
+        let second = start(other);
+        let elsewhere = second.until(|standing| matches!(standing, Standing::Elsewhere { .. }));
+        assert!(
+            matches!(elsewhere, Standing::Elsewhere { holder: Some(holder), .. } if holder.id == "pod-1")
+        );
+        if released {
+            assert!(first.keeper.release(PATIENCE));
+            first.until(|standing| *standing == Standing::Released);
+        } else {
+            first.crash();
+        }
+        assert_eq!(second.held(), (2, 2));
+    }
+}
+
+#[test]
+fn who_was_followed_by_another_pod_has_lost_it() {
+    let scratch = volume();
+    let slow = KeeperConfig {
+        // It does not renew in the test, as if it were paused.
+        renew: PATIENCE * 60,
+        ..config(&scratch, "pod-1")
+    };
+    let first = start(slow);
+    first.held();
+    let second = start(config(&scratch, "pod-2"));
+    assert_eq!(second.held(), (2, 2));
+    // An order ends its rest; what is next is a renewal.
+    assert!(first.keeper.release(PATIENCE));
+    let lost = first.until(|standing| !matches!(standing, Standing::Held { .. }));
+    assert!(
+        matches!(lost, Standing::Released | Standing::Lost { .. }),
+        "{lost:?}"
+    );
+    second.held();
+    let found = lease::highest(&scratch.0.join("volume")).unwrap().unwrap();
+    assert!(
+        matches!(found, (2, Record::Claim(claim)) if claim.holder.id == "pod-2" && !claim.released)
+    );
+}
+
+#[test]
+fn without_a_pod_uid_the_name_is_kept_in_the_state_directory() {
+    let scratch = volume();
+    let nameless = KeeperConfig {
+        pod_uid: None,
+        ..config(&scratch, "")
+    };
+    let one = holder::this(&nameless);
+    assert_eq!(one.id.len(), 36);
+    assert_eq!(holder::this(&nameless), one);
+    let elsewhere = KeeperConfig {
+        state_dir: "/dev/null/no".into(),
+        ..nameless
+    };
+    let host = holder::this(&elsewhere);
+    assert_eq!(holder::this(&elsewhere), host);
+    assert!(host.id.starts_with(&host.boot_id) && host.id.len() <= 64);
+}
+
+#[test]
+fn the_identity_is_written_once_the_lease_is_held_and_completed_with_the_instance() {
+    let scratch = volume();
+    let config = config(&scratch, "pod-1");
+    let running = start(config.clone());
+    let first = id(&identity_until(&config, known));
+    assert_eq!(first.1, None);
+    fs::create_dir_all(config.data_dir.join(".system")).unwrap();
+    fs::create_dir_all(config.data_dir.join("data")).unwrap();
+    fs::write(config.data_dir.join(".system/instance_id"), "I-1").unwrap();
+    fs::write(config.data_dir.join("data/master.mdf"), "").unwrap();
+    let with_instance = |file: &IdentityFile| known(file) && id(file).1.is_some();
+    let then = id(&identity_until(&config, with_instance));
+    assert_eq!(then, (first.0, Some("I-1".to_owned())));
+    running.held();
+}
+
+#[test]
+fn nothing_is_written_over_what_is_refused_until_an_operator_adopts_it() {
+    let scratch = volume();
+    let config = config(&scratch, "pod-1");
+    let folder = config.data_dir.join(crate::records::FOLDER);
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("identity"), "{\"ver").unwrap();
+    let running = start(config.clone());
+    for _ in 0..5 {
+        running.held();
+        assert!(matches!(
+            identity::read(&config.data_dir),
+            IdentityFile::Refused(_)
+        ));
+    }
+    running.keeper.adopt();
+    identity_until(&config, known);
+    let names = fs::read_dir(&folder).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let aside = names.filter(|name| name.starts_with("identity.refused-"));
+    for name in aside.collect::<Vec<_>>() {
+        assert_eq!(fs::read_to_string(folder.join(name)).unwrap(), "{\"ver");
+    }
+}
+
+#[test]
+fn what_an_adopted_volume_was_called_it_is_called_still() {
+    let scratch = volume();
+    let mut config = config(&scratch, "pod-1");
+    let mut before = identity::new(&crate::decide::identity::ExpectedId::Any);
+    before.instance_id = Some("I-1".to_owned());
+    identity::write(&config.data_dir, &before).unwrap();
+    // Its instance has gone, and this pod has used another one.
+    config.remembered = Some("another".to_owned());
+    let running = start(config.clone());
+    running.held();
+    running.keeper.adopt();
+    let after = identity_until(&config, |file| known(file) && id(file).1.is_none());
+    assert_eq!(id(&after).0, before.volume_id);
+}
+
+#[test]
+fn nothing_is_written_where_no_volume_is() {
+    let scratch = volume();
+    let config = config(&scratch, "pod-1");
+    let (sender, reports) = channel();
+    let keeper = spawn(
+        config.clone(),
+        || false,
+        move |report| drop(sender.send(report)),
+    )
+    .unwrap();
+    for _ in 0..5 {
+        reports.recv_timeout(PATIENCE).unwrap();
+    }
+    keeper.adopt();
+    let (done, ran) = channel();
+    keeper.run(move |data_dir| drop(done.send(data_dir.to_owned())));
+    assert_eq!(ran.recv_timeout(PATIENCE).unwrap(), config.data_dir);
+    assert_eq!(identity::read(&config.data_dir), IdentityFile::Absent);
+}
+
+#[test]
+fn without_a_lease_the_identity_is_written_all_the_same() {
+    let scratch = volume();
+    let config = KeeperConfig {
+        mode: LeaseMode::Off,
+        ..config(&scratch, "pod-1")
+    };
+    let running = start(config.clone());
+    identity_until(&config, known);
+    assert!(running.keeper.release(PATIENCE));
+    assert_eq!(lease::highest(&config.data_dir).unwrap(), None);
+}

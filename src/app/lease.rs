@@ -1,0 +1,64 @@
+//! The keeper of the lease, wired.
+
+use std::io;
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use crate::act::keeper::{self, Keeper, KeeperConfig};
+use crate::config::Config;
+use crate::decide::decision::{Decision, Phase};
+use crate::decide::memory::Memory;
+use crate::decide::observation::Observation;
+use crate::decide::reason::Reason;
+use crate::observe::Sink;
+use crate::publish::{Published, Reader};
+
+/// How long the end waits for the lease to be given up; what a stalled volume does not take in this
+/// time costs the next pod the wait until it is stale.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// While one of these holds, or before anything was decided, what lies at the data directory may not be
+/// the volume: nothing is written there as its identity.
+const NO_VOLUME: [Reason; 5] = [
+    Reason::VolumeUnchecked,
+    Reason::VolumeNotMounted,
+    Reason::VolumeMissing,
+    Reason::VolumeEphemeral,
+    Reason::VolumeMismatch,
+];
+
+/// Starts the keeper.
+///
+/// # Errors
+///
+/// The system has no thread left.
+pub fn keep(config: &Config, memory: &Memory, decisions: Reader, sink: Sink) -> io::Result<Keeper> {
+    let keeper = KeeperConfig::of(config, memory.volume_id.clone());
+    let report = move |report| sink.send_blocking(Observation::Lease(report));
+    keeper::spawn(keeper, move || is_volume(&decisions.borrow()), report)
+}
+
+fn is_volume(published: &Published) -> bool {
+    let decision = published.decision.as_ref();
+    let found = |decision: &Decision| {
+        let holds = |reason: &Reason| decision.finding(*reason).is_some();
+        NO_VOLUME.iter().any(holds)
+    };
+    decision.is_some_and(|decision| !found(decision))
+}
+
+/// Gives the lease up where the engine is known to be gone: another pod need not wait then. Where
+/// nobody could see it, it may be running still.
+pub fn release_if_idle(keeper: &Keeper, decisions: &Reader) {
+    let gone = {
+        let published = decisions.borrow();
+        let phase = published.decision.as_ref().map(|decision| decision.phase);
+        phase == Some(Phase::Gone) && !published.snapshot.is_blind()
+    };
+    if !gone {
+        info!("the lease is kept: the engine runs on, or can't be seen");
+    } else if !keeper.release(RELEASE_PATIENCE) {
+        warn!("the lease is not given up: the volume does not answer");
+    }
+}

@@ -1,0 +1,101 @@
+//! The fence: an engine that may not write the volume is killed at once.
+//!
+//! Which reasons fence is in the catalogue ([`super::reason::ReasonInfo::fences`]). Once it is asked
+//! for, a fence stays until its process is gone, whatever becomes of the lease: the process has run
+//! while another pod may have written. It counts against no budget and waits for no hold.
+
+use super::decision::{Action, Restart};
+use super::findings::Findings;
+use super::lease::Standing;
+use super::memory::Tenant;
+use super::observation::{ActionStep, RunningProcess};
+use super::reason::Reason;
+use super::snapshot::Snapshot;
+
+/// The fence under way, and the lease under which the engine came.
+#[derive(Clone, Debug, Default)]
+pub struct Fence {
+    order: Option<Restart>,
+    tenant: Option<Tenant>,
+}
+
+impl Fence {
+    /// What an earlier run of the supervisor knew.
+    pub fn recall(&mut self, tenant: Option<Tenant>) {
+        self.tenant = tenant;
+    }
+
+    /// Under which epoch the engine's process came, where that is known.
+    #[must_use]
+    pub fn tenant(&self) -> Option<Tenant> {
+        self.tenant
+    }
+
+    /// Follows the engine's process and the lease.
+    pub fn follow(&mut self, snapshot: &Snapshot) {
+        // While nobody can look, what was there is there.
+        if snapshot.is_blind() {
+            return;
+        }
+        let there = snapshot.running().map(|process| process.parent);
+        // One that can't be seen for a moment is the same when it is seen again.
+        self.tenant
+            .take_if(|tenant| there.is_some_and(|there| there != tenant.process));
+        self.order.take_if(|order| there != Some(order.parent));
+        // An engine that its parent made meanwhile has to end as well.
+        if let (Some(order), Some(process)) = (&mut self.order, snapshot.running()) {
+            order.engine = order.engine.or(process.engine);
+        }
+        let lease = snapshot.lease.as_ref().map(|seen| &seen.value.standing);
+        if let (None, Some(process), Some(Standing::Held { epoch, .. })) =
+            (self.tenant, there, lease)
+        {
+            self.tenant = Some(Tenant {
+                process,
+                epoch: *epoch,
+            });
+        }
+    }
+
+    /// Takes in what was found. Returns whether a fence is under way.
+    pub fn see(&mut self, snapshot: &Snapshot, findings: &mut Findings) -> bool {
+        let due = findings.reasons(|reason| reason.info().fences);
+        if self.order.is_none()
+            && !due.is_empty()
+            && let Some(process) = snapshot.running()
+        {
+            self.order = Some(order(process, due));
+        }
+        let Some(order) = &self.order else {
+            return false;
+        };
+        let codes: Vec<_> = order.reasons.iter().map(|reason| reason.code()).collect();
+        let evidence = format!(
+            "for {}: SIGKILL to pid {}",
+            codes.join(", "),
+            order.parent.pid
+        );
+        findings.add(Reason::Fencing, evidence);
+        let report = snapshot.action.as_ref().map(|seen| &seen.value);
+        let report = report.filter(|report| report.process == order.parent);
+        if let Some(ActionStep::Failed(why)) = report.map(|report| &report.step) {
+            findings.add(Reason::FenceFailed, why.as_str());
+        }
+        true
+    }
+
+    /// What is to be done.
+    #[must_use]
+    pub fn action(&self) -> Option<Action> {
+        self.order.clone().map(Action::Fence)
+    }
+}
+
+fn order(process: &RunningProcess, reasons: Vec<Reason>) -> Restart {
+    Restart {
+        parent: process.parent,
+        engine: process.engine,
+        grace: std::time::Duration::ZERO,
+        reasons,
+    }
+}

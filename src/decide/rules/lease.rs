@@ -1,0 +1,109 @@
+//! The lease on the volume.
+
+use super::super::findings::{Findings, seconds};
+use super::super::lease::{Epoch, Holder, LeaseMode, Standing};
+use super::super::observation::LeaseReport;
+use super::super::reason::Reason;
+use super::super::time::Time;
+use super::View;
+
+pub fn rule(view: &View<'_>, findings: &mut Findings) {
+    if view.policy.lease == LeaseMode::Off {
+        findings.add(Reason::LeaseOff, "`lease` is off");
+        return;
+    }
+    let Some(report) = view.snapshot.lease.as_ref().map(|seen| &seen.value) else {
+        not_held(view, "nothing was read of it yet".to_owned(), findings);
+        return;
+    };
+    match &report.standing {
+        Standing::Held { epoch, first, .. } => held(view, *epoch, *first, report, findings),
+        Standing::Elsewhere {
+            epoch,
+            holder: Some(holder),
+            own_pod: false,
+            ..
+        } => {
+            let evidence = format!("epoch {epoch} is held by {}", who(holder));
+            findings.add(Reason::LeaseHeldElsewhere, evidence);
+        }
+        Standing::Elsewhere {
+            epoch,
+            holder: Some(_),
+            ..
+        } => {
+            let evidence = format!("epoch {epoch} is held by another supervisor of this pod");
+            findings.add(Reason::LeaseNotHeld, evidence);
+        }
+        Standing::Elsewhere { epoch, .. } => {
+            let evidence = format!("whose epoch {epoch} is can't be read: empty or torn");
+            not_held(view, evidence, findings);
+        }
+        Standing::Unknown => not_held(view, because("it is not taken yet", report), findings),
+        Standing::Released => findings.add(Reason::LeaseNotHeld, "it was released"),
+        Standing::Lost { epoch, by, holder } => {
+            let evidence = match (by, holder) {
+                (Some(by), Some(holder)) => {
+                    format!("epoch {epoch} was followed by {by} of {}", who(holder))
+                }
+                (Some(by), None) => format!("epoch {epoch} was followed by {by}"),
+                (None, _) => because(&format!("epoch {epoch} was not renewed in time"), report),
+            };
+            findings.add(Reason::LeaseLost, evidence);
+        }
+    }
+}
+
+fn held(
+    view: &View<'_>,
+    epoch: Epoch,
+    first: Epoch,
+    report: &LeaseReport,
+    findings: &mut Findings,
+) {
+    if let Some(tenant) = view.tenant.filter(|tenant| tenant.epoch < first) {
+        let evidence = format!(
+            "pid {} came under epoch {}, and others held the lease before epoch {first}",
+            tenant.process.pid, tenant.epoch
+        );
+        findings.add(Reason::LeaseLost, evidence);
+    }
+    let renewed = view.snapshot.lease_renewed.unwrap_or(Time::ZERO);
+    if !findings.due(renewed, view.policy.lease_fence) {
+        return;
+    }
+    let lasted = seconds(view.now.since(renewed));
+    let evidence = because(
+        &format!("epoch {epoch} was last renewed {lasted} ago"),
+        report,
+    );
+    let reason = match view.policy.lease {
+        LeaseMode::Strict => Reason::LeaseLost,
+        LeaseMode::Advisory | LeaseMode::Off => Reason::LeaseNotRenewed,
+    };
+    findings.add(reason, evidence);
+}
+
+/// Nobody else is known to hold it. Where it binds strictly, an engine that runs all the same has had a
+/// renewal's time at most, and an earlier run of the supervisor may have renewed it last.
+fn not_held(view: &View<'_>, evidence: String, findings: &mut Findings) {
+    let strict = view.policy.lease == LeaseMode::Strict && view.snapshot.running().is_some();
+    match strict && findings.due(Time::ZERO, view.policy.lease_fence) {
+        true => findings.add(Reason::LeaseLost, evidence),
+        false => findings.add(Reason::LeaseNotHeld, evidence),
+    }
+}
+
+fn because(what: &str, report: &LeaseReport) -> String {
+    match &report.failure {
+        Some(why) => format!("{what}: {why}"),
+        None => what.to_owned(),
+    }
+}
+
+fn who(holder: &Holder) -> String {
+    match holder.node.as_str() {
+        "" => holder.id.clone(),
+        node => format!("{} on {node}", holder.id),
+    }
+}

@@ -1,0 +1,85 @@
+//! The part of `/status` that shows the lease on the volume.
+
+use serde::Serialize;
+
+use super::Seconds;
+use crate::decide::lease::{Epoch, Holder, Standing};
+use crate::decide::reason::Reason;
+use crate::publish::view::View;
+
+/// How it stands with the lease.
+#[derive(Serialize, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Lease<'a> {
+    /// `held`, `elsewhere`, `lost`, `released`, `unknown` or `off`.
+    state: &'static str,
+    /// The epoch that is held, was lost, or is somebody else's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<Epoch>,
+    /// Since which epoch it is held without a break.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_epoch: Option<Epoch>,
+    /// Whose it is, where it is somebody else's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holder: Option<&'a Holder>,
+    /// Age of the last successful renewal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    renewed_seconds: Option<Seconds>,
+    /// For how long somebody else's has not changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unchanged_seconds: Option<Seconds>,
+    /// Why the last try to take or renew it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<&'a str>,
+    /// Age of that knowledge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_seconds: Option<Seconds>,
+}
+
+impl<'a> Lease<'a> {
+    pub fn of(view: &'a View) -> Option<Self> {
+        if view
+            .findings()
+            .any(|found| found.reason == Reason::LeaseOff)
+        {
+            return Some(Self {
+                state: "off",
+                ..Self::default()
+            });
+        }
+        let snapshot = &view.published.snapshot;
+        let seen = snapshot.lease.as_ref()?;
+        let mut part = Self {
+            failure: seen.value.failure.as_deref(),
+            age_seconds: Some(Seconds(view.ago(seen.at))),
+            renewed_seconds: snapshot.lease_renewed.map(|at| Seconds(view.ago(at))),
+            ..Self::default()
+        };
+        match &seen.value.standing {
+            Standing::Unknown => part.state = "unknown",
+            Standing::Released => part.state = "released",
+            Standing::Held { epoch, first, .. } => {
+                part.state = "held";
+                part.epoch = Some(*epoch);
+                part.first_epoch = Some(*first);
+            }
+            Standing::Elsewhere {
+                epoch,
+                holder,
+                unchanged,
+                ..
+            } => {
+                part.state = "elsewhere";
+                part.epoch = Some(*epoch);
+                part.holder = holder.as_ref();
+                part.unchanged_seconds = Some(Seconds(*unchanged));
+            }
+            Standing::Lost { epoch, holder, .. } => {
+                part.state = "lost";
+                part.epoch = Some(*epoch);
+                part.holder = holder.as_ref();
+            }
+        }
+        Some(part)
+    }
+}
