@@ -61,8 +61,10 @@ pub fn reference() -> String {
         Section::Http,
         Section::Sql,
         Section::Observe,
+        Section::Lease,
         Section::Policy,
         Section::Supervisor,
+        Section::Launch,
     ] {
         // Writing into a String can't fail.
         let _ = write!(

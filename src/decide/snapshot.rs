@@ -46,9 +46,9 @@ pub struct Snapshot {
     pub volume_pending: Option<Time>,
     /// How it stands with the lease.
     pub lease: Option<Observed<LeaseReport>>,
-    /// When the last successful renewal of a lease that is held began, in time that goes on while the
-    /// supervisor is paused.
-    pub lease_renewed: Option<Time>,
+    /// How old the last successful renewal of a lease that is held was at which moment. Unlike a moment
+    /// alone it takes in the time in which the supervisor did not run.
+    pub lease_renewed: Option<Aged>,
     /// The control group.
     pub cgroup: Option<Observed<CgroupReport>>,
     /// What the engine says of itself.
@@ -75,6 +75,23 @@ pub struct Snapshot {
     pub released: Option<Time>,
     /// When the volume was last accepted as it is.
     pub adopted: Option<Time>,
+}
+
+/// An age at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Aged {
+    /// The moment.
+    pub at: Time,
+    /// The age that it was then.
+    pub age: Duration,
+}
+
+impl Aged {
+    /// The age at `now`.
+    #[must_use]
+    pub fn now(&self, now: Time) -> Duration {
+        self.age.saturating_add(now.since(self.at))
+    }
 }
 
 /// One way to reach the engine.
@@ -148,16 +165,14 @@ impl Snapshot {
             Observation::Link(value) => self.apply_link(at, value),
             Observation::Stall(value) => {
                 // For the others on the volume this time has passed.
-                let older =
-                    |renewed: Time| Time::from_start(renewed.elapsed().saturating_sub(value));
-                self.lease_renewed = self.lease_renewed.map(older);
+                if let Some(renewed) = &mut self.lease_renewed {
+                    renewed.age = renewed.age.saturating_add(value);
+                }
                 self.stall = Some(Observed { at, value });
             }
             Observation::Lease(value) => {
                 self.lease_renewed = match value.standing {
-                    Standing::Held { age, .. } => {
-                        Some(Time::from_start(at.elapsed().saturating_sub(age)))
-                    }
+                    Standing::Held { age, .. } => Some(Aged { at, age }),
                     _ => None,
                 };
                 self.lease = Some(Observed { at, value });

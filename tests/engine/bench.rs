@@ -6,7 +6,7 @@ use std::time::Duration;
 use sql_edge_supervisor::decide::decision::{Decision, Phase, Verdict};
 use sql_edge_supervisor::decide::engine::{State, decide};
 use sql_edge_supervisor::decide::identity::{ExpectedId, Identity, IdentityFacts, IdentityFile};
-use sql_edge_supervisor::decide::lease::{LeaseMode, Standing};
+use sql_edge_supervisor::decide::lease::{Holder, LeaseMode, Standing};
 use sql_edge_supervisor::decide::memory::Memory;
 use sql_edge_supervisor::decide::observation::*;
 use sql_edge_supervisor::decide::policy::{Policy, RestartBy};
@@ -68,6 +68,19 @@ pub fn lease(standing: Standing) -> Observation {
         standing,
         failure: None,
     })
+}
+
+/// Somebody else's claim; whose, where that can be told.
+pub fn elsewhere(holder: Option<&str>, own_pod: bool) -> Standing {
+    Standing::Elsewhere {
+        epoch: 2,
+        holder: holder.map(|id| Holder {
+            id: id.to_owned(),
+            ..Holder::default()
+        }),
+        own_pod,
+        unchanged: Duration::ZERO,
+    }
 }
 
 impl Bench {

@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use sql_edge_supervisor::decide::decision::{Decision, Phase, Verdict};
+use sql_edge_supervisor::decide::identity::{ExpectedId, IdentityFacts, IdentityFile};
+use sql_edge_supervisor::decide::lease::Standing;
 use sql_edge_supervisor::decide::observation::*;
 use sql_edge_supervisor::decide::sql_error::TABLE;
 
@@ -41,6 +43,8 @@ fn observations() -> Vec<(String, Make)> {
     masters(&mut kinds);
     volumes(&mut kinds);
     logs(&mut kinds);
+    identities(&mut kinds);
+    leases(&mut kinds);
     surroundings(&mut kinds);
     kinds.0
 }
@@ -177,6 +181,60 @@ fn volumes(kinds: &mut Kinds) {
         Some(_) => Observation::Operator(OperatorWord::Resume),
         None => Observation::Volume(VolumeReport::Began),
     });
+}
+
+fn identities(kinds: &mut Kinds) {
+    let changes: [(&str, fn(&mut IdentityFacts)); 7] = [
+        ("absent", |facts| facts.file = IdentityFile::Absent),
+        ("absent, empty", |facts| {
+            facts.file = IdentityFile::Absent;
+            facts.instance_id = None;
+            facts.master_present = Some(false);
+            facts.empty = Some(true);
+        }),
+        ("refused", |facts| {
+            facts.file = IdentityFile::Refused("torn".to_owned());
+        }),
+        ("unreadable", |facts| {
+            facts.file = IdentityFile::Unreadable("EIO".to_owned());
+        }),
+        ("another instance", |facts| {
+            facts.instance_id = Some("j".to_owned());
+        }),
+        ("emptied", |facts| facts.master_present = Some(false)),
+        ("another expected", |facts| {
+            facts.expected = ExpectedId::Id("w".to_owned());
+        }),
+    ];
+    for (name, change) in changes {
+        kinds.add(format!("identity {name}"), move |_| {
+            let mut check = healthy_volume();
+            check.identity.iter_mut().for_each(change);
+            volume(check)
+        });
+    }
+}
+
+fn leases(kinds: &mut Kinds) {
+    let standings = [
+        ("unknown", Standing::Unknown),
+        ("elsewhere", elsewhere(Some("pod-2"), false)),
+        ("elsewhere, own pod", elsewhere(Some("pod-1"), true)),
+        ("elsewhere, torn", elsewhere(None, false)),
+        (
+            "lost",
+            Standing::Lost {
+                epoch: 1,
+                by: Some(2),
+                holder: None,
+            },
+        ),
+        ("released", Standing::Released),
+    ];
+    for (name, standing) in standings {
+        kinds.add(format!("lease {name}"), move |_| lease(standing.clone()));
+    }
+    kinds.add("lease held again", |_| held(3, 3));
 }
 
 /// What the engine's log may say.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sql_edge_supervisor::decide::decision::{Action, Decision, Phase, Probe, Verdict};
+use sql_edge_supervisor::decide::decision::{Action, Decision, Finding, Phase, Probe, Verdict};
 use sql_edge_supervisor::decide::policy::RestartBy;
 use sql_edge_supervisor::decide::reason::{Outcome, ReadyEffect, Reason};
 use sql_edge_supervisor::decide::time::Time;
@@ -43,6 +43,17 @@ impl Invariants {
     /// The supervisor or the kubelet, and the supervisor only as it may.
     fn one_restarts(bench: &Bench) {
         let decision = &bench.decision;
+        if let Some(Action::Fence(fence)) = &decision.action {
+            assert!(decision.finding(Reason::Fencing).is_some());
+            assert!(fence.reasons.iter().all(|reason| reason.info().fences));
+            assert_eq!(decision.ready.verdict, Verdict::Fail);
+            assert!(fence.grace.is_zero());
+        } else {
+            // Nobody who may not write goes on where there is somebody to signal.
+            let fences = |finding: &Finding| finding.reason.info().fences;
+            let there = bench.snapshot.running().is_some();
+            assert!(!there || !decision.findings.iter().any(fences));
+        }
         let Some(Action::Restart(restart)) = &decision.action else {
             assert!(decision.finding(Reason::Restarting).is_none());
             return;
@@ -123,6 +134,10 @@ fn liveness_fails_only_where_a_restart_helps(bench: &Bench) {
         let info = reason.info();
         assert_eq!(info.outcome, Outcome::Restart);
         assert!(info.level <= bench.policy.failure_condition_level);
+    }
+    if decision.live.reasons == [Reason::FenceFailed] {
+        // Who may not write and can't be killed from here has to end against any hold.
+        return;
     }
     let hold = decision.findings.iter().find(|f| f.reason.info().holds);
     assert_eq!(hold, None, "liveness fails in spite of it");

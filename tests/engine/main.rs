@@ -7,6 +7,7 @@
 
 mod bench;
 mod evidence;
+mod fencing;
 mod grid;
 mod invariants;
 mod linked;

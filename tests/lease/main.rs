@@ -4,4 +4,6 @@
 #![allow(clippy::print_stdout)] // how many states were seen, and the trace of a violation
 
 mod explore;
+mod race;
+mod walk;
 mod world;

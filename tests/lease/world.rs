@@ -184,6 +184,11 @@ impl World {
         (bounds.terms.strict && both.len() > 1).then(|| format!("{both:?} hold it at once"))
     }
 
+    /// How often the lease was taken.
+    pub fn changes(&self) -> usize {
+        self.held.len()
+    }
+
     /// Whose engines may write.
     fn writers(&self) -> Vec<usize> {
         let holds = |node: &Node| node.contender.as_ref().is_some_and(|c| c.holds(NOW));
@@ -246,6 +251,10 @@ impl World {
                 .filter(|_| matches!(node.step, Step::SyncDirectory));
         }
         let after = contender.tenure.clone();
+        if let Step::Sync | Step::SyncDirectory = node.step {
+            // It changes nothing that anybody sees: what counts is when it is answered.
+            node.reply = Some(Reply::Done);
+        }
         if let Step::Open(epoch) = node.step {
             let higher = |(held, by): &(Epoch, usize)| *held > epoch && *by != index;
             node.too_late = self.held.iter().any(higher);

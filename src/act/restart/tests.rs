@@ -105,6 +105,56 @@ async fn who_is_stopped_or_deaf_gets_sigkill_once_the_grace_is_over() {
     assert_eq!(engine.0.wait().unwrap().signal(), Some(9));
 }
 
+/// The steps of fencing, twice.
+async fn fenced(name: &str, fence: &Restart) -> Vec<ActionStep> {
+    let told = Mutex::new(Vec::new());
+    let report = |report: ActionReport| {
+        told.lock().unwrap().push(report.step);
+        std::future::ready(())
+    };
+    let mut restarter = Restarter {
+        name: name.to_owned(),
+        proc_root: PROC.into(),
+        log: TerminationLog::of(None, Path::new("/nowhere")),
+        report,
+        // A restart that was begun and cut short is in nobody's way.
+        begun: Some(fence.parent),
+        fenced: None,
+    };
+    restarter.fence(fence, String::new()).await;
+    restarter.fence(fence, String::new()).await;
+    drop(restarter);
+    told.into_inner().unwrap()
+}
+
+#[tokio::test]
+async fn who_is_fenced_gets_sigkill_at_once_and_no_sigterm() {
+    let mut parent = Victim::shell("trap 'exit 7' TERM");
+    let mut engine = Victim::shell("trap 'exit 7' TERM");
+    let fence = restart(parent.id(), Some(engine.id()), Duration::from_secs(60));
+    assert_eq!(
+        fenced("sh", &fence).await,
+        [ActionStep::Killed, ActionStep::Done]
+    );
+    assert_eq!(parent.0.wait().unwrap().signal(), Some(9));
+    assert_eq!(engine.0.wait().unwrap().signal(), Some(9));
+}
+
+#[tokio::test]
+async fn an_engine_whose_parent_is_gone_is_fenced_all_the_same_and_a_stranger_never() {
+    let mut engine = Victim::shell("");
+    let mut stranger = Victim::shell("");
+    let mut earlier = stranger.id();
+    earlier.start_ticks -= 1;
+    let told = fenced("sh", &restart(earlier, Some(engine.id()), Duration::ZERO)).await;
+    assert_eq!(told, [ActionStep::Killed, ActionStep::Done]);
+    assert_eq!(engine.0.wait().unwrap().signal(), Some(9));
+    assert!(stranger.lives());
+    let told = fenced("sqlservr", &restart(stranger.id(), None, Duration::ZERO)).await;
+    assert!(matches!(&told[..], [ActionStep::Failed(_)]), "{told:?}");
+    assert!(stranger.lives());
+}
+
 #[tokio::test]
 async fn another_process_under_that_pid_is_not_signalled() {
     let mut stranger = Victim::shell("");

@@ -202,7 +202,7 @@ fn what_is_no_file_is_not_read_and_a_link_not_followed() {
     symlink(&elsewhere, scratch.file()).unwrap();
     assert!(matches!(
         file::read(&scratch.0),
-        Err(file::Refused::Unreadable(Unreadable::Io(_)))
+        Err(file::Refused::Unreadable(Unreadable::NotAFile))
     ));
     let (_, mut keeper) = open(&scratch.0).unwrap();
     keeper.keep(full(), at(1));

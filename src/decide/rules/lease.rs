@@ -68,11 +68,14 @@ fn held(
         );
         findings.add(Reason::LeaseLost, evidence);
     }
-    let renewed = view.snapshot.lease_renewed.unwrap_or(Time::ZERO);
-    if !findings.due(renewed, view.policy.lease_fence) {
+    let Some(renewed) = view.snapshot.lease_renewed else {
+        return;
+    };
+    let left = view.policy.lease_fence.saturating_sub(renewed.age);
+    if !findings.due(renewed.at, left) {
         return;
     }
-    let lasted = seconds(view.now.since(renewed));
+    let lasted = seconds(renewed.now(view.now));
     let evidence = because(
         &format!("epoch {epoch} was last renewed {lasted} ago"),
         report,

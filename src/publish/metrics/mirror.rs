@@ -30,7 +30,10 @@ pub fn expose(families: &mut Families, view: &View) {
         families.sample(&row::LEASE_HELD, &[], flag(epoch.is_some()));
         families.maybe(&row::LEASE_EPOCH, epoch.map(number));
     }
-    let renewed = snapshot.lease_renewed.map(|at| view.ago(at).as_secs_f64());
+    let renewed = snapshot
+        .lease_renewed
+        .map(|renewed| renewed.now(view.now()));
+    let renewed = renewed.map(|age| age.as_secs_f64());
     families.maybe(&row::LEASE_RENEWAL_AGE, renewed);
     if let Some(seen) = &snapshot.volume {
         volume(families, &seen.value);

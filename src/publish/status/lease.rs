@@ -52,7 +52,9 @@ impl<'a> Lease<'a> {
         let mut part = Self {
             failure: seen.value.failure.as_deref(),
             age_seconds: Some(Seconds(view.ago(seen.at))),
-            renewed_seconds: snapshot.lease_renewed.map(|at| Seconds(view.ago(at))),
+            renewed_seconds: snapshot
+                .lease_renewed
+                .map(|renewed| Seconds(renewed.now(view.now()))),
             ..Self::default()
         };
         match &seen.value.standing {

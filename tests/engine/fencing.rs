@@ -1,0 +1,286 @@
+//! An engine that may not write the volume, and the volume that is not the one meant.
+
+use std::time::Duration;
+
+use sql_edge_supervisor::decide::decision::{Action, Restart, Verdict};
+use sql_edge_supervisor::decide::identity::{Identity, IdentityFacts, IdentityFile, VolumeInit};
+use sql_edge_supervisor::decide::lease::{LeaseMode, Standing};
+use sql_edge_supervisor::decide::observation::*;
+use sql_edge_supervisor::decide::policy::Policy;
+use sql_edge_supervisor::decide::reason::Reason;
+
+use crate::bench::*;
+
+fn strict() -> Policy {
+    Policy {
+        lease: LeaseMode::Strict,
+        ..Policy::default()
+    }
+}
+
+/// A strict bench that is ready, its lease just renewed and not renewed by itself any more.
+fn ready_and_strict() -> Bench {
+    let mut bench = Bench::new(strict());
+    bench.renews = false;
+    bench.see(held(1, 1));
+    bench.see(volume(healthy_volume()));
+    bench.see(running(1, Duration::ZERO));
+    bench.ping_ok();
+    bench.see(databases(&[("master", DatabaseState::Online)]));
+    bench.login_ok();
+    assert_eq!(bench.is_ready(), Verdict::Pass, "{:?}", bench.decision);
+    bench
+}
+
+fn fence(bench: &Bench) -> Option<&Restart> {
+    match &bench.decision.action {
+        Some(Action::Fence(fence)) => Some(fence),
+        _ => None,
+    }
+}
+
+fn lost() -> Observation {
+    lease(Standing::Lost {
+        epoch: 1,
+        by: Some(2),
+        holder: None,
+    })
+}
+
+#[test]
+fn who_lost_the_lease_is_killed_at_once_against_any_hold_and_counted_nowhere() {
+    let mut bench = Bench::ready(Policy::default());
+    let until = bench.now.plus(seconds(3600));
+    bench.see(Observation::Operator(OperatorWord::MaintenanceUntil(until)));
+    bench.see(lost());
+    let ordered = fence(&bench).expect("it is fenced").clone();
+    assert_eq!(ordered.reasons, [Reason::LeaseLost]);
+    assert_eq!(ordered.engine.map(|id| id.pid), Some(100));
+    assert!(ordered.grace.is_zero());
+    assert_eq!(bench.live(), Verdict::Pass, "the kubelet has no part in it");
+    assert_eq!(bench.is_ready(), Verdict::Fail);
+    for generation in 2..8 {
+        bench.see(exited(Some(ExitStatus::Signal(9))));
+        assert_eq!(fence(&bench), None, "nobody is left to be killed");
+        bench.pass(SECOND);
+        bench.see(running(generation, Duration::ZERO));
+        let again = fence(&bench).expect("the next one as well");
+        assert_eq!(again.parent, process(generation, Duration::ZERO).parent);
+    }
+    assert!(!bench.has(Reason::RestartBudgetExhausted));
+    assert_eq!(bench.decision.last_restart, None);
+}
+
+#[test]
+fn a_fence_stays_until_its_process_is_gone_though_the_lease_is_held_again() {
+    let mut bench = Bench::ready(Policy::default());
+    bench.see(lost());
+    bench.see(held(3, 3));
+    assert!(
+        fence(&bench).is_some(),
+        "it ran while another pod may have written"
+    );
+    bench.see(exited(Some(ExitStatus::Signal(9))));
+    bench.see(running(2, Duration::ZERO));
+    assert_eq!(fence(&bench), None);
+}
+
+#[test]
+fn strict_is_fenced_to_the_moment_at_which_renewals_were_missing_for_too_long() {
+    let mut bench = ready_and_strict();
+    let limit = bench.policy.lease_fence;
+    let renewed = bench.now;
+    bench.pass(limit - Duration::from_millis(1));
+    assert_eq!(fence(&bench), None);
+    bench.pass(Duration::from_millis(1));
+    assert!(
+        fence(&bench).is_some(),
+        "the thread that renews need not say anything"
+    );
+    assert_eq!(bench.now.since(renewed), limit);
+}
+
+#[test]
+fn the_renewal_counts_from_its_beginning_and_a_pause_of_the_supervisor_counts_too() {
+    let mut bench = ready_and_strict();
+    bench.see(lease(Standing::Held {
+        epoch: 1,
+        first: 1,
+        age: seconds(12),
+    }));
+    bench.pass(seconds(7));
+    assert_eq!(fence(&bench), None);
+    bench.pass(SECOND);
+    assert!(fence(&bench).is_some());
+
+    let mut bench = ready_and_strict();
+    bench.see(Observation::Stall(seconds(19)));
+    assert_eq!(fence(&bench), None);
+    bench.see(held(1, 1));
+    bench.see(Observation::Stall(seconds(20)));
+    assert!(fence(&bench).is_some());
+}
+
+#[test]
+fn advisory_and_off_kill_nothing_for_a_renewal_that_is_missing() {
+    for mode in [LeaseMode::Advisory, LeaseMode::Off] {
+        let mut bench = Bench::ready(Policy {
+            lease: mode,
+            ..Policy::default()
+        });
+        bench.renews = false;
+        for _ in 0..100 {
+            bench.pass(SECOND);
+            bench.ping_ok();
+            assert_eq!(fence(&bench), None);
+        }
+        assert_eq!(
+            bench.has(Reason::LeaseNotRenewed),
+            mode == LeaseMode::Advisory
+        );
+        assert_eq!(bench.has(Reason::LeaseOff), mode == LeaseMode::Off);
+        assert_eq!(bench.is_ready(), Verdict::Pass);
+    }
+}
+
+#[test]
+fn the_gate_opens_with_the_lease_and_fences_who_went_around_it() {
+    let mut bench = Bench::new(Policy::default());
+    bench.renews = false;
+    bench.see(volume(healthy_volume()));
+    for (standing, reason) in [
+        (Standing::Unknown, Reason::LeaseNotHeld),
+        (elsewhere(Some("pod-1"), true), Reason::LeaseNotHeld),
+        (elsewhere(None, false), Reason::LeaseNotHeld),
+        (elsewhere(Some("pod-2"), false), Reason::LeaseHeldElsewhere),
+        (Standing::Released, Reason::LeaseNotHeld),
+    ] {
+        bench.see(lease(standing.clone()));
+        assert_eq!(bench.decision.gate.verdict, Verdict::Fail, "{standing:?}");
+        assert!(bench.has(reason), "{standing:?}");
+        // An engine that is there all the same is killed only where another pod is known to have it.
+        bench.see(running(1, Duration::ZERO));
+        let fenced = fence(&bench).is_some();
+        assert_eq!(fenced, reason == Reason::LeaseHeldElsewhere, "{standing:?}");
+        bench.see(Observation::Process(ProcessReport::NotFound));
+    }
+    bench.see(held(2, 2));
+    bench.pass(bench.policy.settle);
+    assert_eq!(bench.decision.gate.verdict, Verdict::Pass);
+}
+
+#[test]
+fn a_supervisor_that_comes_back_fences_the_engine_of_a_lease_that_others_had_since() {
+    for (first, fenced) in [(1, false), (3, true)] {
+        let mut bench = Bench::ready(Policy::default());
+        let mut again = bench.restart_supervisor(seconds(300), true);
+        again.see(lease(Standing::Unknown));
+        again.see(running(1, Duration::ZERO));
+        assert_eq!(fence(&again), None, "nothing is known of the lease yet");
+        again.see(held(3, first));
+        assert_eq!(fence(&again).is_some(), fenced, "since epoch {first}");
+    }
+}
+
+#[test]
+fn who_can_not_be_killed_from_here_is_left_to_the_kubelet_against_any_hold() {
+    let mut bench = Bench::ready(Policy::default());
+    bench.see(lost());
+    let process = fence(&bench).expect("it is fenced").parent;
+    bench.see(Observation::Action(ActionReport {
+        process,
+        step: ActionStep::Failed("EPERM".to_owned()),
+    }));
+    assert_eq!(bench.live(), Verdict::Fail);
+    assert_eq!(bench.decision.live.reasons, [Reason::FenceFailed]);
+}
+
+#[test]
+fn a_fence_cuts_a_restart_short() {
+    let mut bench = Bench::ready(Policy::default());
+    bench.hang_for(seconds(40), 1);
+    assert!(matches!(bench.decision.action, Some(Action::Restart(_))));
+    bench.see(lost());
+    assert!(fence(&bench).is_some());
+    assert!(!bench.has(Reason::Restarting));
+}
+
+fn first_use() -> IdentityFacts {
+    IdentityFacts {
+        file: IdentityFile::Absent,
+        instance_id: None,
+        master_present: Some(false),
+        empty: Some(true),
+        ..established()
+    }
+}
+
+fn with(facts: IdentityFacts) -> Observation {
+    let mut check = healthy_volume();
+    check.identity = Some(facts);
+    volume(check)
+}
+
+fn named(volume_id: &str, instance_id: Option<&str>) -> IdentityFile {
+    IdentityFile::Known(Identity {
+        volume_id: volume_id.to_owned(),
+        created: String::new(),
+        instance_id: instance_id.map(str::to_owned),
+    })
+}
+
+#[test]
+fn a_new_volume_opens_the_gate_once_it_has_its_identity() {
+    let mut bench = Bench::new(Policy::default());
+    bench.see(with(first_use()));
+    assert!(bench.has(Reason::VolumeUnidentified));
+    assert_eq!(bench.decision.gate.verdict, Verdict::Fail);
+    bench.see(with(IdentityFacts {
+        file: named("v", None),
+        ..first_use()
+    }));
+    assert_eq!(bench.decision.gate.verdict, Verdict::Pass);
+
+    let mut bench = Bench::new(Policy {
+        volume_init: VolumeInit::Never,
+        ..Policy::default()
+    });
+    bench.see(with(first_use()));
+    assert!(bench.has(Reason::VolumeEmpty));
+}
+
+#[test]
+fn a_volume_that_was_swapped_is_noticed_by_a_later_run_until_it_is_adopted() {
+    let mut bench = Bench::ready(Policy::default());
+    let mut again = bench.restart_supervisor(seconds(60), true);
+    again.see(with(first_use()));
+    assert!(again.has(Reason::VolumeEmpty), "not a first use");
+    let other = || IdentityFacts {
+        file: named("w", Some("i")),
+        ..established()
+    };
+    again.see(with(other()));
+    assert!(again.has(Reason::VolumeForeign));
+    assert_eq!(again.decision.gate.verdict, Verdict::Fail);
+    again.pass(SECOND);
+    again.see(Observation::Operator(OperatorWord::Adopt));
+    again.pass(again.policy.settle);
+    assert_eq!(
+        again.decision.gate.verdict,
+        Verdict::Pass,
+        "{:?}",
+        again.decision
+    );
+    assert_eq!(again.bench_memory().volume_id.as_deref(), Some("w"));
+}
+
+#[test]
+fn a_volume_is_not_remembered_before_the_lease_is_held() {
+    let mut bench = Bench::new(Policy::default());
+    bench.renews = false;
+    bench.see(lease(elsewhere(Some("pod-2"), false)));
+    bench.see(volume(healthy_volume()));
+    assert_eq!(bench.bench_memory().volume_id, None);
+    bench.see(held(3, 3));
+    assert_eq!(bench.bench_memory().volume_id.as_deref(), Some("v"));
+}
