@@ -11,6 +11,7 @@ mod cli;
 mod client;
 mod control;
 mod filesystems;
+mod launch;
 mod limits;
 mod restart;
 mod stop;

@@ -84,7 +84,7 @@
     reason = "a double burns time by sleeping, says by dying what is wrong with it, and logs as the real thing does"
 )]
 
-mod boot;
+pub mod boot;
 pub mod command;
 mod control;
 mod datadir;

@@ -10,6 +10,7 @@
     reason = "what goes wrong here ends the test"
 )]
 
+pub mod container;
 pub mod http;
 pub mod scratch;
 pub mod supervisor;

@@ -1,0 +1,256 @@
+//! With a supervisor in another PID namespace, which sees nothing of the engine but what `launch`
+//! tells.
+
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::rig::{Site, is_clean, stop};
+use crate::shared::container::{Container, until};
+use crate::shared::http::get;
+use crate::shared::supervisor::Supervisor;
+use crate::standin::command::Command;
+use crate::standin::handle::send;
+use crate::standin::script::Load;
+
+/// A container whose engine is ready, and its supervisor.
+async fn linked(site: &mut Site, more: &[(&str, &str)]) -> (Supervisor, Container) {
+    // The port is known once the engine has run.
+    let mut first = site.launch(&site.shell());
+    site.announced().await;
+    site.says("the engine runs").await;
+    stop(&mut first).await;
+    std::fs::remove_file(site.path("launch.log")).expect("it was written");
+    let mut supervisor = site.supervisor(more).await;
+    let container = site.launch_waiting("1h", &site.shell());
+    site.announced().await;
+    supervisor.passes("ready").await;
+    (supervisor, container)
+}
+
+/// The inner engine process.
+async fn engine(site: &Site, container: &Container) -> Pid {
+    let outer = container.finds(&site.name, |_| true).await.pid;
+    let inner = container.finds(&site.name, |p| p.parent == outer).await;
+    Pid::from_raw(inner.pid).expect("a pid")
+}
+
+#[tokio::test]
+async fn a_hung_engine_is_ended_through_the_link() {
+    let mut site = Site::new();
+    std::fs::write(site.path("termination-log"), "").expect("writable");
+    let (mut supervisor, mut container) = linked(&mut site, &[]).await;
+    let status = supervisor.status().await;
+    assert!(status["process"]["parent"]["pid"].is_number(), "{status:#}");
+    let hung = engine(&site, &container).await;
+    kill_process(hung, Signal::STOP).expect("it runs");
+    supervisor
+        .event(|event| event["message"] == "the engine is to be restarted")
+        .await;
+    assert_eq!(container.ends().await.code(), Some(137), "{}", site.log());
+    let word = std::fs::read_to_string(site.path("termination-log")).expect("readable");
+    assert!(
+        word.contains("restart by the supervisor for EngineUnresponsive ("),
+        "{word}"
+    );
+    supervisor
+        .event(|event| event["code"] == "ProcessKilled" && event["evidence"].is_string())
+        .await;
+    assert!(
+        supervisor
+            .log
+            .contains("by the supervisor for EngineUnresponsive"),
+        "{}",
+        supervisor.log
+    );
+    // The runtime starts it anew.
+    let mut container = site.launch_waiting("1h", &site.shell());
+    site.announced().await;
+    supervisor.passes("ready").await;
+    let status = supervisor.status().await;
+    assert_eq!(status["lastRestart"]["by"], "supervisor", "{status:#}");
+    assert_eq!(status["lastRestart"]["step"], "done", "{status:#}");
+    assert_eq!(stop(&mut container).await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn how_it_ended_goes_over_the_link() {
+    let mut site = Site::new();
+    let (mut supervisor, mut container) = linked(&mut site, &[]).await;
+    let _ = send(&site.path("control.sock"), &Command::Exit { status: 7 }).await;
+    let evidence = supervisor.finds("ProcessExited").await;
+    assert!(evidence.contains("with exit code 7"), "{evidence}");
+    assert_eq!(container.ends().await.code(), Some(7));
+    supervisor
+        .event(|event| {
+            event["message"]
+                .as_str()
+                .is_some_and(|m| m.starts_with("the link to launch is lost"))
+        })
+        .await;
+    // Nobody sees a process, and none is missing.
+    let status = supervisor.status().await;
+    assert_eq!(status["phase"], "gone", "{status:#}");
+    assert_eq!(supervisor.get("/livez").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_stop_is_the_supervisors_and_clean() {
+    let mut site = Site::new();
+    let (mut supervisor, mut container) = linked(&mut site, &[]).await;
+    site.command(Command::ShutdownMs { ms: 60_000 }).await;
+    container.signal(Signal::TERM);
+    supervisor.finds("Stopping").await;
+    site.says("the supervisor sees to the stop").await;
+    site.says("restart: SIGTERM sent").await;
+    assert_eq!(supervisor.get("/livez").await.0, 200);
+    site.command(Command::ShutdownMs { ms: 0 }).await;
+    assert_eq!(container.ends().await.code(), Some(0), "{}", site.log());
+    assert!(is_clean(&site.errorlog()), "{}", site.errorlog());
+    assert!(
+        site.events("passed on to the engine").is_empty(),
+        "one SIGTERM is enough"
+    );
+    // The next engine is not the one that was to stop.
+    let mut container = site.launch_waiting("1h", &site.shell());
+    site.announced().await;
+    supervisor.passes("ready").await;
+    assert_eq!(supervisor.status().await["phase"], "running");
+    container.signal(Signal::TERM);
+    assert_eq!(container.ends().await.code(), Some(0), "{}", site.log());
+}
+
+#[tokio::test]
+async fn a_supervisor_that_hangs_does_not_hold_up_the_stop() {
+    let mut site = Site::new();
+    let (supervisor, mut container) = linked(&mut site, &[]).await;
+    let inner = crate::shared::container::all_processes();
+    let unshare = supervisor.pid().as_raw_nonzero().get();
+    let inner = inner
+        .into_iter()
+        .find(|p| p.parent == unshare)
+        .expect("it runs");
+    let inner = Pid::from_raw(inner.pid).expect("a pid");
+    kill_process(inner, Signal::STOP).expect("it runs");
+    container.signal(Signal::TERM);
+    assert_eq!(container.ends().await.code(), Some(0), "{}", site.log());
+    assert!(is_clean(&site.errorlog()));
+    kill_process(inner, Signal::CONT).expect("it runs");
+}
+
+#[tokio::test]
+async fn a_shut_gate_is_waited_for_and_says_why() {
+    let mut site = Site::new();
+    std::fs::create_dir(site.data_dir()).expect("writable");
+    let shut = [("require-mount", "true")];
+    let supervisor = site.supervisor(&shut).await;
+    let mut container = site.launch_waiting("10ms", &site.shell());
+    let said = site.says("the gate is shut").await;
+    let codes: Vec<_> = site
+        .events("the gate is shut")
+        .iter()
+        .map(|e| e["code"].clone())
+        .collect();
+    assert!(said["evidence"].is_string(), "{said}");
+    until(|| site.log().contains("VolumeNotMounted").then_some(())).await;
+    let address = site.livez().await;
+    assert_eq!(get(&address, "/livez").await.0, 200);
+    // A no that does not pass by itself stands when nobody is there to take it back.
+    drop(supervisor);
+    site.says(
+        "the supervisor is gone, and its last word was a no that stands until it says otherwise",
+    )
+    .await;
+    assert!(site.events("the command runs").is_empty(), "{codes:?}");
+    let _supervisor = site.supervisor(&[]).await;
+    site.announced().await;
+    assert_eq!(stop(&mut container).await.code(), Some(0), "{}", site.log());
+}
+
+#[tokio::test]
+async fn what_launch_has_at_the_data_directory_counts() {
+    let mut site = Site::new();
+    // The container sees an own file system there, the supervisor the directory beneath.
+    let (mut supervisor, mut container) = linked(&mut site, &[]).await;
+    assert_eq!(stop(&mut container).await.code(), Some(0));
+    let data = site.data_dir().display().to_string();
+    let engine = site.shell().pop().expect("a script");
+    let mounted = ["sh", "-c", &format!("{engine}")].map(str::to_owned);
+    site.settings
+        .push(("engine-data-dir".to_owned(), "/proc".to_owned()));
+    let mut container = site.launch_waiting("1h", &mounted);
+    site.announced().await;
+    let status = until_mount(&mut supervisor).await;
+    assert_eq!(
+        status["volume"]["engineMount"]["fsType"], "proc",
+        "{data}: {status:#}"
+    );
+    assert_eq!(stop(&mut container).await.code(), Some(0));
+}
+
+async fn until_mount(supervisor: &mut Supervisor) -> serde_json::Value {
+    loop {
+        let status = supervisor.status().await;
+        if status["volume"].to_string().contains("\"proc\"") {
+            return status;
+        }
+        // A turn of the volume's observer.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A control group with a memory limit, version 1 or 2; removed at the end.
+struct Group(std::path::PathBuf);
+
+impl Group {
+    fn new(limit: &str) -> Self {
+        let v1 = std::path::Path::new("/sys/fs/cgroup/memory");
+        let (parent, file) = match v1.is_dir() {
+            true => (v1, "memory.limit_in_bytes"),
+            false => (std::path::Path::new("/sys/fs/cgroup"), "memory.max"),
+        };
+        let group = parent.join(format!("ses-launch-{}", std::process::id()));
+        std::fs::create_dir(&group).expect("a control group can be made: the tests need root");
+        let group = Self(group);
+        std::fs::write(group.0.join(file), limit).expect("the memory controller is there");
+        group
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+#[tokio::test]
+async fn a_kill_for_want_of_memory_goes_over_the_link() {
+    let mut site = Site::new();
+    let group = Group::new("256M");
+    // The engine alone, so that nobody else is chosen.
+    let (mut supervisor, mut container) = linked(&mut site, &[]).await;
+    let inner = engine(&site, &container)
+        .await
+        .as_raw_nonzero()
+        .get()
+        .to_string();
+    std::fs::write(group.0.join("cgroup.procs"), &inner).expect("it can be moved");
+    assert_eq!(stop(&mut container).await.code(), Some(0));
+    let engine = site.engine();
+    let procs = group.0.join("cgroup.procs");
+    let script = format!("(echo 0 > {}; exec {engine})", procs.display());
+    let command = ["sh", "-c", &script].map(str::to_owned);
+    let mut container = site.launch_waiting("1h", &command);
+    site.announced().await;
+    supervisor.passes("ready").await;
+    let load = Load {
+        memory_mib: 512,
+        ..Load::default()
+    };
+    let _ = send(&site.path("control.sock"), &Command::Load { load }).await;
+    let evidence = supervisor.finds("OomKilled").await;
+    assert!(evidence.contains("oom_kill counter rose"), "{evidence}");
+    container.ends().await;
+    drop(container);
+    drop(group);
+}

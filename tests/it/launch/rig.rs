@@ -1,0 +1,194 @@
+//! A SQL container with `launch`, and what is needed around it.
+
+use std::path::PathBuf;
+use std::process::ExitStatus;
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tokio::io::{BufReader, Lines};
+use tokio::net::unix::pipe;
+
+use crate::shared::container::{Container, fifo, marker};
+use crate::shared::supervisor::Supervisor;
+use crate::standin::boot::Announcement;
+use crate::standin::command::{Command, Reply};
+use crate::standin::handle::{DEFAULT_PASSWORD, send};
+use crate::support::{Scratch, binary, fast, standin_binary, unique_name};
+
+/// Where everything of one test is.
+pub struct Site {
+    pub scratch: Scratch,
+    pub name: String,
+    /// The argument of the companions, by which they are found.
+    pub companion: String,
+    /// Further settings of `launch`.
+    pub settings: Vec<(String, String)>,
+    announced: Lines<BufReader<pipe::Receiver>>,
+    port: u16,
+}
+
+impl Site {
+    pub fn new() -> Self {
+        let scratch = Scratch::new();
+        std::fs::create_dir(scratch.path().join("state")).expect("writable");
+        let announced = fifo(&scratch.path().join("announce"));
+        let count = unique_name();
+        let number = count.rsplit('-').next().and_then(|text| text.parse().ok());
+        Self {
+            name: count.clone(),
+            companion: marker(number.expect("a number")),
+            settings: Vec::new(),
+            announced,
+            scratch,
+            port: 0,
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.path("mssql")
+    }
+
+    /// The engine's own command line.
+    pub fn engine(&self) -> String {
+        format!(
+            "{} --data-dir {} --port {} --control {} --announce {}",
+            standin_binary().display(),
+            self.text("mssql"),
+            self.port,
+            self.text("control.sock"),
+            self.text("announce"),
+        )
+    }
+
+    /// The image's kind of command.
+    pub fn shell(&self) -> Vec<String> {
+        let (companion, engine) = (&self.companion, self.engine());
+        let script = format!("sleep {companion} & sleep {companion} & {engine}");
+        ["sh", "-c", &script].map(str::to_owned).to_vec()
+    }
+
+    /// `launch` with `command`, without a supervisor to wait for.
+    pub fn launch(&self, command: &[String]) -> Container {
+        self.launch_waiting("10ms", command)
+    }
+
+    /// `launch` with `command`, which waits for a supervisor for so long.
+    pub fn launch_waiting(&self, patience: &str, command: &[String]) -> Container {
+        let mut line = vec![binary().display().to_string(), "launch".to_owned()];
+        let own = [
+            ("state-dir", self.text("state")),
+            ("data-dir", self.text("mssql")),
+            ("process-name", self.name.clone()),
+            ("process-interval", "100ms".to_owned()),
+            ("volume-interval", "100ms".to_owned()),
+            ("gate-patience", patience.to_owned()),
+            ("launch-listen", "127.0.0.1:0".to_owned()),
+            ("log-format", "json".to_owned()),
+            ("termination-log", self.text("termination-log")),
+        ]
+        .map(|(key, value)| (key.to_owned(), value));
+        for (key, value) in own.iter().chain(&self.settings) {
+            line.extend([format!("--{key}"), value.clone()]);
+        }
+        line.push("--".to_owned());
+        line.extend_from_slice(command);
+        let environment = [
+            ("STANDIN_NAME", self.name.as_str()),
+            ("MSSQL_SA_PASSWORD", DEFAULT_PASSWORD),
+        ];
+        Container::start(&line, &environment, &self.path("launch.log"))
+    }
+
+    /// Waits until the engine answers; the next start has the same port.
+    pub async fn announced(&mut self) -> Announcement {
+        let line = self.announced.next_line();
+        let line = tokio::time::timeout(std::time::Duration::from_secs(60), line).await;
+        let line = line.expect("the engine starts in time").expect("readable");
+        let said: Announcement =
+            serde_json::from_str(&line.expect("it does not end")).expect("an announcement");
+        self.port = said.port;
+        said
+    }
+
+    pub fn announcement_port(&self) -> u16 {
+        self.port
+    }
+
+    pub async fn command(&self, command: Command) -> Reply {
+        let sent = send(&self.path("control.sock"), &command).await;
+        sent.expect("the stand-in obeys")
+    }
+
+    pub fn errorlog(&self) -> String {
+        std::fs::read_to_string(self.data_dir().join("log/errorlog")).unwrap_or_default()
+    }
+
+    /// The log of `launch` so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("launch.log")).unwrap_or_default()
+    }
+
+    /// The events of its log that bear this message.
+    pub fn events(&self, message: &str) -> Vec<Value> {
+        let log = self.log();
+        let events = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events.filter(|event| event["message"] == message).collect()
+    }
+
+    /// Waits for an event of its log that bears this message; the last one.
+    pub async fn says(&self, message: &str) -> Value {
+        crate::shared::container::until(|| self.events(message).pop()).await
+    }
+
+    /// Where `launch` answers the liveness probe.
+    pub async fn livez(&self) -> String {
+        let said = self.says("answers the liveness probe").await;
+        said["address"].as_str().expect("an address").to_owned()
+    }
+
+    /// The supervisor in a PID namespace of its own: it sees no process of the engine's.
+    pub async fn supervisor(&self, more: &[(&str, &str)]) -> Supervisor {
+        let mut settings = fast(
+            self.scratch.path(),
+            &self.name,
+            self.port.max(1),
+            &self.data_dir(),
+        );
+        let restart = ("restart-by", "supervisor");
+        for (key, value) in [restart].iter().chain(more) {
+            settings.retain(|(before, _)| before != key);
+            settings.push(((*key).to_owned(), (*value).to_owned()));
+        }
+        let mut command = std::process::Command::new("unshare");
+        command
+            .args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"])
+            .arg(binary());
+        let environment = [
+            ("MSSQL_SA_PASSWORD", DEFAULT_PASSWORD),
+            ("PATH", "/usr/bin:/bin"),
+        ];
+        Supervisor::start_with(command, &settings, &environment).await
+    }
+}
+
+/// SIGTERM to the container; how it ended.
+pub async fn stop(container: &mut Container) -> ExitStatus {
+    container.signal(Signal::TERM);
+    container.ends().await
+}
+
+/// 17148, and the words after the last checkpoint.
+pub fn is_clean(errorlog: &str) -> bool {
+    errorlog.contains("in response to a 'stop' request")
+        && errorlog.contains("SQL Trace was stopped due to server shutdown")
+}
