@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 use super::rig::{Site, is_clean, stop};
 use crate::shared::container::{Container, until};
@@ -25,7 +26,24 @@ async fn linked(site: &mut Site, more: &[(&str, &str)]) -> (Supervisor, Containe
     let container = site.launch_waiting("1h", &site.shell());
     site.announced().await;
     supervisor.passes("ready").await;
+    sees_it(&supervisor).await;
     (supervisor, container)
+}
+
+/// Waits until the supervisor knows the processes: it may be ready before.
+async fn sees_it(supervisor: &Supervisor) {
+    status_with(supervisor, |status| status["process"]["state"] == "running").await;
+}
+
+/// Waits for a status like this.
+async fn status_with(supervisor: &Supervisor, wanted: impl Fn(&Value) -> bool) -> Value {
+    loop {
+        let status = supervisor.status().await;
+        if wanted(&status) {
+            return status;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// The inner engine process.
@@ -170,33 +188,16 @@ async fn a_shut_gate_is_waited_for_and_says_why() {
 #[tokio::test]
 async fn what_launch_has_at_the_data_directory_counts() {
     let mut site = Site::new();
-    // The container sees an own file system there, the supervisor the directory beneath.
-    let (mut supervisor, mut container) = linked(&mut site, &[]).await;
+    // `/proc` is another one in each PID namespace: the supervisor's own eyes would see none there.
+    let (supervisor, mut container) = linked(&mut site, &[]).await;
     assert_eq!(stop(&mut container).await.code(), Some(0));
-    let data = site.data_dir().display().to_string();
-    let engine = site.shell().pop().expect("a script");
-    let mounted = ["sh", "-c", &format!("{engine}")].map(str::to_owned);
     site.settings
         .push(("engine-data-dir".to_owned(), "/proc".to_owned()));
-    let mut container = site.launch_waiting("1h", &mounted);
+    let mut container = site.launch_waiting("1h", &site.shell());
     site.announced().await;
-    let status = until_mount(&mut supervisor).await;
-    assert_eq!(
-        status["volume"]["engineMount"]["fsType"], "proc",
-        "{data}: {status:#}"
-    );
+    let seen = |status: &Value| status["volume"]["engineMount"]["mounted"]["fsType"] == "proc";
+    status_with(&supervisor, seen).await;
     assert_eq!(stop(&mut container).await.code(), Some(0));
-}
-
-async fn until_mount(supervisor: &mut Supervisor) -> serde_json::Value {
-    loop {
-        let status = supervisor.status().await;
-        if status["volume"].to_string().contains("\"proc\"") {
-            return status;
-        }
-        // A turn of the volume's observer.
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 /// A control group with a memory limit, version 1 or 2; removed at the end.
@@ -227,7 +228,6 @@ impl Drop for Group {
 async fn a_kill_for_want_of_memory_goes_over_the_link() {
     let mut site = Site::new();
     let group = Group::new("256M");
-    // The engine alone, so that nobody else is chosen.
     let (mut supervisor, mut container) = linked(&mut site, &[]).await;
     let inner = engine(&site, &container)
         .await
@@ -236,6 +236,7 @@ async fn a_kill_for_want_of_memory_goes_over_the_link() {
         .to_string();
     std::fs::write(group.0.join("cgroup.procs"), &inner).expect("it can be moved");
     assert_eq!(stop(&mut container).await.code(), Some(0));
+    // The engine alone is in it, so that nobody else is chosen.
     let engine = site.engine();
     let procs = group.0.join("cgroup.procs");
     let script = format!("(echo 0 > {}; exec {engine})", procs.display());
@@ -243,6 +244,7 @@ async fn a_kill_for_want_of_memory_goes_over_the_link() {
     let mut container = site.launch_waiting("1h", &command);
     site.announced().await;
     supervisor.passes("ready").await;
+    sees_it(&supervisor).await;
     let load = Load {
         memory_mib: 512,
         ..Load::default()

@@ -95,7 +95,9 @@ impl Site {
             ("termination-log", self.text("termination-log")),
         ]
         .map(|(key, value)| (key.to_owned(), value));
-        for (key, value) in own.iter().chain(&self.settings) {
+        let given = |key: &str| self.settings.iter().any(|(given, _)| given == key);
+        let own = own.iter().filter(|(key, _)| !given(key));
+        for (key, value) in own.chain(&self.settings) {
             line.extend([format!("--{key}"), value.clone()]);
         }
         line.push("--".to_owned());
@@ -116,10 +118,6 @@ impl Site {
             serde_json::from_str(&line.expect("it does not end")).expect("an announcement");
         self.port = said.port;
         said
-    }
-
-    pub fn announcement_port(&self) -> u16 {
-        self.port
     }
 
     pub async fn command(&self, command: Command) -> Reply {
