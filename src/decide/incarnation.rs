@@ -70,6 +70,8 @@ impl Incarnation {
             self.started = false;
         }
         self.observed |= snapshot.process.is_some();
+        // That none was seen before `launch` was there was said by somebody who can't see any.
+        self.observed &= self.seen || !snapshot.is_blind();
         if let Some(process) = running {
             self.seen = true;
             let engine = process.engine.or_else(|| {

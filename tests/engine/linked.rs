@@ -57,6 +57,23 @@ fn a_lost_link_costs_nothing_while_sql_answers() {
 }
 
 #[test]
+fn what_was_answered_before_launch_told_of_the_process_was_its_answer() {
+    let mut bench = Bench::new(Policy::default());
+    bench.see(volume(healthy_volume()));
+    bench.see(Observation::Process(ProcessReport::NotFound));
+    bench.see(Observation::Link(LinkReport::Linked));
+    bench.see(databases(&[("master", DatabaseState::Online)]));
+    bench.ping_ok();
+    bench.login_ok();
+    bench.see(running(1, IDLE));
+    assert_eq!(bench.decision.phase, Phase::Running);
+    assert_eq!(bench.decision.startup.verdict, Verdict::Pass);
+    // The next one is another one.
+    bench.see(running(2, IDLE));
+    assert_eq!(bench.decision.phase, Phase::Starting);
+}
+
+#[test]
 fn no_process_is_missing_that_nobody_can_see() {
     for ends in [false, true] {
         let mut bench = linked(Policy::default());
