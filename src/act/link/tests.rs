@@ -54,7 +54,7 @@ impl Site {
             .send(&FromLaunch::Hello(Hello::own()))
             .await
             .unwrap();
-        let first = connection.first().await.unwrap();
+        let first = next(&mut connection).await.unwrap();
         assert!(matches!(first, FromSidecar::Hello(_)), "{first:?}");
         connection
     }
