@@ -11,4 +11,5 @@ pub mod control;
 pub mod keeper;
 pub mod link;
 pub mod order;
+pub mod recorder;
 pub mod restart;

@@ -9,6 +9,7 @@
 //! | `keeper` | [`crate::act::keeper`] | so may the lease's, which another thread has to judge then |
 
 mod carry_out;
+mod chronicle;
 mod lease;
 mod linked;
 mod memory;
@@ -30,9 +31,10 @@ use crate::act::control::{self, BindError};
 use crate::act::keeper::Keeper;
 use crate::act::link;
 use crate::act::order::{Obeyed, Order};
+use crate::act::recorder::Recorder;
 use crate::act::restart::Restarter;
 use crate::config::Config;
-use crate::decide::observation::{Observation, OperatorWord};
+use crate::decide::observation::{ActionReport, Observation, OperatorWord};
 use crate::observe::clock::Clock;
 use crate::observe::process::EnginePid;
 use crate::observe::{Sink, clock, kernel, sql, volume};
@@ -40,6 +42,8 @@ use crate::publish::Reader;
 use crate::publish::metrics::Metrics;
 use crate::publish::server::{self, Server};
 use crate::publish::view::ObserverBounds;
+use crate::records::history::Event;
+use chronicle::Chronicler;
 use linked::Link;
 use stop::Stopper;
 use supervise::Supervisor;
@@ -127,7 +131,6 @@ impl Bound {
             memory_keeper,
         );
         let decisions = reader.clone();
-        let stopper = Stopper::new(&config, reader.clone(), sink.clone());
         let server = self
             .server
             .serve(reader, metrics, ObserverBounds::of(&config))
@@ -138,6 +141,12 @@ impl Bound {
         let keeper = lease::keep(&config, &memory, decisions.clone(), sink.clone())
             .context("the keeper's thread can't be started")?;
         let last = decisions.clone();
+        let chronicler = Chronicler::new(
+            config.lease.pod_uid.as_deref(),
+            Recorder::new(keeper.clone()),
+            decisions.clone(),
+        );
+        let stopper = Stopper::new(&config, decisions.clone(), sink.clone(), chronicler.clone());
         let way = Link::new(engine_pid, sink.clone());
         let mut tasks = observers(&config, &sink);
         tasks.spawn(linked::watch_here(
@@ -148,17 +157,18 @@ impl Bound {
         if let Some(link) = link {
             serve_launch(&mut tasks, link, way.clone(), &decisions, stopper.clone());
         }
-        let steps = sink.clone();
-        let restarter = Restarter::new(&config, move |report| {
-            let sink = steps.clone();
-            async move { sink.send(Observation::Action(report)).await }
-        });
+        let restarter = Restarter::new(&config, report_to(sink.clone()));
         tasks.spawn(carry_out::carry_out(decisions, way, restarter));
         if let Some(control) = control {
-            let keeper = keeper.clone();
-            let obey = move |order| obey(order, sink.clone(), stopper.clone(), keeper.clone());
-            tasks.spawn(control.serve(obey));
+            let orders = Orders {
+                sink,
+                stopper,
+                keeper: keeper.clone(),
+                chronicler: chronicler.clone(),
+            };
+            tasks.spawn(control.serve(move |order| orders.clone().obey(order)));
         }
+        tasks.spawn(chronicler.follow());
         tasks.spawn(supervisor.run(memory));
         info!(%address, version = env!("CARGO_PKG_VERSION"), "supervising");
 
@@ -171,6 +181,14 @@ impl Bound {
             warn!("open requests did not end in time and were dropped");
         }
         Ok(())
+    }
+}
+
+/// What became of an action, as an observation like any other.
+fn report_to(sink: Sink) -> impl Fn(ActionReport) -> futures_util::future::BoxFuture<'static, ()> {
+    move |report| {
+        let sink = sink.clone();
+        Box::pin(async move { sink.send(Observation::Action(report)).await })
     }
 }
 
@@ -226,21 +244,34 @@ fn serve_launch(
     }));
 }
 
-/// Does what a person said; returns once it is in the deciding loop's queue, or done where that takes
-/// longer.
-async fn obey(order: Order, sink: Sink, stopper: Stopper, keeper: Keeper) -> Obeyed {
-    let word = match order {
-        Order::Pause(span) => OperatorWord::MaintenanceUntil(sink.clock().now().plus(span)),
-        Order::Resume => OperatorWord::Resume,
-        Order::Release => OperatorWord::Release,
-        Order::Adopt => {
-            keeper.adopt();
-            OperatorWord::Adopt
-        }
-        Order::Stop(grace) => return stopper.stop(grace).await,
-    };
-    sink.send(Observation::Operator(word)).await;
-    Ok(order.done())
+/// Who does what a person says.
+#[derive(Clone)]
+struct Orders {
+    sink: Sink,
+    stopper: Stopper,
+    keeper: Keeper,
+    chronicler: Chronicler,
+}
+
+impl Orders {
+    /// Does it; returns once it is in the deciding loop's queue, or done where that takes longer.
+    async fn obey(self, order: Order) -> Obeyed {
+        let word = match order {
+            Order::Pause(span) => {
+                OperatorWord::MaintenanceUntil(self.sink.clock().now().plus(span))
+            }
+            Order::Resume => OperatorWord::Resume,
+            Order::Release => OperatorWord::Release,
+            Order::Adopt => {
+                self.keeper.adopt();
+                self.chronicler.record(Event::Adopted);
+                OperatorWord::Adopt
+            }
+            Order::Stop(grace) => return self.stopper.stop(grace).await,
+        };
+        self.sink.send(Observation::Operator(word)).await;
+        Ok(order.done())
+    }
 }
 
 /// Starts every observer that runs on this thread, but those that `launch` takes the place of.

@@ -18,3 +18,11 @@ pub mod lease;
 
 /// The supervisor's folder in the data directory.
 pub const FOLDER: &str = ".sql-edge-supervisor";
+
+/// The kernel's name for this boot: what a record says of pids and of clocks that begin with the boot
+/// holds within it. Empty where the kernel does not tell.
+#[must_use]
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_or_else(|_| String::new(), |id| id.trim().to_owned())
+}

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
+use super::chronicle::Chronicler;
 use crate::act::checkpoint::{Checkpoints, checkpoint};
 use crate::act::order::Obeyed;
 use crate::act::restart::GONE_AFTER;
@@ -21,6 +22,7 @@ use crate::decide::policy::Policy;
 use crate::decide::stop::{Shares, Situation, shares};
 use crate::observe::Sink;
 use crate::publish::{Published, Reader};
+use crate::records::history::Event;
 
 /// After the last signal, for what came of it to be seen.
 const SEEN_AFTER: Duration = Duration::from_secs(1);
@@ -56,17 +58,19 @@ struct With {
     policy: Policy,
     decisions: Reader,
     sink: Sink,
+    chronicler: Chronicler,
 }
 
 impl Stopper {
     /// One that works by the settings.
-    pub fn new(config: &Config, decisions: Reader, sink: Sink) -> Self {
+    pub fn new(config: &Config, decisions: Reader, sink: Sink, chronicler: Chronicler) -> Self {
         let with = With {
             sql: config.sql.clone(),
             stop: config.stop,
             policy: config.policy.clone(),
             decisions,
             sink,
+            chronicler,
         };
         Self {
             with: Arc::new(with),
@@ -177,6 +181,9 @@ impl With {
             }
         }
         stopped.lasted = began.elapsed();
+        if stopped.process.is_some() && stopped.gone {
+            self.chronicler.record(event(&stopped));
+        }
         match tell(&stopped) {
             Ok(text) => info!(clean = stopped.clean, "stop: {text}"),
             Err(text) => warn!("stop: {text}"),
@@ -248,6 +255,18 @@ fn ended_cleanly(published: &Published, parent: ProcessId) -> bool {
         .as_ref()
         .and_then(|exit| exit.value.status);
     !killed && matches!(status, None | Some(ExitStatus::Code(0)))
+}
+
+fn event(stopped: &Stopped) -> Event {
+    let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    let made = stopped.checkpoints.as_ref();
+    Event::Stopped {
+        clean: stopped.clean,
+        millis: millis(stopped.lasted),
+        checkpoints: made.map_or(0, |made| made.done),
+        wanted: made.map_or(0, |made| made.wanted),
+        checkpoint_millis: made.map_or(0, |made| millis(made.lasted)),
+    }
 }
 
 /// What came of it, for who asked.

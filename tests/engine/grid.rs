@@ -184,7 +184,8 @@ fn volumes(kinds: &mut Kinds) {
 }
 
 fn identities(kinds: &mut Kinds) {
-    let changes: [(&str, fn(&mut IdentityFacts)); 7] = [
+    type Change = fn(&mut IdentityFacts);
+    let changes: [(&str, Change); 7] = [
         ("absent", |facts| facts.file = IdentityFile::Absent),
         ("absent, empty", |facts| {
             facts.file = IdentityFile::Absent;

@@ -29,9 +29,9 @@ pub enum Init {
     Tini,
     /// With `-g`: signals go to the whole process group.
     TiniGroup,
-    DumbInit,
+    Dumb,
     /// With `-c`: signals go to the child alone.
-    DumbInitSingle,
+    DumbSingle,
     Launch,
 }
 
@@ -40,8 +40,8 @@ impl Init {
         Self::None,
         Self::Tini,
         Self::TiniGroup,
-        Self::DumbInit,
-        Self::DumbInitSingle,
+        Self::Dumb,
+        Self::DumbSingle,
         Self::Launch,
     ];
 
@@ -50,8 +50,8 @@ impl Init {
             Self::None => "none (the shell)",
             Self::Tini => "tini",
             Self::TiniGroup => "tini -g",
-            Self::DumbInit => "dumb-init",
-            Self::DumbInitSingle => "dumb-init -c",
+            Self::Dumb => "dumb-init",
+            Self::DumbSingle => "dumb-init -c",
             Self::Launch => "launch",
         }
     }
@@ -66,8 +66,8 @@ impl Init {
             Self::None => Vec::new(),
             Self::Tini => words("tini --"),
             Self::TiniGroup => words("tini -g --"),
-            Self::DumbInit => words("dumb-init --"),
-            Self::DumbInitSingle => words("dumb-init -c --"),
+            Self::Dumb => words("dumb-init --"),
+            Self::DumbSingle => words("dumb-init -c --"),
             Self::Launch => {
                 let mut command = vec![supervisor().display().to_string()];
                 let state = scratch.join("state");

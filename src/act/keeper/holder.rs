@@ -1,6 +1,6 @@
 //! Who this is, among those who contend for the lease.
 
-use std::fs::{self, DirBuilder};
+use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
@@ -11,6 +11,7 @@ use tracing::warn;
 use super::KeeperConfig;
 use crate::decide::lease::Holder;
 use crate::records::atomic::Folder;
+use crate::records::boot_id;
 use crate::records::identity::{is_id, random_id};
 use crate::records::lease::plain;
 
@@ -18,12 +19,10 @@ use crate::records::lease::plain;
 const NAME: &str = "holder-id";
 const MAX_BYTES: usize = 256;
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The holder that this process works for. All of a pod are one, however often they are started.
 pub fn this(config: &KeeperConfig) -> Holder {
-    let boot_id = fs::read_to_string(BOOT_ID).unwrap_or_default();
-    let boot_id = boot_id.trim().to_owned();
+    let boot_id = boot_id();
     let host = rustix::system::uname();
     let host = host.nodename().to_string_lossy();
     let id = match &config.pod_uid {

@@ -91,7 +91,7 @@ impl Identification {
                 self.settled = self.write(&identity, "adopted");
             }
             Err(error) => {
-                warn!(%error, "the volume is not adopted: its identity can't be kept aside")
+                warn!(%error, "the volume is not adopted: its identity can't be kept aside");
             }
         }
     }

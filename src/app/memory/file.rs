@@ -1,6 +1,6 @@
 //! The file: what is in it, and how it is read and written.
 
-use std::fs::{self, DirBuilder};
+use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::decide::memory::Memory;
 use crate::decide::time::Time;
 use crate::records::atomic::{Folder, Unreadable};
+use crate::records::boot_id;
 
 /// Its name in the directory.
 pub const NAME: &str = "state.json";
@@ -22,7 +23,6 @@ const MAX_BYTES: usize = 64 * 1024;
 const VERSION: u64 = 1;
 /// No moment and no span of a memory is longer: a century.
 const MAX_SPAN: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The file's contents.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,8 +61,7 @@ impl Moment {
     pub fn now() -> Self {
         let boottime = clock_gettime(ClockId::Boottime);
         Self {
-            boot_id: fs::read_to_string(BOOT_ID)
-                .map_or_else(|_| String::new(), |id| id.trim().to_owned()),
+            boot_id: boot_id(),
             boottime: Duration::try_from(boottime).unwrap_or_default(),
             wall_clock: SystemTime::now()
                 .duration_since(UNIX_EPOCH)

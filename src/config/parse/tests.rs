@@ -80,7 +80,6 @@ fn sample(setting: &Setting) -> &'static str {
         "max-connections" | "max-databases" => "77",
         "health-check-timeout" | "termination-grace-period" => "1m",
         "diagnostics-interval" => "6s",
-        "launch-socket" => "/some/where.else",
         "lease" => "strict",
         "volume-init" => "never",
         "lease-fence" => "15s",

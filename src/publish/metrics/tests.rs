@@ -22,6 +22,21 @@ fn terminated() -> Observation {
     Observation::Action(ActionReport { process, step })
 }
 
+fn volume(write: WriteCheck) -> Observation {
+    Observation::Volume(VolumeReport::Checked(Box::new(VolumeCheck {
+        mount: None,
+        engine_mount: None,
+        space: None,
+        write,
+        denial: None,
+        master_present: None,
+        identity: None,
+        errorlog: None,
+        output: None,
+        dumps: None,
+    })))
+}
+
 /// Metrics after a bit of everything.
 fn busy() -> Metrics {
     let metrics = Metrics::new();
@@ -37,20 +52,6 @@ fn busy() -> Metrics {
     let answered = attempt(AttemptResult::Answered {
         round_trip: Duration::from_millis(3),
     });
-    let volume = |write| {
-        Observation::Volume(VolumeReport::Checked(Box::new(VolumeCheck {
-            mount: None,
-            engine_mount: None,
-            space: None,
-            write,
-            denial: None,
-            master_present: None,
-            identity: None,
-            errorlog: None,
-            output: None,
-            dumps: None,
-        })))
-    };
     for value in [
         Observation::Ping(answered.clone()),
         Observation::Ping(attempt(AttemptResult::Failed(ContactError::TimedOut(

@@ -101,7 +101,7 @@ async fn without_an_engine_it_is_the_commands() {
         let mut container = site.launch(&command);
         let status = container.ends().await;
         assert_eq!(status.code(), Some(expected), "{command:?}: {}", site.log());
-        if expected >= 126 && expected < 128 {
+        if (126..128).contains(&expected) {
             assert!(site.log().contains("can't be run"), "{}", site.log());
         }
     }

@@ -1,0 +1,170 @@
+//! The history on the volume, written by the keeper's thread as things happen.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tracing::warn;
+
+use super::keeper::Keeper;
+use crate::records::atomic::Folder;
+use crate::records::history::{Entry, Event, History, NAME, Refused};
+
+/// Entries that may wait for a volume that does not answer; later ones are left out, and that is said.
+const MAX_WAITING: usize = 64;
+
+/// Writes the history. A clone is the same one.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    keeper: Keeper,
+    waiting: Arc<AtomicUsize>,
+    /// None until it was read. The keeper's thread alone uses it.
+    history: Arc<Mutex<Option<History>>>,
+}
+
+impl Recorder {
+    /// One that has `keeper` write.
+    #[must_use]
+    pub fn new(keeper: Keeper) -> Self {
+        Self {
+            keeper,
+            waiting: Arc::default(),
+            history: Arc::default(),
+        }
+    }
+
+    /// Has `entry` written. Returns at once; a failure costs a line in the log, and the entry is
+    /// written with the next one.
+    pub fn record(&self, entry: Entry) {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            warn!(
+                ?entry,
+                "left out of the history: the volume does not answer"
+            );
+            return;
+        }
+        let (waiting, history) = (Arc::clone(&self.waiting), Arc::clone(&self.history));
+        self.keeper.run(move |data_dir| {
+            waiting.fetch_sub(1, Ordering::Relaxed);
+            let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(error) = add(data_dir, &mut history, entry) {
+                warn!(%error, "the history can't be written; it is tried again with the next entry");
+            }
+        });
+    }
+}
+
+fn add(data_dir: &Path, known: &mut Option<History>, entry: Entry) -> Result<(), Refused> {
+    let folder = Folder::make_on_volume(data_dir).map_err(refused)?;
+    let history = match known {
+        Some(history) => history,
+        None => known.insert(read(&folder)?),
+    };
+    if let Event::Started { process, boot } = &entry.event
+        && history.knows_start_of(*process, boot)
+    {
+        return Ok(());
+    }
+    history.push(entry);
+    history.write(&folder).map_err(refused)
+}
+
+/// What is there. A file that can't be understood is kept aside, and a new history begins.
+fn read(folder: &Folder) -> Result<History, Refused> {
+    match History::read(folder) {
+        Err(why @ (Refused::Foreign(_) | Refused::Version(_))) => {
+            let aside = folder.keep_aside(NAME).map_err(refused)?;
+            warn!(%why, kept = aside, "the history on the volume is refused, and kept aside");
+            Ok(History::default())
+        }
+        read => read,
+    }
+}
+
+fn refused(error: std::io::Error) -> Refused {
+    Refused::Unreadable(error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::observation::ProcessId;
+
+    /// A directory of its own, removed at the end.
+    struct Volume(std::path::PathBuf);
+
+    impl Volume {
+        fn new(name: &str) -> Self {
+            let name = format!("ses-recorder-{}-{name}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+
+        fn folder(&self) -> Folder {
+            Folder::make_on_volume(&self.0).unwrap()
+        }
+    }
+
+    impl Drop for Volume {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn entry(event: Event) -> Entry {
+        Entry::now(1, "pod", event)
+    }
+
+    fn started() -> Entry {
+        let process = ProcessId {
+            pid: 7,
+            start_ticks: 9,
+        };
+        let boot = "b".to_owned();
+        entry(Event::Started { process, boot })
+    }
+
+    #[test]
+    fn what_one_run_wrote_the_next_one_adds_to() {
+        let volume = Volume::new("adds");
+        add(&volume.0, &mut None, entry(Event::LeaseTaken)).unwrap();
+        add(&volume.0, &mut None, started()).unwrap();
+        // The next run of the supervisor sees the same engine.
+        add(&volume.0, &mut None, started()).unwrap();
+        let history = History::read(&volume.folder()).unwrap();
+        assert_eq!(history.entries().len(), 2);
+    }
+
+    #[test]
+    fn a_torn_file_is_kept_aside_and_not_written_over() {
+        let volume = Volume::new("torn");
+        let path = volume.folder().path().join(NAME);
+        std::fs::write(&path, "{\"version\":1,\"entr").unwrap();
+        add(&volume.0, &mut None, entry(Event::LeaseTaken)).unwrap();
+        assert_eq!(History::read(&volume.folder()).unwrap().entries().len(), 1);
+        let names = volume.folder().names().unwrap();
+        let aside = names
+            .iter()
+            .find(|name| name.starts_with("history.refused-"));
+        let aside = volume.folder().path().join(aside.expect("kept"));
+        assert_eq!(
+            std::fs::read_to_string(aside).unwrap(),
+            "{\"version\":1,\"entr"
+        );
+    }
+
+    #[test]
+    fn what_could_not_be_written_comes_with_the_next() {
+        let volume = Volume::new("later");
+        let mut known = Some(History::default());
+        // In the file's place: it can't be renamed over a directory.
+        let place = volume.folder().path().join(NAME);
+        std::fs::create_dir(&place).unwrap();
+        add(&volume.0, &mut known, entry(Event::LeaseTaken)).unwrap_err();
+        std::fs::remove_dir(&place).unwrap();
+        add(&volume.0, &mut known, entry(Event::Adopted)).unwrap();
+        assert_eq!(History::read(&volume.folder()).unwrap().entries().len(), 2);
+    }
+}
