@@ -3,12 +3,12 @@
 use super::kind::{Kind, scalar};
 use super::raw::{Given, Origin, Problem, Shown};
 
-/// Bytes of an id at most.
-const MAX_BYTES: usize = 128;
-
 /// An id, or none.
 #[derive(Clone, Copy, Debug)]
-pub struct OptionalId;
+pub struct OptionalId {
+    /// Bytes at most.
+    pub max: usize,
+}
 
 impl Kind for OptionalId {
     type Value = Option<String>;
@@ -17,8 +17,8 @@ impl Kind for OptionalId {
         match (scalar(given)?.trim(), &given.origin) {
             ("", Origin::Default) => Ok(None),
             ("", _) => Err(Problem::new("is empty")),
-            (text, _) if text.len() > MAX_BYTES => {
-                Err(Problem::new(format!("is longer than {MAX_BYTES} bytes")))
+            (text, _) if text.len() > self.max => {
+                Err(Problem::new(format!("is longer than {} bytes", self.max)))
             }
             (text, _) if text.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 Ok(Some(text.to_owned()))
@@ -37,7 +37,7 @@ impl Kind for OptionalId {
     }
 
     fn describe(&self) -> String {
-        format!("an id of at most {MAX_BYTES} graphic ASCII characters")
+        format!("an id of at most {} graphic ASCII characters", self.max)
     }
 }
 
@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn an_id_is_graphic_and_short() {
         let parse = |text: &str, origin: Origin| {
-            OptionalId.parse(&Given {
+            OptionalId { max: 128 }.parse(&Given {
                 raw: Raw::Text(text.to_owned()),
                 origin,
             })

@@ -232,13 +232,13 @@ settings! {
         "A lease that nobody renews for this long is free for another pod"
     Lease "lease-fence" => policy.lease_fence, PATIENCE, text("20s");
         "Renewals missing for this long end the lease for its holder, if it is strict"
-    Lease "pod-uid" => lease.pod_uid, OptionalId, text(""), or_env(&["POD_UID"]);
+    Lease "pod-uid" => lease.pod_uid, OptionalId { max: 64 }, text(""), or_env(&["POD_UID"]);
         "The pod's uid, by which the supervisors of one pod are one holder; without it a random name is kept in `state-dir`"
-    Lease "node-name" => lease.node, OptionalId, text(""), or_env(&["NODE_NAME"]);
+    Lease "node-name" => lease.node, OptionalId { max: 253 }, text(""), or_env(&["NODE_NAME"]);
         "The node's name, shown to who waits for the lease; without it the host's"
     Lease "volume-init" => policy.volume_init, VOLUME_INIT, text("once");
         "Whether a volume without identity may be taken into use: once, or never unless an operator says `adopt`"
-    Lease "volume-id" => volume.expected_id, OptionalId, text("");
+    Lease "volume-id" => volume.expected_id, OptionalId { max: 128 }, text("");
         "Id that the volume has to have; a new volume gets it"
     Lease "volume-id-file" => volume.expected_id_file, OptionalPath, text("");
         "File that holds that id, such as a ConfigMap's, read anew at each check; an empty or absent one expects none"

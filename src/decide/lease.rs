@@ -66,6 +66,7 @@
 //! `tests/lease` goes through every interleaving of these steps with crashes, pauses and delays.
 
 pub mod contender;
+mod stage;
 
 use std::time::Duration;
 

@@ -1,8 +1,9 @@
 //! Everything observed so far, as one value: the fold of all observations.
 
+mod lease;
+
 use std::time::Duration;
 
-use super::lease::{Epoch, Standing};
 use super::observation::{
     ActionReport, Attempt, AttemptResult, CgroupReport, ComponentState, ContactError, DatabaseList,
     DatabasesReport, Diagnostics, DiagnosticsReport, EngineLog, KernelVersion, LeaseReport,
@@ -10,6 +11,7 @@ use super::observation::{
     ProcessRole, RunningProcess, ServerError, ServerProperties, VolumeCheck, VolumeReport,
 };
 use super::time::Time;
+pub use lease::Aged;
 
 /// Parent and engine.
 type Ids = (ProcessId, Option<ProcessId>);
@@ -75,23 +77,6 @@ pub struct Snapshot {
     pub released: Option<Time>,
     /// When the volume was last accepted as it is.
     pub adopted: Option<Time>,
-}
-
-/// An age at a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Aged {
-    /// The moment.
-    pub at: Time,
-    /// The age that it was then.
-    pub age: Duration,
-}
-
-impl Aged {
-    /// The age at `now`.
-    #[must_use]
-    pub fn now(&self, now: Time) -> Duration {
-        self.age.saturating_add(now.since(self.at))
-    }
 }
 
 /// One way to reach the engine.
@@ -163,20 +148,8 @@ impl Snapshot {
             Observation::Kernel(value) => self.kernel = Some(value),
             Observation::Action(value) => self.action = Some(Observed { at, value }),
             Observation::Link(value) => self.apply_link(at, value),
-            Observation::Stall(value) => {
-                // For the others on the volume this time has passed.
-                if let Some(renewed) = &mut self.lease_renewed {
-                    renewed.age = renewed.age.saturating_add(value);
-                }
-                self.stall = Some(Observed { at, value });
-            }
-            Observation::Lease(value) => {
-                self.lease_renewed = match value.standing {
-                    Standing::Held { age, .. } => Some(Aged { at, age }),
-                    _ => None,
-                };
-                self.lease = Some(Observed { at, value });
-            }
+            Observation::Stall(value) => self.apply_stall(at, value),
+            Observation::Lease(value) => self.apply_lease(at, value),
             Observation::Operator(word) => self.apply_word(at, &word),
         }
     }
@@ -195,15 +168,6 @@ impl Snapshot {
     #[must_use]
     pub fn is_blind(&self) -> bool {
         self.link.is_some() && self.process.is_none()
-    }
-
-    /// The epoch of the lease, while it is held.
-    #[must_use]
-    pub fn epoch(&self) -> Option<Epoch> {
-        match self.lease.as_ref()?.value.standing {
-            Standing::Held { epoch, .. } => Some(epoch),
-            _ => None,
-        }
     }
 
     fn running_ids(&self) -> Option<Ids> {
