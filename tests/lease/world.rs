@@ -13,7 +13,7 @@ use sql_edge_supervisor::decide::lease::{Claim, Epoch, Holder, Record, Reply, St
 
 /// The moment is always this one: where time passes, everything remembered moves into the past. What is
 /// older than this many ticks is just old.
-pub const NOW: Duration = Duration::from_secs(6);
+pub const NOW: Duration = Duration::from_secs(3);
 pub const TICK: Duration = Duration::from_secs(1);
 
 /// What is explored.
@@ -333,6 +333,12 @@ impl World {
             .for_each(|inode| *inode = place(inode));
         for node in &mut self.nodes {
             node.file = node.file.as_ref().map(place);
+        }
+        for node in &mut self.nodes {
+            if let Some(watch) = node.contender.as_mut().and_then(|c| c.watch.as_mut()) {
+                // For people only: nothing follows from it.
+                watch.until = watch.since;
+            }
         }
         let mut seen: Vec<(u64, u64)> = Vec::new();
         self.claims(|claim| seen.push((claim.nonce, claim.heartbeat)));
