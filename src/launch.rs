@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | [`init`] | the first process's duties; needs nothing of the others |
 //! | [`children`], [`engine`], [`signals`] | what it does them with |
-//! | [`gate`] | when the command is started |
+//! | [`gate`], [`lease`] | when the command is started |
 //! | [`partner`], [`sidecar`] | the link to the supervisor, [`crate::link`] |
 //! | [`act`] | what the supervisor orders, carried out here: no shared PID namespace is needed |
 //! | [`livez`] | the kubelet's liveness probe |
@@ -26,6 +26,7 @@ pub mod children;
 pub mod engine;
 pub mod gate;
 pub mod init;
+pub mod lease;
 pub mod livez;
 pub mod partner;
 pub mod sidecar;
@@ -50,6 +51,7 @@ use crate::observe::{Sink, cgroup, process, volume};
 use children::Children;
 use gate::Leave;
 use init::Init;
+use lease::Claims;
 use partner::{Partner, Request, State, Told};
 use sidecar::Link;
 use signals::Signals;
@@ -97,7 +99,7 @@ async fn launch(mut config: Config, command: &[OsString]) -> anyhow::Result<u8> 
     tasks.spawn(Link::new(config.launch.socket.clone(), ends, observations).keep());
 
     let patience = config.launch.gate_patience;
-    let gate = gate::wait(partner.state(), patience);
+    let gate = gate::wait(partner.state(), patience, Claims::new(&config));
     tokio::pin!(gate);
     let leave = loop {
         tokio::select! {

@@ -5,17 +5,22 @@
 //! | says that the gate is open | the start |
 //! | says that it is shut | the wait goes on, its reasons are logged |
 //! | can't be reached | after `gate-patience` the start, loudly: a dead supervisor must not cost a database |
+//! | can't be reached, and another pod's lease lives | the wait goes on: two engines must not write one volume |
 //! | can't be reached, and its last word was a no that does not pass by itself | the wait goes on: the volume is not the right one |
 
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{info, warn};
 
+use super::lease::Claims;
 use super::partner::State;
 use crate::decide::reason::{Outcome, Reason};
 use crate::link::{Answer, SILENCE, Why};
+
+/// From one look at another's lease to the next, where no supervisor looks.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// With whose leave the engine is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +32,12 @@ pub enum Leave {
 }
 
 /// Waits for the gate. Cancel safe.
-pub async fn wait(mut state: watch::Receiver<State>, patience: Duration) -> Leave {
+pub async fn wait(
+    mut state: watch::Receiver<State>,
+    patience: Duration,
+    mut claims: Claims,
+) -> Leave {
+    let mut held = None;
     let mut silent_since = Instant::now();
     let mut said: Vec<String> = Vec::new();
     info!("waits for the supervisor to open the gate");
@@ -51,11 +61,19 @@ pub async fn wait(mut state: watch::Receiver<State>, patience: Duration) -> Leav
         let lasting = answer.as_ref().and_then(lasting);
         let deadline = silent_since + patience;
         if !linked && lasting.is_none() && Instant::now() >= deadline {
-            warn!(
-                ?patience,
-                "the supervisor can't be reached: the engine is started without its word. Nobody has checked the volume"
-            );
-            return Leave::Taken;
+            let Some(obstacle) = claims.obstacle().await else {
+                warn!(
+                    ?patience,
+                    "the supervisor can't be reached: the engine is started without its word. Nobody has checked the volume"
+                );
+                return Leave::Taken;
+            };
+            if held.as_ref() != Some(&obstacle) {
+                warn!("the supervisor can't be reached, and {obstacle}: another engine may run");
+                held = Some(obstacle);
+            }
+            let _ = timeout(LOOK_AGAIN, state.changed()).await;
+            continue;
         }
         if let Some(why) = lasting.filter(|_| !linked) {
             warn!(
