@@ -10,6 +10,7 @@
 
 mod carry_out;
 mod chronicle;
+pub mod gate;
 mod lease;
 mod linked;
 mod memory;

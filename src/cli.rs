@@ -41,6 +41,13 @@ pub enum Invocation {
         /// With each check that was made.
         verbose: bool,
     },
+    /// Wait until the volume may be written.
+    Gate {
+        /// The settings.
+        flags: Flags,
+        /// For how long at most.
+        limit: Duration,
+    },
     /// Ask it for everything it knows.
     Status {
         /// Whom.
@@ -136,6 +143,10 @@ where
                 .get_many("command")
                 .map(|words| words.cloned().collect())
                 .unwrap_or_default(),
+        },
+        Some(("gate", matches)) => Invocation::Gate {
+            flags: flags(matches),
+            limit: timeout(matches),
         },
         Some(("install", matches)) => Invocation::Install {
             to: matches.get_one("to").cloned().unwrap_or_default(),
@@ -265,8 +276,22 @@ fn command() -> Command {
 }
 
 /// What runs in, or for, the SQL container.
-fn container_commands() -> [Command; 2] {
+fn container_commands() -> [Command; 3] {
     [
+        Command::new("gate")
+            .about("Wait until the volume is verified and its lease is held: the init container, where there are no native sidecars")
+            .after_help(
+                "Prints why it waits. Ends with 0 once the gate is open, and with 1 where it is shut still at the timeout. The lease stays with this pod, whose supervisor takes it on.",
+            )
+            .arg(
+                Arg::new("timeout")
+                    .long("timeout")
+                    .value_name("DURATION")
+                    .default_value("24h")
+                    .value_parser(parse_hold)
+                    .help("How long to wait, from 1s to 24h"),
+            )
+            .args(settings_arguments()),
         Command::new("launch")
             .about("Be the first process of the SQL container: start its command when the gate opens, and look after it")
             .after_help(

@@ -5,6 +5,7 @@
 pub mod check_config;
 pub mod client;
 pub mod control;
+pub mod gate;
 pub mod history;
 pub mod install;
 pub mod probe;
@@ -67,6 +68,9 @@ pub fn execute(invocation: Invocation) -> Exit {
         })),
         Invocation::Launch { flags, command } => Ok(run(flags, environment, err, |config| {
             launch::run(config, command).map(Exit::Launched)
+        })),
+        Invocation::Gate { flags, limit } => Ok(run(flags, environment, err, |config| {
+            gate::execute(config, limit, out)
         })),
         Invocation::Install { to } => install::execute(&to, out, err),
         Invocation::Probe {

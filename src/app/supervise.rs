@@ -21,7 +21,7 @@ use crate::publish::{HISTORY, Published, Transition, new_restart, restart_by};
 
 /// It decides and publishes at least this often, so that a reader can tell a loop that has nothing
 /// new to say from one that does not run.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+pub const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// What the loop works with.
 pub struct Supervisor {

@@ -11,6 +11,7 @@ mod cli;
 mod client;
 mod control;
 mod filesystems;
+mod gate;
 mod launch;
 mod limits;
 mod restart;

@@ -1,0 +1,159 @@
+//! The gate alone, for an init container: the volume's checks and the lease, judged by the same engine
+//! as in the running supervisor, until nothing keeps the gate shut.
+//!
+//! Nothing of the engine's is looked at: it does not run yet. The lease is kept at the end, in the name
+//! of this pod, so that the pod's own supervisor takes it on without a wait. No other pod gets it
+//! between the two, unless the supervisor takes longer to come than a claim takes to become stale.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout_at};
+
+use super::supervise::HEARTBEAT;
+use super::{lease, memory};
+use crate::config::Config;
+use crate::decide::decision::{Decision, Finding, Verdict};
+use crate::decide::engine::{State, decide};
+use crate::decide::memory::Memory;
+use crate::decide::observation::{Observation, Observed};
+use crate::decide::policy::Policy;
+use crate::decide::reason::Reason;
+use crate::decide::snapshot::Snapshot;
+use crate::observe::clock::Clock;
+use crate::observe::process::EnginePid;
+use crate::observe::{Sink, clock, volume};
+use crate::publish::Published;
+
+/// How a wait went on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    /// The gate is shut for these reasons, which are others than before.
+    Shut(Vec<Finding>),
+    /// It is open, and the lease is held in this epoch; none without a lease.
+    Open(Option<u64>),
+    /// It did not open in this time.
+    TimedOut(Duration),
+    /// The wait was ended by a signal.
+    Stopped,
+}
+
+/// Waits until the gate is open, for `limit` at most, and says each change. Whether it is open.
+///
+/// # Errors
+///
+/// The system has no thread or handler left.
+pub fn wait(config: Config, limit: Duration, mut tell: impl FnMut(Told)) -> anyhow::Result<bool> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime can't be built")?;
+    let result = runtime.block_on(async {
+        // The first process of a container has no default for either.
+        let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can't be caught")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can't be caught")?;
+        let stopped = async {
+            tokio::select! {
+                _ = terminate.recv() => (),
+                _ = interrupt.recv() => (),
+            }
+        };
+        let end = watch_volume(config, limit, &mut tell, stopped).await?;
+        let open = matches!(end, Told::Open(_));
+        tell(end);
+        Ok(open)
+    });
+    // A volume that stalls must not delay the end.
+    runtime.shutdown_background();
+    result
+}
+
+async fn watch_volume(
+    config: Config,
+    limit: Duration,
+    tell: &mut impl FnMut(Told),
+    stopped: impl Future<Output = ()>,
+) -> anyhow::Result<Told> {
+    let deadline = Instant::now() + limit;
+    let clock = Clock::start(config.http.decision_stale_after);
+    let (sink, observations) = Sink::new(clock.clone());
+    // It is read, and left to the supervisor to write.
+    let (memory, _) =
+        memory::open(&config.state_dir).context("the memory's thread can't be started")?;
+    let (publisher, decisions) = watch::channel(Arc::new(Published::default()));
+    let ticks = tokio::spawn(clock::observe(sink.clone()));
+    let volume = volume::spawn(config.volume.clone(), EnginePid::default(), sink.clone())
+        .context("the volume's thread can't be started")?;
+    let keeper = lease::keep(&config, &memory, decisions, sink)
+        .context("the keeper's thread can't be started")?;
+    let judge = Judge {
+        policy: config.policy,
+        clock,
+        observations,
+        publisher,
+    };
+    let end = tokio::select! {
+        epoch = judge.until_open(memory, tell) => Told::Open(epoch),
+        () = tokio::time::sleep_until(deadline) => Told::TimedOut(limit),
+        () = stopped => Told::Stopped,
+    };
+    ticks.abort();
+    drop((volume, keeper));
+    Ok(end)
+}
+
+/// The deciding loop, for this one answer.
+struct Judge {
+    policy: Policy,
+    clock: Clock,
+    observations: mpsc::Receiver<Observed<Observation>>,
+    publisher: watch::Sender<Arc<Published>>,
+}
+
+impl Judge {
+    /// Returns the epoch of the lease once nothing keeps the gate shut.
+    async fn until_open(mut self, memory: Memory, tell: &mut impl FnMut(Told)) -> Option<u64> {
+        let mut state = State::recall(&self.policy, memory);
+        let mut snapshot = Snapshot::default();
+        let mut said: Vec<Reason> = Vec::new();
+        loop {
+            let now = self.clock.now();
+            let (next, decision) = decide(&self.policy, state, &snapshot, now);
+            state = next;
+            if decision.gate.verdict == Verdict::Pass {
+                return snapshot.epoch();
+            }
+            if decision.gate.reasons != said {
+                said.clone_from(&decision.gate.reasons);
+                tell(Told::Shut(shut(&decision)));
+            }
+            let wake = decision
+                .recheck_at
+                .map_or(now.plus(HEARTBEAT), |at| at.min(now.plus(HEARTBEAT)));
+            self.publisher.send_replace(Arc::new(Published {
+                decision: Some(decision),
+                snapshot: snapshot.clone(),
+                ..Published::default()
+            }));
+            let wake = Instant::from_std(self.clock.instant(wake));
+            if let Ok(Some(first)) = timeout_at(wake, self.observations.recv()).await {
+                snapshot.apply(first);
+                while let Ok(more) = self.observations.try_recv() {
+                    snapshot.apply(more);
+                }
+            }
+        }
+    }
+}
+
+/// The findings that keep the gate shut.
+fn shut(decision: &Decision) -> Vec<Finding> {
+    let reasons = decision.gate.reasons.iter();
+    reasons
+        .filter_map(|reason| decision.finding(*reason).cloned())
+        .collect()
+}

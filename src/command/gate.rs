@@ -1,0 +1,48 @@
+//! `gate`: the init container that waits until the volume may be written.
+
+use std::io::Write;
+use std::time::Duration;
+
+use super::Exit;
+use super::table::safe;
+use crate::app::gate::{self, Told};
+use crate::config::Config;
+
+/// Waits, and prints a line for each change of what keeps the gate shut.
+///
+/// # Errors
+///
+/// The system has no thread or handler left.
+pub fn execute(config: Config, limit: Duration, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let open = gate::wait(config, limit, |told| {
+        for line in lines(&told) {
+            // Nobody has to read it for the wait to go on.
+            let _ = writeln!(out, "{line}");
+        }
+        let _ = out.flush();
+    })?;
+    Ok(match open {
+        true => Exit::Done,
+        false => Exit::Failed,
+    })
+}
+
+fn lines(told: &Told) -> Vec<String> {
+    match told {
+        Told::Shut(findings) => findings
+            .iter()
+            .map(|finding| {
+                let info = finding.reason.info();
+                let (code, evidence) = (info.code, safe(&finding.evidence));
+                format!("shut: {code}: {evidence}. {}", info.action)
+            })
+            .collect(),
+        Told::Open(Some(epoch)) => vec![format!("open: the lease is held in epoch {epoch}")],
+        Told::Open(None) => vec!["open: without a lease".to_owned()],
+        Told::TimedOut(limit) => vec![format!(
+            "shut: it did not open within {}",
+            humantime::format_duration(*limit)
+        )],
+        Told::Stopped => vec!["shut: the wait was ended by a signal".to_owned()],
+    }
+}
