@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::decide::observation::{self, EngineMount, ProcessExit, ProcessId, ProcessRole};
 use crate::link::Word;
 
 /// The last messages may take this long at the end: the exit status is worth that much.
 const LAST_WORDS: Duration = Duration::from_millis(250);
+/// An observer asks for a status three times, a millisecond apart. It runs on this thread: when this
+/// has passed for one, it has for the other.
+const LAST_LOOK: Duration = Duration::from_millis(20);
 /// Messages that may wait for each other, in either direction.
 const QUEUE: usize = 16;
 
@@ -137,8 +140,11 @@ impl Partner {
         let _ = self.requests.try_send(Request::Ended(told));
     }
 
-    /// Waits a moment for the last messages to be taken.
+    /// Waits a moment for the observers to see what has happened, and for the last messages to be taken.
     pub async fn finish(&self) {
+        if self.state.borrow().linked {
+            sleep(LAST_LOOK).await;
+        }
         let (done, finished) = oneshot::channel();
         if self.requests.try_send(Request::Finish(done)).is_ok() {
             let _ = timeout(LAST_WORDS, finished).await;

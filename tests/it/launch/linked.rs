@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::rig::{Site, is_clean, stop};
+use super::rig::{Site, is_clean, kill, stop};
 use crate::shared::container::{Container, until};
 use crate::shared::http::get;
 use crate::shared::supervisor::Supervisor;
@@ -174,7 +174,7 @@ async fn a_shut_gate_is_waited_for_and_says_why() {
     let address = site.livez().await;
     assert_eq!(get(&address, "/livez").await.0, 200);
     // A no that does not pass by itself stands when nobody is there to take it back.
-    drop(supervisor);
+    kill(supervisor).await;
     site.says(
         "the supervisor is gone, and its last word was a no that stands until it says otherwise",
     )
@@ -250,9 +250,10 @@ async fn a_kill_for_want_of_memory_goes_over_the_link() {
         ..Load::default()
     };
     let _ = send(&site.path("control.sock"), &Command::Load { load }).await;
+    let status = container.ends().await;
+    assert_eq!(status.code(), Some(137), "{}", site.log());
     let evidence = supervisor.finds("OomKilled").await;
     assert!(evidence.contains("oom_kill counter rose"), "{evidence}");
-    container.ends().await;
     drop(container);
     drop(group);
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::rig::{Site, stop};
+use super::rig::{Site, kill, stop};
 use crate::shared::http::get;
 
 /// Kills of the short version.
@@ -60,7 +60,7 @@ async fn a_supervisor_that_dies_costs_nothing_and_is_heard_when_it_is_back() {
         let supervisor = site.supervisor(&[]).await;
         let life = random(&mut state, LONGEST_LIFE.as_millis() as u64);
         tokio::time::sleep(Duration::from_millis(life)).await;
-        drop(supervisor);
+        kill(supervisor).await;
         kills += 1;
     }
     let down = seconds("LAUNCH_DOWN_SECONDS").unwrap_or(Duration::from_secs(6));
@@ -91,7 +91,7 @@ async fn a_supervisor_that_dies_costs_nothing_and_is_heard_when_it_is_back() {
         .await;
     assert_eq!(decided["by"], "supervisor", "{decided}");
     // Right behind the verdict it is gone, and back again: the verdict arrives all the same.
-    drop(supervisor);
+    kill(supervisor).await;
     let _supervisor = site.supervisor(&[]).await;
     assert_eq!(container.ends().await.code(), Some(137), "{}", site.log());
     let mut container = site.launch(&site.shell());

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{BufReader, Lines};
 use tokio::net::unix::pipe;
 
-use crate::shared::container::{Container, fifo, marker};
+use crate::shared::container::{Container, all_processes, fifo, marker, process, until};
 use crate::shared::supervisor::Supervisor;
 use crate::standin::boot::Announcement;
 use crate::standin::command::{Command, Reply};
@@ -145,7 +145,7 @@ impl Site {
 
     /// Waits for an event of its log that bears this message; the last one.
     pub async fn says(&self, message: &str) -> Value {
-        crate::shared::container::until(|| self.events(message).pop()).await
+        until(|| self.events(message).pop()).await
     }
 
     /// Where `launch` answers the liveness probe.
@@ -177,6 +177,16 @@ impl Site {
         ];
         Supervisor::start_with(command, &settings, &environment).await
     }
+}
+
+/// SIGKILL to a supervisor; returns once it is gone, and the way is free for another.
+pub async fn kill(supervisor: Supervisor) {
+    let unshare = supervisor.pid().as_raw_nonzero().get();
+    let inner = all_processes().into_iter().find(|p| p.parent == unshare);
+    let inner = inner.expect("it runs").pid;
+    kill_process(Pid::from_raw(inner).expect("a pid"), Signal::KILL).expect("it runs");
+    until(|| process(inner).is_none_or(|p| p.state == 'Z').then_some(())).await;
+    drop(supervisor);
 }
 
 /// SIGTERM to the container; how it ended.
