@@ -18,8 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Container {
     /// unshare(1), which ends as its child, the first process, does.
     unshare: Child,
-    init: OwnedFd,
-    init_pid: i32,
+    /// None where it ended before it was found.
+    init: Option<(i32, OwnedFd)>,
     ended: AsyncFd<OwnedFd>,
 }
 
@@ -37,7 +37,7 @@ impl Container {
     /// error goes to `log`.
     pub fn start(command: &[String], environment: &[(&str, &str)], log: &Path) -> Self {
         let log = File::options().create(true).append(true).open(log);
-        let mut unshare = Command::new("unshare")
+        let unshare = Command::new("unshare")
             .args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"])
             .args(command)
             .envs(environment.iter().copied())
@@ -46,30 +46,31 @@ impl Container {
             .stderr(log.expect("the log is writable"))
             .spawn()
             .expect("unshare runs: the tests need root and util-linux");
-        let init_pid = only_child(&mut unshare);
+        let init_pid = only_child(&unshare);
         Self {
             ended: watched(Pid::from_child(&unshare)),
-            init: pidfd(init_pid),
-            init_pid,
+            init: init_pid.and_then(|pid| Some((pid, pidfd(pid)?))),
             unshare,
         }
     }
 
     /// Signals the first process, as the runtime does.
     pub fn signal(&self, signal: Signal) {
-        // It may have ended.
-        let _ = pidfd_send_signal(&self.init, signal);
+        if let Some((_, init)) = &self.init {
+            // It may have ended.
+            let _ = pidfd_send_signal(init, signal);
+        }
     }
 
     /// The first process, as this namespace sees it.
     pub fn init(&self) -> i32 {
-        self.init_pid
+        self.init.as_ref().map_or(0, |(pid, _)| *pid)
     }
 
     /// Everything below the first process, itself not.
     pub fn processes(&self) -> Vec<Process> {
         let all = all_processes();
-        let mut below = vec![self.init_pid];
+        let mut below: Vec<i32> = self.init.iter().map(|(pid, _)| *pid).collect();
         let mut found: Vec<Process> = Vec::new();
         while let Some(parent) = below.pop() {
             for process in all.iter().filter(|process| process.parent == parent) {
@@ -140,25 +141,24 @@ pub fn fifo(path: &Path) -> Lines<BufReader<pipe::Receiver>> {
     BufReader::new(receiver.expect("a FIFO opens")).lines()
 }
 
-fn only_child(unshare: &mut Child) -> i32 {
+fn only_child(unshare: &Child) -> Option<i32> {
     let parent = i32::try_from(unshare.id()).expect("a pid");
-    for _ in 0..10_000 {
+    loop {
         let child = all_processes().into_iter().find(|p| p.parent == parent);
         if let Some(child) = child {
-            return child.pid;
+            return Some(child.pid);
         }
-        assert!(
-            unshare.try_wait().expect("our child").is_none(),
-            "unshare failed: the tests need root"
-        );
+        // It forks, or ends by an error, in no time.
+        if process(parent).is_none_or(|unshare| unshare.state == 'Z') {
+            return None;
+        }
         std::thread::yield_now();
     }
-    panic!("unshare did not fork");
 }
 
-fn pidfd(pid: i32) -> OwnedFd {
-    let pid = Pid::from_raw(pid).expect("a pid");
-    pidfd_open(pid, PidfdFlags::empty()).expect("it runs")
+/// None where it has ended.
+fn pidfd(pid: i32) -> Option<OwnedFd> {
+    pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()
 }
 
 fn watched(pid: Pid) -> AsyncFd<OwnedFd> {

@@ -30,9 +30,13 @@ async fn linked(site: &mut Site, more: &[(&str, &str)]) -> (Supervisor, Containe
     (supervisor, container)
 }
 
-/// Waits until the supervisor knows the processes: it may be ready before.
+/// Waits until the supervisor knows the processes, and has had an answer of them since: it may be
+/// ready by an answer from before.
 async fn sees_it(supervisor: &Supervisor) {
-    status_with(supervisor, |status| status["process"]["state"] == "running").await;
+    status_with(supervisor, |status| {
+        status["process"]["state"] == "running" && status["phase"] == "running"
+    })
+    .await;
 }
 
 /// Waits for a status like this.

@@ -113,9 +113,10 @@ impl Site {
     pub async fn announced(&mut self) -> Announcement {
         let line = self.announced.next_line();
         let line = tokio::time::timeout(std::time::Duration::from_secs(60), line).await;
-        let line = line.expect("the engine starts in time").expect("readable");
-        let said: Announcement =
-            serde_json::from_str(&line.expect("it does not end")).expect("an announcement");
+        let Ok(Ok(Some(line))) = line else {
+            panic!("it does not start:\n{}\n{}", self.log(), self.errorlog());
+        };
+        let said: Announcement = serde_json::from_str(&line).expect("an announcement");
         self.port = said.port;
         said
     }
@@ -185,7 +186,13 @@ pub async fn kill(supervisor: Supervisor) {
     let inner = all_processes().into_iter().find(|p| p.parent == unshare);
     let inner = inner.expect("it runs").pid;
     kill_process(Pid::from_raw(inner).expect("a pid"), Signal::KILL).expect("it runs");
-    until(|| process(inner).is_none_or(|p| p.state == 'Z').then_some(())).await;
+    // It ends once it has reaped the other one, with all its threads.
+    until(|| {
+        process(unshare)
+            .is_none_or(|p| p.state == 'Z')
+            .then_some(())
+    })
+    .await;
     drop(supervisor);
 }
 
