@@ -57,7 +57,6 @@ fn sample(setting: &Setting) -> &'static str {
     match setting.key {
         "listen" => "127.0.0.1:1234",
         "launch-listen" => "127.0.0.1:1235",
-        "launch-socket" => "/else/where",
         "sql-host" => "db.example",
         "sql-port" => "1555",
         "sql-dac-port" => "0",
