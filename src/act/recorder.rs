@@ -1,5 +1,9 @@
 //! The history on the volume, written by the keeper's thread as things happen.
+//!
+//! It is read anew for each entry: since the last one another pod may have written its own, and one that
+//! is fenced must not put back what it knew before.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +12,7 @@ use tracing::warn;
 
 use super::keeper::Keeper;
 use crate::records::atomic::Folder;
-use crate::records::history::{Entry, Event, History, NAME, Refused};
+use crate::records::history::{Entry, Event, History, MAX_ENTRIES, NAME, Refused};
 
 /// Entries that may wait for a volume that does not answer; later ones are left out, and that is said.
 const MAX_WAITING: usize = 64;
@@ -18,8 +22,8 @@ const MAX_WAITING: usize = 64;
 pub struct Recorder {
     keeper: Keeper,
     waiting: Arc<AtomicUsize>,
-    /// None until it was read. The keeper's thread alone uses it.
-    history: Arc<Mutex<Option<History>>>,
+    /// What could not be written yet. The keeper's thread alone uses it.
+    unwritten: Arc<Mutex<VecDeque<Entry>>>,
 }
 
 impl Recorder {
@@ -29,7 +33,7 @@ impl Recorder {
         Self {
             keeper,
             waiting: Arc::default(),
-            history: Arc::default(),
+            unwritten: Arc::default(),
         }
     }
 
@@ -44,30 +48,39 @@ impl Recorder {
             );
             return;
         }
-        let (waiting, history) = (Arc::clone(&self.waiting), Arc::clone(&self.history));
+        let (waiting, unwritten) = (Arc::clone(&self.waiting), Arc::clone(&self.unwritten));
         self.keeper.run(move |data_dir| {
             waiting.fetch_sub(1, Ordering::Relaxed);
-            let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Err(error) = add(data_dir, &mut history, entry) {
+            let mut unwritten = unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(error) = add(data_dir, &mut unwritten, entry) {
                 warn!(%error, "the history can't be written; it is tried again with the next entry");
             }
         });
     }
 }
 
-fn add(data_dir: &Path, known: &mut Option<History>, entry: Entry) -> Result<(), Refused> {
+fn add(data_dir: &Path, unwritten: &mut VecDeque<Entry>, entry: Entry) -> Result<(), Refused> {
+    unwritten.push_back(entry);
+    let surplus = unwritten.len().saturating_sub(MAX_WAITING);
+    unwritten.drain(..surplus);
     let folder = Folder::make_on_volume(data_dir).map_err(refused)?;
-    let history = match known {
-        Some(history) => history,
-        None => known.insert(read(&folder)?),
-    };
-    if let Event::Started { process, boot } = &entry.event
-        && history.knows_start_of(*process, boot)
-    {
-        return Ok(());
+    let mut history = read(&folder)?;
+    let before = history.entries().len();
+    for entry in unwritten.iter() {
+        let known = match &entry.event {
+            Event::Started { process, boot } => history.knows_start_of(*process, boot),
+            _ => false,
+        };
+        if !known {
+            history.push(entry.clone());
+        }
     }
-    history.push(entry);
-    history.write(&folder).map_err(refused)
+    // A full one loses an old entry for each new one.
+    if history.entries().len() != before || history.entries().len() == MAX_ENTRIES {
+        history.write(&folder).map_err(refused)?;
+    }
+    unwritten.clear();
+    Ok(())
 }
 
 /// What is there. A file that can't be understood is kept aside, and a new history begins.
@@ -129,12 +142,23 @@ mod tests {
     #[test]
     fn what_one_run_wrote_the_next_one_adds_to() {
         let volume = Volume::new("adds");
-        add(&volume.0, &mut None, entry(Event::LeaseTaken)).unwrap();
-        add(&volume.0, &mut None, started()).unwrap();
+        add(&volume.0, &mut VecDeque::new(), entry(Event::LeaseTaken)).unwrap();
+        add(&volume.0, &mut VecDeque::new(), started()).unwrap();
         // The next run of the supervisor sees the same engine.
-        add(&volume.0, &mut None, started()).unwrap();
+        add(&volume.0, &mut VecDeque::new(), started()).unwrap();
         let history = History::read(&volume.folder()).unwrap();
         assert_eq!(history.entries().len(), 2);
+    }
+
+    #[test]
+    fn what_another_pod_wrote_meanwhile_stays() {
+        let volume = Volume::new("others");
+        let (mut ours, mut theirs) = (VecDeque::new(), VecDeque::new());
+        add(&volume.0, &mut ours, entry(Event::LeaseTaken)).unwrap();
+        add(&volume.0, &mut theirs, started()).unwrap();
+        let evidence = String::new();
+        add(&volume.0, &mut ours, entry(Event::Fenced { evidence })).unwrap();
+        assert_eq!(History::read(&volume.folder()).unwrap().entries().len(), 3);
     }
 
     #[test]
@@ -142,7 +166,7 @@ mod tests {
         let volume = Volume::new("torn");
         let path = volume.folder().path().join(NAME);
         std::fs::write(&path, "{\"version\":1,\"entr").unwrap();
-        add(&volume.0, &mut None, entry(Event::LeaseTaken)).unwrap();
+        add(&volume.0, &mut VecDeque::new(), entry(Event::LeaseTaken)).unwrap();
         assert_eq!(History::read(&volume.folder()).unwrap().entries().len(), 1);
         let names = volume.folder().names().unwrap();
         let aside = names
@@ -158,13 +182,13 @@ mod tests {
     #[test]
     fn what_could_not_be_written_comes_with_the_next() {
         let volume = Volume::new("later");
-        let mut known = Some(History::default());
+        let mut unwritten = VecDeque::new();
         // In the file's place: it can't be renamed over a directory.
         let place = volume.folder().path().join(NAME);
         std::fs::create_dir(&place).unwrap();
-        add(&volume.0, &mut known, entry(Event::LeaseTaken)).unwrap_err();
+        add(&volume.0, &mut unwritten, entry(Event::LeaseTaken)).unwrap_err();
         std::fs::remove_dir(&place).unwrap();
-        add(&volume.0, &mut known, entry(Event::Adopted)).unwrap();
+        add(&volume.0, &mut unwritten, entry(Event::Adopted)).unwrap();
         assert_eq!(History::read(&volume.folder()).unwrap().entries().len(), 2);
     }
 }
