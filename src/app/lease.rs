@@ -54,7 +54,9 @@ pub fn release_if_idle(keeper: &Keeper, decisions: &Reader) {
     let gone = {
         let published = decisions.borrow();
         let phase = published.decision.as_ref().map(|decision| decision.phase);
-        phase == Some(Phase::Gone) && !published.snapshot.is_blind()
+        let snapshot = &published.snapshot;
+        // The first process of the SQL container ends right after its engine, and the link with it.
+        snapshot.ended_before_loss || (phase == Some(Phase::Gone) && !snapshot.is_blind())
     };
     if !gone {
         info!("the lease is kept: the engine runs on, or can't be seen");

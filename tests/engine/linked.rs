@@ -201,3 +201,25 @@ fn each_stop_is_about_the_engine_that_it_was_said_of() {
         bench.see(Observation::Link(LinkReport::Linked));
     }
 }
+
+#[test]
+fn an_end_that_launch_told_of_stands_when_it_has_gone_too() {
+    let mut bench = linked(Policy::default());
+    lose(&mut bench);
+    assert!(!bench.snapshot.ended_before_loss, "it may be running still");
+    bench.see(Observation::Link(LinkReport::Linked));
+    bench.see(running(1, IDLE));
+    bench.see(exited(None));
+    assert!(!bench.snapshot.ended_before_loss, "launch is there");
+    lose(&mut bench);
+    assert!(bench.snapshot.ended_before_loss);
+    lose(&mut bench);
+    assert!(bench.snapshot.ended_before_loss, "said twice");
+    bench.see(Observation::Link(LinkReport::Linked));
+    assert!(
+        !bench.snapshot.ended_before_loss,
+        "another one may have started it"
+    );
+    lose(&mut bench);
+    assert!(!bench.snapshot.ended_before_loss);
+}
