@@ -10,6 +10,9 @@ use crate::pod::{Pod, Which};
 use crate::run::Run;
 use crate::shared::writer::Writer;
 
+/// From SIGTERM to SIGKILL for a pod without an engine.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// A fault at a random moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
@@ -202,7 +205,17 @@ async fn frozen(run: &mut Run) -> anyhow::Result<()> {
 /// The pod that lost the volume is deleted at last.
 async fn retire(run: &mut Run, old: Pod) -> anyhow::Result<()> {
     old.is_deleted();
-    old.signal(Which::Sql, Signal::TERM);
-    old.signal(Which::Sidecar, Signal::TERM);
-    run.until("the end of the old pod", |_| old.is_gone()).await
+    let deleted = Instant::now();
+    run.until("the end of the old pod", |_| {
+        // A first process that has no handler yet gets no SIGTERM; the grace ends for it too.
+        let signal = match deleted.elapsed() < GRACE {
+            true => Signal::TERM,
+            false => Signal::KILL,
+        };
+        for which in [Which::Sql, Which::Sidecar] {
+            old.signal(which, signal);
+        }
+        old.is_gone()
+    })
+    .await
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
+use sql_edge_supervisor::records::history::Entry;
 
 /// Bytes of a row in the stand-in's table: id, epoch, and their sum.
 const ROW: usize = 24;
@@ -45,6 +46,17 @@ impl Promises {
             first == pod,
             "epoch {epoch} was {first}'s, and {pod} started an engine in it"
         );
+        Ok(())
+    }
+
+    /// An entry of the history that names another pod than the one whose epoch it was is an error.
+    pub fn contradicts(&self, entries: &[Entry]) -> anyhow::Result<()> {
+        for entry in entries {
+            let epoch = i64::try_from(entry.epoch).context("an epoch")?;
+            if let Some(pod) = self.epochs.get(&epoch) {
+                ensure!(*pod == entry.pod, "epoch {epoch} was {pod}'s: {entry:?}");
+            }
+        }
         Ok(())
     }
 

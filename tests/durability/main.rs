@@ -18,6 +18,7 @@
 
 mod container;
 mod faults;
+mod history;
 mod journal;
 mod pod;
 #[allow(dead_code, reason = "the accuracy benchmark uses more of it")]

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use tokio::sync::watch;
 
 use crate::faults::Fault;
+use crate::history;
 use crate::journal::{Found, Promises};
 use crate::pod::{Pod, World};
 use crate::random::Random;
@@ -32,6 +33,13 @@ pub struct Plan {
     /// Of the two programs, under their names.
     pub programs: PathBuf,
     pub scratch: PathBuf,
+}
+
+/// How it stood before a round.
+struct Before {
+    pod: String,
+    at: SystemTime,
+    late: usize,
 }
 
 /// A run in the middle of it.
@@ -100,10 +108,21 @@ pub async fn play(plan: &Plan) -> anyhow::Result<Summary> {
         let pause = QUIET.mul_f64(random.share());
         tokio::time::sleep(pause).await;
         let began = Instant::now();
+        let before = Before {
+            pod: run.pod.name.clone(),
+            at: SystemTime::now(),
+            late: summary.found.late,
+        };
         let told = async {
             fault.happen(&mut run).await?;
             run.serves().await?;
-            run.check()
+            let found = run.check()?;
+            run.history_tells(fault, &before).await?;
+            ensure!(
+                fault == Fault::Frozen || found.late == before.late,
+                "an engine wrote that was not frozen, after another pod's had"
+            );
+            Ok(found)
         };
         let found = told
             .await
@@ -187,6 +206,32 @@ impl Run {
             run.writer.count() >= goal
         })
         .await
+    }
+
+    /// Waits until the history on the volume has what the fault came to.
+    async fn history_tells(&mut self, fault: Fault, before: &Before) -> anyhow::Result<()> {
+        let volume = self.world.volume.clone();
+        let now = self.pod.name.clone();
+        let mut refused = None;
+        let told = self
+            .until(
+                "what became of it, in the history,",
+                |run| match history::since(&volume, before.at) {
+                    Ok(entries) => {
+                        refused = run.promises.contradicts(&entries).err();
+                        refused.is_some() || history::tells(&entries, fault, &before.pod, &now)
+                    }
+                    Err(error) => {
+                        refused = Some(error);
+                        true
+                    }
+                },
+            )
+            .await;
+        match refused {
+            Some(error) => Err(error),
+            None => told,
+        }
     }
 
     fn check(&mut self) -> anyhow::Result<Found> {

@@ -1,7 +1,8 @@
 //! The durable table `dbo.journal(id bigint, epoch bigint)`: an append-only file of checksummed records.
 //!
 //! A row is on disk before the client sees its DONE, and is read back from disk by every SELECT, so that a test can
-//! prove what a crash did and did not lose.
+//! prove what a crash did and did not lose. It is opened with O_APPEND: two engines on one volume, which must not be,
+//! do not overwrite each other's rows, so that a test sees by their order and their epochs who wrote when.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -27,7 +28,7 @@ impl Journal {
     pub fn open(data: &Path) -> io::Result<Self> {
         let path = data.join("journal.mdf");
         let mut acknowledged = 0;
-        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+        let file = match OpenOptions::new().read(true).append(true).open(&path) {
             Ok(file) => {
                 acknowledged = read_rows(&file)?.len() as u64;
                 file.set_len(acknowledged * RECORD_BYTES as u64)?;
@@ -62,7 +63,7 @@ impl Journal {
         }
         let created = OpenOptions::new()
             .read(true)
-            .write(true)
+            .append(true)
             .create_new(true)
             .open(&self.path)?;
         created.sync_all()?;
