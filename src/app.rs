@@ -117,6 +117,7 @@ impl Bound {
     pub async fn run(self, shutdown: impl Future<Output = &'static str>) -> anyhow::Result<()> {
         let address = self.address();
         let config = self.config;
+        let gate_patience = config.launch.gate_patience;
         let control = control_socket(&config.control_socket).await?;
         let link = launch_socket(&config.launch.socket).await?;
         let clock = Clock::start(config.http.decision_stale_after);
@@ -176,7 +177,7 @@ impl Bound {
         let why = shutdown.await;
         info!(why, "draining");
         tasks.shutdown().await;
-        lease::release_if_idle(&keeper, &last);
+        lease::release_if_idle(&keeper, &last, gate_patience);
         drop(volume);
         if !server.drain() {
             warn!("open requests did not end in time and were dropped");

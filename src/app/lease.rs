@@ -50,13 +50,21 @@ fn is_volume(published: &Published) -> bool {
 
 /// Gives the lease up where the engine is known to be gone: another pod need not wait then. Where
 /// nobody could see it, it may be running still.
-pub fn release_if_idle(keeper: &Keeper, decisions: &Reader) {
+///
+/// The first process of the SQL container ends right after its engine, and the link with it: what it
+/// said last counts for as long as no other one can have started an engine unseen, which is `patience`.
+pub fn release_if_idle(keeper: &Keeper, decisions: &Reader, patience: Duration) {
     let gone = {
         let published = decisions.borrow();
         let phase = published.decision.as_ref().map(|decision| decision.phase);
         let snapshot = &published.snapshot;
-        // The first process of the SQL container ends right after its engine, and the link with it.
-        snapshot.ended_before_loss || (phase == Some(Phase::Gone) && !snapshot.is_blind())
+        let now = published.decision.as_ref().map(|decision| decision.at);
+        let lost = snapshot.link.as_ref().map(|link| link.at);
+        let just_lost = now
+            .zip(lost)
+            .is_some_and(|(now, lost)| now.since(lost) < patience);
+        (snapshot.ended_before_loss && just_lost)
+            || (phase == Some(Phase::Gone) && !snapshot.is_blind())
     };
     if !gone {
         info!("the lease is kept: the engine runs on, or can't be seen");

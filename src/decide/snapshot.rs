@@ -61,7 +61,7 @@ pub struct Snapshot {
     pub action: Option<Observed<ActionReport>>,
     /// The link to `launch`; none where there was none so far.
     pub link: Option<Observed<LinkReport>>,
-    /// The last word of a `launch` that is gone was that the engine had ended.
+    /// The last word of a `launch` that is gone was that there is no engine.
     pub ended_before_loss: bool,
     /// The last stall of the supervisor and when it ended.
     pub stall: Option<Observed<Duration>>,
@@ -224,7 +224,10 @@ impl Snapshot {
     /// Whoever watches from now on, what was seen before is not what is.
     fn apply_link(&mut self, at: Time, value: LinkReport) {
         let last = self.process.take().map(|seen| seen.value);
-        let ended = matches!(last, Some(ProcessReport::Exited(_)));
+        let ended = matches!(
+            last,
+            Some(ProcessReport::Exited(_) | ProcessReport::NotFound)
+        );
         self.ended_before_loss =
             value == LinkReport::Lost && (ended || (last.is_none() && self.ended_before_loss));
         self.cgroup = None;
