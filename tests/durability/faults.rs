@@ -103,9 +103,8 @@ async fn killed(run: &mut Run, which: &[Which]) -> anyhow::Result<()> {
     }
     let (of_sidecar, of_engine) = (which.contains(&Which::Sidecar), which.contains(&Which::Sql));
     run.until("the next start", |run| {
-        let sidecar = run.pod.sidecar.since(sidecar, |event| {
-            event["message"] == "passes" && event["probe"] == "gate"
-        });
+        // Until it is linked again it can't tell of an end: that would be missing in the history.
+        let sidecar = run.pod.sidecar.said(sidecar, "launch is linked");
         let launch = run.pod.launch.said(launch, "the command runs");
         (!of_sidecar || !sidecar.is_empty()) && (!of_engine || !launch.is_empty())
     })
