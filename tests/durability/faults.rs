@@ -60,7 +60,7 @@ impl Fault {
         match self {
             Self::EngineChild => engine(run, 1, Signal::KILL).await,
             Self::EngineParent => engine(run, 0, Signal::KILL).await,
-            Self::Hang => engine(run, 1, Signal::STOP).await,
+            Self::Hang => hang(run).await,
             Self::Launcher => killed(run, &[Which::Sql]).await,
             Self::Sidecar => killed(run, &[Which::Sidecar]).await,
             Self::Both => killed(run, &[Which::Sql, Which::Sidecar]).await,
@@ -92,6 +92,20 @@ async fn engine(run: &mut Run, number: usize, signal: Signal) -> anyhow::Result<
         !run.pod.launch.said(started, "the command runs").is_empty()
     })
     .await
+}
+
+/// One that hangs before the supervisor had an answer is in its start, for which it has more patience.
+async fn hang(run: &mut Run) -> anyhow::Result<()> {
+    run.until("the supervisor's word that the engine has started", |run| {
+        let told = run
+            .pod
+            .sidecar
+            .since(0, |event| event["probe"] == "startup");
+        told.last()
+            .is_some_and(|event| event["message"] == "passes")
+    })
+    .await?;
+    engine(run, 1, Signal::STOP).await
 }
 
 /// A sidecar that ends alone costs no engine.
