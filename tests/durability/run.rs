@@ -82,21 +82,7 @@ pub async fn play(plan: &Plan) -> anyhow::Result<Summary> {
         lease: plan.lease,
     };
     let mut random = Random::new(plan.seed, "rounds");
-    let pod = Pod::start(&world, 1)?;
-    let (target, port) = watch::channel(pod.target.clone());
-    let mut run = Run {
-        pod,
-        writer: Writer::start(port),
-        promises: Promises::default(),
-        random: Random::new(plan.seed, "faults"),
-        takeovers: Vec::new(),
-        fences: Vec::new(),
-        rows_of_stayers: 0,
-        world,
-        pods: 1,
-        target,
-        seen: 0,
-    };
+    let mut run = Run::start(world, plan.seed)?;
     let mut summary = Summary::default();
     run.serves().await.context("the first start")?;
     let mut left = Vec::new();
@@ -147,6 +133,25 @@ pub async fn play(plan: &Plan) -> anyhow::Result<Summary> {
 }
 
 impl Run {
+    /// The first pod, and a client that writes to it.
+    fn start(world: World, seed: u64) -> anyhow::Result<Self> {
+        let pod = Pod::start(&world, 1)?;
+        let (target, port) = watch::channel(pod.target.clone());
+        Ok(Self {
+            pod,
+            writer: Writer::start(port),
+            promises: Promises::default(),
+            random: Random::new(seed, "faults"),
+            takeovers: Vec::new(),
+            fences: Vec::new(),
+            rows_of_stayers: 0,
+            world,
+            pods: 1,
+            target,
+            seen: 0,
+        })
+    }
+
     /// Another pod in the place of this one, which is gone.
     pub async fn next_pod(&mut self) -> anyhow::Result<()> {
         let pod = self.new_pod()?;
