@@ -20,12 +20,14 @@ const RELEASE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// While one of these holds, or before anything was decided, what lies at the data directory may not be
 /// the volume: nothing is written there as its identity.
-const NO_VOLUME: [Reason; 5] = [
+const NO_VOLUME: [Reason; 7] = [
     Reason::VolumeUnchecked,
     Reason::VolumeNotMounted,
     Reason::VolumeMissing,
     Reason::VolumeEphemeral,
     Reason::VolumeMismatch,
+    Reason::VolumeReplaced,
+    Reason::VolumeDisconnected,
 ];
 
 /// Starts the keeper.
