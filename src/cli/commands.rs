@@ -36,6 +36,7 @@ pub fn command() -> Command {
             Command::new("status")
                 .about("Show what a running supervisor knows")
                 .args(target_arguments("5s"))
+                .args(only_settings(VOLUME_SETTINGS))
                 .arg(flag("json", "Print the document as it was sent"))
                 .arg(flag("watch", "Show it every 2 seconds until Ctrl-C").conflicts_with("json")),
         )

@@ -2,15 +2,23 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
 use super::{Exit, table};
 use crate::cli::HistoryTarget;
 use crate::config::parse::parse_data_dir;
-use crate::config::{Environment, Sources};
+use crate::config::{Environment, Flags, Sources};
 use crate::decide::observation::{ExitStatus, ProcessRole};
 use crate::decide::policy::RestartBy;
 use crate::records::atomic::Folder;
 use crate::records::history::{Entry, Event, History, NAME};
+
+/// How long `status` waits for the volume.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Entries that it shows.
+const LAST: usize = 5;
 
 /// Prints it, the oldest entry first.
 ///
@@ -32,7 +40,7 @@ pub fn execute(
     };
     match read(&data_dir) {
         Ok(history) => {
-            print(&history, target.json, out)?;
+            print(&history, usize::MAX, target.json, out)?;
             Ok(Exit::Done)
         }
         Err(why) => {
@@ -44,6 +52,28 @@ pub fn execute(
             Ok(Exit::Failed)
         }
     }
+}
+
+/// The last events for `status`, if the volume can be seen from here: read on a thread of its own,
+/// since a stalled volume would hold it for ever. Nothing where there is no history.
+pub fn last(flags: &Flags, environment: Environment) -> Option<Vec<u8>> {
+    let sources = Sources::load(flags.clone(), environment);
+    let data_dir = parse_data_dir(&sources).ok()?;
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        // Who asked may have gone on.
+        let _ = sender.send(read(&data_dir));
+    });
+    let mut text = Vec::new();
+    match receiver.recv_timeout(PATIENCE) {
+        Ok(Ok(history)) if history.entries().len() > 0 => {
+            writeln!(text, "\nLast events on the volume (`history` has all):").ok()?;
+            print(&history, LAST, false, &mut text).ok()?;
+        }
+        Ok(_) => return None,
+        Err(_) => writeln!(text, "\nNo history: the volume does not answer").ok()?,
+    }
+    Some(text)
 }
 
 fn read(data_dir: &Path) -> Result<History, String> {
@@ -60,9 +90,12 @@ fn read(data_dir: &Path) -> Result<History, String> {
     })
 }
 
-fn print(history: &History, json: bool, out: &mut dyn Write) -> io::Result<()> {
+/// The last `count` entries, the oldest of them first.
+fn print(history: &History, count: usize, json: bool, out: &mut dyn Write) -> io::Result<()> {
+    let first = history.entries().len().saturating_sub(count);
+    let entries = || history.entries().skip(first);
     if json {
-        for entry in history.entries() {
+        for entry in entries() {
             writeln!(out, "{}", serde_json::to_string(entry)?)?;
         }
         return Ok(());
@@ -77,7 +110,7 @@ fn print(history: &History, json: bool, out: &mut dyn Write) -> io::Result<()> {
             what,
         ]
     };
-    let rows: Vec<_> = history.entries().map(row).collect();
+    let rows: Vec<_> = entries().map(row).collect();
     table::write(out, ["TIME", "EPOCH", "POD", "EVENT", "WHAT"], &rows)
 }
 
@@ -139,7 +172,7 @@ mod tests {
         let evidence = "epoch 4 \x1b[2J".to_owned();
         history.push(Entry::now(3, "pod-a", Event::Fenced { evidence }));
         let mut out = Vec::new();
-        print(&history, false, &mut out).expect("a Vec takes all");
+        print(&history, 9, false, &mut out).expect("a Vec takes all");
         let text = String::from_utf8(out).expect("UTF-8");
         assert!(text.starts_with("TIME"), "{text}");
         assert!(
@@ -154,7 +187,7 @@ mod tests {
         history.push(Entry::now(1, "p", Event::LeaseTaken));
         history.push(Entry::now(1, "p", Event::Adopted));
         let mut out = Vec::new();
-        print(&history, true, &mut out).expect("a Vec takes all");
+        print(&history, 9, true, &mut out).expect("a Vec takes all");
         let text = String::from_utf8(out).expect("UTF-8");
         let events: Vec<serde_json::Value> = text
             .lines()

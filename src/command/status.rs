@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::client::{self, ClientError, Endpoint};
 use super::table::{self, safe};
-use super::{Exit, endpoint};
+use super::{Exit, endpoint, history};
 use crate::cli::Target;
 use crate::config::Environment;
 use crate::config::kind::show_duration;
@@ -50,13 +50,15 @@ pub fn execute(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<Exit> {
-    let endpoint = match endpoint(target, environment) {
+    let endpoint = match endpoint(target, environment.clone()) {
         Ok(endpoint) => endpoint,
         Err(mistake) => {
             let _ = writeln!(err, "{mistake}");
             return Ok(Exit::Usage);
         }
     };
+    // Of the supervisor of this container; another one's volume is not here.
+    let local = target.url.is_none() && !json;
     let clear = watch && io::stdout().is_terminal();
     loop {
         // Written as a whole, so that a redraw does not flicker. Home, and clear from there.
@@ -64,11 +66,18 @@ pub fn execute(
             true => b"\x1b[H\x1b[2J".to_vec(),
             false => Vec::new(),
         };
+        let volume = Environment::clone(&environment);
+        let history = local
+            .then(|| history::last(&target.flags, volume))
+            .flatten();
         let exit = match fetch(&endpoint, target.timeout) {
             Ok((body, document)) => {
                 match json {
                     true => writeln!(screen, "{}", body.trim_end())?,
-                    false => render(&document, &mut screen)?,
+                    false => {
+                        render(&document, &mut screen)?;
+                        screen.extend(history.iter().flatten());
+                    }
                 }
                 Exit::Done
             }

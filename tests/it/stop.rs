@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use rustix::process::Signal;
 
-use crate::client::order;
+use crate::client::{order, outcome};
 use crate::shared::supervisor::Supervisor;
 use crate::standin::command::Command;
 use crate::standin::handle::StandIn;
 use crate::standin::script::{Effect, Fault, Match};
 use crate::standin::sql::Kind;
-use crate::support::{Scratch, standin, supervise, unique_name};
+use crate::support::{Scratch, binary, standin, supervise, unique_name};
 
 /// No endpoint is to be waited for here.
 const NO_DRAIN: (&str, &str) = ("stop-drain", "0s");
@@ -37,6 +37,34 @@ async fn checkpoints(standin: &StandIn) -> u64 {
     statistics.statements.values().filter_map(of).sum()
 }
 
+/// What `status` shows of the history, once the stop is in it. It is written behind the answer.
+async fn remembered(standin: &StandIn, supervisor: &Supervisor) -> String {
+    let look = async || {
+        let mut command = std::process::Command::new(binary());
+        command.args(["status", "--listen", supervisor.address.as_str()]);
+        command
+            .arg("--data-dir")
+            .arg(standin.data_dir())
+            .env_clear();
+        let (code, out, err) = outcome(command).await;
+        assert_eq!(code, 0, "{err}");
+        out
+    };
+    let written = async {
+        loop {
+            let text = look().await;
+            if let Some((_, events)) = text.split_once("Last events on the volume")
+                && events.contains("stop")
+            {
+                return events.to_owned();
+            }
+        }
+    };
+    let limit = std::time::Duration::from_secs(60);
+    let written = tokio::time::timeout(limit, written).await;
+    written.expect("the history is written")
+}
+
 #[tokio::test]
 async fn a_stop_saves_and_ends_the_engine_cleanly_and_the_next_one_runs() {
     let (_scratch, mut standin, mut supervisor) = pair(&[]).await;
@@ -58,6 +86,12 @@ async fn a_stop_saves_and_ends_the_engine_cleanly_and_the_next_one_runs() {
     assert!(standin.errorlog().expect("readable").contains(LAST_WORDS));
     let log = &supervisor.log;
     assert!(!log.contains("SIGKILL"), "{log}");
+
+    let text = remembered(&standin, &supervisor).await;
+    assert!(
+        text.contains("clean, after ") && text.contains("checkpoints in 3 of 3"),
+        "{text}"
+    );
 
     let (code, again, _) = order("stop", &socket).await;
     assert_eq!(code, 0);
