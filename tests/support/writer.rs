@@ -134,7 +134,7 @@ async fn write(
                 let done = tokio::select! {
                     done = query(&mut sql, &insert) => done,
                     // Where the engine was may be a pod that answers no more.
-                    _ = target.changed() => break,
+                    Ok(()) = target.changed() => break,
                 };
                 let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
                 if done.is_err() {

@@ -56,6 +56,7 @@ impl Given<'_> {
 fn sample(setting: &Setting) -> &'static str {
     match setting.key {
         "listen" => "127.0.0.1:1234",
+        "launch-socket" => "/else/where",
         "launch-listen" => "127.0.0.1:1235",
         "sql-host" => "db.example",
         "sql-port" => "1555",
