@@ -13,6 +13,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::task::{Context, Poll, Waker};
 
+use procfs::process::Stat;
 use rustix::io::Errno;
 use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -102,6 +103,13 @@ impl Pidfd {
         unsafe { ioctl(&self.0, Updater::<PIDFD_GET_INFO, _>::new(&mut info)) }?;
         Ok((info.mask & EXIT != 0).then_some(info.exit_code))
     }
+}
+
+/// Whether `/proc/PID/stat` is that of a process that has ended, reaped or not. `X` is one in the moment
+/// in which it is being reaped; a zombie with threads left has lost only its first one, and lives.
+#[must_use]
+pub fn is_dead(stat: &Stat) -> bool {
+    stat.state == 'X' || (stat.state == 'Z' && stat.num_threads <= 1)
 }
 
 #[cfg(test)]

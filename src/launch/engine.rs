@@ -5,13 +5,13 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 
-use procfs::process::{Process, Stat};
+use procfs::process::Process;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use tracing::warn;
 
 use crate::decide::observation::ProcessId;
-use crate::pidfd::Pidfd;
+use crate::pidfd::{Pidfd, is_dead};
 
 /// One that was found, and is held.
 #[derive(Debug)]
@@ -90,9 +90,4 @@ impl Engine {
             }
         }
     }
-}
-
-/// A zombie with threads left has lost only its first one, and lives.
-fn is_dead(stat: &Stat) -> bool {
-    stat.state == 'X' || (stat.state == 'Z' && stat.num_threads <= 1)
 }

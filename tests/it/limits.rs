@@ -147,7 +147,9 @@ async fn a_certificate_is_verified_when_a_ca_is_given() {
     let path = ca.display().to_string();
     let pem = standin.certificate().await.expect("it has one");
     std::fs::write(&ca, pem).expect("writable");
-    let more = [("sql-tls-ca", path.as_str())];
+    // One pod: to another one the volume would be held elsewhere, and its engine fenced.
+    let pod = ("pod-uid", "a-pod-whose-certificate-changes");
+    let more = [("sql-tls-ca", path.as_str()), pod];
     let mut trusted = supervise(&standin, &name, &more).await;
     trusted.passes("ready").await;
     drop(trusted);
@@ -156,7 +158,7 @@ async fn a_certificate_is_verified_when_a_ca_is_given() {
     std::fs::write(&ca, other.cert.pem()).expect("writable");
     // One that remembers nothing of what was proven before.
     let state = scratch.path().join("other").display().to_string();
-    let more = [more[0], ("state-dir", state.as_str())];
+    let more = [more[0], pod, ("state-dir", state.as_str())];
     let mut refused = supervise(&standin, &name, &more).await;
     refused.finds("TlsFailed").await;
     assert_eq!(refused.get("/readyz").await.0, 503);

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use procfs::ProcError;
-use procfs::process::{Process, Stat};
+use procfs::process::Process;
 use rustix::io::Errno;
 use rustix::process::Signal;
 
 use super::Obstacle;
 use crate::decide::observation::ProcessId;
-use crate::pidfd::Pidfd;
+use crate::pidfd::{Pidfd, is_dead};
 
 /// The first process of a PID namespace: its end is the end of all the others, and of the pod's
 /// sandbox where that namespace is shared.
@@ -83,10 +83,4 @@ impl Target {
     pub fn is_dead(&self) -> bool {
         self.process.stat().map_or(true, |stat| is_dead(&stat))
     }
-}
-
-/// `X` is one in the moment in which it is being reaped; a zombie with threads left has lost only its
-/// first one, and lives.
-fn is_dead(stat: &Stat) -> bool {
-    stat.state == 'X' || (stat.state == 'Z' && stat.num_threads <= 1)
 }

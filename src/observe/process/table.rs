@@ -6,6 +6,7 @@ use std::path::Path;
 use procfs::process::{Process, Stat, all_processes_with_root};
 
 use crate::decide::observation::{ProcessId, RunState};
+use crate::pidfd::is_dead;
 
 /// Processes read in one scan at most; the default `kernel.pid_max` of small machines. With more of
 /// them the supervised one may stay unseen.
@@ -33,11 +34,6 @@ pub(super) fn run_state(letter: char, threads: i64) -> RunState {
         'Z' if threads <= 1 => RunState::Zombie,
         _ => RunState::Other,
     }
-}
-
-/// It ended: a zombie, or `X`, which one is for the moment in which it is being reaped.
-pub(super) fn is_dead(stat: &Stat) -> bool {
-    stat.state == 'X' || run_state(stat.state, stat.num_threads) == RunState::Zombie
 }
 
 /// What `stat` says of a process's identity.

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use procfs::process::{Process, Stat};
 use rustix::io::Errno;
 
-use super::table::{identity, is_dead, run_state};
+use super::table::{identity, run_state};
 use crate::decide::observation::{ExitStatus, ProcessExit, ProcessId, ProcessRole, RunState};
 use crate::observe::cgroup::OomCounter;
-use crate::pidfd::Pidfd;
+use crate::pidfd::{Pidfd, is_dead};
 
 /// How often the exit status is asked for: a process that no one has reaped yet may keep it ...
 const STATUS_ATTEMPTS: u32 = 3;
