@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::checks::assert_sound;
 use crate::helm::{NEWEST, OLD, render, template_text};
-use crate::object::{Object, parse};
+use crate::object::{Object, find, parse};
 use crate::{chart, golden, update};
 
 /// A case.
@@ -65,8 +65,64 @@ impl Case {
             .unwrap_or_else(|error| panic!("{}: {error}", self.name));
         let objects = parse(&text);
         assert_sound(&objects, &self.name);
-        objects.into_iter().map(stable).collect()
+        let own = objects.into_iter().filter(|object| !from_file(object));
+        own.map(stable).collect()
     }
+}
+
+/// Whether an object only passes a file of the chart on: it is compared with that.
+fn from_file(object: &Object) -> bool {
+    let templates = ["/prometheusrules.yaml", "/dashboards.yaml"];
+    templates.iter().any(|name| object.source.ends_with(name))
+}
+
+#[test]
+fn rules_and_dashboards_are_the_files() {
+    let on = "{acceptEula: true, metrics: {rules: {enabled: true}, dashboards: {enabled: true}}}";
+    let objects = render(NEWEST, on);
+    let passed_on = objects.iter().filter(|object| from_file(object)).count();
+    let mut files = 0;
+    for (folder, extension) in [("rules", "yaml"), ("dashboards", "json")] {
+        for entry in fs::read_dir(chart().join("files").join(folder)).expect("it is there") {
+            let path = entry.expect("it is readable").path();
+            if path.extension().is_none_or(|is| is != extension) {
+                continue;
+            }
+            let stem = path
+                .file_stem()
+                .expect("a file has a name")
+                .to_string_lossy();
+            let text = fs::read_to_string(&path).expect("it is readable");
+            if folder == "rules" {
+                let rule = find(&objects, "PrometheusRule", &format!("-{stem}"));
+                let wanted: Value = serde_saphyr::from_str(&text).expect("rules are YAML");
+                assert_eq!(rule.value["spec"], wanted, "{stem}");
+            } else {
+                let map = find(&objects, "ConfigMap", &format!("-dashboard-{stem}"));
+                let held = map.value["data"][format!("{stem}.json")].as_str();
+                assert_eq!(held.map(str::trim_end), Some(text.trim_end()), "{stem}");
+            }
+            files += 1;
+        }
+    }
+    assert!(files > 0, "the chart has neither rules nor dashboards");
+    assert_eq!(passed_on, files);
+    assert_sound(&objects, on);
+}
+
+#[test]
+fn the_alerts_of_the_mixin_look_at_the_jobs_that_are_named() {
+    let on = r#"{acceptEula: true, metrics: {rules: {mixin: true, mixinJob: 'sql/.*'}}}"#;
+    let objects = render(NEWEST, on);
+    let rule = find(&objects, "PrometheusRule", "-mixin").value["spec"].to_string();
+    let path = chart().join("files/rules/optional/mixin.yaml");
+    let text = fs::read_to_string(path).expect("it is readable");
+    let wanted: Value = serde_saphyr::from_str(&text).expect("rules are YAML");
+    let wanted = wanted.to_string();
+    let (any, named) = (r#"{job=~\".+\""#, r#"{job=~\"sql/.*\""#);
+    assert!(wanted.contains(any), "the file names another job");
+    assert_eq!(rule, wanted.replace(any, named));
+    assert_sound(&objects, on);
 }
 
 /// What stands in golden files for a generated password.

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
 use serde_json::{Value, json};
 
-use crate::helm::{NAMESPACE, RELEASE, run};
+use crate::helm::{NAMESPACE, NEWEST, RELEASE, run};
 use crate::object::{Object, find, parse};
 
 /// The requests of one rendering at most.
@@ -85,6 +85,8 @@ fn upgrade(values: &str, objects: Vec<(&'static str, Value)>) -> Result<Vec<Obje
             "--namespace",
             NAMESPACE,
             "--dry-run=server",
+            "--kube-version",
+            NEWEST,
             "--kube-apiserver",
             &server,
             "--values",

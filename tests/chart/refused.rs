@@ -349,7 +349,10 @@ fn the_templates_refuse_what_contradicts_itself_and_the_supervisor() {
     all_refused(BY_TEMPLATE);
     let native = "{supervisor: {sidecar: native}}";
     assert_eq!(refused(OLD, native, "supervisor.sidecar: "), None);
-    assert_eq!(refused("1.24.0", "{}", "chart requires kubeVersion"), None);
+    assert_eq!(
+        refused("1.24.0", "{replicas: 1}", "chart requires kubeVersion"),
+        None
+    );
 }
 
 #[test]

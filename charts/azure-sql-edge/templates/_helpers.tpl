@@ -12,28 +12,30 @@
 {{- end -}}
 
 {{- define "azure-sql-edge.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "azure-sql-edge.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "azure-sql-edge.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
+{{/* Labels of an object: (list $ more). The chart's own count before those of the values, and each stands once. */}}
 {{- define "azure-sql-edge.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-app.kubernetes.io/component: database
-{{ include "azure-sql-edge.selectorLabels" . }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $root := first . -}}
+{{- $own := dict
+  "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
+  "app.kubernetes.io/version" $root.Chart.AppVersion
+  "app.kubernetes.io/managed-by" $root.Release.Service
+  "app.kubernetes.io/component" "database"
+-}}
+{{- $selector := include "azure-sql-edge.selectorLabels" $root | fromYaml -}}
+{{- merge $own $selector (deepCopy (last .)) $root.Values.commonLabels | toYaml -}}
 {{- end -}}
 
-{{/* Name, namespace and labels of an object: (list $ "suffix"). */}}
+{{/* Name, namespace and labels of an object: (list $ suffix more-labels). */}}
 {{- define "azure-sql-edge.metadata" -}}
-{{- $root := first . -}}
-name: {{ include "azure-sql-edge.fullname" $root }}{{ last . }}
+{{- $root := index . 0 -}}
+name: {{ include "azure-sql-edge.fullname" $root }}{{ index . 1 }}
 namespace: {{ $root.Release.Namespace }}
 labels:
-  {{- include "azure-sql-edge.labels" $root | nindent 2 }}
+  {{- include "azure-sql-edge.labels" (list $root (index . 2)) | nindent 2 }}
 {{- end -}}
 
 {{- define "azure-sql-edge.serviceAccountName" -}}

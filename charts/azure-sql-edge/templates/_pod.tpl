@@ -5,27 +5,10 @@
 metadata:
   labels:
     {{- /* Nothing that changes with the chart's version: it would restart the engine for a label. */ -}}
-    {{- include "azure-sql-edge.selectorLabels" . | nindent 4 }}
-    app.kubernetes.io/component: database
-    {{- with .Values.commonLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
-    {{- with .Values.podLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- $labels := include "azure-sql-edge.selectorLabels" . | fromYaml }}
+    {{- merge $labels (dict "app.kubernetes.io/component" "database") (deepCopy .Values.podLabels) .Values.commonLabels | toYaml | nindent 4 }}
   annotations:
-    kubectl.kubernetes.io/default-container: sql
-    {{- with include "azure-sql-edge.mssqlConf" . }}
-    checksum/mssql-conf: {{ sha256sum . }}
-    {{- end }}
-    {{- if .Values.metrics.annotations }}
-    prometheus.io/scrape: "true"
-    prometheus.io/port: {{ .Values.supervisor.port | quote }}
-    prometheus.io/path: /metrics
-    {{- end }}
-    {{- with .Values.podAnnotations }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- include "azure-sql-edge.podAnnotations" . | nindent 4 }}
 spec:
   serviceAccountName: {{ include "azure-sql-edge.serviceAccountName" . }}
   automountServiceAccountToken: false
@@ -65,6 +48,20 @@ spec:
   volumes:
     {{- include "azure-sql-edge.volumes" . | nindent 4 }}
   {{- include "azure-sql-edge.scheduling" . | trim | nindent 2 }}
+{{- end -}}
+
+{{- define "azure-sql-edge.podAnnotations" -}}
+{{- $own := dict "kubectl.kubernetes.io/default-container" "sql" -}}
+{{- /* mssql.conf is read at the engine's start only: a new one is a new pod. */ -}}
+{{- with include "azure-sql-edge.mssqlConf" . -}}
+{{- $_ := set $own "checksum/mssql-conf" (sha256sum .) -}}
+{{- end -}}
+{{- if .Values.metrics.annotations -}}
+{{- $_ := set $own "prometheus.io/scrape" "true" -}}
+{{- $_ := set $own "prometheus.io/port" (int .Values.supervisor.port | toString) -}}
+{{- $_ := set $own "prometheus.io/path" "/metrics" -}}
+{{- end -}}
+{{- merge $own .Values.podAnnotations | toYaml -}}
 {{- end -}}
 
 {{- define "azure-sql-edge.podSecurityContext" -}}
