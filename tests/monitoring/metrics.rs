@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::promql::{Reads, reads};
+use super::promql::{Reads, Series, reads};
 
 /// The supervisor's exposition, as its own test holds it.
 const GOLDEN: &str = include_str!("../../src/publish/metrics/golden.prom");
@@ -19,8 +19,14 @@ const TARGET: [&str; 8] = [
     "node",
 ];
 
+/// Labels of the supervisor's metrics whose values are open, or not all in its golden exposition.
+const OPEN: [&str; 4] = ["number", "version", "reason", "le"];
+
+/// A metric's labels, each with the values that it is known to have.
+type Labels = BTreeMap<String, BTreeSet<String>>;
+
 /// Names and labels.
-pub struct Known(BTreeMap<String, BTreeSet<String>>);
+pub struct Known(BTreeMap<String, Labels>);
 
 impl Known {
     /// What the supervisor exposes, every profile on, and what Prometheus adds.
@@ -31,7 +37,7 @@ impl Known {
             known.add(name, labels.iter().copied());
         }
         for (name, labels) in &known.0 {
-            for label in labels {
+            for label in labels.keys() {
                 assert!(
                     !TARGET.contains(&label.as_str()),
                     "{name}: Prometheus would rename its label {label} to exported_{label}"
@@ -44,7 +50,7 @@ impl Known {
     }
 
     /// Takes in an exposition.
-    pub fn read(&mut self, exposition: &str) {
+    fn read(&mut self, exposition: &str) {
         for line in exposition.lines() {
             if let Some(family) = line.strip_prefix("# TYPE ") {
                 let (name, kind) = family.split_once(' ').expect("a name and a type");
@@ -54,8 +60,10 @@ impl Known {
             } else if !line.starts_with('#') && !line.is_empty() {
                 let (series, _) = line.rsplit_once(' ').expect("a series and a value");
                 for series in reads(series).series {
-                    let labels = series.matchers.iter().map(|(label, _)| label.as_str());
-                    self.add(&series.name, labels);
+                    let known = self.0.entry(series.name).or_default();
+                    for (label, value) in series.matchers {
+                        known.entry(label).or_default().insert(value);
+                    }
                 }
             }
         }
@@ -63,28 +71,37 @@ impl Known {
 
     pub fn add<'a>(&mut self, name: &str, labels: impl IntoIterator<Item = &'a str>) {
         let known = self.0.entry(name.to_owned()).or_default();
-        known.extend(labels.into_iter().map(str::to_owned));
+        for label in labels {
+            known.entry(label.to_owned()).or_default();
+        }
     }
 
     /// The labels of a metric; none where there is no such metric.
     pub fn labels(&self, name: &str) -> Vec<String> {
-        let labels = self.0.get(name).into_iter().flatten();
+        let labels = self.0.get(name).into_iter().flat_map(Labels::keys);
         labels.cloned().collect()
     }
 
-    /// What is wrong with an expression: metrics that do not exist, labels that they do not have.
+    /// What is wrong with an expression: metrics that do not exist, labels that they do not have, values
+    /// that these never have.
     pub fn mistakes(&self, reads: &Reads, legend: &[String]) -> Vec<String> {
         let mut mistakes = Vec::new();
         let mut all: BTreeSet<&str> = TARGET.into();
-        for series in &reads.series {
-            let Some(labels) = self.0.get(&series.name) else {
-                mistakes.push(format!("there is no metric {}", series.name));
+        for Series { name, matchers } in &reads.series {
+            let Some(labels) = self.0.get(name) else {
+                mistakes.push(format!("there is no metric {name}"));
                 continue;
             };
-            all.extend(labels.iter().map(String::as_str));
-            for (label, _) in &series.matchers {
-                if !labels.contains(label) && !TARGET.contains(&label.as_str()) {
-                    mistakes.push(format!("{} has no label {label}", series.name));
+            all.extend(labels.keys().map(String::as_str));
+            for (label, pattern) in matchers {
+                match labels.get(label) {
+                    None if TARGET.contains(&label.as_str()) => {}
+                    None => mistakes.push(format!("{name} has no label {label}")),
+                    Some(values) if values.is_empty() || OPEN.contains(&label.as_str()) => {}
+                    Some(values) => {
+                        let strange = pattern.split('|').filter(|value| !values.contains(*value));
+                        mistakes.extend(strange.map(|v| format!("{name}: {label} is never {v}")));
+                    }
                 }
             }
         }
@@ -237,6 +254,7 @@ const ENGINE: &[(&str, &[&str])] = &[
     ("sql_edge_collector_success", &["collector"]),
     ("sql_edge_collector_failure", &["collector", "reason"]),
     ("sql_edge_collector_duration_seconds", &["collector"]),
+    ("sql_edge_collector_series_left_out", &["collector"]),
     ("mssql_deadlocks_total", &[]),
     ("mssql_io_stall_seconds_total", &["db", "operation"]),
 ];
