@@ -176,13 +176,35 @@ impl Panel {
             "description": self.description,
             "datasource": datasource(),
             "targets": targets,
-            "fieldConfig": { "defaults": self.defaults(), "overrides": [] },
+            "fieldConfig": { "defaults": self.defaults(), "overrides": self.overrides() },
             "options": self.kind.options(),
         });
         if self.kind == Kind::Table {
             panel["transformations"] = table_columns(self.rows_only);
         }
         panel
+    }
+
+    /// In a table only the value has a colour, and an instance leads to where it is shown alone.
+    fn overrides(&self) -> Value {
+        if self.kind != Kind::Table {
+            return json!([]);
+        }
+        let of = |field: &str, property: &str, value: Value| {
+            json!({ "matcher": { "id": "byName", "options": field },
+                "properties": [{ "id": property, "value": value }] })
+        };
+        let to = "var-instance=${__value.text}&var-datasource=${datasource}";
+        let url = format!("/d/{}?{to}", super::instance::UID);
+        let link = json!([{ "title": "Show this instance", "url": url }]);
+        json!([
+            of(
+                "Value",
+                "custom.cellOptions",
+                json!({ "type": "color-text" })
+            ),
+            of("instance", "links", link),
+        ])
     }
 
     fn defaults(&self) -> Value {

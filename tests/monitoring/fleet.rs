@@ -99,7 +99,6 @@ fn over_time() -> Vec<Panel> {
         Panel::timeline("Readiness")
             .says("Red: cut off from clients.")
             .texts(&[("0", "not ready", "red"), ("1", "ready", "green")])
-            .steps(1.0, 1.0)
             .of([query(READY, "{{namespace}} {{pod}} {{instance}}")]),
         Panel::bars("Reasons on instances that are not ready", "short")
             .says("How many instances each reason holds on.")

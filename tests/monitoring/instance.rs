@@ -44,7 +44,6 @@ fn probe(title: &'static str, expression: &str, what: &'static str) -> Panel {
     Panel::stat(title, "short")
         .says(what)
         .texts(PASSES)
-        .steps(1.0, 1.0)
         .of([query(expression, "{{probe}}")])
 }
 
@@ -94,7 +93,6 @@ fn verdict() -> Vec<Panel> {
             .says("Green passes, red fails.")
             .size(24, 6)
             .texts(PASSES)
-            .steps(1.0, 1.0)
             .of([query("sql_edge_supervisor_probe_verdict{$S}", "{{probe}}")]),
         Panel::timeline("Reasons")
             .says("Each reason while it holds. `sql-edge-supervisor reasons CODE` says what to do.")
@@ -571,7 +569,6 @@ fn supervisor() -> Vec<Panel> {
             .says("Red: it has nothing to show; the table says why.")
             .size(16, 8)
             .texts(PASSES)
-            .steps(1.0, 1.0)
             .of([query("sql_edge_collector_success{$S}", "{{collector}}")]),
         Panel::table("Why collectors have nothing to show", "short")
             .says("denied: run the output of `setup-sql`; unsupported: this edition does not have it.")
