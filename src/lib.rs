@@ -53,9 +53,11 @@
 pub mod act;
 pub mod app;
 pub mod cli;
+pub mod collect;
 pub mod command;
 pub mod config;
 pub mod decide;
+pub mod exposition;
 pub mod launch;
 pub mod link;
 pub mod observe;

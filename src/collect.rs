@@ -1,0 +1,179 @@
+//! What the engine says of itself in numbers, collected at its own pace for `/metrics`.
+//!
+//! ```text
+//!  collector ── batch ──> engine ── rows ──> reading ── samples ──> Families ──> Fragment
+//!      ^                                                                            │
+//!   built in, or from a file                              a watch channel, Exposition
+//!                                                                                   v
+//!                                                          /metrics joins fragments, asks nobody
+//! ```
+//!
+//! A [`Collector`] is **one batch**, which is one round trip whatever the number of databases, and
+//! what its rows mean. The runner asks it when it is due, hands each row to its [`Reading`] as it
+//! arrives, and publishes what was rendered. There are two kinds of collector: those built in, and
+//! those read from files in `collectors-dir`.
+//!
+//! # What a collector can't do
+//!
+//! - Delay a scrape, a probe or the deciding loop: it runs on a thread and on a connection of its
+//!   own, and a scrape joins what was rendered before.
+//! - Fail a scrape. Denied, unsupported, late, too long or nonsense: its families are missing, and
+//!   `sql_edge_collector_success` is 0 with the reason beside it.
+//! - Make the exposition invalid: see [`crate::exposition`].
+//! - Expose more than it may: families of profiles that are off, databases that are filtered out and
+//!   series beyond the cap are dropped in [`Output`], which is the only way to expose anything.
+//! - Be in the engine's way: READ UNCOMMITTED, a lock timeout, a low deadlock priority, a deadline.
+//!
+//! # Rules for a collector
+//!
+//! 1. Its batch is a constant text, or one that depends on [`Scope`] alone: no database by database
+//!    queries. Joins that need several views happen in the batch or, over several result sets, in
+//!    the reading.
+//! 2. Rows are rendered as they arrive wherever that is possible. What is kept is bounded.
+//! 3. What may be denied or unsupported alone is a collector alone: an error costs all of it.
+//! 4. The label of a database is called `db`, or `database` where another exporter calls it so:
+//!    filters and cap go by these two names.
+//! 5. A NULL, a missing column or another type is an absent sample, never a zero.
+
+pub(crate) mod builtin;
+pub mod databases;
+mod output;
+mod profiles;
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use crate::exposition::{FamilyDef, Kind};
+use crate::tds::value::Cells;
+
+pub(crate) use output::Output;
+pub use profiles::Profiles;
+
+/// One family that a collector may expose, and the profiles that want it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Name, type, labels and help.
+    pub family: FamilyDef,
+    /// It is exposed where one of these is on.
+    pub profiles: Profiles,
+}
+
+impl Metric {
+    /// One that is built in.
+    #[must_use]
+    pub const fn fixed(
+        profiles: Profiles,
+        kind: Kind,
+        name: &'static str,
+        labels: &'static [&'static str],
+        help: &'static str,
+    ) -> Self {
+        Self {
+            family: FamilyDef::fixed(name, kind, labels, help),
+            profiles,
+        }
+    }
+}
+
+/// What is known of the engine that is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Engine {
+    /// `SERVERPROPERTY('EngineEdition')`: 3 Enterprise, Developer and Evaluation; 9 Azure SQL Edge.
+    pub edition: i64,
+    /// The first number of `SERVERPROPERTY('ProductVersion')`: 15 for SQL Server 2019 and Edge.
+    pub major: u16,
+}
+
+impl Engine {
+    /// Azure SQL Edge: Agent jobs and some views are missing, retention and streaming jobs are there.
+    pub const EDGE: i64 = 9;
+
+    /// Whether it is Azure SQL Edge.
+    #[must_use]
+    pub const fn is_edge(self) -> bool {
+        self.edition == Self::EDGE
+    }
+}
+
+/// What a collector may know when it makes its batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope {
+    /// The engine that will be asked.
+    pub engine: Engine,
+    /// The profiles that are on.
+    pub profiles: Profiles,
+}
+
+impl Scope {
+    /// Whether anybody wants this family.
+    #[must_use]
+    pub const fn wants(&self, metric: &Metric) -> bool {
+        self.profiles.intersects(metric.profiles)
+    }
+}
+
+/// Why a collector has nothing to show. A closed set: each is a value of the label `reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// No connection to the engine, or it broke.
+    Unreachable,
+    /// The engine refused the login.
+    LoginFailed,
+    /// The login may not see what the collector reads.
+    Denied,
+    /// This engine, by edition or version, does not have what the collector reads.
+    Unsupported,
+    /// The deadline passed, or the engine waited for a lock as long as it may.
+    TimedOut,
+    /// The answer was longer than the supervisor reads.
+    TooLong,
+    /// The answer was not what the collector asked for.
+    Malformed,
+    /// The engine answered with another error.
+    EngineError,
+    /// Another collector, or the supervisor itself, exposes a family of the same name.
+    NameTaken,
+    /// The collector's file has a mistake.
+    Invalid,
+}
+
+/// One batch, and what its rows mean.
+pub(crate) trait Collector: Debug + Send {
+    /// Its name, unique among the collectors: the label `collector`, `[a-z0-9_]+`.
+    fn name(&self) -> &str;
+
+    /// Every family that it may expose.
+    fn metrics(&self) -> &[Metric];
+
+    /// It is not run more often than this, however short `metrics-interval` is.
+    fn min_interval(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Whether this engine has what it reads; where it has not, it is not asked and is
+    /// [`Failure::Unsupported`].
+    fn supports(&self, _engine: Engine) -> bool {
+        true
+    }
+
+    /// The batch. Settings of the session (isolation, lock timeout, deadlock priority) are made
+    /// already.
+    fn batch(&self, scope: &Scope) -> String;
+
+    /// Begins to read an answer.
+    fn begin(&self, scope: &Scope) -> Box<dyn Reading>;
+}
+
+/// One answer as it is read. Dropped where the answer ends in an error.
+pub(crate) trait Reading: Send {
+    /// Takes a row of the result set with this index, counted from 0 over the sets that have columns.
+    fn row(&mut self, result_set: usize, cells: &Cells<'_>, out: &mut Output<'_>);
+
+    /// The answer is complete: exposes what had to wait for that.
+    ///
+    /// # Errors
+    /// The answer was not what was asked for; nothing of it is published then.
+    fn finish(self: Box<Self>, _out: &mut Output<'_>) -> Result<(), Failure> {
+        Ok(())
+    }
+}
