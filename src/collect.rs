@@ -36,9 +36,8 @@
 //! 5. A NULL, a missing column or another type is an absent sample, never a zero.
 
 pub(crate) mod builtin;
-pub mod databases;
+mod databases;
 mod output;
-mod profiles;
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -46,8 +45,8 @@ use std::time::Duration;
 use crate::exposition::{FamilyDef, Kind};
 use crate::tds::value::Cells;
 
+pub use crate::config::metrics::Profiles;
 pub(crate) use output::Output;
-pub use profiles::Profiles;
 
 /// One family that a collector may expose, and the profiles that want it.
 #[derive(Clone, Debug, PartialEq, Eq)]

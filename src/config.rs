@@ -7,6 +7,7 @@
 pub mod file;
 pub mod id;
 pub mod kind;
+pub mod metrics;
 pub mod mistake;
 pub mod parse;
 pub mod raw;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::decide::policy::Policy;
+use metrics::MetricsConfig;
 use secret::PasswordSource;
 
 pub use mistake::ConfigErrors;
@@ -36,6 +38,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// How the engine is reached.
     pub sql: SqlConfig,
+    /// What is collected of it for `/metrics`.
+    pub metrics: MetricsConfig,
     /// Which processes are watched.
     pub process: ProcessConfig,
     /// The data volume.

@@ -18,7 +18,9 @@ impl Fragment {
         let mut fragment = Self::default();
         for (name, text) in families.into_texts() {
             fragment.names.push(name);
-            fragment.texts.push(text.into_bytes().into_boxed_slice().into());
+            fragment
+                .texts
+                .push(text.into_bytes().into_boxed_slice().into());
         }
         fragment
     }
