@@ -13,6 +13,7 @@
 
 mod families;
 mod fragment;
+mod gzip;
 mod report;
 mod text;
 

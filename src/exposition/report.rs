@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::Fragment;
+use super::gzip::{self, Part};
 
 /// How a collector's last run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +15,7 @@ pub enum Outcome {
     Pending,
     /// Its families are what the engine has.
     Succeeded,
-    /// It has nothing to show, for this reason.
+    /// It has nothing new to show, for this reason.
     Failed(&'static str),
 }
 
@@ -23,15 +26,33 @@ pub struct CollectorReport {
     pub name: Arc<str>,
     /// How its last run ended.
     pub outcome: Outcome,
-    /// How long its last run took.
-    pub duration: Duration,
-    /// When its last success ended.
-    pub last_success: Option<Instant>,
-    /// Series of its last success that were not exposed.
+    /// Runs that asked the engine.
+    pub runs: u64,
+    /// How long the last of them took; none before the first.
+    pub duration: Option<Duration>,
+    /// When the last success ended.
+    pub succeeded: Option<Instant>,
+    /// Series of the last success that were not exposed.
     pub left_out: u64,
-    /// What its last success exposed, and until when that may be served: a runner that hangs must
-    /// not leave old numbers standing.
+    /// What the last success exposed, and until when that may be served: a runner that hangs must not
+    /// leave old numbers standing.
     pub fragment: Option<(Arc<Fragment>, Instant)>,
+}
+
+impl CollectorReport {
+    /// One of a collector that has not been run yet.
+    #[must_use]
+    pub fn pending(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            outcome: Outcome::Pending,
+            runs: 0,
+            duration: None,
+            succeeded: None,
+            left_out: 0,
+            fragment: None,
+        }
+    }
 }
 
 /// All that the collectors have published.
@@ -39,4 +60,34 @@ pub struct CollectorReport {
 pub struct Exposition {
     /// Every collector, in the order in which their families are served.
     pub collectors: Vec<CollectorReport>,
+}
+
+impl Exposition {
+    /// What may be served at `now`.
+    fn fragments(&self, now: Instant) -> impl Iterator<Item = &Fragment> {
+        self.collectors
+            .iter()
+            .filter_map(|report| report.fragment.as_ref())
+            .filter(move |(_, until)| now < *until)
+            .map(|(fragment, _)| &**fragment)
+    }
+
+    /// `own` and every fragment, as they are sent.
+    #[must_use]
+    pub fn plain(&self, own: String, now: Instant) -> Vec<Bytes> {
+        let mut pieces = vec![Bytes::from(own)];
+        for fragment in self.fragments(now) {
+            pieces.extend_from_slice(fragment.texts());
+        }
+        pieces
+    }
+
+    /// The same as one gzip stream; none where something can't be compressed.
+    #[must_use]
+    pub fn gzip(&self, own: &str, now: Instant) -> Option<Vec<Bytes>> {
+        let own = Part::new(std::iter::once(own.as_bytes())).ok()?;
+        let parts = self.fragments(now).map(Fragment::compressed);
+        let parts = parts.collect::<Option<Vec<_>>>()?;
+        Some(gzip::join(std::iter::once(&own).chain(parts)))
+    }
 }
