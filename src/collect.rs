@@ -37,7 +37,12 @@
 
 pub(crate) mod builtin;
 mod databases;
+mod failure;
+mod files;
+mod names;
 mod output;
+mod roster;
+mod runner;
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -47,6 +52,7 @@ use crate::tds::value::Cells;
 
 pub use crate::config::metrics::Profiles;
 pub(crate) use output::Output;
+pub use runner::{Collecting, spawn};
 
 /// One family that a collector may expose, and the profiles that want it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +140,52 @@ pub enum Failure {
     NameTaken,
     /// The collector's file has a mistake.
     Invalid,
+}
+
+impl Failure {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Unreachable,
+        Self::LoginFailed,
+        Self::Denied,
+        Self::Unsupported,
+        Self::TimedOut,
+        Self::TooLong,
+        Self::Malformed,
+        Self::EngineError,
+        Self::NameTaken,
+        Self::Invalid,
+    ];
+
+    /// As used in the label `reason`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::LoginFailed => "login_failed",
+            Self::Denied => "denied",
+            Self::Unsupported => "unsupported",
+            Self::TimedOut => "timed_out",
+            Self::TooLong => "too_long",
+            Self::Malformed => "malformed",
+            Self::EngineError => "engine_error",
+            Self::NameTaken => "name_taken",
+            Self::Invalid => "invalid",
+        }
+    }
+
+    /// The next turn may well succeed: what was shown before is kept for a few turns.
+    const fn is_passing(self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable | Self::LoginFailed | Self::TimedOut | Self::EngineError
+        )
+    }
+
+    /// Only a grant or another engine changes it.
+    const fn is_refusal(self) -> bool {
+        matches!(self, Self::Denied | Self::Unsupported)
+    }
 }
 
 /// One batch, and what its rows mean.

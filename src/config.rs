@@ -23,9 +23,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::decide::policy::Policy;
-use metrics::MetricsConfig;
 use secret::PasswordSource;
 
+pub use metrics::MetricsConfig;
 pub use mistake::ConfigErrors;
 pub use parse::{Effective, parse};
 pub use show::{effective_yaml, reference};

@@ -12,6 +12,7 @@ pub(crate) struct Output<'a> {
     families: &'a mut Families,
     databases: &'a mut Databases,
     profiles: Profiles,
+    explanation: Option<String>,
 }
 
 impl<'a> Output<'a> {
@@ -24,7 +25,18 @@ impl<'a> Output<'a> {
             families,
             databases,
             profiles,
+            explanation: None,
         }
+    }
+
+    /// Says for the log why a reading fails, without a word of the engine's.
+    pub(crate) fn explain(&mut self, explanation: String) {
+        self.explanation = Some(explanation);
+    }
+
+    /// What was said.
+    pub(crate) fn into_explanation(self) -> Option<String> {
+        self.explanation
     }
 
     /// Whether anything of this database would be exposed. Samples are checked without it: this

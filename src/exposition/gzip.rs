@@ -17,7 +17,7 @@ const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
 const CHUNK: usize = 16 * 1024;
 
 /// A part of a stream.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Part {
     bytes: Bytes,
     crc: Crc,
@@ -111,7 +111,13 @@ mod tests {
         assert_eq!(inflate(&join([].iter())), b"");
         // In any order and number: nothing refers to what came before.
         let twice = [&parts[2], &parts[0], &parts[2]];
-        let expected = [long.as_bytes(), b"then\n", b"first\n", long.as_bytes(), b"then\n"];
+        let expected = [
+            long.as_bytes(),
+            b"then\n",
+            b"first\n",
+            long.as_bytes(),
+            b"then\n",
+        ];
         assert_eq!(inflate(&join(twice.into_iter())), expected.concat());
     }
 
