@@ -45,8 +45,11 @@ mod roster;
 mod runner;
 
 use std::fmt::Debug;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::config::Effective;
+use crate::config::mistake::Mistake;
+use crate::config::raw::{Origin, Raw};
 use crate::exposition::{FamilyDef, Kind};
 use crate::tds::value::Cells;
 
@@ -227,4 +230,35 @@ pub(crate) trait Reading: Send {
     fn finish(self: Box<Self>, _out: &mut Output<'_>) -> Result<(), Failure> {
         Ok(())
     }
+}
+
+/// Everything that is wrong with the custom collectors, as `check-config` tells it. `taken` are the
+/// names of the supervisor's own families.
+#[must_use]
+pub fn mistakes(effective: &Effective, taken: &[String]) -> Vec<Mistake> {
+    const OFF: &str = "metrics-collectors-off";
+    let config = &effective.config.metrics;
+    if !config.enabled {
+        return Vec::new();
+    }
+    let names = names::Names::of_supervisor(taken);
+    let roster = roster::Roster::new(config, names, Instant::now());
+    let directory = config.collectors_dir.as_deref().map(files::Directory::new);
+    let loaded = directory
+        .and_then(|mut directory| directory.load_if_changed(|| roster.names().clone()))
+        .unwrap_or_default();
+    let strangers = roster.strangers(&loaded).into_iter().map(|name| Mistake {
+        setting: OFF.to_owned(),
+        value: Some(Raw::Text(name.to_owned()).excerpt()),
+        origin: effective
+            .origins
+            .get(OFF)
+            .cloned()
+            .unwrap_or(Origin::Default),
+        what: "names no collector".to_owned(),
+        advice: "the README lists those that are built in".to_owned(),
+    });
+    let strangers: Vec<_> = strangers.collect();
+    let wrong = loaded.into_iter().filter_map(|file| file.collector.err());
+    wrong.flatten().chain(strangers).collect()
 }

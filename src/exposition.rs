@@ -117,3 +117,6 @@ impl FamilyDef {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,13 +85,6 @@ impl Directory {
     }
 }
 
-/// Every mistake in the files of the directory.
-pub(super) fn mistakes(path: &Path, names: &mut Names) -> Vec<Mistake> {
-    let loaded = load(path, list(path), names);
-    let wrong = loaded.into_iter().filter_map(|file| file.collector.err());
-    wrong.flatten().collect()
-}
-
 /// The files of the directory, by name.
 fn list(path: &Path) -> io::Result<Vec<Entry>> {
     let mut found = Vec::new();

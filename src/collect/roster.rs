@@ -163,6 +163,18 @@ impl Roster {
         }
     }
 
+    /// Names in `metrics-collectors-off` that no collector has, if `files` are all there is beside
+    /// those built in.
+    pub(super) fn strangers<'a>(&'a self, files: &[Loaded]) -> Vec<&'a str> {
+        let is_file = |name: &str| {
+            let mut good = files.iter().filter_map(|file| file.collector.as_ref().ok());
+            good.any(|collector| collector.name() == name)
+        };
+        let off = self.config.off.iter().map(String::as_str);
+        off.filter(|off| !self.names.has_collector(off) && !is_file(off))
+            .collect()
+    }
+
     fn refuse(&mut self, name: &str, failure: Failure) {
         self.refused.push(CollectorReport {
             outcome: Outcome::Failed(failure.word()),
@@ -204,13 +216,6 @@ impl Roster {
 
 fn is_off(config: &MetricsConfig, name: &str) -> bool {
     config.off.iter().any(|off| off == name)
-}
-
-/// Names in `metrics-collectors-off` that no collector has, if `files` are all there is beside those
-/// built in.
-pub(super) fn strangers<'a>(config: &'a MetricsConfig, names: &Names) -> Vec<&'a str> {
-    let strange = config.off.iter().filter(|off| !names.has_collector(off));
-    strange.map(String::as_str).collect()
 }
 
 /// Whether anything is to be collected.

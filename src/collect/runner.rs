@@ -23,7 +23,7 @@ use super::databases::Databases;
 use super::failure::Trouble;
 use super::files::{Directory, Loaded};
 use super::names::Names;
-use super::roster::{Roster, Run, Success, is_wanted, strangers};
+use super::roster::{Roster, Run, Success, is_wanted};
 use super::{Engine, Failure, Output, Profiles, Scope};
 use crate::config::{Config, MetricsConfig, SqlConfig};
 use crate::decide::observation::ContactError;
@@ -146,8 +146,10 @@ impl Runner {
     /// # Cancel safety
     /// Drop it to end it; its connection is closed.
     async fn run(mut self, mut may_ask: watch::Receiver<bool>) {
+        if self.directory.is_none() {
+            self.tell_strangers(&[]);
+        }
         self.load_files();
-        self.complain_of_strangers();
         self.publish();
         let mut look_at = Instant::now() + self.files_pace();
         let mut asked = false;
@@ -213,13 +215,14 @@ impl Runner {
                 }
             }
         }
+        self.tell_strangers(&loaded);
         self.roster.replace_files(loaded, Instant::now());
         true
     }
 
-    fn complain_of_strangers(&self) {
-        for name in strangers(&self.config, self.roster.names()) {
-            debug!(name, "turned off, and not among the collectors built in");
+    fn tell_strangers(&self, files: &[Loaded]) {
+        for name in self.roster.strangers(files) {
+            warn!(name, "metrics-collectors-off names no collector");
         }
     }
 

@@ -2,7 +2,7 @@ use super::*;
 use crate::decide::reason::Reason;
 use crate::publish::fixture;
 use futures_util::FutureExt;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, Full};
 use serde_json::Value;
 
 fn ask(method: &str, uri: &str, accept: &str, view: &View) -> (Response<()>, String) {
@@ -15,7 +15,7 @@ fn ask(method: &str, uri: &str, accept: &str, view: &View) -> (Response<()>, Str
     split(respond(&request, view, &Metrics::new()))
 }
 
-fn split(response: Response<Full<Bytes>>) -> (Response<()>, String) {
+fn split(response: Response<Pieces>) -> (Response<()>, String) {
     let (parts, body) = response.into_parts();
     let body = body.collect().now_or_never().unwrap().unwrap().to_bytes();
     (
