@@ -262,3 +262,6 @@ pub fn mistakes(effective: &Effective, taken: &[String]) -> Vec<Mistake> {
     let wrong = loaded.into_iter().filter_map(|file| file.collector.err());
     wrong.flatten().chain(strangers).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,8 +146,7 @@ fn load(path: &Path, listed: io::Result<Vec<Entry>>, names: &mut Names) -> Vec<L
             match read(&at) {
                 Ok(text) => Loaded {
                     file: name.clone(),
-                    collector: check::check(&at, &text, names)
-                        .map(|collector| Box::new(collector) as Box<dyn Collector>),
+                    collector: check(&at, &text, names),
                 },
                 Err(error) => {
                     let what = format!("can't be read: {error}");
@@ -164,6 +163,16 @@ fn load(path: &Path, listed: io::Result<Vec<Entry>>, names: &mut Names) -> Vec<L
     loaded
 }
 
+/// A collector out of the text of the file at `path`.
+pub(super) fn check(
+    path: &Path,
+    text: &str,
+    names: &mut Names,
+) -> Result<Box<dyn Collector>, Vec<Mistake>> {
+    let collector = check::check(path, text, names)?;
+    Ok(Box::new(collector))
+}
+
 fn read(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
     File::open(path)?
@@ -174,4 +183,111 @@ fn read(path: &Path) -> io::Result<String> {
         return refuse("it is longer than 128 KiB");
     }
     String::from_utf8(bytes).or_else(|_| refuse("it is not UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// A directory that is gone with the test.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new() -> Self {
+            static COUNT: AtomicU32 = AtomicU32::new(0);
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("collectors-{}-{count}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            fs::create_dir_all(&path).expect("a directory for the test");
+            Self(path)
+        }
+
+        fn write(&self, file: &str, text: &str) {
+            fs::write(self.0.join(file), text).expect("it is writable");
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn collector(name: &str) -> String {
+        format!(
+            "collector_name: {name}\nmetrics:\n  - metric_name: {name}_x\n    type: gauge\n    \
+             help: X.\n    values: [v]\n    query: SELECT 1 AS v\n"
+        )
+    }
+
+    /// Each file with its collector's name, or how many mistakes it has; none where nothing changed.
+    fn load(directory: &mut Directory) -> Option<Vec<(String, Result<String, usize>)>> {
+        let loaded = directory.load_if_changed(Names::default)?;
+        let told = loaded.into_iter().map(|Loaded { file, collector }| {
+            let told = collector.map(|collector| collector.name().to_owned());
+            (file, told.map_err(|mistakes| mistakes.len()))
+        });
+        Some(told.collect())
+    }
+
+    #[test]
+    fn a_bad_file_disables_itself_and_others_are_ignored() {
+        let scratch = Scratch::new();
+        scratch.write("b.collector.yml", &collector("b"));
+        scratch.write("a.yaml", "nonsense");
+        scratch.write("c.yml", &collector("b"));
+        scratch.write("README.md", "no collector");
+        scratch.write(".hidden.yml", "nonsense");
+        scratch.write("d.yml", &"#".repeat(200 * 1024));
+        fs::create_dir(scratch.0.join("e.yml")).expect("a directory");
+        let mut directory = Directory::new(&scratch.0);
+        let loaded = load(&mut directory).expect("it is new");
+        let of = |file: &str, told| (file.to_owned(), told);
+        assert_eq!(
+            loaded,
+            [
+                of("a.yaml", Err(1)),
+                of("b.collector.yml", Ok("b".to_owned())),
+                // Its collector, and its metric, are there already.
+                of("c.yml", Err(2)),
+                of("d.yml", Err(1)),
+            ]
+        );
+        assert_eq!(load(&mut directory), None, "nothing has changed");
+    }
+
+    #[test]
+    fn the_swap_of_a_config_map_is_seen() {
+        let scratch = Scratch::new();
+        for (version, name) in [("..1", "one"), ("..2", "two")] {
+            fs::create_dir(scratch.0.join(version)).expect("a directory");
+            scratch.write(&format!("{version}/x.yml"), &collector(name));
+        }
+        symlink("..1", scratch.0.join("..data")).expect("a link");
+        symlink("..data/x.yml", scratch.0.join("x.yml")).expect("a link");
+        let mut directory = Directory::new(&scratch.0);
+        let of = |name: &str| Some(vec![("x.yml".to_owned(), Ok(name.to_owned()))]);
+        assert_eq!(load(&mut directory), of("one"));
+        // As the kubelet does it: a link of another name, renamed over the one in use.
+        symlink("..2", scratch.0.join("..data_tmp")).expect("a link");
+        let (from, to) = (scratch.0.join("..data_tmp"), scratch.0.join("..data"));
+        fs::rename(from, to).expect("it replaces the link");
+        assert_eq!(load(&mut directory), of("two"));
+        assert_eq!(load(&mut directory), None);
+    }
+
+    #[test]
+    fn a_directory_may_come_later() {
+        let scratch = Scratch::new();
+        let path = scratch.0.join("later");
+        let mut directory = Directory::new(&path);
+        let missing = vec![(DIRECTORY.to_owned(), Err(1))];
+        assert_eq!(load(&mut directory), Some(missing));
+        assert_eq!(load(&mut directory), None);
+        fs::create_dir(&path).expect("a directory");
+        assert_eq!(load(&mut directory), Some(vec![]));
+    }
 }

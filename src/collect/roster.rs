@@ -222,3 +222,142 @@ fn is_off(config: &MetricsConfig, name: &str) -> bool {
 pub(super) fn is_wanted(config: &MetricsConfig) -> bool {
     config.enabled && (config.profiles != Profiles::NONE || config.collectors_dir.is_some())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::{Metric, Reading, Scope};
+    use crate::config::Pace;
+    use crate::config::metrics::Filter;
+    use crate::exposition::Families;
+
+    #[derive(Debug)]
+    struct Silent;
+
+    impl Collector for Silent {
+        fn name(&self) -> &str {
+            "silent"
+        }
+
+        fn metrics(&self) -> &[Metric] {
+            &[]
+        }
+
+        fn min_interval(&self) -> Duration {
+            Duration::from_secs(40)
+        }
+
+        fn batch(&self, _scope: &Scope) -> String {
+            String::new()
+        }
+
+        fn begin(&self, _scope: &Scope) -> Box<dyn Reading> {
+            unreachable!("it is not run")
+        }
+    }
+
+    fn config() -> MetricsConfig {
+        MetricsConfig {
+            enabled: true,
+            profiles: Profiles::OWN,
+            pace: Pace {
+                interval: Duration::from_secs(30),
+                deadline: Duration::from_secs(10),
+            },
+            filter: Filter::default(),
+            max_databases: 10,
+            off: vec!["nobody".to_owned()],
+            collectors_dir: None,
+        }
+    }
+
+    fn success(began: Instant) -> Run {
+        Run {
+            began: Some(began),
+            result: Ok(Success {
+                fragment: Fragment::new(Families::new()),
+                left_out: 3,
+            }),
+        }
+    }
+
+    fn failure(began: Instant, failure: Failure) -> Run {
+        Run {
+            began: Some(began),
+            result: Err(failure.into()),
+        }
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_turn_comes_an_interval_after_the_last_one_began() {
+        let began = Instant::now();
+        let mut member = Member::new(Box::new(Silent), &config(), began);
+        assert!(member.record(success(began), began + SECOND));
+        assert_eq!(
+            member.due,
+            began + 40 * SECOND,
+            "its own interval is longer"
+        );
+        assert!(!member.record(success(began), began + SECOND));
+        assert_eq!(member.report.runs, 2);
+        assert!(member.record(failure(began, Failure::Denied), began + SECOND));
+        assert_eq!(member.due, began + DENIED_RETRY);
+    }
+
+    #[test]
+    fn what_was_shown_outlives_a_late_answer_and_not_a_refusal() {
+        let now = Instant::now();
+        let mut member = Member::new(Box::new(Silent), &config(), now);
+        for lost in [
+            Failure::TimedOut,
+            Failure::Unreachable,
+            Failure::EngineError,
+        ] {
+            member.record(success(now), now);
+            member.record(failure(now, lost), now);
+            let (_, until) = member.report.fragment.as_ref().expect("it is kept");
+            assert_eq!(*until, now + 130 * SECOND, "three turns and a deadline");
+        }
+        for refusal in [Failure::Denied, Failure::Malformed, Failure::TooLong] {
+            member.record(success(now), now);
+            member.record(failure(now, refusal), now);
+            assert!(member.report.fragment.is_none(), "{refusal:?}");
+        }
+        assert_eq!(member.report.left_out, 3);
+    }
+
+    #[test]
+    fn an_attempt_without_a_connection_is_no_run() {
+        let now = Instant::now();
+        let mut member = Member::new(Box::new(Silent), &config(), now);
+        let run = Run {
+            began: None,
+            result: Err(Failure::Unreachable.into()),
+        };
+        member.record(run, now);
+        assert_eq!((member.report.runs, member.report.duration), (0, None));
+        assert_eq!(member.due, now + 40 * SECOND);
+    }
+
+    #[test]
+    fn those_built_in_have_names_of_their_own_and_are_run_where_they_are_wanted() {
+        let all = Profiles::WORDS
+            .iter()
+            .fold(Profiles::NONE, |all, (_, p)| all.and(*p));
+        let config = MetricsConfig {
+            profiles: all,
+            ..config()
+        };
+        let roster = Roster::new(&config, Names::default(), Instant::now());
+        assert!(roster.refused.is_empty(), "{:?}", roster.refused);
+        assert_eq!(roster.len(), builtin::all().len());
+        assert_eq!(roster.strangers(&[]), ["nobody"]);
+        let off = builtin::all().iter().map(|c| c.name().to_owned()).collect();
+        let config = MetricsConfig { off, ..config };
+        let roster = Roster::new(&config, Names::default(), Instant::now());
+        assert_eq!(roster.len(), 0);
+        assert!(roster.strangers(&[]).is_empty());
+    }
+}

@@ -162,10 +162,12 @@ impl Runner {
             }
             let ask = *may_ask.borrow_and_update();
             if ask && !asked {
+                debug!("the engine may be asked for metrics");
                 // It may be another engine, or one that was granted more.
                 self.refused_until = None;
                 self.roster.all_due(Instant::now());
-            } else if !ask {
+            } else if !ask && asked {
+                debug!("the engine is left alone");
                 self.connection = None;
             }
             asked = ask;

@@ -399,3 +399,6 @@ fn query_use(fields: &Fields<'_>, notes: &mut Notes<'_>) -> Option<QueryUse> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
