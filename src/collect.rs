@@ -41,6 +41,7 @@ mod failure;
 mod files;
 mod names;
 mod output;
+mod reference;
 mod roster;
 mod runner;
 
@@ -55,6 +56,7 @@ use crate::tds::value::Cells;
 
 pub use crate::config::metrics::Profiles;
 pub(crate) use output::Output;
+pub use reference::reference;
 pub use runner::{Collecting, spawn};
 
 /// One family that a collector may expose, and the profiles that want it.

@@ -45,6 +45,10 @@ const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// How often the directory of files is looked at.
 const FILES_PACE: Duration = Duration::from_secs(5);
 
+/// How long no connection is tried after one could not be made: the collectors that are due meanwhile
+/// share its failure, and do not knock one after the other.
+const CONNECT_RETRY: Duration = Duration::from_secs(5);
+
 /// How long the login is not tried again after it was refused: the engine writes each refusal to its
 /// log, and may lock the login.
 const LOGIN_REFUSED_RETRY: Duration = Duration::from_secs(60);
@@ -117,8 +121,8 @@ struct Runner {
     databases: Databases,
     connector: Connector,
     connection: Option<Connection>,
-    /// The login was refused: it is not tried before.
-    refused_until: Option<Instant>,
+    /// Why no connection is tried before that moment.
+    barred: Option<(Failure, Instant)>,
     publish: watch::Sender<Arc<Exposition>>,
 }
 
@@ -135,7 +139,7 @@ impl Runner {
             databases: Databases::new(config.filter.clone(), config.max_databases),
             connector: Connector::named(sql, COLLECT_APPLICATION_NAME),
             connection: None,
-            refused_until: None,
+            barred: None,
             config,
             publish,
         }
@@ -164,7 +168,7 @@ impl Runner {
             if ask && !asked {
                 debug!("the engine may be asked for metrics");
                 // It may be another engine, or one that was granted more.
-                self.refused_until = None;
+                self.barred = None;
                 self.roster.all_due(Instant::now());
             } else if !ask && asked {
                 debug!("the engine is left alone");
@@ -282,18 +286,18 @@ impl Runner {
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
         }
-        if self
-            .refused_until
-            .is_some_and(|until| Instant::now() < until)
-        {
-            return Err(Failure::LoginFailed.into());
+        let now = Instant::now();
+        if let Some((failure, _)) = self.barred.filter(|(_, until)| now < *until) {
+            return Err(failure.into());
         }
         let opened = self.open(deadline).await;
         opened.map_err(|error| {
             let trouble = Trouble::of_connecting(&error);
-            if trouble.failure == Failure::LoginFailed {
-                self.refused_until = Some(Instant::now() + LOGIN_REFUSED_RETRY);
-            }
+            let pause = match trouble.failure {
+                Failure::LoginFailed => LOGIN_REFUSED_RETRY,
+                _ => CONNECT_RETRY,
+            };
+            self.barred = Some((trouble.failure, Instant::now() + pause));
             trouble
         })
     }

@@ -4,7 +4,7 @@
 //! stand-in, prints a Markdown table, and exits 1 where a limit is missed. It takes about ten minutes
 //! and wants a machine with nothing else to do. After `--` may stand
 //!
-//! - names of sections, to measure these only: `kill hang probes footprint size stop`;
+//! - names of sections, to measure these only: `kill hang probes footprint size stop scrape`;
 //! - `--quick`: a smoke test of the benchmark itself. Few rounds, nothing is judged, nothing is built:
 //!   the supervisor is this program under another name, as in the demo;
 //! - `--supervisor PATH`: measures this binary, and builds none.
@@ -16,6 +16,7 @@
 //! | [`probes`] | `/livez`, alone and with everything stalled around it |
 //! | [`footprint`] | memory, processor time, threads, descriptors at the default pace |
 //! | [`size`] | the binary: its size, that it is static, that names resolve in it |
+//! | [`scrape`] | the metrics of the engine: round trips, memory, bytes, time, and `/livez` beside scrapes |
 //! | [`stop`] | from SIGTERM to the end, whatever hangs |
 //!
 //! Only loopback is used, only processes that were started here are signalled, and what was mounted
@@ -35,6 +36,7 @@ mod machine;
 mod probes;
 mod report;
 mod rig;
+mod scrape;
 #[path = "../support/support.rs"]
 mod shared;
 mod size;
@@ -53,7 +55,7 @@ use sql_edge_supervisor::{cli, command};
 use report::Report;
 
 const USAGE: &str = "usage: bench [--quick] [--supervisor PATH] [SECTION ...]\n\
-                     sections: kill hang probes footprint size stop";
+                     sections: kill hang probes footprint size stop scrape";
 
 /// What the sections measure, and at which scale.
 pub struct Plan {
@@ -130,16 +132,18 @@ enum Section {
     Probes,
     Footprint,
     Stop,
+    Scrape,
 }
 
 impl Section {
-    const ALL: [(&str, Self); 6] = [
+    const ALL: [(&str, Self); 7] = [
         ("size", Self::Size),
         ("kill", Self::Kill),
         ("hang", Self::Hang),
         ("probes", Self::Probes),
         ("footprint", Self::Footprint),
         ("stop", Self::Stop),
+        ("scrape", Self::Scrape),
     ];
 }
 
@@ -188,6 +192,7 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
             Section::Probes => probes::measure(&plan, &mut report).await,
             Section::Footprint => footprint::measure(&plan, &mut report).await,
             Section::Stop => stop::measure(&plan, &mut report).await,
+            Section::Scrape => scrape::measure(&plan, &mut report).await,
         };
         if let Err(error) = measured {
             // The other figures were measured all the same.

@@ -9,6 +9,7 @@ mod standin;
 
 mod cli;
 mod client;
+mod collect;
 mod control;
 mod filesystems;
 mod gate;

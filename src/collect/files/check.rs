@@ -72,7 +72,7 @@ fn document(root: &Node, names: &Names, notes: &mut Notes<'_>) -> Option<Definit
     let min_interval = min_interval(&fields, notes);
     let (mut queries, named) = named_queries(&fields, notes);
     let items = fields.list("metrics", notes);
-    if fields.find("metrics").is_none() || items.len() > MAX_ITEMS {
+    if items.is_empty() || items.len() > MAX_ITEMS {
         let what = if items.is_empty() {
             "is missing"
         } else {

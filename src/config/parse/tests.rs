@@ -79,6 +79,7 @@ fn sample(setting: &Setting) -> &'static str {
         "diagnostics-reports" | "throttled-stretch" | "restart-budget" => "5",
         "max-connections" | "max-databases" | "metrics-max-databases" => "77",
         "metrics-collect" => "false",
+        "metrics-interval" => "1m",
         "metrics-profiles" => "own,awaragi",
         "health-check-timeout" | "termination-grace-period" => "1m",
         "diagnostics-interval" => "6s",

@@ -193,6 +193,19 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
+fn the_example_of_the_readme_is_good() {
+    let readme = include_str!("../../../../README.md");
+    let (_, rest) = readme
+        .split_once("<!-- example:begin -->\n```yaml\n")
+        .expect("it is marked");
+    let (text, _) = rest
+        .split_once("```\n<!-- example:end -->")
+        .expect("its end is marked");
+    let FileCollector(definition) = read(text).expect("it is good");
+    assert_eq!((definition.metrics.len(), definition.queries.len()), (2, 1));
+}
+
+#[test]
 fn a_name_that_is_built_in_is_taken() {
     let text = "\
 collector_name: mine
