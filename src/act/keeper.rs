@@ -145,6 +145,17 @@ impl Keeper {
         self.tell(Order::Run(Box::new(job)));
     }
 
+    /// Waits until all that was ordered before is done. Returns whether it was within `patience`.
+    #[must_use]
+    pub fn flush(&self, patience: Duration) -> bool {
+        let (done, flushed) = sync_channel(1);
+        self.run(move |_| {
+            // Nobody waits any more where it took too long.
+            let _ = done.send(());
+        });
+        flushed.recv_timeout(patience).is_ok()
+    }
+
     /// Gives the lease up, so that another pod need not wait. Only where the engine is known to be gone.
     /// Returns whether that was done within `patience`.
     #[must_use]

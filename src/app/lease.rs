@@ -50,12 +50,12 @@ fn is_volume(published: &Published) -> bool {
     decision.is_some_and(|decision| !found(decision))
 }
 
-/// Gives the lease up where the engine is known to be gone: another pod need not wait then. Where
-/// nobody could see it, it may be running still.
+/// Ends the keeper's work: what was recorded last is written, and the lease is given up where the engine
+/// is known to be gone, so that another pod need not wait. Where nobody could see it, it may be running still.
 ///
 /// The first process of the SQL container ends right after its engine, and the link with it: what it
 /// said last counts for as long as no other one can have started an engine unseen, which is `patience`.
-pub fn release_if_idle(keeper: &Keeper, decisions: &Reader, patience: Duration) {
+pub fn conclude(keeper: &Keeper, decisions: &Reader, patience: Duration) {
     let gone = {
         let published = decisions.borrow();
         let phase = published.decision.as_ref().map(|decision| decision.phase);
@@ -70,6 +70,9 @@ pub fn release_if_idle(keeper: &Keeper, decisions: &Reader, patience: Duration) 
     };
     if !gone {
         info!("the lease is kept: the engine runs on, or can't be seen");
+        if !keeper.flush(RELEASE_PATIENCE) {
+            warn!("the last entries of the history are not written: the volume does not answer");
+        }
     } else if !keeper.release(RELEASE_PATIENCE) {
         warn!("the lease is not given up: the volume does not answer");
     }

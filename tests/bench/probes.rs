@@ -14,7 +14,6 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use rustix::process::Signal;
 
 use crate::Plan;
 use crate::client::{Answer, Client, get_once, sleep_until};
@@ -75,12 +74,10 @@ pub async fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The engine hangs and the volume stalls, and both have been found out.
+/// The engine hangs and the volume stalls, and both have been noticed.
 async fn stall(rig: &mut Rig) -> anyhow::Result<()> {
     rig.stall_volume().await?;
-    rig.engine.signal_child(Signal::STOP)?;
-    rig.supervisor.finds("EngineUnresponsive").await;
-    Ok(())
+    rig.hang_engine().await
 }
 
 impl Times {

@@ -152,6 +152,21 @@ impl Rig {
         self.supervisor.finds("VolumeStalled").await;
         Ok(())
     }
+
+    /// Freezes the engine, and returns once a ping got no answer. What is made of that is not awaited:
+    /// while the volume stalls, which excuses an engine, no reason is found.
+    pub async fn hang_engine(&mut self) -> anyhow::Result<()> {
+        const NONE_YET: &str =
+            "sql_edge_supervisor_ping_failures_total{kind=\"query_timeout\"} 0\n";
+        const PATIENCE: Duration = Duration::from_secs(20);
+        self.engine.signal_child(Signal::STOP)?;
+        let began = Instant::now();
+        while self.supervisor.get("/metrics").await.1.contains(NONE_YET) {
+            ensure!(began.elapsed() < PATIENCE, "the hang is not seen");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
 }
 
 /// An engine that holds [`DATABASES`] beside its own.

@@ -5,7 +5,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use rustix::process::Signal;
 
 use crate::Plan;
 use crate::load::SlowHeads;
@@ -80,8 +79,7 @@ async fn stop(plan: &Plan, trouble: Trouble) -> anyhow::Result<Duration> {
         rig.stall_volume().await?;
     }
     if trouble.hang {
-        rig.engine.signal_child(Signal::STOP)?;
-        rig.supervisor.finds("EngineUnresponsive").await;
+        rig.hang_engine().await?;
     }
     let slow = trouble
         .slow_heads

@@ -104,6 +104,8 @@ impl Outbox {
 
     fn tell(&mut self, exit: ProcessExit) {
         self.told = Some(exit);
+        // What was seen before is said after the events, and would bring the dead back to life.
+        self.process = Latest::default();
         self.event(FromLaunch::Process(ProcessReport::Exited(exit)));
     }
 
@@ -234,6 +236,21 @@ mod tests {
         outbox.ended(all);
         outbox.take(seen(all));
         assert_eq!(said(&mut outbox).await, [told(all)]);
+    }
+
+    #[tokio::test]
+    async fn what_was_seen_before_an_end_is_not_said_after_it() {
+        let mut outbox = Outbox::default();
+        outbox.take(Observation::Process(ProcessReport::NotFound));
+        let end = exit(ProcessRole::Parent, Some(0), false);
+        outbox.take(Observation::Process(ProcessReport::Exited(end)));
+        let told = FromLaunch::Process(ProcessReport::Exited(end));
+        assert_eq!(said(&mut outbox).await, [told]);
+        outbox.say_all_again();
+        assert!(said(&mut outbox).await.is_empty());
+        outbox.take(Observation::Process(ProcessReport::NotFound));
+        let after = FromLaunch::Process(ProcessReport::NotFound);
+        assert_eq!(said(&mut outbox).await, [after]);
     }
 
     #[tokio::test]

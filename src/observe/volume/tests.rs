@@ -160,16 +160,44 @@ fn what_is_in_the_data_directory_is_seen() {
 }
 
 #[test]
-fn nothing_but_the_folder_and_its_one_file_is_left() {
+fn nothing_but_the_folder_is_left_and_what_others_left_is_removed() {
     let dir = TempDir::new();
+    let folder = dir.path().join(FOLDER);
+    fs::create_dir(&folder).unwrap();
+    for left in [
+        "write-check",
+        "write-check.0123456789abcdef-7",
+        "lease.0000000001",
+    ] {
+        fs::write(folder.join(left), "").unwrap();
+    }
     let mut writer = write::Writer::default();
     for _ in 0..3 {
         assert!(matches!(writer.check(dir.path()), WriteCheck::Written(_)));
     }
     assert_eq!(names(dir.path()), [FOLDER]);
-    assert_eq!(names(&dir.path().join(FOLDER)), ["write-check"]);
-    let record = fs::read_to_string(dir.path().join(FOLDER).join("write-check")).unwrap();
-    assert!(record.contains("counter 3\n"));
+    assert_eq!(names(&folder).len(), 3, "another's check may be under way");
+    for _ in 0..20 {
+        assert!(matches!(writer.check(dir.path()), WriteCheck::Written(_)));
+    }
+    assert_eq!(names(&folder), ["lease.0000000001"]);
+}
+
+/// As when a second pod waits for the volume that the first one uses.
+#[test]
+fn two_that_check_one_volume_do_not_meet() {
+    let dir = TempDir::new();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut writer = write::Writer::default();
+                for _ in 0..200 {
+                    let checked = writer.check(dir.path());
+                    assert!(matches!(checked, WriteCheck::Written(_)), "{checked:?}");
+                }
+            });
+        }
+    });
 }
 
 fn names(dir: &Path) -> Vec<String> {
@@ -296,7 +324,7 @@ fn a_full_volume_has_no_space_and_none_is_taken() {
         let report = check_once(volume.path());
         assert_eq!(report.write, WriteCheck::Failed(VolumeFault::NoSpace));
         assert_eq!(report.space.unwrap().free_bytes, 0);
-        assert_eq!(names(&volume.path().join(FOLDER)), ["write-check"]);
+        assert!(names(&volume.path().join(FOLDER)).is_empty());
         fs::remove_file(volume.path().join("filler")).unwrap();
         assert!(matches!(
             check_once(volume.path()).write,

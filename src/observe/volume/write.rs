@@ -1,8 +1,10 @@
-//! The proof that the volume takes a write: a small file, written anew, synced, and read back.
+//! The proof that the volume takes a write: a small file, written anew, synced, read back, and removed.
 //!
-//! Written anew under another name and renamed, rather than over the old contents: a full volume
-//! would take the latter, and it is new blocks that the engine will need. The directory is not
-//! synced: no one will miss the file after a crash.
+//! A new file each time, rather than the old one's contents: a full volume would take the latter, and
+//! it is new blocks that the engine will need. Each has a name of its own: two supervisors look at one
+//! volume while a Deployment rolls and while a second pod waits for the lease, and neither may find the
+//! other's record where it left its own. The directory is not synced: no one will miss the file after
+//! a crash. What a crash leaves behind is removed by a later supervisor, see [`SWEEP_AT`].
 //!
 //! **What it proves.** fsync(2) returned, so the device said that it holds the data. Before it is
 //! read back the page cache is told to drop it (`POSIX_FADV_DONTNEED`), which a file system may
@@ -10,57 +12,98 @@
 //! own. So the read back finds a volume that loses or mixes up writes at once; it does not prove that
 //! the medium holds them.
 
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Instant;
 
-use rustix::fs::unlinkat;
-use rustix::fs::{Advice, AtFlags, CWD, Mode, OFlags, fadvise, fsync, mkdirat, openat, renameat};
+use rustix::fs::{
+    Advice, AtFlags, CWD, Dir, Mode, OFlags, fadvise, fsync, mkdirat, openat, unlinkat,
+};
 use rustix::io::{Errno, pread, pwrite};
 
 use crate::decide::observation::{VolumeFault, WriteCheck};
+use crate::records::identity::random;
 
 /// The supervisor's folder in the data directory. Mode 0770 less the umask: a later supervisor under
 /// another uid but with the volume's fsGroup can still use it.
 pub const FOLDER: &str = ".sql-edge-supervisor";
 
-/// The file that is written.
-const FILE: &str = "write-check";
-
-/// Its name until it is synced.
-const UNSYNCED: &str = "write-check.new";
+/// What the names of the files begin with.
+const PREFIX: &str = "write-check";
 
 /// Its size, bytes: one block, so that it takes room of its own.
 const RECORD_BYTES: usize = 4096;
 
-/// How often a write is tried that met another supervisor's: while a Deployment rolls, two of them
-/// may write the same file for a moment, and each then reads the other's.
-const ATTEMPTS: u32 = 2;
+/// A file that was there at the first check and still is at this one was left behind: a check takes
+/// milliseconds, and this is a minute at the default pace.
+const SWEEP_AT: u64 = 12;
+
+/// Files that are remembered for that; more are left for the next supervisor.
+const MAX_LEFTOVERS: usize = 64;
 
 /// Writes and reads back; counts, so that no record equals the one before.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Writer {
+    nonce: u64,
     counter: u64,
+    leftovers: Vec<CString>,
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        Self {
+            nonce: u64::from_ne_bytes(random()),
+            counter: 0,
+            leftovers: Vec::new(),
+        }
+    }
 }
 
 impl Writer {
     /// One write check. It may block for as long as the device does.
     pub(super) fn check(&mut self, data_dir: &Path) -> WriteCheck {
-        let mut fault = VolumeFault::Mismatch;
-        for _ in 0..ATTEMPTS {
-            self.counter = self.counter.wrapping_add(1);
-            let started = Instant::now();
-            fault = match write_and_read(data_dir, &record(self.counter)) {
-                Ok(()) => return WriteCheck::Written(started.elapsed()),
-                Err(fault) => fault,
-            };
-            if fault != VolumeFault::Mismatch {
-                break;
+        self.counter = self.counter.wrapping_add(1);
+        let started = Instant::now();
+        let checked = open_folder(data_dir).map_err(fault).and_then(|folder| {
+            let name = format!("{PREFIX}.{:016x}-{}", self.nonce, self.counter);
+            write_and_read(&folder, &name, &record(self.counter))?;
+            Ok(folder)
+        });
+        match checked {
+            Ok(folder) => {
+                let lasted = started.elapsed();
+                self.sweep(&folder);
+                WriteCheck::Written(lasted)
             }
+            Err(fault) => WriteCheck::Failed(fault),
         }
-        WriteCheck::Failed(fault)
     }
+
+    /// Removes what supervisors before this one left. A failure costs a block of the volume.
+    fn sweep(&mut self, folder: &OwnedFd) {
+        match self.counter {
+            1 => self.leftovers = left_behind(folder).unwrap_or_default(),
+            SWEEP_AT => {
+                for name in std::mem::take(&mut self.leftovers) {
+                    let _ = unlinkat(folder, name, AtFlags::empty());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn left_behind(folder: &OwnedFd) -> Result<Vec<CString>, Errno> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let name = entry?.file_name().to_owned();
+        if name.to_bytes().starts_with(PREFIX.as_bytes()) && names.len() < MAX_LEFTOVERS {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 /// What is written: who, the how manieth time, and blanks.
@@ -75,20 +118,15 @@ fn record(counter: u64) -> [u8; RECORD_BYTES] {
     bytes
 }
 
-fn write_and_read(data_dir: &Path, record: &[u8]) -> Result<(), VolumeFault> {
-    let folder = open_folder(data_dir).map_err(fault)?;
-    write(&folder, record).map_err(|errno| {
-        // What is left of it takes room that the engine needs. If this fails too there is nothing
-        // more to be done, and the first error is the one to tell.
-        let _ = unlinkat(&folder, UNSYNCED, AtFlags::empty());
-        fault(errno)
-    })?;
-    match renameat(&folder, UNSYNCED, &folder, FILE) {
-        // Someone else has renamed it.
-        Err(Errno::NOENT) => return Err(VolumeFault::Mismatch),
-        renamed => renamed.map_err(fault)?,
-    }
-    match read(&folder, record.len()).map_err(fault)? {
+fn write_and_read(folder: &OwnedFd, name: &str, record: &[u8]) -> Result<(), VolumeFault> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP;
+    let file = openat(folder, name, flags, mode).map_err(fault)?;
+    let found = write(&file, record).and_then(|()| read(&file, record.len()));
+    // Whatever came of it, it takes room that the engine needs. If this fails too there is nothing more
+    // to be done, and the first error is the one to tell.
+    let _ = unlinkat(folder, name, AtFlags::empty());
+    match found.map_err(fault)? {
         found if found == record => Ok(()),
         _ => Err(VolumeFault::Mismatch),
     }
@@ -113,33 +151,27 @@ fn open_folder(data_dir: &Path) -> Result<OwnedFd, Errno> {
     }
 }
 
-fn write(folder: &OwnedFd, record: &[u8]) -> Result<(), Errno> {
-    let flags =
-        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP;
-    let file = openat(folder, UNSYNCED, flags, mode)?;
+fn write(file: &OwnedFd, record: &[u8]) -> Result<(), Errno> {
     let mut written = 0;
     while written < record.len() {
-        match pwrite(&file, &record[written..], written as u64)? {
+        match pwrite(file, &record[written..], written as u64)? {
             // Not to be had of a regular file; without this it would be an endless loop.
             0 => return Err(Errno::IO),
             count => written += count,
         }
     }
-    fsync(&file)?;
+    fsync(file)?;
     // Only advice: its failure spoils nothing.
     let _ = fadvise(file.as_fd(), 0, None, Advice::DontNeed);
     Ok(())
 }
 
-fn read(folder: &OwnedFd, length: usize) -> Result<Vec<u8>, Errno> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = openat(folder, FILE, flags, Mode::empty())?;
+fn read(file: &OwnedFd, length: usize) -> Result<Vec<u8>, Errno> {
     // One byte more than there should be.
     let mut bytes = vec![0; length + 1];
     let mut filled = 0;
     while filled < bytes.len() {
-        match pread(&file, &mut bytes[filled..], filled as u64)? {
+        match pread(file, &mut bytes[filled..], filled as u64)? {
             0 => break,
             count => filled += count,
         }
