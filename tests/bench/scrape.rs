@@ -46,7 +46,8 @@ struct Told {
 
 pub async fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let mut before: Option<(usize, usize)> = None;
-    for (count, limit) in SIZES {
+    let sizes = SIZES.into_iter().take(plan.scale(SIZES.len(), 2));
+    for (count, limit) in sizes {
         let setup = Setup {
             settings: PACE,
             script: databases(count),
@@ -78,7 +79,7 @@ pub async fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
             );
         }
         memory(&rig, report, &what, limit)?;
-        if count == SIZES[SIZES.len() - 1].0 {
+        if count == 1000 || plan.quick {
             beside_probes(plan, &rig, report, &what).await?;
         }
     }
