@@ -6,10 +6,12 @@
 //! | `http` | [`crate::publish::server`] | an answer never waits for a decision |
 //! | `memory` | the file of what outlives the supervisor | so may a write to its directory |
 //! | `volume` | [`crate::observe::volume`] | a write to a stalled device may block for ever |
+//! | `collect` | [`crate::collect`] | an answer of megabytes takes time to parse, render and compress; it yields to the others (nice 10) |
 //! | `keeper` | [`crate::act::keeper`] | so may the lease's, which another thread has to judge then |
 
 mod carry_out;
 mod chronicle;
+mod collecting;
 pub mod gate;
 mod lease;
 mod linked;
@@ -34,15 +36,16 @@ use crate::act::link;
 use crate::act::order::{Obeyed, Order};
 use crate::act::recorder::Recorder;
 use crate::act::restart::Restarter;
+use crate::collect;
 use crate::config::Config;
 use crate::decide::observation::{ActionReport, Observation, OperatorWord};
 use crate::observe::clock::Clock;
 use crate::observe::process::EnginePid;
 use crate::observe::{Sink, clock, kernel, sql, volume};
-use crate::publish::Reader;
 use crate::publish::metrics::Metrics;
 use crate::publish::server::{self, Server};
 use crate::publish::view::ObserverBounds;
+use crate::publish::{self, Reader};
 use crate::records::history::Event;
 use chronicle::Chronicler;
 use linked::Link;
@@ -138,9 +141,12 @@ impl Bound {
             memory_keeper,
         );
         let decisions = reader.clone();
+        let (may_ask, watch_engine) = collecting::watch_engine(decisions.clone());
+        let (collecting, collected) = collect::spawn(&config, &publish::metrics::names(), may_ask)
+            .context("the collectors' thread can't be started")?;
         let server = self
             .server
-            .serve(reader, metrics, ObserverBounds::of(&config))
+            .serve(reader, metrics, collected, ObserverBounds::of(&config))
             .context("the HTTP thread can't be started")?;
         let engine_pid = EnginePid::default();
         let volume = volume::spawn(config.volume.clone(), engine_pid.clone(), sink.clone())
@@ -175,6 +181,7 @@ impl Bound {
             };
             tasks.spawn(control.serve(move |order| orders.clone().obey(order)));
         }
+        tasks.spawn(watch_engine);
         tasks.spawn(chronicler.follow());
         tasks.spawn(supervisor.run(memory));
         info!(%address, version = env!("CARGO_PKG_VERSION"), "supervising");
@@ -186,7 +193,7 @@ impl Bound {
         }
         tasks.shutdown().await;
         lease::conclude(&keeper, &last, gate_patience);
-        drop(volume);
+        drop((volume, collecting));
         if !server.drain() {
             warn!("open requests did not end in time and were dropped");
         }

@@ -7,6 +7,7 @@
 pub mod file;
 pub mod id;
 pub mod kind;
+pub mod metrics;
 pub mod mistake;
 pub mod parse;
 pub mod raw;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use crate::decide::policy::Policy;
 use secret::PasswordSource;
 
+pub use metrics::MetricsConfig;
 pub use mistake::ConfigErrors;
 pub use parse::{Effective, parse};
 pub use show::{effective_yaml, reference};
@@ -36,6 +38,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// How the engine is reached.
     pub sql: SqlConfig,
+    /// What is collected of it for `/metrics`.
+    pub metrics: MetricsConfig,
     /// Which processes are watched.
     pub process: ProcessConfig,
     /// The data volume.

@@ -26,6 +26,8 @@
 //! 3. It publishes the decision, and the HTTP thread ([`publish`]) answers from the last one.
 //! 4. Where the decision asks for it, [`act`] ends the engine's processes, once, and what comes of it enters
 //!    as an observation like any other. So does what a person orders over a Unix socket.
+//! 5. Apart from all that, [`collect`] asks the engine for its metrics and renders them in the text format
+//!    ([`exposition`]); a scrape joins what was rendered last with the supervisor's own.
 //!
 //! # Invariants
 //!
@@ -46,6 +48,7 @@
 //! | a hang is not missed, and nothing else is restarted | `engine::simulation` |
 //! | only a process whose identity is confirmed is signalled, SIGKILL after the grace | `act::restart` tests |
 //! | the budget, a pause and what was proven outlive the supervisor | `it::restart` |
+//! | whatever a collector is answered, the exposition is valid, and verdicts and other collectors stay | `collect::tests`, `it::collect` |
 //! | a loop that stops deciding is reported, not served | `publish::routes` tests |
 //!
 //! What a *person* has to know, how to install and run it, is in the README.
@@ -53,9 +56,11 @@
 pub mod act;
 pub mod app;
 pub mod cli;
+pub mod collect;
 pub mod command;
 pub mod config;
 pub mod decide;
+pub mod exposition;
 pub mod inject;
 pub mod launch;
 pub mod link;

@@ -283,7 +283,14 @@ fn setting_argument(setting: &Setting) -> Arg {
 }
 
 fn is_list(setting: &Setting) -> bool {
-    setting.key == "required-databases"
+    matches!(
+        setting.key,
+        "required-databases"
+            | "metrics-profiles"
+            | "metrics-databases-include"
+            | "metrics-databases-exclude"
+            | "metrics-collectors-off"
+    )
 }
 
 fn target_arguments(timeout: &'static str) -> Vec<Arg> {

@@ -1,9 +1,11 @@
-//! `check-config`: the effective configuration, or everything that is wrong with it.
+//! `check-config`: the effective configuration, or everything that is wrong with it and with the files
+//! of custom collectors.
 
 use std::io::{self, Write};
 
 use super::{Exit, load};
-use crate::config::{Environment, Flags, effective_yaml, reference};
+use crate::config::{ConfigErrors, Environment, Flags, effective_yaml, reference};
+use crate::{collect, publish};
 
 /// Prints it.
 ///
@@ -22,6 +24,12 @@ pub fn execute(
     }
     match load(flags, environment) {
         Ok(effective) => {
+            let taken = publish::metrics::names();
+            let mistakes = collect::mistakes(&effective, &taken);
+            if let Err(errors) = ConfigErrors::unless_empty(mistakes, ()) {
+                let _ = writeln!(err, "{errors}");
+                return Ok(Exit::Usage);
+            }
             write!(out, "{}", effective_yaml(&effective))?;
             Ok(Exit::Done)
         }

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::metrics::{Filter, MetricsConfig, Profiles};
 use super::mistake::{ConfigErrors, Mistake, nearest};
 use super::raw::{Given, Origin, Problem, Raw};
 use super::relations::{RELATIONS, Relation, WARNINGS};
@@ -228,6 +229,15 @@ fn blank() -> Config {
             databases: pace,
             diagnostics: pace,
             max_databases: 0,
+        },
+        metrics: MetricsConfig {
+            enabled: false,
+            profiles: Profiles::NONE,
+            pace,
+            filter: Filter::default(),
+            max_databases: 0,
+            off: Vec::new(),
+            collectors_dir: None,
         },
         process: ProcessConfig {
             name: String::new(),

@@ -48,6 +48,19 @@ pub const RELATIONS: &[Relation] = &[
         },
     },
     Relation {
+        keys: &["metrics-timeout", "metrics-interval"],
+        check: |config| {
+            let pace = config.metrics.pace;
+            (pace.deadline > pace.interval).then(|| Broken {
+                what: format!(
+                    "is above metrics-interval, {}: one slow collector would delay all the others by a turn",
+                    show_duration(pace.interval)
+                ),
+                advice: "lower it, or raise metrics-interval".to_owned(),
+            })
+        },
+    },
+    Relation {
         keys: &["stop-grace", "termination-grace-period"],
         check: |config| {
             /// For the container to end after its last process.
@@ -250,6 +263,16 @@ pub const WARNINGS: &[Relation] = &[
                 what: "is off: nothing keeps two pods from writing one volume".to_owned(),
                 advice: "give advisory, or strict where several nodes can attach the volume"
                     .to_owned(),
+            })
+        },
+    },
+    Relation {
+        keys: &["collectors-dir", "metrics-collect"],
+        check: |config| {
+            let unread = config.metrics.collectors_dir.is_some() && !config.metrics.enabled;
+            unread.then(|| Broken {
+                what: "is given, and metrics-collect is false: its files are not read".to_owned(),
+                advice: "give `metrics-collect: true`, or leave it out".to_owned(),
             })
         },
     },

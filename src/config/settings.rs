@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Config;
 use super::id::OptionalId;
 use super::kind::{Count, Flag, Kind, MemoryBytes, Ratio, span};
+use super::metrics::{CollectorNames, Patterns, ProfileList};
 use super::raw::{Given, Problem, Raw, Shown};
 use super::text::{
     AbsolutePath, Address, COMM, Host, Names, OptionalPath, PasswordPlace, SYSNAME, SocketPath,
@@ -21,6 +22,8 @@ pub enum Section {
     Http,
     /// How the engine is asked.
     Sql,
+    /// What is collected of the engine.
+    Metrics,
     /// What else is observed.
     Observe,
     /// Which volume it is, and whose.
@@ -40,6 +43,7 @@ impl Section {
         match self {
             Self::Http => "Probes and metrics (HTTP)",
             Self::Sql => "Asking the engine (SQL)",
+            Self::Metrics => "Metrics of the engine",
             Self::Observe => "Processes, volume, control group",
             Self::Lease => "Identity and lease of the volume",
             Self::Policy => "Deciding",
@@ -207,6 +211,25 @@ settings! {
         "Repeat interval given to sp_server_diagnostics"
     Sql "max-databases" => sql.max_databases, Count::<usize> { min: 1, max: 32_767 }, text("1000");
         "Databases that are kept of sys.databases"
+    Metrics "metrics-collect" => metrics.enabled, Flag, text("true");
+        "Whether the engine is asked for metrics, on a connection of its own; the supervisor's own metrics are there without"
+    Metrics "metrics-profiles" => metrics.profiles, ProfileList, text("alloy,own");
+        "Whose names are exposed: alloy (Grafana Alloy's, which the mssql-mixin reads), own (sql_edge_*), sql-exporter, awaragi"
+    Metrics "metrics-interval" => metrics.pace.interval, COLLECT_PACE, text("30s");
+        "Pace of the collectors; a scrape asks the engine nothing"
+    Metrics "metrics-timeout" => metrics.pace.deadline, DEADLINE, text("10s");
+        "Deadline of one collector"
+    Metrics "metrics-databases-include" => metrics.filter.include, Patterns, text("");
+        "Databases whose metrics are exposed, as patterns (`app_*`); without one, all"
+    Metrics "metrics-databases-exclude" => metrics.filter.exclude, Patterns, text("");
+        "Databases whose metrics are not, as patterns; wins over the ones included"
+    Metrics "metrics-max-databases" => metrics.max_databases,
+        Count::<usize> { min: 1, max: 32_767 }, text("1000");
+        "Databases whose metrics are exposed at most; the series left out are counted"
+    Metrics "metrics-collectors-off" => metrics.off, CollectorNames, text("");
+        "Collectors that are not run, by name"
+    Metrics "collectors-dir" => metrics.collectors_dir, OptionalPath, text("");
+        "Directory of custom collectors, files of sql_exporter's format named *.yml or *.yaml; read anew when they change"
     Observe "process-name" => process.name, COMM, text("sqlservr");
         "Name of the engine's processes, as the kernel has it in /proc/PID/comm"
     Observe "process-interval" => process.interval, PACE, text("1s");

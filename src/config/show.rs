@@ -60,6 +60,7 @@ pub fn reference() -> String {
     for section in [
         Section::Http,
         Section::Sql,
+        Section::Metrics,
         Section::Observe,
         Section::Lease,
         Section::Policy,

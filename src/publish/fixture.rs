@@ -1,7 +1,7 @@
 //! Views for tests: one for each state that an answer may depend on.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::view::{Limits, ObserverBounds, View};
 use super::{Published, Transition};
@@ -91,6 +91,8 @@ pub fn view(name: &str) -> View {
         age,
         uptime: Duration::from_secs(101),
         limits: LIMITS,
+        collected: Arc::default(),
+        moment: Instant::now(),
     }
 }
 

@@ -7,6 +7,7 @@
 //! the probes have already withdrawn.
 
 mod catalogue;
+mod collectors;
 mod families;
 mod instruments;
 mod mirror;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use prometheus::TextEncoder;
 
-pub use catalogue::reference;
+pub use catalogue::{names, reference};
 
 use super::view::View;
 use super::{new_fence, new_restart, restart_by, words};
@@ -165,6 +166,7 @@ impl Metrics {
         let build = [std::env::consts::ARCH, env!("CARGO_PKG_VERSION")];
         mirrored.sample(&catalogue::BUILD_INFO, &build, 1.0);
         mirror::expose(&mut mirrored, view);
+        collectors::expose(&mut mirrored, view);
         self.own.expose(&mut mirrored);
         let mut families = self.instruments.gather();
         families.append(&mut mirrored.into_vec());

@@ -4,10 +4,10 @@
 //! no I/O. It can't be slowed by the engine, the disk or the deciding loop.
 
 mod accept;
+mod body;
 mod probe;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Body;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
@@ -16,6 +16,7 @@ use super::metrics::Metrics;
 use super::view::View;
 use super::{page, status};
 use crate::decide::decision::Probe;
+pub use body::Pieces;
 
 /// The media type of text.
 pub const TEXT: &str = "text/plain; charset=utf-8";
@@ -63,7 +64,9 @@ const FIXED_HEADERS: [(HeaderName, &str); 4] = [
 struct Reply {
     status: StatusCode,
     content_type: &'static str,
-    body: Bytes,
+    /// The body is compressed.
+    gzip: bool,
+    body: Pieces,
 }
 
 impl Reply {
@@ -75,17 +78,14 @@ impl Reply {
                 StatusCode::SERVICE_UNAVAILABLE
             },
             content_type,
-            body: body.into(),
+            gzip: false,
+            body: body.into().into(),
         }
     }
 }
 
 /// Answers `request`. A body it may have is not read: the connection ends after the answer instead.
-pub fn respond<B: Body>(
-    request: &Request<B>,
-    view: &View,
-    metrics: &Metrics,
-) -> Response<Full<Bytes>> {
+pub fn respond<B: Body>(request: &Request<B>, view: &View, metrics: &Metrics) -> Response<Pieces> {
     let path = request.uri().path();
     let readable = matches!(*request.method(), Method::GET | Method::HEAD);
     let route = ROUTES.iter().find(|(known, _)| *known == path);
@@ -94,9 +94,11 @@ pub fn respond<B: Body>(
         Some(_) if !readable => Reply {
             status: StatusCode::METHOD_NOT_ALLOWED,
             content_type: TEXT,
+            gzip: false,
             body: Bytes::from_static(
                 b"only GET and HEAD; what changes something is not on this port\n",
-            ),
+            )
+            .into(),
         },
         Some((_, route)) => answer(*route, request, view, metrics),
     };
@@ -112,9 +114,26 @@ fn answer<B>(route: Route, request: &Request<B>, view: &View, metrics: &Metrics)
         Route::Probe(probe) => probe::text(view, probe, verbose),
         Route::Health if json() => probe::health_json(view),
         Route::Health => probe::health_text(view, verbose),
-        Route::Metrics => Reply::new(true, EXPOSITION, metrics.expose(view)),
+        Route::Metrics => exposition(view, metrics, accept::takes_gzip(request.headers())),
         Route::Status => Reply::new(true, JSON, status::document(view)),
         Route::Page => Reply::new(true, HTML, page::render(view)),
+    }
+}
+
+/// The supervisor's own families, made now, and what the collectors have rendered before.
+fn exposition(view: &View, metrics: &Metrics, may_be_gzip: bool) -> Reply {
+    let own = metrics.expose(view);
+    let collected = &view.collected;
+    let compressed = may_be_gzip.then(|| collected.gzip(&own, view.moment));
+    let (gzip, pieces) = match compressed.flatten() {
+        Some(pieces) => (true, pieces),
+        None => (false, collected.plain(own, view.moment)),
+    };
+    Reply {
+        status: StatusCode::OK,
+        content_type: EXPOSITION,
+        gzip,
+        body: pieces.into(),
     }
 }
 
@@ -134,18 +153,19 @@ fn not_found() -> Reply {
     Reply {
         status: StatusCode::NOT_FOUND,
         content_type: TEXT,
-        body: body.into(),
+        gzip: false,
+        body: Bytes::from(body).into(),
     }
 }
 
-fn finish(reply: Reply, method: &Method, close: bool) -> Response<Full<Bytes>> {
+fn finish(reply: Reply, method: &Method, close: bool) -> Response<Pieces> {
     let length = reply.body.len();
     let body = if *method == Method::HEAD {
-        Bytes::new()
+        Pieces::default()
     } else {
         reply.body
     };
-    let mut response = Response::new(Full::new(body));
+    let mut response = Response::new(body);
     *response.status_mut() = reply.status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
@@ -153,6 +173,12 @@ fn finish(reply: Reply, method: &Method, close: bool) -> Response<Full<Bytes>> {
         header::CONTENT_TYPE,
         HeaderValue::from_static(reply.content_type),
     );
+    if reply.content_type == EXPOSITION {
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    if reply.gzip {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     for (name, value) in FIXED_HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }

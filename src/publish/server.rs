@@ -7,7 +7,7 @@
 //! | `/readyz` | 200 or 503: may clients be sent to it? |
 //! | `/gatez` | 200 or 503: may the engine be started on this volume? |
 //! | `/healthz` | 200 or 503: does the supervisor itself decide, and do its observers observe? |
-//! | `/metrics` | Prometheus text format 0.0.4 |
+//! | `/metrics` | Prometheus text format 0.0.4, gzip where that is asked for |
 //! | `/status` | one JSON document, version 1 |
 //! | `/` | the same for people, a page without script |
 //!
@@ -55,6 +55,7 @@ use super::view::{Freshness, Limits, ObserverBounds, View};
 use super::{Reader, routes};
 use crate::config::HttpConfig;
 use crate::decide::time::SupervisedClock;
+use crate::exposition::Exposition;
 
 /// Header fields of a request; the kubelet, Prometheus and browsers stay below twenty.
 const MAX_HEADERS: usize = 64;
@@ -127,6 +128,7 @@ impl Bound {
         self,
         reader: Reader,
         metrics: Arc<Metrics>,
+        collected: watch::Receiver<Arc<Exposition>>,
         observers: ObserverBounds,
     ) -> io::Result<ServerHandle> {
         let runtime = Builder::new_current_thread()
@@ -138,7 +140,13 @@ impl Bound {
             tokio::net::TcpListener::from_std(self.listener)?
         };
         let drain_limit = self.config.drain_timeout;
-        let site = Arc::new(Site::new(reader, metrics, observers, &self.config));
+        let site = Arc::new(Site::new(
+            reader,
+            metrics,
+            collected,
+            observers,
+            &self.config,
+        ));
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = mpsc::channel();
         thread::Builder::new()
@@ -176,6 +184,7 @@ impl ServerHandle {
 struct Site {
     reader: Reader,
     metrics: Arc<Metrics>,
+    collected: watch::Receiver<Arc<Exposition>>,
     limits: Limits,
     started: Instant,
     freshness: Mutex<Freshness>,
@@ -185,6 +194,7 @@ impl Site {
     fn new(
         reader: Reader,
         metrics: Arc<Metrics>,
+        collected: watch::Receiver<Arc<Exposition>>,
         observers: ObserverBounds,
         config: &HttpConfig,
     ) -> Self {
@@ -192,6 +202,7 @@ impl Site {
         Self {
             reader,
             metrics,
+            collected,
             limits: Limits {
                 stale_after: config.decision_stale_after,
                 observers,
@@ -214,6 +225,8 @@ impl Site {
             age,
             uptime,
             limits: self.limits,
+            collected: Arc::clone(&self.collected.borrow()),
+            moment: Instant::now(),
         }
     }
 }

@@ -6,13 +6,14 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Published;
 use crate::config::{Config, Pace};
 use crate::decide::decision::{Decision, LastRestart, Probe, Verdict};
 use crate::decide::reason::Reason;
 use crate::decide::time::{SupervisedClock, Time};
+use crate::exposition::Exposition;
 
 /// From which age on something counts as not current any more.
 #[derive(Clone, Copy, Debug)]
@@ -114,6 +115,10 @@ pub struct View {
     pub uptime: Duration,
     /// What counts as old.
     pub limits: Limits,
+    /// What the collectors have published.
+    pub collected: Arc<Exposition>,
+    /// The present moment on the collectors' clock.
+    pub moment: Instant,
 }
 
 impl View {

@@ -110,6 +110,11 @@ impl Allowance {
         self.0.store(bytes, Ordering::Relaxed);
     }
 
+    /// Whether nothing more may be read.
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.left() == 0
+    }
+
     fn left(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }

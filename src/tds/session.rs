@@ -18,6 +18,9 @@ use crate::decide::observation::{Certificates, ContactError, Stage};
 /// How the supervisor names itself in `sys.dm_exec_sessions.program_name`.
 const APPLICATION_NAME: &str = "sql-edge-supervisor";
 
+/// How it names itself where it collects metrics, so that their cost can be told apart.
+pub(crate) const COLLECT_APPLICATION_NAME: &str = "sql-edge-supervisor/collect";
+
 /// `master` is there as soon as the engine serves; the login's default database may be recovering,
 /// and a login into it would fail with 4064 while the engine is well.
 const DATABASE: &str = "master";
@@ -35,16 +38,23 @@ const MAX_CA_BYTES: u64 = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct Connector {
     config: SqlConfig,
+    application_name: &'static str,
     dialer: Dialer,
     certificates: Certificates,
 }
 
 impl Connector {
     pub(crate) fn new(config: SqlConfig) -> Self {
+        Self::named(config, APPLICATION_NAME)
+    }
+
+    /// One whose connections have another name.
+    pub(crate) fn named(config: SqlConfig, application_name: &'static str) -> Self {
         let dialer = Dialer::new(&config.host, config.port);
         let certificates = Certificates::default();
         Self {
             config,
+            application_name,
             dialer,
             certificates,
         }
@@ -64,7 +74,7 @@ impl Connector {
     /// # Cancel safety
     /// The connection is closed.
     pub(crate) async fn open(&mut self, deadline: Deadline) -> Result<Session, ContactError> {
-        let (settings, ca_expiry) = settings(&self.config)?;
+        let (settings, ca_expiry) = settings(&self.config, self.application_name)?;
         self.certificates.ca_expiry = ca_expiry;
         let stream = self.dialer.dial(deadline).await?;
         let (allowance, greeting) = (stream.allowance(), stream.greeting());
@@ -88,7 +98,10 @@ impl Connector {
 
 /// What `tiberius` needs to know, with the secrets as they are now, and when the first certificate of
 /// the CA file expires.
-fn settings(config: &SqlConfig) -> Result<(tiberius::Config, Option<i64>), ContactError> {
+fn settings(
+    config: &SqlConfig,
+    application_name: &str,
+) -> Result<(tiberius::Config, Option<i64>), ContactError> {
     let unusable =
         |error: &dyn std::fmt::Display| ContactError::Credentials(bounded(&error.to_string()));
     let password = config.password.read().map_err(|error| unusable(&error))?;
@@ -96,7 +109,7 @@ fn settings(config: &SqlConfig) -> Result<(tiberius::Config, Option<i64>), Conta
     settings.host(&config.host);
     settings.port(config.port);
     settings.database(DATABASE);
-    settings.application_name(APPLICATION_NAME);
+    settings.application_name(application_name);
     settings.authentication(AuthMethod::sql_server(&config.user, password.expose()));
     settings.encryption(match config.tls {
         TlsMode::Required => EncryptionLevel::Required,
@@ -156,12 +169,25 @@ impl Session {
     /// # Cancel safety
     /// The connection is closed. The engine may still carry out the batch.
     pub(crate) async fn query(
-        mut self,
+        self,
         batch: &str,
         deadline: Deadline,
         each: &mut (dyn FnMut(usize, &Row) + Send),
     ) -> Result<Self, ContactError> {
-        self.allowance.set(MAX_ANSWER_BYTES);
+        self.query_at_most(MAX_ANSWER_BYTES, batch, deadline, each)
+            .await
+    }
+
+    /// The same with a limit of its own for the answer's bytes. After an error the
+    /// [`Allowance`] says whether that limit was it.
+    pub(crate) async fn query_at_most(
+        mut self,
+        max_bytes: usize,
+        batch: &str,
+        deadline: Deadline,
+        each: &mut (dyn FnMut(usize, &Row) + Send),
+    ) -> Result<Self, ContactError> {
+        self.allowance.set(max_bytes);
         deadline
             .bound(Stage::Query, async {
                 let failed = |error| from_tds(&error, Stage::Query);

@@ -1,6 +1,8 @@
 //! Cells of a row by name, read leniently: another integer type than documented, or a missing
 //! column, must not cost the rest of the row.
 
+use std::borrow::Cow;
+
 use tiberius::{ColumnData, Row};
 
 /// The cells of one row with their columns' names.
@@ -42,9 +44,10 @@ impl<'a> Cells<'a> {
         let value = match self.find(name)? {
             ColumnData::F32(value) => value.map(f64::from),
             ColumnData::F64(value) => *value,
+            ColumnData::Numeric(value) => value.map(f64::from),
             #[expect(
                 clippy::cast_precision_loss,
-                reason = "a percentage or a count of milliseconds"
+                reason = "past 2^53 the last digits of a count do not matter"
             )]
             _ => self.integer(name).map(|value| value as f64),
         };
@@ -57,6 +60,73 @@ impl<'a> Cells<'a> {
             ColumnData::String(value) => value.as_deref(),
             _ => None,
         }
+    }
+}
+
+impl<'a> Cells<'a> {
+    /// Whether there is a column of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// The name of the only column, if there is but one.
+    pub(crate) fn only_column(&self) -> Option<&'a str> {
+        match self.0.as_slice() {
+            [(name, _)] => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Any simple value as text, NULL as the empty one; absent where the column is missing, or holds
+    /// a date, bytes or XML, whose texts the engine should make.
+    pub(crate) fn label(&self, name: &str) -> Option<Cow<'a, str>> {
+        fn shown<T: ToString>(value: Option<&T>) -> Cow<'static, str> {
+            value.map_or_else(String::new, ToString::to_string).into()
+        }
+        Some(match self.find(name)? {
+            ColumnData::String(value) => value.as_deref().unwrap_or_default().into(),
+            ColumnData::U8(value) => shown(value.as_ref()),
+            ColumnData::I16(value) => shown(value.as_ref()),
+            ColumnData::I32(value) => shown(value.as_ref()),
+            ColumnData::I64(value) => shown(value.as_ref()),
+            ColumnData::F32(value) => shown(value.as_ref()),
+            ColumnData::F64(value) => shown(value.as_ref()),
+            ColumnData::Bit(value) => shown(value.as_ref()),
+            ColumnData::Guid(value) => shown(value.as_ref()),
+            ColumnData::Numeric(value) => shown(value.as_ref()),
+            _ => return None,
+        })
+    }
+
+    /// A number, or a text that is one; absent as in [`Self::integer`].
+    pub(crate) fn value(&self, name: &str) -> Option<f64> {
+        match self.find(name)? {
+            ColumnData::String(text) => text
+                .as_deref()?
+                .trim()
+                .parse::<f64>()
+                .ok()
+                .filter(|value| value.is_finite()),
+            _ => self.number(name),
+        }
+    }
+
+    /// Whether the cell is there and NULL.
+    pub(crate) fn is_null(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|data| {
+            matches!(
+                data,
+                ColumnData::U8(None)
+                    | ColumnData::I16(None)
+                    | ColumnData::I32(None)
+                    | ColumnData::I64(None)
+                    | ColumnData::F32(None)
+                    | ColumnData::F64(None)
+                    | ColumnData::Bit(None)
+                    | ColumnData::String(None)
+                    | ColumnData::Numeric(None)
+            )
+        })
     }
 }
 

@@ -21,7 +21,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "act",
         &["act", "config", "decide", "link", "pidfd", "records", "tds"],
     ),
+    (
+        "collect",
+        &["collect", "config", "decide", "exposition", "tds"],
+    ),
     ("decide", &["decide"]),
+    // The text format: whoever collects writes it, whoever publishes serves it.
+    ("exposition", &[]),
     ("config", &["config", "decide"]),
     (
         "observe",
@@ -40,7 +46,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "launch", "act", "config", "decide", "link", "observe", "pidfd", "publish", "records",
         ],
     ),
-    ("publish", &["publish", "config", "decide"]),
+    ("publish", &["publish", "config", "decide", "exposition"]),
     // A manifest in, a manifest out: no more of the crate than how a setting's variable is called.
     ("inject", &["inject", "config"]),
     ("telemetry", &["config"]),

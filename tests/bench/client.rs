@@ -14,6 +14,8 @@ const MAX_ANSWER_BYTES: usize = 8 << 20;
 pub struct Answer {
     pub status: u16,
     pub body: String,
+    /// Of the body, as it came.
+    pub bytes: usize,
     pub at: Instant,
 }
 
@@ -35,6 +37,11 @@ impl Client {
         self.send(path, "keep-alive")
     }
 
+    /// The same, compressed; its body is not to be read.
+    pub fn get_compressed(&mut self, path: &str) -> io::Result<Answer> {
+        self.send(path, "keep-alive\r\nAccept-Encoding: gzip")
+    }
+
     fn send(&mut self, path: &str, connection: &str) -> io::Result<Answer> {
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: supervisor\r\nConnection: {connection}\r\n\r\n");
@@ -49,7 +56,12 @@ impl Client {
             bytes.extend_from_slice(&chunk[..count]);
             let at = Instant::now();
             if let Some((status, body)) = complete(&bytes) {
-                return Ok(Answer { status, body, at });
+                return Ok(Answer {
+                    status,
+                    bytes: body.len(),
+                    body: String::from_utf8_lossy(body).into_owned(),
+                    at,
+                });
             }
         }
     }
@@ -61,7 +73,7 @@ pub fn get_once(address: SocketAddr, path: &str) -> io::Result<Answer> {
 }
 
 /// Status and body, once all of it is there.
-fn complete(bytes: &[u8]) -> Option<(u16, String)> {
+fn complete(bytes: &[u8]) -> Option<(u16, &[u8])> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..end]).ok()?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
@@ -71,7 +83,7 @@ fn complete(bytes: &[u8]) -> Option<(u16, String)> {
         .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
         .and_then(|(_, value)| value.trim().parse().ok())?;
     let body = &bytes[end + 4..];
-    (body.len() >= length).then(|| (status, String::from_utf8_lossy(body).into_owned()))
+    (body.len() >= length).then_some((status, body))
 }
 
 /// Sleeps until `moment`; not at all where it has passed.

@@ -62,6 +62,13 @@ pub fn scrapes(address: SocketAddr, rate: u32) -> io::Result<Load> {
     Ok(Load::start(Duration::from_secs(1) / rate, step))
 }
 
+/// The same, compressed, as Prometheus asks for it.
+pub fn compressed_scrapes(address: SocketAddr, rate: u32) -> io::Result<Load> {
+    let mut client = Client::connect(address)?;
+    let step = move || client.get_compressed("/metrics").map(drop);
+    Ok(Load::start(Duration::from_secs(1) / rate, step))
+}
+
 /// Connections that send a request's head, one byte a second each, their bytes spread over the
 /// second. One that was closed is opened again.
 pub struct SlowHeads {

@@ -28,15 +28,15 @@ const PACE: Duration = Duration::from_micros(2500);
 /// A window is quiet while the floor's p99 is below this: half of the limit.
 const QUIET: Duration = Duration::from_micros(500);
 /// Windows that are tried, for a quiet one.
-const WINDOWS: u32 = 8;
+pub const WINDOWS: u32 = 8;
 /// Rounds that are not counted.
 const WARM_UP: u32 = 20;
 pub const SLOW_HEADS: u32 = 200;
-const SCRAPES_A_SECOND: u32 = 50;
+pub const SCRAPES_A_SECOND: u32 = 50;
 
 /// The times of each kind.
 #[derive(Default)]
-struct Times {
+pub struct Times {
     kept: Samples,
     new: Samples,
     floor_kept: Samples,
@@ -87,7 +87,7 @@ impl Times {
 }
 
 /// The first quiet window, or the last.
-async fn quiet(address: SocketAddr, rounds: u32, windows: u32) -> anyhow::Result<Times> {
+pub async fn quiet(address: SocketAddr, rounds: u32, windows: u32) -> anyhow::Result<Times> {
     let mut times = Times::default();
     for _ in 0..windows {
         times = blocking(move || take_turns(address, rounds)).await?;
@@ -126,7 +126,7 @@ fn take_turns(address: SocketAddr, rounds: u32) -> anyhow::Result<Times> {
     Ok(times)
 }
 
-fn add(report: &mut Report, what: &str, limited: bool, times: &Times) {
+pub fn add(report: &mut Report, what: &str, limited: bool, times: &Times) {
     for (connection, samples, floor) in [
         ("kept connection", &times.kept, &times.floor_kept),
         ("new connections", &times.new, &times.floor_new),

@@ -171,8 +171,13 @@ impl Rig {
 
 /// An engine that holds [`DATABASES`] beside its own.
 pub fn many_databases() -> Script {
+    databases(DATABASES)
+}
+
+/// An engine that holds so many beside its own.
+pub fn databases(count: usize) -> Script {
     let mut script = Script::default();
-    let more = (0..DATABASES).map(|number| Database::online(&format!("db{number:03}")));
+    let more = (0..count).map(|number| Database::online(&format!("db{number:03}")));
     script.databases.extend(more);
     script
 }

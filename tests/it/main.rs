@@ -9,6 +9,8 @@ mod standin;
 
 mod cli;
 mod client;
+mod collect;
+mod collectors;
 mod control;
 mod filesystems;
 mod gate;

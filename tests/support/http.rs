@@ -1,5 +1,6 @@
 //! One GET over HTTP.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,6 +29,49 @@ pub async fn get(address: &str, path: &str) -> (u16, String) {
         let body = response.into_body().collect().await.expect("a body");
         let text = String::from_utf8(body.to_bytes().to_vec()).expect("UTF-8");
         (status, text)
+    });
+    answered.await.expect("it answers in time")
+}
+
+/// A response with its bytes as they came.
+pub struct Response {
+    pub status: u16,
+    /// By their names in lower case.
+    pub headers: BTreeMap<String, String>,
+    pub body: Bytes,
+}
+
+/// Any method, with an Accept-Encoding.
+pub async fn get_with(address: &str, method: &str, path: &str, coding: &str) -> Response {
+    let answered = tokio::time::timeout(PATIENCE, async {
+        let stream = TcpStream::connect(address).await.expect("it listens");
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .expect("it speaks HTTP");
+        tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", address)
+            .header("accept-encoding", coding)
+            .body(Empty::<Bytes>::new())
+            .expect("a valid request");
+        let (parts, body) = sender
+            .send_request(request)
+            .await
+            .expect("it answers")
+            .into_parts();
+        let text = |value: &hyper::header::HeaderValue| {
+            String::from_utf8_lossy(value.as_bytes()).into_owned()
+        };
+        let headers = parts.headers.iter();
+        Response {
+            status: parts.status.as_u16(),
+            headers: headers
+                .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+                .collect(),
+            body: body.collect().await.expect("a body").to_bytes(),
+        }
     });
     answered.await.expect("it answers in time")
 }

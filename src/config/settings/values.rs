@@ -16,6 +16,8 @@ pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 /// How often something is looked at. Below 10 ms the looking itself would be the load.
 pub(super) const PACE: Span = span(ms(10), HOUR);
+/// How often the engine is asked for metrics: Prometheus scrapes no faster than once a second.
+pub(super) const COLLECT_PACE: Span = span(ms(1_000), HOUR);
 /// How long one try may take.
 pub(super) const DEADLINE: Span = span(ms(10), HOUR);
 /// From SIGTERM to SIGKILL. None at all is a way to say that no clean shutdown is waited for.

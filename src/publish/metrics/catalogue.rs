@@ -139,6 +139,20 @@ metrics! {
         "Databases by their state.";
     DATABASES_LEFT_OUT: Gauge "sql_edge_databases_left_out" []
         "Databases beyond those that the supervisor keeps.";
+    COLLECTOR_SUCCESS: Gauge "sql_edge_collector_success" ["collector"]
+        "Whether the collector's last run succeeded (1) or not (0); absent before the first.";
+    COLLECTOR_FAILURE: Gauge "sql_edge_collector_failure" ["collector", "reason"]
+        "1 for the reason for which the collector's last run failed.";
+    COLLECTOR_DURATION: Gauge "sql_edge_collector_duration_seconds" ["collector"]
+        "Duration of the collector's last run: the engine's answer, and what was made of it.";
+    COLLECTOR_RUNS: Counter "sql_edge_collector_runs_total" ["collector"]
+        "Runs of the collector that asked the engine, each with one batch.";
+    COLLECTOR_SUCCESS_AGE: Gauge "sql_edge_collector_last_success_age_seconds" ["collector"]
+        "Time since the collector's last success; what that showed is withdrawn after three missed turns.";
+    COLLECTOR_SERIES: Gauge "sql_edge_collector_series" ["collector"]
+        "Series that the collector's last success exposes.";
+    COLLECTOR_LEFT_OUT: Gauge "sql_edge_collector_series_left_out" ["collector"]
+        "Series of the collector's last success that are not exposed: beyond the cap of databases or bytes, or there twice.";
     RECOVERY_PROGRESS: Gauge "sql_edge_recovery_progress_ratio" []
         "Progress of the recovery that is least advanced, 0 to 1; absent while none is known.";
     CGROUP_MEMORY: Gauge "sql_edge_cgroup_memory_bytes" []
@@ -175,6 +189,20 @@ metrics! {
         "Start time of the supervisor since unix epoch in seconds.";
     OWN_THREADS: Gauge "process_threads" []
         "Number of OS threads of the supervisor.";
+}
+
+/// The names of all of them, and of the series that a histogram's name leads to.
+#[must_use]
+pub fn names() -> Vec<String> {
+    let mut names = Vec::new();
+    for row in ALL {
+        names.push(row.name.to_owned());
+        if row.kind == Kind::Histogram {
+            let parts = ["_bucket", "_sum", "_count"].map(|end| format!("{}{end}", row.name));
+            names.extend(parts);
+        }
+    }
+    names
 }
 
 /// The table for the README, between `<!-- metrics:begin -->` and `<!-- metrics:end -->`.

@@ -1,9 +1,12 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::decide::observation::{
     ActionReport, ActionStep, ServerError, Stage, VolumeCheck, VolumeFault,
 };
 use crate::decide::reason::Reason;
 use crate::decide::time::Time;
+use crate::exposition::{CollectorReport, Exposition, Outcome};
 use crate::publish::fixture::{self, attempt};
 
 fn observed(value: Observation) -> Observed<Observation> {
@@ -98,11 +101,48 @@ fn busy() -> Metrics {
     metrics
 }
 
+/// A recovering engine, and collectors that fare differently.
+fn collecting() -> View {
+    let mut view = fixture::view("recovering");
+    let report = |name: &str, outcome| CollectorReport {
+        outcome,
+        ..CollectorReport::pending(name)
+    };
+    let ago = |seconds| {
+        view.moment
+            .checked_sub(Duration::from_secs(seconds))
+            .unwrap()
+    };
+    let good = CollectorReport {
+        runs: 7,
+        duration: Some(Duration::from_millis(12)),
+        succeeded: Some(ago(3)),
+        left_out: 2,
+        fragment: Some((Arc::default(), view.moment + Duration::from_secs(1))),
+        ..report("io", Outcome::Succeeded)
+    };
+    let late = CollectorReport {
+        runs: 3,
+        duration: Some(Duration::from_secs(10)),
+        succeeded: Some(ago(120)),
+        fragment: Some((Arc::default(), ago(1))),
+        ..report("waits", Outcome::Failed("timed_out"))
+    };
+    let collectors = vec![
+        good,
+        late,
+        report("jobs", Outcome::Failed("unsupported")),
+        report("orders", Outcome::Pending),
+    ];
+    view.collected = Arc::new(Exposition { collectors });
+    view
+}
+
 /// The whole exposition of a busy supervisor. Reasons that do not hold are left out of the file, so
 /// that a new one does not change it. `UPDATE_GOLDEN=1` writes it anew.
 #[test]
 fn golden_exposition() {
-    let text = busy().expose(&fixture::view("recovering"));
+    let text = busy().expose(&collecting());
     let text: String = text
         .lines()
         .filter(|line| !(line.contains("reason_active{") && line.ends_with(" 0")))
@@ -127,7 +167,7 @@ fn value(text: &str, series: &str) -> Option<f64> {
 
 #[test]
 fn every_metric_of_the_catalogue_is_exposed_and_no_other() {
-    let text = busy().expose(&fixture::view("recovering"));
+    let text = busy().expose(&collecting());
     for row in catalogue::ALL {
         let kind = format!("{:?}", row.kind).to_lowercase();
         assert!(

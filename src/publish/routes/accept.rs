@@ -1,7 +1,8 @@
-//! Content negotiation between text and JSON, as much of RFC 9110 section 12.5.1 as that needs.
+//! Content negotiation between text and JSON, compressed or not: as much of RFC 9110, sections 12.5.1
+//! and 12.5.3, as that needs.
 
 use hyper::HeaderMap;
-use hyper::header::ACCEPT;
+use hyper::header::{ACCEPT, ACCEPT_ENCODING};
 
 /// Whether a client prefers JSON over text. Without a preference it gets text: that is what the
 /// kubelet and a person with curl want, and a probe is never refused with 406.
@@ -16,6 +17,18 @@ pub fn prefers_json(headers: &HeaderMap) -> bool {
         }
     }
     json.weight > 0 && (json.weight, json.specificity) > (text.weight, text.specificity)
+}
+
+/// Whether a client names gzip among what it takes. Who names nothing gets plain text: a person with
+/// curl wants to read it.
+pub fn takes_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT_ENCODING).iter();
+    let codings = values.flat_map(|value| value.to_str().unwrap_or_default().split(','));
+    let mut gzip = Preference::default();
+    for coding in codings {
+        gzip.take(coding, "gzip", "x-gzip");
+    }
+    gzip.weight > 0
 }
 
 /// What a client thinks of one media type: the most specific range that matches it decides.
@@ -85,6 +98,28 @@ mod tests {
             headers.insert(ACCEPT, HeaderValue::from_static(accept));
             assert_eq!(prefers_json(&headers), json, "{accept}");
         }
+    }
+
+    #[test]
+    fn codings() {
+        for (accept, gzip) in [
+            ("", false),
+            ("identity", false),
+            ("*", false),
+            ("gzip", true),
+            ("GZIP", true),
+            ("x-gzip", true),
+            ("gzip, deflate, br", true),
+            ("zstd, gzip;q=0.5", true),
+            ("gzip;q=0", false),
+            ("gzip ; q=0.0 , *", false),
+            ("gzipped", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(accept));
+            assert_eq!(takes_gzip(&headers), gzip, "{accept}");
+        }
+        assert!(!takes_gzip(&HeaderMap::new()));
     }
 
     #[test]

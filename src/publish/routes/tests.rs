@@ -1,8 +1,13 @@
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::*;
 use crate::decide::reason::Reason;
+use crate::exposition::{CollectorReport, Exposition, Families, FamilyDef, Fragment, Kind};
 use crate::publish::fixture;
 use futures_util::FutureExt;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, Full};
 use serde_json::Value;
 
 fn ask(method: &str, uri: &str, accept: &str, view: &View) -> (Response<()>, String) {
@@ -15,7 +20,7 @@ fn ask(method: &str, uri: &str, accept: &str, view: &View) -> (Response<()>, Str
     split(respond(&request, view, &Metrics::new()))
 }
 
-fn split(response: Response<Full<Bytes>>) -> (Response<()>, String) {
+fn split(response: Response<Pieces>) -> (Response<()>, String) {
     let (parts, body) = response.into_parts();
     let body = body.collect().now_or_never().unwrap().unwrap().to_bytes();
     (
@@ -150,7 +155,7 @@ fn a_stale_decision_is_said_to_be_one() {
 #[test]
 fn a_silent_observer_fails_healthz_and_nothing_else() {
     let mut view = fixture::view("ready");
-    view.limits.observers.ping = std::time::Duration::from_millis(499);
+    view.limits.observers.ping = Duration::from_millis(499);
     let (status, body) = get("/healthz", &view);
     assert_eq!(status, 503);
     assert!(
@@ -230,4 +235,54 @@ fn a_body_ends_the_connection() {
     assert_eq!(response.headers()[header::CONNECTION], "close");
     let (response, _) = ask("GET", "/livez", "*/*", &view);
     assert!(!response.headers().contains_key(header::CONNECTION));
+}
+
+/// What a scrape with this Accept-Encoding gets: its head, and its bytes.
+fn scrape(method: &str, view: &View, codings: &str) -> (Response<()>, Bytes) {
+    let request = Request::builder()
+        .method(method)
+        .uri("/metrics")
+        .header(header::ACCEPT_ENCODING, codings)
+        .body(Empty::<Bytes>::new())
+        .unwrap();
+    let (parts, body) = respond(&request, view, &Metrics::new()).into_parts();
+    let body = body.collect().now_or_never().unwrap().unwrap();
+    (Response::from_parts(parts, ()), body.to_bytes())
+}
+
+#[test]
+fn a_scrape_has_the_supervisors_families_and_the_collectors_compressed_or_not() {
+    let mut view = fixture::view("ready");
+    let family = FamilyDef::fixed("mssql_x", Kind::Gauge, &["db"], "X.");
+    let report = |name: &str| {
+        let mut families = Families::new();
+        families.sample(&family, &[name], 1.0);
+        CollectorReport {
+            fragment: Some((
+                Fragment::new(families).into(),
+                view.moment + Duration::from_secs(1),
+            )),
+            ..CollectorReport::pending(name)
+        }
+    };
+    let collectors = vec![report("one")];
+    view.collected = Arc::new(Exposition { collectors });
+    let (head, plain) = scrape("GET", &view, "identity");
+    assert!(!head.headers().contains_key(header::CONTENT_ENCODING));
+    let text = String::from_utf8(plain.to_vec()).unwrap();
+    assert!(text.starts_with("# HELP "), "{text}");
+    assert!(text.ends_with("mssql_x{db=\"one\"} 1\n"), "{text}");
+    let (packed, bytes) = scrape("GET", &view, "gzip;q=1.0, identity;q=0.5");
+    assert_eq!(packed.headers()[header::CONTENT_ENCODING], "gzip");
+    let mut inflated = String::new();
+    let mut decoder = flate2::read::GzDecoder::new(&bytes[..]);
+    decoder.read_to_string(&mut inflated).unwrap();
+    assert_eq!(inflated, text);
+    for (codings, sent) in [("identity", &plain), ("gzip", &bytes)] {
+        let (head, nothing) = scrape("HEAD", &view, codings);
+        let length = sent.len().to_string();
+        assert_eq!(head.headers()[header::CONTENT_LENGTH], length[..]);
+        assert_eq!(head.headers()[header::VARY], "accept-encoding");
+        assert!(nothing.is_empty());
+    }
 }

@@ -31,13 +31,18 @@ fn start(config: &HttpConfig) -> Fixture {
     let (publish, reader) = watch::channel(fixture::view("ready").published);
     let observers = fixture::LIMITS.observers;
     let handle = bound
-        .serve(reader, Arc::new(Metrics::new()), observers)
+        .serve(reader, Arc::new(Metrics::new()), collected(), observers)
         .unwrap();
     Fixture {
         address,
         handle,
         publish,
     }
+}
+
+/// Nobody collects.
+fn collected() -> watch::Receiver<Arc<Exposition>> {
+    watch::channel(Arc::default()).1
 }
 
 impl Fixture {

@@ -1,0 +1,90 @@
+//! From what went wrong with a connection to why a collector has nothing to show.
+
+use super::Failure;
+use crate::decide::observation::{ContactError, ServerError};
+use crate::decide::sql_error::{SqlErrorClass, classify};
+
+/// The engine waited for a lock as long as it may (SET LOCK_TIMEOUT).
+const LOCK_TIMEOUT: u32 = 1222;
+
+/// A failure, and what the log says of it beside its word.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) failure: Failure,
+    /// Without a text of the engine's.
+    pub(super) detail: String,
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            detail: String::new(),
+        }
+    }
+}
+
+impl Trouble {
+    /// Of a connection that could not be made.
+    pub(super) fn of_connecting(error: &ContactError) -> Self {
+        Self {
+            failure: Failure::of_connecting(error),
+            detail: format!("{error:?}"),
+        }
+    }
+
+    /// Of a batch that was not answered; `used_up` where no more of the answer may be read.
+    pub(super) fn of_query(error: &ContactError, used_up: bool) -> Self {
+        Self {
+            failure: Failure::of_query(error, used_up),
+            detail: format!("{error:?}"),
+        }
+    }
+}
+
+impl Failure {
+    /// Of a connection that could not be made.
+    fn of_connecting(error: &ContactError) -> Self {
+        match error {
+            ContactError::Server(error) => match class(error) {
+                Some(
+                    SqlErrorClass::LoginFailed
+                    | SqlErrorClass::LoginDisabled
+                    | SqlErrorClass::PasswordExpired,
+                ) => Self::LoginFailed,
+                _ => Self::Unreachable,
+            },
+            ContactError::Credentials(_) => Self::LoginFailed,
+            ContactError::TimedOut(_) => Self::TimedOut,
+            ContactError::Refused
+            | ContactError::Closed
+            | ContactError::Unreachable(_)
+            | ContactError::Tls(_)
+            | ContactError::Protocol(_) => Self::Unreachable,
+        }
+    }
+
+    /// Of a batch that was not answered; `used_up` where no more of the answer may be read.
+    fn of_query(error: &ContactError, used_up: bool) -> Self {
+        match error {
+            _ if used_up => Self::TooLong,
+            ContactError::Server(error) if error.number == LOCK_TIMEOUT => Self::TimedOut,
+            ContactError::Server(error) => match class(error) {
+                Some(SqlErrorClass::PermissionMissing) => Self::Denied,
+                Some(SqlErrorClass::Unsupported) => Self::Unsupported,
+                _ => Self::EngineError,
+            },
+            ContactError::TimedOut(_) => Self::TimedOut,
+            ContactError::Protocol(_) => Self::Malformed,
+            ContactError::Refused
+            | ContactError::Closed
+            | ContactError::Unreachable(_)
+            | ContactError::Tls(_)
+            | ContactError::Credentials(_) => Self::Unreachable,
+        }
+    }
+}
+
+fn class(error: &ServerError) -> Option<SqlErrorClass> {
+    classify(error.number).map(|row| row.class)
+}
