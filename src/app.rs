@@ -154,11 +154,7 @@ impl Bound {
         let keeper = lease::keep(&config, &memory, decisions.clone(), sink.clone())
             .context("the keeper's thread can't be started")?;
         let last = decisions.clone();
-        let chronicler = Chronicler::new(
-            config.lease.pod_uid.as_deref(),
-            Recorder::new(keeper.clone()),
-            decisions.clone(),
-        );
+        let chronicler = chronicler(&config, &keeper, &decisions);
         let stopper = Stopper::new(&config, decisions.clone(), sink.clone(), chronicler.clone());
         let way = Link::new(engine_pid, sink.clone());
         let mut tasks = observers(&config, &sink);
@@ -188,9 +184,7 @@ impl Bound {
 
         let why = shutdown.await;
         info!(why, "draining");
-        for _ in 0..LAST_TURNS {
-            tokio::task::yield_now().await;
-        }
+        last_turns().await;
         tasks.shutdown().await;
         lease::conclude(&keeper, &last, gate_patience);
         drop((volume, collecting));
@@ -198,6 +192,18 @@ impl Bound {
             warn!("open requests did not end in time and were dropped");
         }
         Ok(())
+    }
+}
+
+fn chronicler(config: &Config, keeper: &Keeper, decisions: &Reader) -> Chronicler {
+    let recorder = Recorder::new(keeper.clone());
+    Chronicler::new(config.lease.pod_uid.as_deref(), recorder, decisions.clone())
+}
+
+/// Takes in what has arrived, see [`LAST_TURNS`].
+async fn last_turns() {
+    for _ in 0..LAST_TURNS {
+        tokio::task::yield_now().await;
     }
 }
 

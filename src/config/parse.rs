@@ -201,6 +201,24 @@ fn stranger(key: &str, origin: Origin, name: impl Fn(&str) -> String) -> Mistake
     }
 }
 
+/// Of [`blank`], what the SQL settings fill.
+fn blank_sql(pace: Pace) -> SqlConfig {
+    SqlConfig {
+        host: String::new(),
+        port: 0,
+        dac_port: 0,
+        user: String::new(),
+        password: PasswordSource::Missing,
+        tls: TlsMode::Required,
+        tls_ca: None,
+        ping: pace,
+        login: pace,
+        databases: pace,
+        diagnostics: pace,
+        max_databases: 0,
+    }
+}
+
 /// Where the table puts its values. Nothing of it remains: each field is set by a row.
 fn blank() -> Config {
     let pace = Pace {
@@ -216,20 +234,7 @@ fn blank() -> Config {
             decision_stale_after: Duration::ZERO,
             drain_timeout: Duration::ZERO,
         },
-        sql: SqlConfig {
-            host: String::new(),
-            port: 0,
-            dac_port: 0,
-            user: String::new(),
-            password: PasswordSource::Missing,
-            tls: TlsMode::Required,
-            tls_ca: None,
-            ping: pace,
-            login: pace,
-            databases: pace,
-            diagnostics: pace,
-            max_databases: 0,
-        },
+        sql: blank_sql(pace),
         metrics: MetricsConfig {
             enabled: false,
             profiles: Profiles::NONE,

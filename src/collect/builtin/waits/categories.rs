@@ -95,7 +95,7 @@ fn matches(pattern: &str, wait_type: &str) -> bool {
 
 fn is_idle(wait_type: &str) -> bool {
     let of_idle = |pattern: &&str| matches(pattern, wait_type);
-    wait_type.contains("SLEEP") || IDLE.iter().any(|pattern| of_idle(pattern))
+    wait_type.contains("SLEEP") || IDLE.iter().any(of_idle)
 }
 
 /// Threads of the engine that have nothing to do.
