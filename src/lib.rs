@@ -56,6 +56,7 @@ pub mod cli;
 pub mod command;
 pub mod config;
 pub mod decide;
+pub mod inject;
 pub mod launch;
 pub mod link;
 pub mod observe;

@@ -1,0 +1,142 @@
+//! Values without places: what is added, and what a document means.
+
+use super::node::{Kind, Node};
+
+/// A value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// What is no text: a number, a boolean, null, as it is written.
+    Plain(String),
+    /// A text.
+    Text(String),
+    /// A list.
+    List(Vec<Value>),
+    /// A map; its order is kept and counts for nothing where meanings are compared.
+    Map(Vec<(String, Value)>),
+}
+
+/// A map, from its entries.
+pub fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
+    Value::Map(entries.map(|(key, value)| (key.to_owned(), value)).into())
+}
+
+/// A text.
+pub fn text(text: impl Into<String>) -> Value {
+    Value::Text(text.into())
+}
+
+/// A list of texts.
+pub fn texts<T: Into<String>>(items: impl IntoIterator<Item = T>) -> Value {
+    Value::List(items.into_iter().map(text).collect())
+}
+
+/// A number.
+pub fn number(number: impl Into<u64>) -> Value {
+    Value::Plain(number.into().to_string())
+}
+
+/// A boolean.
+pub fn boolean(value: bool) -> Value {
+    Value::Plain(value.to_string())
+}
+
+/// Null.
+pub fn null() -> Value {
+    Value::Plain("null".to_owned())
+}
+
+/// What YAML 1.1 reads as no text, beside numbers, which begin with no letter: Kubernetes' own reader
+/// follows it.
+const WORDS_WITH_A_MEANING: [&str; 9] = [
+    "y", "n", "yes", "no", "on", "off", "true", "false", "null",
+];
+
+/// Whether a plain scalar is this text and nothing else, wherever it stands. Less than what YAML allows.
+#[must_use]
+pub fn is_plain_text(text: &str) -> bool {
+    let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
+        || text.strip_prefix("--").is_some_and(|rest| !rest.starts_with('-'));
+    let bytes = text.as_bytes();
+    let allowed = bytes.iter().enumerate().all(|(at, byte)| match byte {
+        b':' => bytes.get(at + 1).is_some_and(u8::is_ascii_alphanumeric),
+        byte => byte.is_ascii_alphanumeric() || b"/._-@=".contains(byte),
+    });
+    let lower = text.to_ascii_lowercase();
+    begins && allowed && !WORDS_WITH_A_MEANING.contains(&lower.as_str())
+}
+
+impl Value {
+    /// What a node means. Both ends of a comparison come from here, so that texts which are written in
+    /// different ways are the same.
+    #[must_use]
+    pub fn of(node: &Node) -> Self {
+        match &node.kind {
+            Kind::Plain(text) if is_plain_text(text) => Self::Text(text.clone()),
+            Kind::Plain(_) if node.is_null() => null(),
+            Kind::Plain(text) => Self::Plain(text.clone()),
+            Kind::Text(text) => Self::Text(text.clone()),
+            Kind::List { items, .. } => Self::List(items.iter().map(Self::of).collect()),
+            Kind::Map { entries, .. } => Self::Map(
+                entries
+                    .iter()
+                    .map(|entry| {
+                        let key = entry.key.text().unwrap_or_default();
+                        (key.to_owned(), Self::of(&entry.value))
+                    })
+                    .collect(),
+            ),
+            Kind::Alias => Self::Plain("*".to_owned()),
+        }
+    }
+
+    /// Whether both mean the same: the order of a map counts for nothing.
+    #[must_use]
+    pub fn means(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Map(ours), Self::Map(theirs)) => {
+                ours.len() == theirs.len()
+                    && ours.iter().all(|(key, value)| {
+                        let found = theirs.iter().find(|(name, _)| name == key);
+                        found.is_some_and(|(_, found)| value.means(found))
+                    })
+            }
+            (Self::List(ours), Self::List(theirs)) => {
+                ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| a.means(b))
+            }
+            (ours, theirs) => ours == theirs,
+        }
+    }
+
+    /// The value behind a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        match self {
+            Self::Map(entries) => entries
+                .iter()
+                .find(|(name, _)| name == key)
+                .map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
+        match self {
+            Self::Map(entries) => entries
+                .iter_mut()
+                .find(|(name, _)| name == key)
+                .map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    /// Puts a value behind a key, in the place of the one that is there. Nothing happens where this is
+    /// no map.
+    pub fn set(&mut self, key: &str, value: Self) {
+        let Self::Map(entries) = self else { return };
+        match entries.iter_mut().find(|(name, _)| name == key) {
+            Some((_, there)) => *there = value,
+            None => entries.push((key.to_owned(), value)),
+        }
+    }
+}
