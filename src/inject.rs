@@ -97,7 +97,10 @@ struct Change<'a> {
 /// the supervisor already. Then nothing of the manifest is changed.
 pub fn inject(text: &str, request: &Request) -> Result<Injected, Refusal> {
     let documents = parse(text)?;
-    let roots: Vec<_> = documents.iter().filter_map(|document| document.root.as_ref()).collect();
+    let roots: Vec<_> = documents
+        .iter()
+        .filter_map(|document| document.root.as_ref())
+        .collect();
     let mut notes = Vec::new();
     let mut changes = Vec::new();
     for (index, document) in documents.iter().enumerate() {
@@ -235,7 +238,9 @@ fn patches(changes: &[Change<'_>]) -> Option<String> {
     let text = texts.join("\n---\n") + "\n";
     let read = node::parse(&text).ok()?;
     let means = |(read, patch): (&Document, &Value)| {
-        read.root.as_ref().is_some_and(|root| Value::of(root).means(patch))
+        read.root
+            .as_ref()
+            .is_some_and(|root| Value::of(root).means(patch))
     };
     let same = read.len() == patches.len() && read.iter().zip(&patches).all(means);
     same.then_some(text)
@@ -266,6 +271,5 @@ fn is_read_back(
             && apply(&mut meant, &change.plan.edits).is_ok()
             && Value::of(after_root).means(&meant)
     };
-    read.len() == documents.len()
-        && documents.iter().zip(&read).enumerate().all(is_meant)
+    read.len() == documents.len() && documents.iter().zip(&read).enumerate().all(is_meant)
 }

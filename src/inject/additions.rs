@@ -75,7 +75,10 @@ fn install(facts: &Facts, request: &Request) -> Value {
         ("args", texts(["install", "--to", PROGRAM_DIR])),
     ]);
     confine(&mut container, facts);
-    let mount = map([("name", text(PROGRAM_VOLUME)), ("mountPath", text(PROGRAM_DIR))]);
+    let mount = map([
+        ("name", text(PROGRAM_VOLUME)),
+        ("mountPath", text(PROGRAM_DIR)),
+    ]);
     container.set("volumeMounts", Value::List(vec![mount]));
     container
 }
@@ -97,7 +100,10 @@ fn supervisor(facts: &Facts, request: &Request) -> Value {
         container.set("restartPolicy", text("Always"));
     }
     container.set("args", texts(["run"]));
-    let port = map([("name", text(SUPERVISOR)), ("containerPort", number(HTTP_PORT))]);
+    let port = map([
+        ("name", text(SUPERVISOR)),
+        ("containerPort", number(HTTP_PORT)),
+    ]);
     container.set("ports", Value::List(vec![port]));
     match request.classic {
         false => {
@@ -136,7 +142,10 @@ fn supervise(container: &mut Value, facts: &Facts) {
         ("mountPath", text(LOGIN_DIR)),
         ("readOnly", boolean(true)),
     ]));
-    mounts.push(map([("name", text(RUN_VOLUME)), ("mountPath", text(RUN_DIR))]));
+    mounts.push(map([
+        ("name", text(RUN_VOLUME)),
+        ("mountPath", text(RUN_DIR)),
+    ]));
     container.set("volumeMounts", Value::List(mounts));
 }
 
@@ -220,7 +229,10 @@ fn volumes(facts: &Facts) -> Vec<Value> {
         let limit = map([("sizeLimit", text(size))]);
         map([("name", text(name)), ("emptyDir", limit)])
     };
-    let item = map([("key", text(&facts.login.key)), ("path", text(PASSWORD_KEY))]);
+    let item = map([
+        ("key", text(&facts.login.key)),
+        ("path", text(PASSWORD_KEY)),
+    ]);
     let mut secret = map([
         ("secretName", text(&facts.login.secret)),
         ("items", Value::List(vec![item])),

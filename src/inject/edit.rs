@@ -162,9 +162,14 @@ impl Source<'_> {
 
     /// Another value in the place of one that is there.
     fn replace(self, old: &Node, new: &Value, layout: Layout) -> (Range<usize>, String) {
-        let in_block = matches!(old.kind, Kind::Map { flow: false, .. } | Kind::List { flow: false, .. });
+        let in_block = matches!(
+            old.kind,
+            Kind::Map { flow: false, .. } | Kind::List { flow: false, .. }
+        );
         let lines = match new {
-            Value::Map(entries) if in_block && !entries.is_empty() => block_entries(entries, layout),
+            Value::Map(entries) if in_block && !entries.is_empty() => {
+                block_entries(entries, layout)
+            }
             Value::List(items) if in_block && !items.is_empty() => block_items(items, layout),
             _ => vec![flow(new, layout.json)],
         };
@@ -188,10 +193,14 @@ impl Source<'_> {
         layout: Layout,
     ) -> (Range<usize>, String) {
         if in_flow {
-            let ends = entries.iter().map(|entry| (entry.key.range.start, entry.value.range.end));
+            let ends = entries
+                .iter()
+                .map(|entry| (entry.key.range.start, entry.value.range.end));
             return self.add_in_flow(node, ends.last(), &[flow_entry(&new, layout.json)]);
         }
-        let named = after.iter().find_map(|key| entries.iter().find(|entry| entry.is(key)));
+        let named = after
+            .iter()
+            .find_map(|key| entries.iter().find(|entry| entry.is(key)));
         let end = named.map_or(node.range.end, |entry| entry.value.range.end);
         self.add_lines(end, block_entries(&[new], layout), node.column)
     }
@@ -264,7 +273,9 @@ impl Source<'_> {
     fn add_lines(self, end: usize, lines: Vec<String>, column: usize) -> (Range<usize>, String) {
         let at = self.line_end(end);
         let lines = indented(lines, column);
-        let text = lines.map(|line| format!("{}{line}", self.newline)).collect();
+        let text = lines
+            .map(|line| format!("{}{line}", self.newline))
+            .collect();
         (at..at, text)
     }
 

@@ -57,7 +57,9 @@ pub fn take(
     let user = of_context(workload, "runAsUser").unwrap_or(SQL_UID);
     let grace = workload.pod.text_of("terminationGracePeriodSeconds");
     let grace = grace.and_then(|text| text.parse().ok()).unwrap_or(0);
-    let port = workload.variable("MSSQL_TCP_PORT").and_then(|port| port.text_of("value"));
+    let port = workload
+        .variable("MSSQL_TCP_PORT")
+        .and_then(|port| port.text_of("value"));
     Ok(Facts {
         data_mounts: data_mounts(workload, mount),
         shared_volume: is_shared(workload, mount, documents),
@@ -97,7 +99,11 @@ fn mounts_of<'a>(workload: &Workload<'a>) -> &'a [Node] {
 fn data_mount<'a>(workload: &Workload<'a>) -> Result<&'a Node, Objection> {
     let mounts = mounts_of(workload);
     let Some(mount) = mounts.iter().find(|mount| path_of(mount) == DATA_DIR) else {
-        let below: Vec<_> = mounts.iter().map(path_of).filter(|path| path.starts_with(DATA_DIR)).collect();
+        let below: Vec<_> = mounts
+            .iter()
+            .map(path_of)
+            .filter(|path| path.starts_with(DATA_DIR))
+            .collect();
         let found = match below.is_empty() {
             true => String::new(),
             false => format!(", only at {}", below.join(", ")),
@@ -116,7 +122,10 @@ fn data_mount<'a>(workload: &Workload<'a>) -> Result<&'a Node, Objection> {
             Err(Objection::new(Why::Ephemeral, volume))
         }
         (None, None) => Err(Objection::new(
-            Why::Shape(format!("the volume {name} of the mount"), "one of the pod's volumes"),
+            Why::Shape(
+                format!("the volume {name} of the mount"),
+                "one of the pod's volumes",
+            ),
             mount,
         )),
         _ => Ok(mount),
@@ -125,15 +134,16 @@ fn data_mount<'a>(workload: &Workload<'a>) -> Result<&'a Node, Objection> {
 
 fn volume<'a>(workload: &Workload<'a>, name: &str) -> Option<&'a Node> {
     let volumes = workload.pod.get("volumes")?.items();
-    volumes.iter().find(|volume| volume.text_of("name") == Some(name))
+    volumes
+        .iter()
+        .find(|volume| volume.text_of("name") == Some(name))
 }
 
 /// The claim template of that name, of a StatefulSet.
 fn template<'a>(workload: &Workload<'a>, name: &str) -> Option<&'a Node> {
     let templates = workload.spec.get("volumeClaimTemplates")?.items();
-    let named = |template: &&Node| {
-        template.at(&["metadata", "name"]).and_then(Node::text) == Some(name)
-    };
+    let named =
+        |template: &&Node| template.at(&["metadata", "name"]).and_then(Node::text) == Some(name);
     templates.iter().find(named)
 }
 
@@ -177,12 +187,15 @@ fn is_shared(workload: &Workload<'_>, mount: &Node, documents: &[&Node]) -> bool
     let Some(volume) = volume(workload, name) else {
         return false;
     };
-    let claim = volume.at(&["persistentVolumeClaim", "claimName"]).and_then(Node::text);
+    let claim = volume
+        .at(&["persistentVolumeClaim", "claimName"])
+        .and_then(Node::text);
     let claims = documents.iter().filter(|root| {
         root.text_of("kind") == Some("PersistentVolumeClaim")
             && root.at(&["metadata", "name"]).and_then(Node::text) == claim
     });
-    SERVED.iter().any(|kind| volume.get(kind).is_some()) || claims.into_iter().any(|root| many(root))
+    SERVED.iter().any(|kind| volume.get(kind).is_some())
+        || claims.into_iter().any(|root| many(root))
 }
 
 /// The login: the one that was named, else `sa` by the Secret that the engine has its password from.
@@ -215,8 +228,12 @@ fn login(workload: &Workload<'_>, request: &Request) -> Result<Login, Objection>
 /// Limits on both, and no request that differs from them: Kubernetes then calls the pod Guaranteed.
 fn is_guaranteed(container: &Node) -> bool {
     ["cpu", "memory"].iter().all(|resource| {
-        let limit = container.at(&["resources", "limits", resource]).and_then(Node::text);
-        let request = container.at(&["resources", "requests", resource]).and_then(Node::text);
+        let limit = container
+            .at(&["resources", "limits", resource])
+            .and_then(Node::text);
+        let request = container
+            .at(&["resources", "requests", resource])
+            .and_then(Node::text);
         limit.is_some() && request.is_none_or(|request| limit == Some(request))
     })
 }
@@ -232,7 +249,12 @@ fn command(workload: &Workload<'_>, request: &Request) -> Result<Command, Object
         Some(_) if has("args") => Ok(Command::Arguments),
         Some(engine) => Ok(Command::Image(engine.command())),
         None => Err(Objection::new(
-            Why::UnknownCommand(image.and_then(Node::text).unwrap_or("of no name").to_owned()),
+            Why::UnknownCommand(
+                image
+                    .and_then(Node::text)
+                    .unwrap_or("of no name")
+                    .to_owned(),
+            ),
             image.unwrap_or(sql),
         )),
     }
@@ -253,7 +275,8 @@ pub fn words(node: Option<&Node>) -> Vec<Value> {
 pub fn homeless_data_dir<'a>(workload: &Workload<'a>) -> Option<&'a str> {
     let dir = workload.variable("MSSQL_DATA_DIR")?.text_of("value")?;
     let on_volume = mounts_of(workload).iter().map(path_of).any(|path| {
-        dir.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        dir.strip_prefix(path)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     });
     (!on_volume).then_some(dir)
 }

@@ -55,13 +55,28 @@ mod tests {
     #[test]
     fn an_engine_is_known_by_its_image() {
         for (image, engine) in [
-            ("mcr.microsoft.com/azure-sql-edge:latest", Some(Engine::Edge)),
+            (
+                "mcr.microsoft.com/azure-sql-edge:latest",
+                Some(Engine::Edge),
+            ),
             ("mcr.microsoft.com/azure-sql-edge", Some(Engine::Edge)),
-            ("mcr.microsoft.com/azure-sql-edge/developer:1", Some(Engine::Edge)),
+            (
+                "mcr.microsoft.com/azure-sql-edge/developer:1",
+                Some(Engine::Edge),
+            ),
             ("azure-sql-edge@sha256:0123", Some(Engine::Edge)),
-            ("mirror:5000/x/azure-sql-edge:1.0.7@sha256:01", Some(Engine::Edge)),
-            ("mcr.microsoft.com/mssql/server:2022-latest", Some(Engine::Server)),
-            ("mcr.microsoft.com/mssql/rhel/server:2022", Some(Engine::Server)),
+            (
+                "mirror:5000/x/azure-sql-edge:1.0.7@sha256:01",
+                Some(Engine::Edge),
+            ),
+            (
+                "mcr.microsoft.com/mssql/server:2022-latest",
+                Some(Engine::Server),
+            ),
+            (
+                "mcr.microsoft.com/mssql/rhel/server:2022",
+                Some(Engine::Server),
+            ),
             ("mirror:5000/mssql/server", Some(Engine::Server)),
             ("microsoft/mssql-server-linux", Some(Engine::Server)),
             ("mcr.microsoft.com/mssql-tools", None),

@@ -279,6 +279,11 @@ impl Reader<'_> {
                         let at = behind_colon(self.text, key.range.end);
                         node.range = at..at;
                     }
+                    if matches!(node.kind, Kind::List { flow: false, .. }) {
+                        let dash = dash(self.text, &key, node.range.start);
+                        (node.range.start, node.column) =
+                            dash.unwrap_or((node.range.start, node.column));
+                    }
                     entries.push(Entry { key, value: node });
                 }
             },
@@ -295,6 +300,25 @@ fn end_of_content(node: &Node) -> usize {
         _ => None,
     }
     .unwrap_or(node.range.end)
+}
+
+/// The first dash of a list behind a key, where the parser's word for its begin, `at`, is something else:
+/// a list whose dashes stand below the key's first letter begins with its first item.
+fn dash(text: &str, key: &Node, at: usize) -> Option<(usize, usize)> {
+    let is_dash =
+        |rest: &str| rest.starts_with("- ") || rest.starts_with("-\n") || rest.starts_with("-\r");
+    if is_dash(text.get(at..)?) {
+        return None;
+    }
+    let lead = " ".repeat(key.column);
+    let mut start = key.range.end;
+    for line in text.get(start..)?.split_inclusive('\n') {
+        if start > key.range.end && line.strip_prefix(&lead).is_some_and(is_dash) {
+            return Some((start + key.column, key.column));
+        }
+        start += line.len();
+    }
+    None
 }
 
 /// The place behind the colon that follows a key that ends at `from`; that place where there is none, as

@@ -44,7 +44,9 @@ fn shapes(workload: &Workload<'_>) -> Result<(), Objection> {
         (sql, "ports"),
     ];
     for (parent, key) in lists {
-        is(parent, key, "a list", |node| matches!(node.kind, Kind::List { .. }))?;
+        is(parent, key, "a list", |node| {
+            matches!(node.kind, Kind::List { .. })
+        })?;
     }
     let maps = [
         (workload.root, "spec"),
@@ -57,10 +59,17 @@ fn shapes(workload: &Workload<'_>) -> Result<(), Objection> {
         (workload.spec, "strategy"),
     ];
     for (parent, key) in maps {
-        is(parent, key, "a map", |node| matches!(node.kind, Kind::Map { .. }))?;
+        is(parent, key, "a map", |node| {
+            matches!(node.kind, Kind::Map { .. })
+        })?;
     }
     let number = |node: &Node| node.text().is_some_and(|text| text.parse::<u64>().is_ok());
-    is(pod, "terminationGracePeriodSeconds", "a number of seconds", number)?;
+    is(
+        pod,
+        "terminationGracePeriodSeconds",
+        "a number of seconds",
+        number,
+    )?;
     is(workload.spec, "replicas", "a number", number)
 }
 
@@ -80,7 +89,11 @@ fn is(
 
 fn replicas(workload: &Workload<'_>) -> Result<(), Objection> {
     match workload.spec.get("replicas") {
-        Some(count) if count.text().is_some_and(|text| !matches!(text, "" | "0" | "1")) => {
+        Some(count)
+            if count
+                .text()
+                .is_some_and(|text| !matches!(text, "" | "0" | "1")) =>
+        {
             let text = count.text().unwrap_or_default().to_owned();
             Err(Objection::new(Why::Replicas(text), count))
         }
@@ -129,7 +142,11 @@ fn names(workload: &Workload<'_>) -> Result<(), Objection> {
     }
     let volumes = workload.pod.get("volumes").map(Node::items);
     for volume in volumes.unwrap_or_default() {
-        named(volume, &[PROGRAM_VOLUME, RUN_VOLUME, LOGIN_VOLUME], "volume")?;
+        named(
+            volume,
+            &[PROGRAM_VOLUME, RUN_VOLUME, LOGIN_VOLUME],
+            "volume",
+        )?;
     }
     Ok(())
 }
@@ -138,7 +155,9 @@ fn ports(workload: &Workload<'_>) -> Result<(), Objection> {
     for container in workload.all_containers() {
         let ports = container.get("ports").map(Node::items).unwrap_or_default();
         for port in ports {
-            let number = port.text_of("containerPort").and_then(|text| text.parse().ok());
+            let number = port
+                .text_of("containerPort")
+                .and_then(|text| text.parse().ok());
             if let Some(number @ (HTTP_PORT | LIVEZ_PORT)) = number {
                 let name = container.text_of("name").unwrap_or("?").to_owned();
                 return Err(Objection::new(Why::Port(name, number), port));

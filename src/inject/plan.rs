@@ -64,12 +64,25 @@ impl Planner<'_> {
         self.plan.edits.push(Edit { at, change });
     }
 
-    fn set(&mut self, at: &[Step], key: &'static str, value: Value, after: &'static [&'static str]) {
+    fn set(
+        &mut self,
+        at: &[Step],
+        key: &'static str,
+        value: Value,
+        after: &'static [&'static str],
+    ) {
         self.edit(at, Change::Set { key, value, after });
     }
 
     /// Adds items to a list below `at`, which is made where it is not there.
-    fn add(&mut self, at: &[Step], parent: &Node, key: &'static str, items: Vec<Value>, after: &'static [&'static str]) {
+    fn add(
+        &mut self,
+        at: &[Step],
+        parent: &Node,
+        key: &'static str,
+        items: Vec<Value>,
+        after: &'static [&'static str],
+    ) {
         if items.is_empty() {
             return;
         }
@@ -115,7 +128,9 @@ impl Planner<'_> {
         let (kept, new): (Vec<_>, Vec<_>) = additions.variables.iter().cloned().partition(there);
         for variable in &kept {
             if let Some(Value::Text(name)) = variable.get("name") {
-                self.note(format!("the variable {name} of the SQL container stays as it is"));
+                self.note(format!(
+                    "the variable {name} of the SQL container stays as it is"
+                ));
             }
         }
         self.add(&at, sql, "env", new, &["command", "args", "image"]);
@@ -125,7 +140,10 @@ impl Planner<'_> {
         for (key, value) in additions.probes.clone() {
             let before = sql.get(key).filter(|probe| !probe.is_null());
             if let Some(before) = before {
-                self.note(format!("{key} is the supervisor's now; it was {}", asked_by(before)));
+                self.note(format!(
+                    "{key} is the supervisor's now; it was {}",
+                    asked_by(before)
+                ));
             }
             self.set(&at, key, value, &[]);
         }
@@ -171,7 +189,11 @@ impl Planner<'_> {
         if before.parse() != Ok(self.facts.grace) {
             let key = "terminationGracePeriodSeconds";
             self.set(&POD, key, number(self.facts.grace), &[]);
-            let was = if before.is_empty() { "30, by default" } else { before };
+            let was = if before.is_empty() {
+                "30, by default"
+            } else {
+                before
+            };
             self.note(format!(
                 "{key} is now {} (it was {was}): the engine saves its databases before it ends",
                 self.facts.grace
@@ -196,11 +218,18 @@ impl Planner<'_> {
         if self.facts.shared_volume {
             self.note("several nodes can attach the volume: the lease is strict");
         }
-        if self.workload.pod.get("hostNetwork").is_some_and(Node::is_true) {
+        if self
+            .workload
+            .pod
+            .get("hostNetwork")
+            .is_some_and(Node::is_true)
+        {
             self.note("with hostNetwork the supervisor's ports are the node's");
         }
         if let Some(dir) = homeless_data_dir(self.workload) {
-            self.note(format!("MSSQL_DATA_DIR, {dir}, is on no volume: databases there go with the container"));
+            self.note(format!(
+                "MSSQL_DATA_DIR, {dir}, is on no volume: databases there go with the container"
+            ));
         }
     }
 }

@@ -35,7 +35,9 @@ pub enum Why {
     #[error("this is a template, not a manifest")]
     Template,
     /// Anchors, aliases, tags.
-    #[error("anchors, aliases and tags (&name, *name, !name) would make a change in one place one in several")]
+    #[error(
+        "anchors, aliases and tags (&name, *name, !name) would make a change in one place one in several"
+    )]
     Anchor,
     /// A key twice in one map.
     #[error("the key {0} stands twice")]
@@ -86,13 +88,17 @@ pub enum Why {
     #[error("the container has a preStop hook")]
     PreStop,
     /// A postStart hook where it would wait for ever.
-    #[error("the container has a postStart hook: the kubelet starts the next container, the supervisor, when it has ended, and SQL waits for the supervisor")]
+    #[error(
+        "the container has a postStart hook: the kubelet starts the next container, the supervisor, when it has ended, and SQL waits for the supervisor"
+    )]
     PostStart,
     /// The node's processes.
     #[error("hostPID shows the processes of the node, other engines among them")]
     HostPid,
     /// No shared PID namespace.
-    #[error("shareProcessNamespace is false, and without launch the supervisor finds the engine by it alone")]
+    #[error(
+        "shareProcessNamespace is false, and without launch the supervisor finds the engine by it alone"
+    )]
     ProcessNamespace,
     /// A port that is in use.
     #[error("the container {0} has port {1}, which the supervisor needs")]
@@ -125,24 +131,38 @@ impl Why {
             Self::TooLong(_) | Self::TooMany(_) => "give the file with the workload alone",
             Self::NotText | Self::NotYaml(_) => "give a manifest as kubectl takes it",
             Self::Tab => "indent with blanks",
-            Self::Template => "render it first: `helm template ... | sql-edge-supervisor inject -f -`",
+            Self::Template => {
+                "render it first: `helm template ... | sql-edge-supervisor inject -f -`"
+            }
             Self::Anchor => "write it out: `kubectl create --dry-run=client -o yaml -f FILE` does",
             Self::KeyTwice(_) => "remove one of them",
             Self::KeyNoText => "give a manifest as kubectl takes it",
             Self::List => "put each object into a document of its own, with `---` between them",
             Self::Nothing(_) => "name the container by --container if its image is your own",
-            Self::AlreadyThere(_) => "nothing is to be done; to change it, inject the manifest as it was before",
+            Self::AlreadyThere(_) => {
+                "nothing is to be done; to change it, inject the manifest as it was before"
+            }
             Self::ApiVersion(_) => "change it to apps/v1",
             Self::Replicas(_) => "set replicas to 1",
-            Self::SeveralContainers(_) => "give each engine a pod of its own: the supervisor looks after one",
+            Self::SeveralContainers(_) => {
+                "give each engine a pod of its own: the supervisor looks after one"
+            }
             Self::NoSuchContainer(..) => "give one of them by --container",
-            Self::UnknownCommand(_) => "write the image's entrypoint into the container's `command`, or use --attach",
-            Self::NoVolume(_) => "mount the claim there: the system databases, the engine's id and its logs lie below it",
+            Self::UnknownCommand(_) => {
+                "write the image's entrypoint into the container's `command`, or use --attach"
+            }
+            Self::NoVolume(_) => {
+                "mount the claim there: the system databases, the engine's id and its logs lie below it"
+            }
             Self::Ephemeral => "use a PersistentVolumeClaim",
             Self::ReadOnly => "mount it without readOnly",
             Self::SubPathExpr => "use subPath, or a claim of its own",
-            Self::MasterElsewhere => "leave master.mdf where it is by default, and move the user databases only (MSSQL_DATA_DIR)",
-            Self::PreStop => "remove it; if it has to stay, let it end with `/supervisor/sql-edge-supervisor stop` in a manifest of your own",
+            Self::MasterElsewhere => {
+                "leave master.mdf where it is by default, and move the user databases only (MSSQL_DATA_DIR)"
+            }
+            Self::PreStop => {
+                "remove it; if it has to stay, let it end with `/supervisor/sql-edge-supervisor stop` in a manifest of your own"
+            }
             Self::PostStart => "remove it, or inject without --classic",
             Self::HostPid => "remove it",
             Self::ProcessNamespace => "remove it, or inject without --attach",
@@ -152,7 +172,9 @@ impl Why {
             Self::Password(_) => "put it into a Secret, and name that by --sql-secret NAME:KEY",
             Self::UserWithoutSecret => "name the Secret with its password by --sql-secret NAME:KEY",
             Self::Shape(..) => "see `kubectl explain deployment.spec.template.spec`",
-            Self::Unsure => "nothing was printed; please report the manifest's shape, and add the sidecar by hand as the README shows",
+            Self::Unsure => {
+                "nothing was printed; please report the manifest's shape, and add the sidecar by hand as the README shows"
+            }
         }
     }
 }

@@ -38,7 +38,10 @@ pub fn flow(value: &Value, json: bool) -> String {
         }
         Value::Map(entries) if entries.is_empty() => "{}".to_owned(),
         Value::Map(entries) => {
-            let entries: Vec<_> = entries.iter().map(|entry| flow_entry(entry, json)).collect();
+            let entries: Vec<_> = entries
+                .iter()
+                .map(|entry| flow_entry(entry, json))
+                .collect();
             match json {
                 true => format!("{{{}}}", entries.join(", ")),
                 false => format!("{{ {} }}", entries.join(", ")),

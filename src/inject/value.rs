@@ -47,15 +47,16 @@ pub fn null() -> Value {
 
 /// What YAML 1.1 reads as no text, beside numbers, which begin with no letter: Kubernetes' own reader
 /// follows it.
-const WORDS_WITH_A_MEANING: [&str; 9] = [
-    "y", "n", "yes", "no", "on", "off", "true", "false", "null",
-];
+const WORDS_WITH_A_MEANING: [&str; 9] =
+    ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
 
 /// Whether a plain scalar is this text and nothing else, wherever it stands. Less than what YAML allows.
 #[must_use]
 pub fn is_plain_text(text: &str) -> bool {
     let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
-        || text.strip_prefix("--").is_some_and(|rest| !rest.starts_with('-'));
+        || text
+            .strip_prefix("--")
+            .is_some_and(|rest| !rest.starts_with('-'));
     let bytes = text.as_bytes();
     let allowed = bytes.iter().enumerate().all(|(at, byte)| match byte {
         b':' => bytes.get(at + 1).is_some_and(u8::is_ascii_alphanumeric),

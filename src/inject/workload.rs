@@ -134,9 +134,15 @@ pub fn look<'a>(document: &'a Document, chosen: Option<&str>) -> Result<Found<'a
         let found = api.and_then(Node::text).unwrap_or("missing").to_owned();
         return Err(Objection::new(Why::ApiVersion(found), api.unwrap_or(root)));
     }
-    for (name, node) in [("metadata.name", root.at(&["metadata", "name"])), ("the container's name", containers[index].get("name"))] {
+    for (name, node) in [
+        ("metadata.name", root.at(&["metadata", "name"])),
+        ("the container's name", containers[index].get("name")),
+    ] {
         if node.and_then(Node::text).is_none_or(str::is_empty) {
-            return Err(Objection::new(Why::Shape(name.to_owned(), "a name"), node.unwrap_or(root)));
+            return Err(Objection::new(
+                Why::Shape(name.to_owned(), "a name"),
+                node.unwrap_or(root),
+            ));
         }
     }
     let spec = root.get("spec").unwrap_or(root);
@@ -173,7 +179,13 @@ fn other(root: &Node) -> Found<'_> {
 fn choose(containers: &[Node], chosen: Option<&str>) -> Result<Option<usize>, Objection> {
     let all = || (0..containers.len()).collect::<Vec<_>>();
     let name = |index: usize| containers[index].text_of("name").unwrap_or("?");
-    let names = |indices: &[usize]| indices.iter().map(|i| name(*i)).collect::<Vec<_>>().join(", ");
+    let names = |indices: &[usize]| {
+        indices
+            .iter()
+            .map(|i| name(*i))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let mut engines = all();
     engines.retain(|index| is_engine(&containers[*index]));
     if let Some(chosen) = chosen {
@@ -200,7 +212,9 @@ fn choose(containers: &[Node], chosen: Option<&str>) -> Result<Option<usize>, Ob
     }
     match engines[..] {
         [] => match containers.iter().find(|container| {
-            container.text_of("image").is_some_and(|image| image.contains("{{"))
+            container
+                .text_of("image")
+                .is_some_and(|image| image.contains("{{"))
         }) {
             Some(container) => Err(Objection::new(Why::Template, container)),
             None => Ok(None),
@@ -253,7 +267,10 @@ fn odd_key(root: &Node) -> Option<Objection> {
 fn unambiguous(document: &Document, root: &Node) -> Result<(), Objection> {
     let at = document.anchor.or(document.tag);
     if at.is_some() {
-        return Err(Objection { why: Why::Anchor, at });
+        return Err(Objection {
+            why: Why::Anchor,
+            at,
+        });
     }
     let mut rest = vec![root];
     while let Some(node) = rest.pop() {

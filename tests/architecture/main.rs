@@ -40,6 +40,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("publish", &["publish", "config", "decide"]),
+    // A manifest in, a manifest out: no more of the crate than how a setting's variable is called.
+    ("inject", &["inject", "config"]),
     ("telemetry", &["config"]),
 ];
 

@@ -1,0 +1,7 @@
+//! `inject` on manifests as people have them: what comes out, what is refused, and that nothing else
+//! changes. The results are files, so that what checks the chart's objects can check them as well.
+
+#![allow(clippy::expect_used, clippy::panic)] // a test fails by panicking
+
+mod given;
+mod golden;
