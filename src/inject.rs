@@ -33,6 +33,8 @@ pub mod render;
 pub mod value;
 pub mod workload;
 
+use granit_parser::ErrorKind;
+
 use edit::{Edit, Source, apply, rewrite};
 use node::{Document, Kind, MAX_NODES, Node, NotYaml};
 use plan::Plan;
@@ -161,17 +163,16 @@ fn parse(text: &str) -> Result<Vec<Document>, Refusal> {
     node::parse(text).map_err(|error| match error {
         NotYaml::TooMany => whole(Why::TooMany(MAX_NODES)),
         NotYaml::Scan(error) => {
-            let line = error.marker().line();
-            let at_fault = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
-            let why = if text.contains("{{") {
-                Why::Template
-            } else if at_fault.trim_start_matches(' ').starts_with('\t') {
-                Why::Tab
-            } else {
-                Why::NotYaml(error.info())
+            let why = match error.kind() {
+                _ if text.contains("{{") => Why::Template,
+                ErrorKind::TabNotAllowed
+                | ErrorKind::TabInBlockIndentation
+                | ErrorKind::TabInIndentation
+                | ErrorKind::TabInPlainScalar => Why::Tab,
+                kind => Why::NotYaml(kind.to_string()),
             };
             Refusal {
-                line: Some(line),
+                line: Some(error.marker().line()),
                 ..whole(why)
             }
         }

@@ -275,7 +275,7 @@ impl Reader<'_> {
             Kind::Map { entries, .. } => match parent.key.take() {
                 None => parent.key = Some(node),
                 Some(key) => {
-                    if node.text() == Some("") && node.range.is_empty() {
+                    if node.is_null() && node.range.is_empty() {
                         let at = behind_colon(self.text, key.range.end);
                         node.range = at..at;
                     }

@@ -50,13 +50,20 @@ pub fn null() -> Value {
 const WORDS_WITH_A_MEANING: [&str; 9] =
     ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
 
+/// What a number with a unit ends with: such a word is a text to every reader.
+const UNITS: [&str; 5] = ["m", "s", "Ki", "Mi", "Gi"];
+
 /// Whether a plain scalar is this text and nothing else, wherever it stands. Less than what YAML allows.
 #[must_use]
 pub fn is_plain_text(text: &str) -> bool {
+    let quantity = UNITS.iter().find_map(|unit| text.strip_suffix(unit));
+    if quantity.is_some_and(|number| {
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    }) {
+        return true;
+    }
     let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
-        || text
-            .strip_prefix("--")
-            .is_some_and(|rest| !rest.starts_with('-'));
+        || (text.starts_with("--") && !text.starts_with("---"));
     let bytes = text.as_bytes();
     let allowed = bytes.iter().enumerate().all(|(at, byte)| match byte {
         b':' => bytes.get(at + 1).is_some_and(u8::is_ascii_alphanumeric),

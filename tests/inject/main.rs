@@ -5,3 +5,5 @@
 
 mod given;
 mod golden;
+mod layouts;
+mod refused;
