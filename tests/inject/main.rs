@@ -7,3 +7,4 @@ mod given;
 mod golden;
 mod layouts;
 mod refused;
+mod written;
