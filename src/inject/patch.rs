@@ -39,12 +39,20 @@ fn overlay(node: &Node, path: &[Step], change: &Change) -> Value {
             let old = node.items().iter().map(Value::of);
             Value::List(new.iter().cloned().chain(old).collect())
         }
-        ([Step::Key("initContainers")], Change::Append(new)) => {
-            // They run in their order: those that are there stay before the new ones.
-            let before = node.get("initContainers").map(Node::items);
-            let before = before.unwrap_or_default().iter().map(name_of);
-            let all = before.chain(new.iter().cloned()).collect();
-            map([("initContainers", Value::List(all))])
+        (
+            [
+                Step::Key(key @ ("initContainers" | "containers")),
+                rest @ ..,
+            ],
+            change,
+        ) => {
+            // Their order counts, and not all mergers keep it: all that are there are named first.
+            let there = node.get(key).map(Node::items).unwrap_or_default();
+            let mut list = Value::List(there.iter().map(name_of).collect());
+            if let Some(below) = node.get(key) {
+                merge(&mut list, overlay(below, rest, change));
+            }
+            map([(*key, list)])
         }
         ([Step::Key(key), rest @ ..], change) => match node.get(key) {
             Some(below) => map([(*key, overlay(below, rest, change))]),

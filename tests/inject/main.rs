@@ -3,8 +3,10 @@
 
 #![allow(clippy::expect_used, clippy::panic)] // a test fails by panicking
 
+mod component;
 mod given;
 mod golden;
+mod kustomize;
 mod layouts;
 mod refused;
 mod written;
