@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use super::version;
@@ -144,6 +144,7 @@ fn inject_command() -> Command {
         .arg(flag("classic", "For clusters without native sidecars (before Kubernetes 1.29): an init container `gate` and an ordinary sidecar"))
         .arg(
             value("image", "IMAGE", "The supervisor's image, by the name that the nodes pull it by")
+                .value_parser(NonEmptyStringValueParser::new())
                 .default_value(concat!("sql-edge-supervisor:", env!("CARGO_PKG_VERSION"))),
         )
         .arg(value("container", "NAME", "The container that runs SQL, where that is not clear"))

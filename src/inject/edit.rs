@@ -293,3 +293,83 @@ impl Source<'_> {
         before.strip_suffix('\r').unwrap_or(before).len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::node;
+    use super::super::value::{map, number, texts};
+    use super::*;
+
+    const END: &[&str] = &[];
+
+    fn set(at: &[Step], key: &'static str, value: Value, after: &'static [&'static str]) -> Edit {
+        let change = Change::Set { key, value, after };
+        Edit {
+            at: at.to_vec(),
+            change,
+        }
+    }
+
+    fn rewritten(text: &str, edits: &[Edit]) -> Result<String, Misplaced> {
+        let documents = node::parse(text).expect("it is YAML");
+        let root = documents[0].root.as_ref().expect("it has a root");
+        let source = Source {
+            text,
+            newline: "\n",
+        };
+        rewrite(source, &[(root, Layout::default(), edits)])
+    }
+
+    #[test]
+    fn entries_are_put_behind_others() {
+        let text = "a: 1 # one\nb:\n  c: 2\n# end\n";
+        let edits = [
+            set(&[], "z", number(9u32), END),
+            set(&[Step::Key("b")], "d", texts(["x"]), END),
+            set(&[], "a2", map([("k", number(3u32))]), &["none", "a"]),
+        ];
+        let result = rewritten(text, &edits).expect("they fit");
+        assert_eq!(
+            result,
+            "a: 1 # one\na2:\n  k: 3\nb:\n  c: 2\n  d: [x]\nz: 9\n# end\n"
+        );
+    }
+
+    #[test]
+    fn a_value_that_is_replaced_goes_alone() {
+        let new = || map([("k", number(1u32))]);
+        for (text, result) in [
+            ("a: 1 # one\nb: 2\n", "a: { k: 1 } # one\nb: 2\n"),
+            ("a: # one\nb: 2\n", "a: { k: 1 } # one\nb: 2\n"),
+            (
+                "a:\n    x: 1\n    y: 2 # two\nb: 2\n",
+                "a:\n    k: 1\nb: 2\n",
+            ),
+            ("{a: 1, b: 2}", "{a: { k: 1 }, b: 2}"),
+            ("{a: , b: 2}", "{a: { k: 1 } , b: 2}"),
+            ("a:\n- x\n", "a:\nk: 1\n"),
+        ] {
+            let edits = [set(&[], "a", new(), END)];
+            assert_eq!(rewritten(text, &edits).as_deref(), Ok(result), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_change_without_a_place_is_refused() {
+        for edit in [
+            set(&[Step::Key("c")], "x", number(1u32), END),
+            set(&[Step::Key("a")], "x", number(1u32), END),
+            set(&[Step::Item(0)], "x", number(1u32), END),
+            Edit {
+                at: vec![Step::Key("b")],
+                change: Change::Append(vec![]),
+            },
+        ] {
+            let text = "a: [1]\nb: {}\n";
+            assert_eq!(rewritten(text, std::slice::from_ref(&edit)), Err(Misplaced));
+            let documents = node::parse(text).expect("it is YAML");
+            let mut value = Value::of(documents[0].root.as_ref().expect("it has a root"));
+            assert_eq!(apply(&mut value, &[edit]), Err(Misplaced));
+        }
+    }
+}

