@@ -193,10 +193,9 @@ impl Source<'_> {
         layout: Layout,
     ) -> (Range<usize>, String) {
         if in_flow {
-            let mut ends = entries
-                .iter()
-                .map(|entry| (entry.key.range.start, entry.value.range.end));
-            return self.add_in_flow(node, ends.next_back(), &[flow_entry(&new, layout.json)]);
+            let last = entries.last();
+            let last = last.map(|entry| (entry.key.range.start, entry.value.range.end));
+            return self.add_in_flow(node, last, &[flow_entry(&new, layout.json)]);
         }
         let named = after
             .iter()
@@ -214,9 +213,9 @@ impl Source<'_> {
         layout: Layout,
     ) -> (Range<usize>, String) {
         if in_flow {
-            let mut ends = items.iter().map(|item| (item.range.start, item.range.end));
+            let last = items.last().map(|item| (item.range.start, item.range.end));
             let new: Vec<_> = new.iter().map(|item| flow(item, layout.json)).collect();
-            return self.add_in_flow(node, ends.next_back(), &new);
+            return self.add_in_flow(node, last, &new);
         }
         self.add_lines(node.range.end, block_items(new, layout), node.column)
     }

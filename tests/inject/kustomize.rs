@@ -18,8 +18,7 @@ fn kustomize(folder: &Path) -> Output {
         false => PathBuf::from("kustomize"),
     };
     Command::new(program)
-        // The component lies outside of the folder that is built.
-        .args(["build", "--load-restrictor", "LoadRestrictionsNone"])
+        .arg("build")
         .arg(folder)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -161,6 +160,17 @@ fn overlay(scratch: &Scratch, given: &str, kind: &str, component: &str) {
     );
 }
 
+/// Takes away what the base was given for the component to find it.
+fn without_annotation(objects: &mut [Value]) {
+    for object in objects {
+        let annotations = &object["metadata"]["annotations"];
+        if annotations.get("sql-edge-supervisor/inject").is_some() {
+            let metadata = object["metadata"].as_object_mut().expect("it is a map");
+            metadata.remove("annotations");
+        }
+    }
+}
+
 #[test]
 fn the_component_comes_to_the_same() {
     for (given, component) in [
@@ -176,16 +186,7 @@ fn the_component_comes_to_the_same() {
         let scratch = Scratch::new(&format!("component-{given}"));
         overlay(&scratch, &text, "Deployment", component);
         let mut built = objects(&scratch.build("over"));
-        for object in &mut built {
-            if let Some(metadata) = object["metadata"].as_object_mut().filter(|_| given != "") {
-                let ours = metadata
-                    .get("annotations")
-                    .is_some_and(|a| a.get("sql-edge-supervisor/inject").is_some());
-                if ours {
-                    metadata.remove("annotations");
-                }
-            }
-        }
+        without_annotation(&mut built);
         let expected = objects(&injected(&text, &same_request()).text);
         assert_eq!(built, expected, "{given}");
     }
@@ -197,15 +198,7 @@ fn the_component_leaves_what_is_not_meant() {
     let text = read("given/tutorial.yaml");
     overlay(&scratch, &text, "Service", "component");
     let mut built = objects(&scratch.build("over"));
-    for object in built
-        .iter_mut()
-        .filter(|object| object["kind"] == "Service")
-    {
-        object["metadata"]
-            .as_object_mut()
-            .expect("it is a map")
-            .remove("annotations");
-    }
+    without_annotation(&mut built);
     assert_eq!(built, objects(&text));
 }
 
