@@ -53,28 +53,31 @@ async fn pod(script: Script, settings: &[(&str, &str)]) -> Pod {
     }
 }
 
-impl Pod {
-    /// Waits until each collector has had its first turn; the reasons of those that failed.
-    async fn collected(&mut self) -> BTreeMap<String, String> {
-        let mut waiting = COLLECTORS.to_vec();
-        let mut failed = BTreeMap::new();
-        while !waiting.is_empty() {
-            let event = self
-                .supervisor
-                .event(|event| event["collector"].is_string())
-                .await;
-            let collector = event["collector"].as_str().unwrap_or_default();
-            match event["message"].as_str() {
-                Some("collects") => {}
-                Some("does not collect") => {
-                    let reason = event["reason"].as_str().unwrap_or_default();
-                    failed.insert(collector.to_owned(), reason.to_owned());
-                }
-                _ => continue,
+/// Waits until each collector has had its first turn; the reasons of those that failed.
+pub async fn first_turns(supervisor: &mut Supervisor) -> BTreeMap<String, String> {
+    let mut waiting = COLLECTORS.to_vec();
+    let mut failed = BTreeMap::new();
+    while !waiting.is_empty() {
+        let event = supervisor
+            .event(|event| event["collector"].is_string())
+            .await;
+        let collector = event["collector"].as_str().unwrap_or_default();
+        match event["message"].as_str() {
+            Some("collects") => {}
+            Some("does not collect") => {
+                let reason = event["reason"].as_str().unwrap_or_default();
+                failed.insert(collector.to_owned(), reason.to_owned());
             }
-            waiting.retain(|name| *name != collector);
+            _ => continue,
         }
-        failed
+        waiting.retain(|name| *name != collector);
+    }
+    failed
+}
+
+impl Pod {
+    async fn collected(&mut self) -> BTreeMap<String, String> {
+        first_turns(&mut self.supervisor).await
     }
 
     /// What `/metrics` says once every collector's first turn is in it.

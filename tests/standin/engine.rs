@@ -305,6 +305,9 @@ impl Engine {
             product: script.product,
             spid: client.spid,
             user: client.user.clone(),
+            logins: std::iter::once("sa".to_owned())
+                .chain(script.logins.keys().cloned())
+                .collect(),
             database: client.database.clone(),
             databases,
             started: self.started.1,

@@ -233,6 +233,7 @@ impl Executor<'_> {
                 Ok(())
             }
             Statement::Use { database } => self.use_database(database),
+            Statement::CreateLogin { name, password } => self.create_login(name, password),
             Statement::Set => {
                 self.response.empty();
                 Ok(())
@@ -331,6 +332,28 @@ impl Executor<'_> {
             .result_set(result)
             .await
             .map_err(|mismatch| SqlError::with_message(8114, mismatch.to_string()).into())
+    }
+
+    fn create_login(&mut self, name: &str, password: &str) -> Result<(), Stop> {
+        if self.client.user != "sa" {
+            return Err(SqlError::new(15_247).into());
+        }
+        if self
+            .engine
+            .world(self.client)
+            .logins
+            .iter()
+            .any(|known| known == name)
+        {
+            let message = format!("The server principal '{name}' already exists.");
+            return Err(SqlError::with_message(15_025, message).into());
+        }
+        let entry = (name.to_owned(), password.to_owned());
+        self.engine.script.send_modify(|script| {
+            script.logins.extend([entry]);
+        });
+        self.response.empty();
+        Ok(())
     }
 
     fn use_database(&mut self, name: &str) -> Result<(), Stop> {

@@ -11,8 +11,8 @@ pub fn sql_type(function: &str) -> SqlType {
     match function {
         "serverproperty" => SqlType::Variant,
         "getdate" | "getutcdate" | "sysutcdatetime" | "sysdatetime" => SqlType::DateTime,
-        "has_perms_by_name" | "has_dbaccess" | "db_id" | "object_id" | "datediff" | "len"
-        | "is_srvrolemember" | "count" => SqlType::Int,
+        "suser_id" | "has_perms_by_name" | "has_dbaccess" | "db_id" | "object_id" | "datediff"
+        | "len" | "is_srvrolemember" | "count" => SqlType::Int,
         "datediff_big" | "count_big" => SqlType::BigInt,
         "string_agg" | "replace" | "concat" => SqlType::NVarCharMax,
         "rtrim" | "ltrim" | "lower" | "upper" | "left" | "quotename" => SqlType::NVarChar(4000),
@@ -51,6 +51,12 @@ fn about_instance(world: &World, function: &str, arguments: &[Value]) -> Option<
         ("db_id", [Value::Text(name)]) => number(world.database_id(name)),
         ("suser_sname" | "suser_name" | "original_login" | "system_user", []) => {
             Value::text(&world.user)
+        }
+        ("suser_id", [Value::Text(name)]) => {
+            let known = |login: &String| login.eq_ignore_ascii_case(name);
+            let id = world.logins.iter().position(known);
+            // 1 is sa, wherever it stands.
+            number(id.and_then(|id| i64::try_from(id + 1).ok()))
         }
         ("has_perms_by_name", [_, _, Value::Text(permission)]) => {
             let server_state = permission.eq_ignore_ascii_case("VIEW SERVER STATE");
