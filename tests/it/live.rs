@@ -79,6 +79,9 @@ impl Engine {
             ("lease", "off"),
             ("ping-timeout", "2s"),
             ("databases-timeout", "5s"),
+            ("login-timeout", "5s"),
+            ("unresponsive-after", "30s"),
+            ("ready-freshness", "6s"),
         ]
         .iter()
         .chain(more);
