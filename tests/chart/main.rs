@@ -8,6 +8,7 @@
 //! | [`settings`] | what the chart tells the supervisor is what the supervisor knows, and the other way round |
 //! | [`probes`] | the probes' numbers agree with the supervisor's own limits, and the README's pod is the chart's |
 //! | [`cluster`] | what is in the cluster already (a password, a claim) is kept |
+//! | [`injected`] | what `inject` makes of manifests passes the same checks |
 //! | [`notes`] | what `helm install` prints names what is there |
 //! | [`reference`] | the chart's README is what `values.yaml` says |
 //!
@@ -22,6 +23,7 @@ mod cases;
 mod checks;
 mod cluster;
 mod helm;
+mod injected;
 mod matrix;
 mod notes;
 mod object;
