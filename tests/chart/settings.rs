@@ -108,7 +108,7 @@ pub fn assert_understood(objects: &[Object], values: &str) {
                     words(&container["args"]),
                 ]
                 .concat(),
-                _ => words(&container["command"]),
+                _ => [words(&container["command"]), words(&container["args"])].concat(),
             });
             let ours = |command: &&Vec<String>| {
                 command
