@@ -221,18 +221,18 @@ async fn every_collector_collects_from_edge() {
         ),
         (
             "sql_edge_agent_job_last_run_succeeded",
-            vec![("job", "nightly backup")],
+            vec![("job_name", "nightly backup")],
             1.0,
         ),
         (
             "sql_edge_agent_job_last_run_duration_seconds",
-            vec![("job", "nightly backup")],
+            vec![("job_name", "nightly backup")],
             3723.0,
         ),
         // 2026-11-02 01:30:05, the stand-in's time being UTC
         (
             "sql_edge_agent_job_last_run_timestamp_seconds",
-            vec![("job", "nightly backup")],
+            vec![("job_name", "nightly backup")],
             1_793_583_005.0,
         ),
         (
@@ -253,7 +253,7 @@ async fn every_collector_collects_from_edge() {
             "{name} {labels:?}"
         );
     }
-    let never_ran = [("job", "index maintenance")];
+    let never_ran = [("job_name", "index maintenance")];
     assert_eq!(
         exposition.value("sql_edge_agent_job_last_run_succeeded", &never_ran),
         None
