@@ -80,14 +80,15 @@ fn directory(scratch: &Scratch, files: &[(&str, String)]) -> PathBuf {
     path
 }
 
-/// A supervisor that collects each second, and nothing but what files define.
+/// A supervisor that collects every two seconds, and nothing but what files define.
 async fn collecting(standin: &StandIn, name: &str, directory: &Path) -> Supervisor {
     let directory = directory.display().to_string();
     let more = [
         ("collectors-dir", directory.as_str()),
         ("metrics-profiles", ""),
-        ("metrics-interval", "1s"),
-        ("metrics-timeout", "500ms"),
+        ("metrics-interval", "2s"),
+        ("metrics-timeout", "2s"),
+        ("login-timeout", "2s"),
     ];
     supervise(standin, name, &more).await
 }
