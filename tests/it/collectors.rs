@@ -472,7 +472,11 @@ async fn databases_are_filtered_and_capped_and_what_is_left_out_is_counted() {
 async fn an_engine_that_is_gone_is_down_at_once() {
     let mut pod = pod(
         Script::default(),
-        &[ALL_PROFILES, ("metrics-interval", "1s")],
+        &[
+            ALL_PROFILES,
+            ("metrics-interval", "5s"),
+            ("metrics-timeout", "5s"),
+        ],
     )
     .await;
     assert_eq!(pod.collected().await, BTreeMap::new());
