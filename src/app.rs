@@ -36,16 +36,15 @@ use crate::act::link;
 use crate::act::order::{Obeyed, Order};
 use crate::act::recorder::Recorder;
 use crate::act::restart::Restarter;
-use crate::collect;
 use crate::config::Config;
 use crate::decide::observation::{ActionReport, Observation, OperatorWord};
 use crate::observe::clock::Clock;
 use crate::observe::process::EnginePid;
 use crate::observe::{Sink, clock, kernel, sql, volume};
+use crate::publish::Reader;
 use crate::publish::metrics::Metrics;
 use crate::publish::server::{self, Server};
 use crate::publish::view::ObserverBounds;
-use crate::publish::{self, Reader};
 use crate::records::history::Event;
 use chronicle::Chronicler;
 use linked::Link;
@@ -141,8 +140,7 @@ impl Bound {
             memory_keeper,
         );
         let decisions = reader.clone();
-        let (may_ask, watch_engine) = collecting::watch_engine(decisions.clone());
-        let (collecting, collected) = collect::spawn(&config, &publish::metrics::names(), may_ask)
+        let (collecting, collected, watch_engine) = collecting::collect(&config, &decisions)
             .context("the collectors' thread can't be started")?;
         let server = self
             .server
@@ -162,11 +160,8 @@ impl Bound {
         let stopper = Stopper::new(&config, decisions.clone(), sink.clone(), chronicler.clone());
         let way = Link::new(engine_pid, sink.clone());
         let mut tasks = observers(&config, &sink);
-        tasks.spawn(linked::watch_here(
-            config.clone(),
-            way.clone(),
-            memory.linked,
-        ));
+        let here = linked::watch_here(config.clone(), way.clone(), memory.linked);
+        tasks.spawn(here);
         if let Some(link) = link {
             serve_launch(&mut tasks, link, way.clone(), &decisions, stopper.clone());
         }
@@ -188,10 +183,7 @@ impl Bound {
 
         let why = shutdown.await;
         info!(why, "draining");
-        for _ in 0..LAST_TURNS {
-            tokio::task::yield_now().await;
-        }
-        tasks.shutdown().await;
+        end(tasks).await;
         lease::conclude(&keeper, &last, gate_patience);
         drop((volume, collecting));
         if !server.drain() {
@@ -199,6 +191,14 @@ impl Bound {
         }
         Ok(())
     }
+}
+
+/// Ends the tasks, once what was on its way has arrived.
+async fn end(mut tasks: JoinSet<()>) {
+    for _ in 0..LAST_TURNS {
+        tokio::task::yield_now().await;
+    }
+    tasks.shutdown().await;
 }
 
 /// What became of an action, as an observation like any other.

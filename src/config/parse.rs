@@ -5,7 +5,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::metrics::{Filter, MetricsConfig, Profiles};
 use super::mistake::{ConfigErrors, Mistake, nearest};
 use super::raw::{Given, Origin, Problem, Raw};
 use super::relations::{RELATIONS, Relation, WARNINGS};
@@ -13,8 +12,8 @@ use super::secret::PasswordSource;
 use super::settings::{ENV_PREFIX, SETTINGS, Setting, by_key};
 use super::sources::{CONFIG_ENV, Sources};
 use super::{
-    Config, HttpConfig, LaunchConfig, LeaseConfig, LogConfig, LogFormat, Pace, ProcessConfig,
-    SqlConfig, StopConfig, TlsMode, VolumeConfig,
+    Config, HttpConfig, LaunchConfig, LeaseConfig, LogConfig, LogFormat, MetricsConfig, Pace,
+    ProcessConfig, SqlConfig, StopConfig, TlsMode, VolumeConfig,
 };
 use crate::decide::policy::Policy;
 
@@ -230,15 +229,7 @@ fn blank() -> Config {
             diagnostics: pace,
             max_databases: 0,
         },
-        metrics: MetricsConfig {
-            enabled: false,
-            profiles: Profiles::NONE,
-            pace,
-            filter: Filter::default(),
-            max_databases: 0,
-            off: Vec::new(),
-            collectors_dir: None,
-        },
+        metrics: MetricsConfig::blank(),
         process: ProcessConfig {
             name: String::new(),
             interval: Duration::ZERO,
