@@ -36,15 +36,16 @@ use crate::act::link;
 use crate::act::order::{Obeyed, Order};
 use crate::act::recorder::Recorder;
 use crate::act::restart::Restarter;
+use crate::collect;
 use crate::config::Config;
 use crate::decide::observation::{ActionReport, Observation, OperatorWord};
 use crate::observe::clock::Clock;
 use crate::observe::process::EnginePid;
 use crate::observe::{Sink, clock, kernel, sql, volume};
-use crate::publish::Reader;
 use crate::publish::metrics::Metrics;
 use crate::publish::server::{self, Server};
 use crate::publish::view::ObserverBounds;
+use crate::publish::{self, Reader};
 use crate::records::history::Event;
 use chronicle::Chronicler;
 use linked::Link;
@@ -140,7 +141,8 @@ impl Bound {
             memory_keeper,
         );
         let decisions = reader.clone();
-        let (collecting, collected, watch_engine) = collecting::collect(&config, &decisions)
+        let (may_ask, watch_engine) = collecting::watch_engine(decisions.clone());
+        let (collecting, collected) = collect::spawn(&config, &publish::metrics::names(), may_ask)
             .context("the collectors' thread can't be started")?;
         let server = self
             .server
@@ -152,16 +154,15 @@ impl Bound {
         let keeper = lease::keep(&config, &memory, decisions.clone(), sink.clone())
             .context("the keeper's thread can't be started")?;
         let last = decisions.clone();
-        let chronicler = Chronicler::new(
-            config.lease.pod_uid.as_deref(),
-            Recorder::new(keeper.clone()),
-            decisions.clone(),
-        );
+        let chronicler = chronicler(&config, &keeper, &decisions);
         let stopper = Stopper::new(&config, decisions.clone(), sink.clone(), chronicler.clone());
         let way = Link::new(engine_pid, sink.clone());
         let mut tasks = observers(&config, &sink);
-        let here = linked::watch_here(config.clone(), way.clone(), memory.linked);
-        tasks.spawn(here);
+        tasks.spawn(linked::watch_here(
+            config.clone(),
+            way.clone(),
+            memory.linked,
+        ));
         if let Some(link) = link {
             serve_launch(&mut tasks, link, way.clone(), &decisions, stopper.clone());
         }
@@ -183,7 +184,8 @@ impl Bound {
 
         let why = shutdown.await;
         info!(why, "draining");
-        end(tasks).await;
+        last_turns().await;
+        tasks.shutdown().await;
         lease::conclude(&keeper, &last, gate_patience);
         drop((volume, collecting));
         if !server.drain() {
@@ -193,12 +195,16 @@ impl Bound {
     }
 }
 
-/// Ends the tasks, once what was on its way has arrived.
-async fn end(mut tasks: JoinSet<()>) {
+fn chronicler(config: &Config, keeper: &Keeper, decisions: &Reader) -> Chronicler {
+    let recorder = Recorder::new(keeper.clone());
+    Chronicler::new(config.lease.pod_uid.as_deref(), recorder, decisions.clone())
+}
+
+/// Takes in what has arrived, see [`LAST_TURNS`].
+async fn last_turns() {
     for _ in 0..LAST_TURNS {
         tokio::task::yield_now().await;
     }
-    tasks.shutdown().await;
 }
 
 /// What became of an action, as an observation like any other.

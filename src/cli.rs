@@ -10,10 +10,12 @@ use clap::ArgMatches;
 
 use crate::act::order::{MIN_HOLD, Order};
 use crate::command::client::Endpoint;
+use crate::command::inject::Invoked;
 use crate::config::raw::Raw;
 use crate::config::settings::SETTINGS;
 use crate::config::sources::Flags;
 use crate::decide::decision::Probe;
+use crate::inject::Request;
 use commands::command;
 
 /// What was asked for.
@@ -81,6 +83,8 @@ pub enum Invocation {
         /// How.
         format: ReasonsFormat,
     },
+    /// Add the supervisor to a manifest.
+    Inject(Invoked),
     /// Print the T-SQL for a login that may do nothing but look.
     SetupSql {
         /// Its name.
@@ -193,6 +197,7 @@ where
         Some(("setup-sql", matches)) => Invocation::SetupSql {
             login: matches.get_one("login").cloned().unwrap_or_default(),
         },
+        Some(("inject", matches)) => Invocation::Inject(invoked(matches)),
         Some((_, matches)) => Invocation::Run(flags(matches)),
         None => Invocation::Run(flags(&matches)),
     })
@@ -223,6 +228,23 @@ fn target(matches: &ArgMatches) -> Target {
         url: matches.get_one("url").cloned(),
         flags: flags(matches),
         timeout: timeout(matches),
+    }
+}
+
+fn invoked(matches: &ArgMatches) -> Invoked {
+    let text = |name| matches.get_one::<String>(name).cloned();
+    Invoked {
+        file: matches.get_one("file").cloned().unwrap_or_default(),
+        request: Request {
+            image: text("image").unwrap_or_default(),
+            container: text("container"),
+            launch: !matches.get_flag("attach"),
+            classic: matches.get_flag("classic"),
+            login: None,
+            patch: matches.get_flag("patch"),
+        },
+        user: text("sql-user"),
+        secret: matches.get_one("sql-secret").cloned(),
     }
 }
 

@@ -37,6 +37,7 @@
 
 pub(crate) mod builtin;
 mod databases;
+mod differences;
 mod failure;
 mod files;
 mod names;
@@ -55,6 +56,7 @@ use crate::exposition::{FamilyDef, Kind};
 use crate::tds::value::Cells;
 
 pub use crate::config::metrics::Profiles;
+pub use differences::{DIFFERENCES, Difference, Differing, differences};
 pub(crate) use output::Output;
 pub use reference::reference;
 pub use runner::{Collecting, spawn};
@@ -210,6 +212,12 @@ pub(crate) trait Collector: Debug + Send {
     /// [`Failure::Unsupported`].
     fn supports(&self, _engine: Engine) -> bool {
         true
+    }
+
+    /// One series that is exposed where there is no other: before the first answer, and as soon as
+    /// the engine is not asked or does not answer.
+    fn otherwise(&self) -> Option<(&Metric, f64)> {
+        None
     }
 
     /// The batch. Settings of the session (isolation, lock timeout, deadlock priority) are made

@@ -7,6 +7,7 @@ pub mod client;
 pub mod control;
 pub mod gate;
 pub mod history;
+pub mod inject;
 pub mod install;
 pub mod probe;
 pub mod reasons;
@@ -91,6 +92,7 @@ pub fn execute(invocation: Invocation) -> Exit {
             check_config::execute(flags, environment, reference, out, err)
         }
         Invocation::Reasons { code, format } => reasons::execute(code.as_deref(), format, out, err),
+        Invocation::Inject(invoked) => inject::execute(invoked, out, err),
         Invocation::SetupSql { login } => setup_sql::execute(&login, out, err),
     };
     match result {

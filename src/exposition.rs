@@ -119,4 +119,4 @@ impl FamilyDef {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

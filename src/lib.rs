@@ -61,6 +61,7 @@ pub mod command;
 pub mod config;
 pub mod decide;
 pub mod exposition;
+pub mod inject;
 pub mod launch;
 pub mod link;
 pub mod observe;

@@ -12,6 +12,7 @@
 //!   question.
 //! - The engine's texts and the password appear in no error.
 
+pub(crate) mod certificate;
 pub(crate) mod deadline;
 pub(crate) mod dial;
 pub(crate) mod error;

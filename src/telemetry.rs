@@ -1,5 +1,7 @@
 //! Logging: lines on standard error, text or JSON, from one level on.
 
+use std::io::Write as _;
+
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -27,6 +29,15 @@ pub fn init(log: LogConfig) {
             tracing::subscriber::set_global_default(builder.finish().with(targets))
         }
     };
+}
+
+/// Has a panic say where and why, and no more. The standard library's own report would walk the stack
+/// where `RUST_BACKTRACE` is set, for which the shipped binary has no tables.
+pub fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        // Where standard error is closed nobody reads it.
+        let _ = writeln!(std::io::stderr(), "sql-edge-supervisor {panic}");
+    }));
 }
 
 /// What is let through. At debug and trace the libraries would log packets, and the login's is one

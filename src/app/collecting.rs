@@ -1,35 +1,18 @@
 //! When the engine may be asked for metrics.
 
-use std::io;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::collect::{self, Collecting};
-use crate::config::Config;
 use crate::decide::decision::{Phase, Verdict};
 use crate::decide::reason::Reason;
-use crate::exposition::Exposition;
-use crate::publish::{self, Published, Reader};
+use crate::publish::{Published, Reader};
 
-/// Starts the collectors. With them comes what they publish, and the future that tells them whether the
-/// engine may be asked, which ends when nothing is decided any more.
-///
-/// # Errors
-///
-/// The system has no thread or descriptor left.
-pub fn collect(
-    config: &Config,
-    decisions: &Reader,
-) -> io::Result<(
-    Collecting,
-    watch::Receiver<Arc<Exposition>>,
-    impl Future<Output = ()> + use<>,
-)> {
+/// Whether the engine may be asked, kept up to date by the future that comes with it; the future ends
+/// when nothing is decided any more.
+pub fn watch_engine(decisions: Reader) -> (watch::Receiver<bool>, impl Future<Output = ()>) {
     let (tell, may_ask) = watch::channel(false);
-    let taken = publish::metrics::names();
-    let (collecting, collected) = collect::spawn(config, &taken, may_ask)?;
-    Ok((collecting, collected, follow(decisions.clone(), tell)))
+    (may_ask, follow(decisions, tell))
 }
 
 async fn follow(mut decisions: Reader, tell: watch::Sender<bool>) {

@@ -17,7 +17,9 @@ use crate::act::checkpoint::{Checkpoints, checkpoint};
 use crate::act::order::Obeyed;
 use crate::act::restart::GONE_AFTER;
 use crate::config::{Config, SqlConfig, StopConfig};
-use crate::decide::observation::{ActionStep, ExitStatus, Observation, OperatorWord, ProcessId};
+use crate::decide::observation::{
+    ActionStep, ExitStatus, Observation, Observed, OperatorWord, ProcessExit, ProcessId,
+};
 use crate::decide::policy::Policy;
 use crate::decide::stop::{Shares, Situation, shares};
 use crate::observe::Sink;
@@ -143,6 +145,7 @@ impl With {
     async fn climb(&self, grace: Duration) -> Stopped {
         let began = Instant::now();
         let situation = self.situation();
+        let before = self.last_exit();
         let Shares {
             drain,
             checkpoint: saving,
@@ -177,7 +180,9 @@ impl With {
                 .await;
                 let end = Instant::now() + left + GONE_AFTER + SEEN_AFTER;
                 stopped.gone = self.gone_by(Some(parent), end).await;
-                stopped.clean = stopped.gone && ended_cleanly(&self.decisions.borrow(), parent);
+                let exit = exit_after(self.decisions.clone(), before).await;
+                stopped.clean =
+                    stopped.gone && ended_cleanly(&self.decisions.borrow(), parent, exit);
             }
         }
         stopped.lasted = began.elapsed();
@@ -217,6 +222,10 @@ impl With {
         matches!(timeout_at(end, decisions.wait_for(gone)).await, Ok(Ok(_)))
     }
 
+    fn last_exit(&self) -> Option<Observed<ProcessExit>> {
+        self.decisions.borrow().snapshot.last_exit.clone()
+    }
+
     /// Checkpoints; none where the engine ended meanwhile.
     async fn save(
         &self,
@@ -244,16 +253,25 @@ impl With {
     }
 }
 
+/// The exit that follows on `before`, which is an earlier engine's: that a process is not there any more
+/// may be seen before how it ended, and that is waited for a moment.
+async fn exit_after(
+    mut decisions: Reader,
+    before: Option<Observed<ProcessExit>>,
+) -> Option<ProcessExit> {
+    let told = |published: &Arc<Published>| published.snapshot.last_exit != before;
+    let told = timeout_at(Instant::now() + SEEN_AFTER, decisions.wait_for(told)).await;
+    let exit = told.ok()?.ok()?.snapshot.last_exit.as_ref()?.value;
+    Some(exit)
+}
+
 /// It ended without SIGKILL, and with status 0 where that was seen.
-fn ended_cleanly(published: &Published, parent: ProcessId) -> bool {
+fn ended_cleanly(published: &Published, parent: ProcessId, exit: Option<ProcessExit>) -> bool {
     let snapshot = &published.snapshot;
     let killed = snapshot.action.as_ref().is_some_and(|report| {
         report.value.process == parent && report.value.step == ActionStep::Killed
     });
-    let status = snapshot
-        .last_exit
-        .as_ref()
-        .and_then(|exit| exit.value.status);
+    let status = exit.and_then(|exit| exit.status);
     !killed && matches!(status, None | Some(ExitStatus::Code(0)))
 }
 
@@ -301,4 +319,44 @@ fn tell(stopped: &Stopped) -> Obeyed {
         );
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::observation::ProcessRole;
+    use crate::decide::time::Time;
+
+    fn published(start_ticks: u64, status: ExitStatus) -> Arc<Published> {
+        let process = ProcessId {
+            pid: 9,
+            start_ticks,
+        };
+        let mut published = Published::default();
+        published.snapshot.last_exit = Some(Observed {
+            at: Time::default(),
+            value: ProcessExit {
+                process,
+                role: ProcessRole::Engine,
+                status: Some(status),
+                oom_killed: false,
+            },
+        });
+        Arc::new(published)
+    }
+
+    #[tokio::test]
+    async fn how_an_earlier_engine_ended_says_nothing_of_this_one() {
+        let (publisher, decisions) = watch::channel(published(1, ExitStatus::Signal(9)));
+        let before = decisions.borrow().snapshot.last_exit.clone();
+        let waiting = tokio::spawn(exit_after(decisions, before));
+        let parent = ProcessId {
+            pid: 8,
+            start_ticks: 2,
+        };
+        publisher.send_replace(published(2, ExitStatus::Code(0)));
+        let exit = waiting.await.unwrap();
+        assert_eq!(exit.and_then(|exit| exit.status), Some(ExitStatus::Code(0)));
+        assert!(ended_cleanly(&publisher.borrow(), parent, exit));
+    }
 }

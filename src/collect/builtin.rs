@@ -1,8 +1,161 @@
-//! The collectors that are built in.
+//! The collectors that are built in, one file each.
+//!
+//! # Names
+//!
+//! Families belong to profiles: the names of three exporters that people have dashboards for, and
+//! `sql_edge_*`, the supervisor's own in base units. Where exporters share a name, it is one family
+//! with the labels of all of them, and its type is what the values are: a counter where they only
+//! grow, though awaragi's exporter calls everything a gauge.
+//!
+//! # SQL
+//!
+//! Documented views and columns of the 15.0 engine alone, without CLR (FORMAT, AT TIME ZONE, PARSE)
+//! and without extended procedures, which Azure SQL Edge lacks. VIEW SERVER STATE and VIEW ANY
+//! DEFINITION are enough for most; what needs more says so in its file, and `setup-sql` prints the
+//! grant.
 
-use super::Collector;
+mod backups;
+mod counters;
+mod data_retention;
+mod databases;
+mod files;
+mod io;
+mod jobs;
+mod memory;
+mod requests;
+mod schedulers;
+mod server;
+mod sessions;
+mod streaming;
+mod tempdb;
+mod waits;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use super::{Collector, Engine, Metric, Output, Profiles, Reading, Scope};
+use crate::tds::value::Cells;
+
+const ALLOY: Profiles = Profiles::ALLOY;
+const AWARAGI: Profiles = Profiles::AWARAGI;
+const OWN: Profiles = Profiles::OWN;
+const SQL_EXPORTER: Profiles = Profiles::SQL_EXPORTER;
+
+/// What changes seldom is asked for seldom.
+const SELDOM: Duration = Duration::from_secs(60);
+
+/// Rows of a kind that has no cap of its own, jobs or hosts, that are shown.
+const MAX_ROWS: usize = 200;
+
+/// A collector's families: a constant for each, and `METRICS`, all of them.
+macro_rules! metrics {
+    ($($id:ident: $profiles:expr, $kind:ident $name:literal [$($label:literal),*] $help:literal;)+) => {
+        $(
+            const $id: crate::collect::Metric = crate::collect::Metric::fixed(
+                $profiles,
+                crate::exposition::Kind::$kind,
+                $name,
+                &[$($label),*],
+                $help,
+            );
+        )+
+
+        pub(super) static METRICS: &[crate::collect::Metric] = &[$($id),+];
+    };
+}
+use metrics;
 
 /// All of them, in the order in which their families are served.
 pub(crate) fn all() -> Vec<Box<dyn Collector>> {
-    Vec::new()
+    vec![
+        Box::new(server::Server),
+        Box::new(counters::Counters),
+        Box::new(memory::MEMORY),
+        Box::new(schedulers::SCHEDULERS),
+        Box::new(waits::Waits),
+        Box::new(sessions::Sessions),
+        Box::new(requests::Requests),
+        Box::new(databases::DATABASES),
+        Box::new(io::Io),
+        Box::new(files::FILES),
+        Box::new(tempdb::TEMPDB),
+        Box::new(backups::BACKUPS),
+        Box::new(jobs::JOBS),
+        Box::new(data_retention::DATA_RETENTION),
+        Box::new(streaming::STREAMING),
+    ]
+}
+
+/// A collector that keeps nothing from one row to the next.
+#[derive(Debug)]
+struct Plain {
+    name: &'static str,
+    metrics: &'static [Metric],
+    min_interval: Duration,
+    supports: fn(Engine) -> bool,
+    batch: &'static str,
+    row: fn(usize, &Cells<'_>, &mut Output<'_>),
+}
+
+/// Every engine has it.
+const fn everywhere(_: Engine) -> bool {
+    true
+}
+
+impl Collector for Plain {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn metrics(&self) -> &[Metric] {
+        self.metrics
+    }
+
+    fn min_interval(&self) -> Duration {
+        self.min_interval
+    }
+
+    fn supports(&self, engine: Engine) -> bool {
+        (self.supports)(engine)
+    }
+
+    fn batch(&self, _scope: &Scope) -> String {
+        self.batch.to_owned()
+    }
+
+    fn begin(&self, _scope: &Scope) -> Box<dyn Reading> {
+        Box::new(PlainReading(self.row))
+    }
+}
+
+struct PlainReading(fn(usize, &Cells<'_>, &mut Output<'_>));
+
+impl Reading for PlainReading {
+    fn row(&mut self, result_set: usize, cells: &Cells<'_>, out: &mut Output<'_>) {
+        (self.0)(result_set, cells, out);
+    }
+}
+
+/// 1 or 0.
+fn flag(is_set: bool) -> f64 {
+    f64::from(u8::from(is_set))
+}
+
+/// Seconds of the smallest step between two time zones.
+const ZONE_STEP: f64 = 900.0;
+
+/// Seconds since 1970 of a column that counts them in the engine's local time. `to_utc`, the
+/// difference between two readings of the clock, is a second off now and then; no time zone is.
+fn timestamp(cells: &Cells<'_>, column: &str) -> Option<f64> {
+    let to_utc = (cells.number("to_utc")? / ZONE_STEP).round() * ZONE_STEP;
+    Some(cells.number(column)? + to_utc)
+}
+
+/// A word of the engine's, `READ_ONLY`, as a label's value.
+fn word(cells: &Cells<'_>, column: &str) -> String {
+    cells.text(column).unwrap_or_default().to_ascii_lowercase()
 }

@@ -64,6 +64,13 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// Counts a series of this metric that the collector leaves out, if anybody wants the metric.
+    pub(crate) fn leave_out(&mut self, metric: &Metric) {
+        if self.profiles.intersects(metric.profiles) {
+            self.families.leave_out();
+        }
+    }
+
     /// The same where there may be no value.
     pub(crate) fn maybe(&mut self, metric: &Metric, labels: &[&str], value: Option<f64>) {
         if let Some(value) = value {

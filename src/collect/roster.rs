@@ -8,7 +8,7 @@ use super::files::Loaded;
 use super::names::Names;
 use super::{Collector, Failure, Profiles, builtin};
 use crate::config::MetricsConfig;
-use crate::exposition::{CollectorReport, Exposition, Fragment, Outcome};
+use crate::exposition::{CollectorReport, Exposition, Families, Fragment, Outcome};
 
 /// How long a collector is left alone that the engine denies or does not support: a grant or an
 /// upgrade is rare, and each try is a line in somebody's audit.
@@ -46,8 +46,19 @@ pub(super) struct Run {
 
 impl Member {
     fn new(collector: Box<dyn Collector>, config: &MetricsConfig, now: Instant) -> Self {
+        let otherwise = collector
+            .otherwise()
+            .filter(|(metric, _)| metric.profiles.intersects(config.profiles))
+            .map(|(metric, value)| {
+                let mut families = Families::new();
+                families.sample(&metric.family, &[], value);
+                Arc::new(Fragment::new(families))
+            });
         Self {
-            report: CollectorReport::pending(collector.name()),
+            report: CollectorReport {
+                otherwise,
+                ..CollectorReport::pending(collector.name())
+            },
             interval: config.pace.interval.max(collector.min_interval()),
             deadline: config.pace.deadline,
             collector,
@@ -74,7 +85,7 @@ impl Member {
             }
             Err(Trouble { failure, .. }) => {
                 self.report.outcome = Outcome::Failed(failure.word());
-                if !failure.is_passing() {
+                if !failure.is_passing() || self.report.otherwise.is_some() {
                     self.report.fragment = None;
                 }
                 if failure.is_refusal() {
@@ -202,6 +213,15 @@ impl Roster {
     pub(super) fn all_due(&mut self, now: Instant) {
         for member in &mut self.members {
             member.due = member.due.min(now);
+        }
+    }
+
+    /// The engine is not asked any more: what must not outlast its answers goes at once.
+    pub(super) fn withdraw(&mut self) {
+        for member in &mut self.members {
+            if member.report.otherwise.is_some() {
+                member.report.fragment = None;
+            }
         }
     }
 

@@ -175,6 +175,8 @@ impl Runner {
             } else if !ask && asked {
                 debug!("the engine is left alone");
                 self.connection = None;
+                self.roster.withdraw();
+                self.publish();
             }
             asked = ask;
             let now = Instant::now();

@@ -9,10 +9,8 @@ use super::databases::Databases;
 use super::names::Names;
 use super::*;
 use crate::config::metrics::{Filter, Pattern};
+use crate::exposition::tests::parser;
 use crate::exposition::{Families, Fragment};
-
-#[path = "../exposition/tests/parser.rs"]
-mod parser;
 
 const FILE: &str = "\
 collector_name: fuzz

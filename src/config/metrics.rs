@@ -2,7 +2,6 @@
 //! that give them.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::Pace;
 use super::kind::Kind;
@@ -26,27 +25,6 @@ pub struct MetricsConfig {
     pub off: Vec<String>,
     /// Where files of custom collectors are.
     pub collectors_dir: Option<PathBuf>,
-}
-
-impl MetricsConfig {
-    /// Where the table of settings puts its values.
-    pub(super) const fn blank() -> Self {
-        Self {
-            enabled: false,
-            profiles: Profiles::NONE,
-            pace: Pace {
-                interval: Duration::ZERO,
-                deadline: Duration::ZERO,
-            },
-            filter: Filter {
-                include: Vec::new(),
-                exclude: Vec::new(),
-            },
-            max_databases: 0,
-            off: Vec::new(),
-            collectors_dir: None,
-        }
-    }
 }
 
 /// A set of profiles: whose names are exposed.

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::metrics::{Filter, MetricsConfig, Profiles};
 use super::mistake::{ConfigErrors, Mistake, nearest};
 use super::raw::{Given, Origin, Problem, Raw};
 use super::relations::{RELATIONS, Relation, WARNINGS};
@@ -12,8 +13,8 @@ use super::secret::PasswordSource;
 use super::settings::{ENV_PREFIX, SETTINGS, Setting, by_key};
 use super::sources::{CONFIG_ENV, Sources};
 use super::{
-    Config, HttpConfig, LaunchConfig, LeaseConfig, LogConfig, LogFormat, MetricsConfig, Pace,
-    ProcessConfig, SqlConfig, StopConfig, TlsMode, VolumeConfig,
+    Config, HttpConfig, LaunchConfig, LeaseConfig, LogConfig, LogFormat, Pace, ProcessConfig,
+    SqlConfig, StopConfig, TlsMode, VolumeConfig,
 };
 use crate::decide::policy::Policy;
 
@@ -200,6 +201,24 @@ fn stranger(key: &str, origin: Origin, name: impl Fn(&str) -> String) -> Mistake
     }
 }
 
+/// Of [`blank`], what the SQL settings fill.
+fn blank_sql(pace: Pace) -> SqlConfig {
+    SqlConfig {
+        host: String::new(),
+        port: 0,
+        dac_port: 0,
+        user: String::new(),
+        password: PasswordSource::Missing,
+        tls: TlsMode::Required,
+        tls_ca: None,
+        ping: pace,
+        login: pace,
+        databases: pace,
+        diagnostics: pace,
+        max_databases: 0,
+    }
+}
+
 /// Where the table puts its values. Nothing of it remains: each field is set by a row.
 fn blank() -> Config {
     let pace = Pace {
@@ -215,21 +234,16 @@ fn blank() -> Config {
             decision_stale_after: Duration::ZERO,
             drain_timeout: Duration::ZERO,
         },
-        sql: SqlConfig {
-            host: String::new(),
-            port: 0,
-            dac_port: 0,
-            user: String::new(),
-            password: PasswordSource::Missing,
-            tls: TlsMode::Required,
-            tls_ca: None,
-            ping: pace,
-            login: pace,
-            databases: pace,
-            diagnostics: pace,
+        sql: blank_sql(pace),
+        metrics: MetricsConfig {
+            enabled: false,
+            profiles: Profiles::NONE,
+            pace,
+            filter: Filter::default(),
             max_databases: 0,
+            off: Vec::new(),
+            collectors_dir: None,
         },
-        metrics: MetricsConfig::blank(),
         process: ProcessConfig {
             name: String::new(),
             interval: Duration::ZERO,

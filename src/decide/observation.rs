@@ -27,8 +27,8 @@ pub use process::{
     ExitStatus, ProcessExit, ProcessId, ProcessReport, ProcessRole, RunState, RunningProcess,
 };
 pub use server::{
-    ComponentState, Database, DatabaseList, DatabaseState, DatabasesReport, Diagnostics,
-    DiagnosticsReport, ServerProperties,
+    Certificates, ComponentState, Database, DatabaseList, DatabaseState, DatabasesReport,
+    Diagnostics, DiagnosticsReport, ServerProperties,
 };
 
 /// A value with the moment at which it was taken.
@@ -61,6 +61,8 @@ pub enum Observation {
     Cgroup(CgroupReport),
     /// What the engine says of itself, read after a login.
     Server(ServerProperties),
+    /// Until when the certificates are valid, told when that is news.
+    Certificates(Certificates),
     /// The kernel that everything runs on; told once.
     Kernel(KernelVersion),
     /// What became of an action of the supervisor's.

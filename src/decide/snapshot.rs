@@ -5,10 +5,11 @@ mod lease;
 use std::time::Duration;
 
 use super::observation::{
-    ActionReport, Attempt, AttemptResult, CgroupReport, ComponentState, ContactError, DatabaseList,
-    DatabasesReport, Diagnostics, DiagnosticsReport, EngineLog, KernelVersion, LeaseReport,
-    LinkReport, Observation, Observed, OperatorWord, ProcessExit, ProcessId, ProcessReport,
-    ProcessRole, RunningProcess, ServerError, ServerProperties, VolumeCheck, VolumeReport,
+    ActionReport, Attempt, AttemptResult, Certificates, CgroupReport, ComponentState, ContactError,
+    DatabaseList, DatabasesReport, Diagnostics, DiagnosticsReport, EngineLog, KernelVersion,
+    LeaseReport, LinkReport, Observation, Observed, OperatorWord, ProcessExit, ProcessId,
+    ProcessReport, ProcessRole, RunningProcess, ServerError, ServerProperties, VolumeCheck,
+    VolumeReport,
 };
 use super::time::Time;
 pub use lease::Aged;
@@ -55,6 +56,8 @@ pub struct Snapshot {
     pub cgroup: Option<Observed<CgroupReport>>,
     /// What the engine says of itself.
     pub server: Option<Observed<ServerProperties>>,
+    /// Until when the certificates are valid.
+    pub certificates: Certificates,
     /// The kernel.
     pub kernel: Option<KernelVersion>,
     /// What the last action came to.
@@ -147,6 +150,7 @@ impl Snapshot {
             }
             Observation::Cgroup(value) => self.cgroup = Some(Observed { at, value }),
             Observation::Server(value) => self.server = Some(Observed { at, value }),
+            Observation::Certificates(value) => self.certificates = value,
             Observation::Kernel(value) => self.kernel = Some(value),
             Observation::Action(value) => self.action = Some(Observed { at, value }),
             Observation::Link(value) => self.apply_link(at, value),

@@ -37,6 +37,8 @@ pub struct CollectorReport {
     /// What the last success exposed, and until when that may be served: a runner that hangs must not
     /// leave old numbers standing.
     pub fragment: Option<(Arc<Fragment>, Instant)>,
+    /// What is served where that is not.
+    pub otherwise: Option<Arc<Fragment>>,
 }
 
 impl CollectorReport {
@@ -51,6 +53,7 @@ impl CollectorReport {
             succeeded: None,
             left_out: 0,
             fragment: None,
+            otherwise: None,
         }
     }
 }
@@ -67,9 +70,10 @@ impl Exposition {
     fn fragments(&self, now: Instant) -> impl Iterator<Item = &Fragment> {
         self.collectors
             .iter()
-            .filter_map(|report| report.fragment.as_ref())
-            .filter(move |(_, until)| now < *until)
-            .map(|(fragment, _)| &**fragment)
+            .filter_map(move |report| match &report.fragment {
+                Some((fragment, until)) if now < *until => Some(&**fragment),
+                _ => report.otherwise.as_deref(),
+            })
     }
 
     /// `own` and every fragment, as they are sent.

@@ -1,6 +1,6 @@
 //! Whatever is given, what comes out is valid and says what was given.
 
-mod parser;
+pub(crate) mod parser;
 
 use std::io::Read;
 use std::time::{Duration, Instant};

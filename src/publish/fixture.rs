@@ -9,11 +9,11 @@ use crate::decide::decision::{Decision, Finding, LastRestart, Phase, Probe, Prob
 use crate::decide::identity::{ExpectedId, Identity, IdentityFacts, IdentityFile};
 use crate::decide::lease::Standing;
 use crate::decide::observation::{
-    Attempt, AttemptResult, CgroupReport, ComponentState, ContactError, Database, DatabaseList,
-    DatabaseState, DatabasesReport, Diagnostics, DiagnosticsReport, Dumps, EngineLog, ExitStatus,
-    LeaseReport, LoggedError, Mount, Observation, Observed, ProcessExit, ProcessId, ProcessReport,
-    ProcessRole, RunState, RunningProcess, ServerError, ServerProperties, Space, VolumeCheck,
-    VolumeReport, WriteCheck,
+    Attempt, AttemptResult, Certificates, CgroupReport, ComponentState, ContactError, Database,
+    DatabaseList, DatabaseState, DatabasesReport, Diagnostics, DiagnosticsReport, Dumps, EngineLog,
+    ExitStatus, LeaseReport, LoggedError, Mount, Observation, Observed, ProcessExit, ProcessId,
+    ProcessReport, ProcessRole, RunState, RunningProcess, ServerError, ServerProperties, Space,
+    VolumeCheck, VolumeReport, WriteCheck,
 };
 use crate::decide::policy::RestartBy;
 use crate::decide::reason::Reason;
@@ -289,6 +289,10 @@ pub fn ready() -> Snapshot {
             version: "15.0.2000.1574".to_owned(),
             edition: "Azure SQL Edge Developer (64-bit)".to_owned(),
             engine_edition: 9,
+        }),
+        Observation::Certificates(Certificates {
+            server_expiry: Some(1_893_456_000),
+            ca_expiry: Some(2_524_608_000),
         }),
         Observation::Diagnostics(DiagnosticsReport::Report(Diagnostics {
             system: Some(ComponentState::Clean),

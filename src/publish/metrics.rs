@@ -105,6 +105,7 @@ impl Metrics {
             | Observation::Cgroup(_)
             | Observation::Lease(_)
             | Observation::Server(_)
+            | Observation::Certificates(_)
             | Observation::Dac(_)
             | Observation::Kernel(_)
             | Observation::Link(_)

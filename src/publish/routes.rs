@@ -159,7 +159,7 @@ fn not_found() -> Reply {
 }
 
 fn finish(reply: Reply, method: &Method, close: bool) -> Response<Pieces> {
-    let length = reply.body.len();
+    let length = reply.body.left();
     let body = if *method == Method::HEAD {
         Pieces::default()
     } else {

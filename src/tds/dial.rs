@@ -3,8 +3,8 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -17,6 +17,9 @@ use crate::decide::observation::{ContactError, Stage};
 
 /// Addresses of a name that are tried, in the resolver's order.
 const MAX_ADDRESSES: usize = 4;
+
+/// Bytes kept of what a peer says first: a handshake with a chain of certificates is a few thousand.
+const MAX_GREETING_BYTES: usize = 32 * 1024;
 
 /// Looks a name up on a thread of its own, one lookup at a time: the resolver of the C library can't
 /// be cancelled, and a name server that is silent must not collect threads.
@@ -121,12 +124,37 @@ impl Allowance {
     }
 }
 
+/// The first bytes that a peer sent, until they are taken; shared with the one who takes them.
+#[derive(Clone, Debug)]
+pub(crate) struct Greeting(Arc<Mutex<Option<Vec<u8>>>>);
+
+impl Greeting {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Some(Vec::new()))))
+    }
+
+    /// What came so far. From now on nothing more is kept.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.take().unwrap_or_default()
+    }
+
+    fn keep(&self, bytes: &[u8]) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = kept.as_mut() {
+            let room = MAX_GREETING_BYTES.saturating_sub(kept.len());
+            kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
+    }
+}
+
 /// A connection that fails once its [`Allowance`] is used up: `tiberius` keeps what belongs to one
 /// value in memory, however long the peer makes it.
 #[derive(Debug)]
 pub(crate) struct Limited {
     stream: TcpStream,
     allowance: Allowance,
+    greeting: Greeting,
 }
 
 impl Limited {
@@ -135,7 +163,13 @@ impl Limited {
         Self {
             stream,
             allowance: Allowance::default(),
+            greeting: Greeting::new(),
         }
+    }
+
+    /// What the peer says first; to be taken when that is over.
+    pub(crate) fn greeting(&self) -> Greeting {
+        self.greeting.clone()
     }
 
     pub(crate) fn allowance(&self) -> Allowance {
@@ -158,6 +192,7 @@ impl AsyncRead for Limited {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         self.allowance.take(buffer.filled().len() - before);
+        self.greeting.keep(&buffer.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }

@@ -8,11 +8,12 @@ use futures_util::TryStreamExt;
 use tiberius::{AuthMethod, Client, EncryptionLevel, QueryItem, QueryStream, Row};
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
+use super::certificate;
 use super::deadline::Deadline;
 use super::dial::{Allowance, Dialer, Limited};
 use super::error::{bounded, from_tds};
 use crate::config::{SqlConfig, TlsMode};
-use crate::decide::observation::{ContactError, Stage};
+use crate::decide::observation::{Certificates, ContactError, Stage};
 
 /// How the supervisor names itself in `sys.dm_exec_sessions.program_name`.
 const APPLICATION_NAME: &str = "sql-edge-supervisor";
@@ -39,6 +40,7 @@ pub(crate) struct Connector {
     config: SqlConfig,
     application_name: &'static str,
     dialer: Dialer,
+    certificates: Certificates,
 }
 
 impl Connector {
@@ -49,11 +51,18 @@ impl Connector {
     /// One whose connections have another name.
     pub(crate) fn named(config: SqlConfig, application_name: &'static str) -> Self {
         let dialer = Dialer::new(&config.host, config.port);
+        let certificates = Certificates::default();
         Self {
             config,
             application_name,
             dialer,
+            certificates,
         }
+    }
+
+    /// Until when the certificates of the last connection are valid, whatever became of it.
+    pub(crate) const fn certificates(&self) -> Certificates {
+        self.certificates
     }
 
     /// A new connection with TLS and login, all of it within `deadline`. The password and the CA
@@ -65,23 +74,34 @@ impl Connector {
     /// # Cancel safety
     /// The connection is closed.
     pub(crate) async fn open(&mut self, deadline: Deadline) -> Result<Session, ContactError> {
-        let settings = settings(&self.config, self.application_name)?;
+        let (settings, ca_expiry) = settings(&self.config, self.application_name)?;
+        self.certificates.ca_expiry = ca_expiry;
         let stream = self.dialer.dial(deadline).await?;
-        let allowance = stream.allowance();
+        let (allowance, greeting) = (stream.allowance(), stream.greeting());
         allowance.set(MAX_LOGIN_BYTES);
-        let client = deadline
+        let connected = deadline
             .bound(Stage::Login, async {
                 Client::connect(settings, stream.compat_write())
                     .await
                     .map_err(|error| from_tds(&error, Stage::Login))
             })
-            .await?;
+            .await;
+        // A peer that did not come as far as its certificate says nothing of the one it had.
+        let shown = certificate::shown(&greeting.take());
+        if shown.is_some() || connected.is_ok() {
+            self.certificates.server_expiry = shown;
+        }
+        let client = connected?;
         Ok(Session { client, allowance })
     }
 }
 
-/// What `tiberius` needs to know, with the secrets as they are now.
-fn settings(config: &SqlConfig, application_name: &str) -> Result<tiberius::Config, ContactError> {
+/// What `tiberius` needs to know, with the secrets as they are now, and when the first certificate of
+/// the CA file expires.
+fn settings(
+    config: &SqlConfig,
+    application_name: &str,
+) -> Result<(tiberius::Config, Option<i64>), ContactError> {
     let unusable =
         |error: &dyn std::fmt::Display| ContactError::Credentials(bounded(&error.to_string()));
     let password = config.password.read().map_err(|error| unusable(&error))?;
@@ -97,13 +117,18 @@ fn settings(config: &SqlConfig, application_name: &str) -> Result<tiberius::Conf
         TlsMode::Strict => EncryptionLevel::Strict,
         TlsMode::Off => EncryptionLevel::NotSupported,
     });
+    let mut ca_expiry = None;
     match &config.tls_ca {
-        Some(path) => settings.trust_cert_ca_bundle(read_ca(path).map_err(|error| {
-            unusable(&format_args!(
-                "the CA file {} can't be used: {error}",
-                path.display()
-            ))
-        })?),
+        Some(path) => {
+            let bundle = read_ca(path).map_err(|error| {
+                unusable(&format_args!(
+                    "the CA file {} can't be used: {error}",
+                    path.display()
+                ))
+            })?;
+            ca_expiry = certificate::earliest(&bundle);
+            settings.trust_cert_ca_bundle(bundle);
+        }
         None => settings.trust_cert(),
     }
     // Deadline::bound limits the whole attempt. The library's own limits would be a second opinion,
@@ -112,7 +137,7 @@ fn settings(config: &SqlConfig, application_name: &str) -> Result<tiberius::Conf
     settings.command_timeout(None);
     // A database's name may be any UTF-16, lone surrogates included; that must not cost the list.
     settings.lossy_utf16_decoding(true);
-    Ok(settings)
+    Ok((settings, ca_expiry))
 }
 
 /// The CA certificates: one DER certificate, or any number in PEM.

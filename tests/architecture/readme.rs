@@ -7,12 +7,13 @@ use std::path::Path;
 use sql_edge_supervisor::{collect, command, config, publish};
 
 /// A table between its markers, and where it comes from.
-fn tables() -> [(&'static str, String); 4] {
+fn tables() -> [(&'static str, String); 5] {
     [
         ("settings", config::reference()),
         ("reasons", command::reasons::markdown()),
         ("metrics", publish::metrics::reference()),
         ("collectors", collect::reference()),
+        ("differences", collect::differences()),
     ]
 }
 

@@ -4,7 +4,7 @@
 //! stand-in, prints a Markdown table, and exits 1 where a limit is missed. It takes about ten minutes
 //! and wants a machine with nothing else to do. After `--` may stand
 //!
-//! - names of sections, to measure these only: `kill hang probes footprint size stop scrape`;
+//! - names of sections, to measure these only: `kill hang probes footprint size stop scrape cost`;
 //! - `--quick`: a smoke test of the benchmark itself. Few rounds, nothing is judged, nothing is built:
 //!   the supervisor is this program under another name, as in the demo;
 //! - `--supervisor PATH`: measures this binary, and builds none.
@@ -15,6 +15,7 @@
 //! | [`hang`] | from the policy's moment to the answer that says so |
 //! | [`probes`] | `/livez`, alone and with everything stalled around it |
 //! | [`footprint`] | memory, processor time, threads, descriptors at the default pace |
+//! | [`cost`] | what the collectors cost the engine, beside other exporters |
 //! | [`size`] | the binary: its size, that it is static, that names resolve in it |
 //! | [`scrape`] | the metrics of the engine: round trips, memory, bytes, time, and `/livez` beside scrapes |
 //! | [`stop`] | from SIGTERM to the end, whatever hangs |
@@ -25,6 +26,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // it is there to print
 
 mod client;
+mod cost;
 mod floor;
 mod footprint;
 mod fuse;
@@ -55,7 +57,7 @@ use sql_edge_supervisor::{cli, command};
 use report::Report;
 
 const USAGE: &str = "usage: bench [--quick] [--supervisor PATH] [SECTION ...]\n\
-                     sections: kill hang probes footprint size stop scrape";
+                     sections: kill hang probes footprint size stop scrape cost";
 
 /// What the sections measure, and at which scale.
 pub struct Plan {
@@ -131,17 +133,19 @@ enum Section {
     Hang,
     Probes,
     Footprint,
+    Cost,
     Stop,
     Scrape,
 }
 
 impl Section {
-    const ALL: [(&str, Self); 7] = [
+    const ALL: [(&str, Self); 8] = [
         ("size", Self::Size),
         ("kill", Self::Kill),
         ("hang", Self::Hang),
         ("probes", Self::Probes),
         ("footprint", Self::Footprint),
+        ("cost", Self::Cost),
         ("stop", Self::Stop),
         ("scrape", Self::Scrape),
     ];
@@ -191,6 +195,7 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
             Section::Hang => hang::measure(&plan, &mut report).await,
             Section::Probes => probes::measure(&plan, &mut report).await,
             Section::Footprint => footprint::measure(&plan, &mut report).await,
+            Section::Cost => cost::measure(&plan, &mut report).await,
             Section::Stop => stop::measure(&plan, &mut report).await,
             Section::Scrape => scrape::measure(&plan, &mut report).await,
         };

@@ -1,6 +1,8 @@
 //! The binary itself.
 
+use std::net::TcpListener;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
@@ -27,6 +29,14 @@ pub async fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         ..Setup::default()
     };
     Rig::start(plan, setup).await?;
+    let told = tells_an_error(&plan.supervisor)?;
+    let figure = "an error with `RUST_BACKTRACE=1`: it has no tables to walk a stack by";
+    report.judge(
+        figure,
+        "is told",
+        if told { "is told" } else { "kills" },
+        told,
+    );
     report.judge(
         "`sql-host localhost`, a name, in it",
         "resolves",
@@ -34,6 +44,19 @@ pub async fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         true,
     );
     Ok(())
+}
+
+/// Whether it says that its port is taken, and ends with 1.
+fn tells_an_error(binary: &Path) -> anyhow::Result<bool> {
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let output = Command::new(binary)
+        .args(["run", "--listen", &taken.local_addr()?.to_string()])
+        .env_clear()
+        .env("MSSQL_SA_PASSWORD", "x")
+        .env("RUST_BACKTRACE", "1")
+        .output()?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    Ok(output.status.code() == Some(1) && error.contains("cannot listen on"))
 }
 
 /// Whether the ELF file has a program header `PT_INTERP`; elf(5), 64 bits, little endian.

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+import uuid
 
 import pytds
 import pytds.utils
@@ -46,6 +47,27 @@ LOGIN_ERRORS = [
 QUERY_ERRORS = [
     229, 297, 300, 701, 802, 823, 824, 916, 921, 922, 926, 927, 942, 945, 1105, 1205, 1222, 3906, 9002,
 ]
+
+
+VIEWS = [
+    "sys.databases", "sys.master_files", "sys.dm_io_virtual_file_stats(NULL, NULL)", "sys.dm_os_performance_counters",
+    "sys.dm_os_wait_stats", "sys.dm_os_schedulers", "sys.dm_os_process_memory", "sys.dm_os_sys_memory",
+    "sys.dm_os_sys_info", "sys.dm_exec_sessions", "sys.dm_exec_requests", "sys.sysprocesses",
+    "sys.dm_tran_version_store_space_usage", "tempdb.sys.dm_db_file_space_usage", "msdb.dbo.backupset",
+    "msdb.dbo.sysjobs", "msdb.dbo.sysjobservers", "orders.sys.tables", "orders.sys.external_streaming_jobs",
+]
+PADDED = "SELECT object_name, counter_name, instance_name, cntr_value FROM sys.dm_os_performance_counters"
+GROUPED = """
+SELECT f.type_desc, COUNT(*) AS files, SUM(f.size) AS pages FROM sys.master_files AS f
+JOIN sys.databases AS d ON d.database_id = f.database_id GROUP BY f.type_desc ORDER BY f.type_desc
+"""
+DYNAMIC = """
+DECLARE @text nvarchar(max) = N'';
+SELECT @text = @text + N'SELECT N' + QUOTENAME(name, '''') + N' AS db, COUNT(*) AS tables FROM ' + QUOTENAME(name)
+    + N'.sys.tables WHERE data_retention_period > 0; '
+FROM sys.databases WHERE is_data_retention_enabled = 1 AND HAS_DBACCESS(name) = 1;
+EXEC sp_executesql @text
+"""
 
 
 # python-tds repeats a login after most errors and in the end tells only that it took too long; here the first answer
@@ -224,6 +246,30 @@ def check_diagnostics(server, tls):
     equal([row[3] for row in report], [1, 1, 1, 1, 0])
 
 
+def check_views(server, tls):
+    """All columns of all views, and what monitoring queries do with them."""
+    server.command("set_database", database={"name": "orders", "data_retention": True})
+    with server.connect(tls) as connection:
+        for view in VIEWS:
+            assert rows(connection, f"SELECT * FROM {view}")[0], view
+        counter = rows(connection, f"{PADDED} WHERE counter_name = 'Batch Requests/sec'")[0][0]
+        names = ("SQLServer:SQL Statistics", "Batch Requests/sec", "")
+        equal(tuple(counter[:3]), tuple(name.ljust(128) for name in names))
+        backup = rows(connection, "SELECT type, backup_size FROM msdb.dbo.backupset WHERE database_name = 'orders'")
+        equal(tuple(backup[0][0]), ("D", 4194304))
+        job = rows(connection, "SELECT job_id FROM msdb.dbo.sysjobs WHERE name = 'nightly backup'")
+        equal(job[0][0][0], uuid.UUID(int=2))
+        grouped = rows(connection, GROUPED)
+        equal([tuple(row) for row in grouped[0]], [("LOG", 5, 1280), ("ROWS", 5, 5120)])
+        equal([[tuple(row) for row in found] for found in rows(connection, DYNAMIC)], [[("orders", 1)]])
+
+
+def check_denied(server, tls):
+    server.command("set_view", name="msdb.dbo.backupset", view={"error": {"number": 229}})
+    with server.connect(tls) as connection:
+        equal(error_number(lambda: rows(connection, "SELECT COUNT(*) FROM msdb.dbo.backupset")), 229)
+
+
 def check_wrong_password(server, tls):
     equal(error_number(lambda: server.connect(tls, password="wrong")), 18456)
 
@@ -252,6 +298,9 @@ def check_tsql(server, encryption):
     output = server.tsql("SELECT every type", encryption)
     for text in ("-9223372036854775808", "gr\u00fcn \u20ac", "NULL", LONG_TEXT):
         assert text in output, output[:2000]
+    output = server.tsql(f"{GROUPED}; SELECT job_id FROM msdb.dbo.sysjobs; {PADDED}", encryption)
+    for text in ("ROWS\t4\t4096", "0000-000000000002", "Batch Requests/sec"):
+        assert text in output, output
     assert "Msg 18456" in server.tsql("SELECT 1", encryption, password="wrong")
     assert "Msg 102" in server.tsql("FROBNICATE", encryption)
     for number in LOGIN_ERRORS:
@@ -268,7 +317,7 @@ def check_tsql(server, encryption):
 
 SHARED_CHECKS = [
     check_types, check_result_sets, check_variant, check_parameters, check_transactions, check_diagnostics,
-    check_wrong_password, check_login_errors, check_query_errors,
+    check_views, check_denied, check_wrong_password, check_login_errors, check_query_errors,
 ]
 
 

@@ -91,7 +91,7 @@ impl Promises {
 
 /// The rows in the order in which they were written. An engine that runs may be about to add one: what
 /// is less than a row at the end is none yet.
-fn read(volume: &Path) -> anyhow::Result<Vec<(i64, i64)>> {
+pub fn read(volume: &Path) -> anyhow::Result<Vec<(i64, i64)>> {
     let path = volume.join("data/journal.mdf");
     let bytes = std::fs::read(&path).context("the table")?;
     let mut rows = Vec::with_capacity(bytes.len() / ROW);

@@ -179,6 +179,12 @@ fn step() -> impl Strategy<Value = Step> {
             })
         }),
         1 => Just(Observation::Kernel(KernelVersion { major: 6, minor: 8 })),
+        1 => any::<Option<i64>>().prop_map(|server_expiry| {
+            Observation::Certificates(Certificates {
+                server_expiry,
+                ca_expiry: None,
+            })
+        }),
         1 => Just(Observation::Stall(seconds(9))),
         1 => prop_oneof![
             Just(OperatorWord::Stopping),

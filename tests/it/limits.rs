@@ -20,6 +20,7 @@ fn a_busy_port_is_one_clear_line() {
         .args(["run", "--listen", &address])
         .env_clear()
         .env("MSSQL_SA_PASSWORD", "x")
+        .env("RUST_BACKTRACE", "1")
         .output()
         .expect("it runs");
     let error = String::from_utf8_lossy(&output.stderr);

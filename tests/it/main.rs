@@ -10,6 +10,7 @@ mod standin;
 mod cli;
 mod client;
 mod collect;
+mod collectors;
 mod control;
 mod filesystems;
 mod gate;

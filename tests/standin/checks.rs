@@ -12,6 +12,7 @@ mod checks {
     mod dac;
     mod faults;
     mod login;
+    mod monitoring;
     mod process;
     mod queries;
 }

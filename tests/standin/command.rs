@@ -1,12 +1,14 @@
 //! The control protocol: one JSON object a line, one answer a line.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::failure::FailStart;
 use super::script::{
-    Accept, Answer, Dac, Database, Diagnostics, Fault, Load, LoginAnswer, Phase, Script, StartPhase,
+    Accept, Answer, Dac, Database, Diagnostics, Fault, Load, LoginAnswer, Phase, Product, Script,
+    StartPhase, View,
 };
 use super::sql::Kind;
 
@@ -63,6 +65,23 @@ pub enum Command {
     },
     RemoveDatabase {
         name: String,
+    },
+    /// The system's databases and so many more, `db_0001` and on; at most 1,000.
+    ManyDatabases {
+        count: usize,
+    },
+    /// Replaces what is scripted of a view.
+    SetView {
+        name: String,
+        view: View,
+    },
+    /// Takes it back.
+    ForgetView {
+        name: String,
+    },
+    /// Another product: SQL Server in place of Azure SQL Edge.
+    Product {
+        product: Product,
     },
     Diagnostics {
         diagnostics: Diagnostics,
@@ -149,20 +168,46 @@ pub struct Statistics {
     pub attentions: u64,
     /// Application name to statement kind to count. At most [`MAX_APPLICATIONS`] names; the rest is counted as `other`.
     pub statements: BTreeMap<String, BTreeMap<Kind, u64>>,
+    /// Application name to what its requests cost; names as above.
+    #[serde(default)]
+    pub requests: BTreeMap<String, Requests>,
+}
+
+/// What the requests of one application cost the engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requests {
+    /// Round trips: batches and procedure calls.
+    pub batches: u64,
+    /// Time from a request's arrival to the end of its answer.
+    pub busy_us: u64,
+    /// Bytes of the answers.
+    pub bytes: u64,
 }
 
 pub const MAX_APPLICATIONS: usize = 64;
 
+/// The entry of an application; one for the rest where there are too many.
+fn entry<'a, T: Default>(of: &'a mut BTreeMap<String, T>, application: &str) -> &'a mut T {
+    let full = of.len() >= MAX_APPLICATIONS && !of.contains_key(application);
+    let name = if full { "other" } else { application };
+    of.entry(name.to_owned()).or_default()
+}
+
 impl Statistics {
     pub fn count(&mut self, application: &str, kind: Kind) {
-        let full = self.statements.len() >= MAX_APPLICATIONS;
-        let name = if full && !self.statements.contains_key(application) {
-            "other"
-        } else {
-            application
-        };
-        let kinds = self.statements.entry(name.to_owned()).or_default();
+        let kinds = entry(&mut self.statements, application);
         *kinds.entry(kind).or_default() += 1;
+    }
+
+    pub fn count_request(&mut self, application: &str, busy: Duration, bytes: usize) {
+        let requests = entry(&mut self.requests, application);
+        requests.batches += 1;
+        requests.busy_us += u64::try_from(busy.as_micros()).unwrap_or(u64::MAX);
+        requests.bytes += bytes as u64;
+    }
+
+    pub fn requests_of(&self, application: &str) -> Requests {
+        self.requests.get(application).copied().unwrap_or_default()
     }
 
     pub fn refused_with(&self, number: i32) -> u64 {

@@ -18,7 +18,8 @@ use super::script::{Database, Script};
 
 const MAX_CLIENTS: usize = 16;
 const MAX_LINE_BYTES: u64 = 1 << 20;
-const MAX_DATABASES: usize = 1000;
+/// 1,000 and the system's own.
+const MAX_DATABASES: usize = 1004;
 
 /// Binds the socket, readable for its owner only; a leftover of an earlier process is replaced.
 pub fn bind(path: &Path) -> io::Result<UnixListener> {
@@ -177,6 +178,14 @@ fn change_script(engine: &Engine, command: Command) -> Reply {
         Command::RemoveDatabase { name } => script
             .databases
             .retain(|database| !database.name.eq_ignore_ascii_case(&name)),
+        Command::ManyDatabases { count } => many_databases(script, count),
+        Command::SetView { name, view } => {
+            script.views.insert(name, view);
+        }
+        Command::ForgetView { name } => {
+            script.views.remove(&name);
+        }
+        Command::Product { product } => script.product = product,
         Command::Diagnostics { diagnostics } => script.diagnostics = diagnostics,
         Command::ViewServerState { granted } => script.view_server_state = granted,
         Command::Paused { paused } => script.paused = paused,
@@ -190,6 +199,15 @@ fn change_script(engine: &Engine, command: Command) -> Reply {
         .errorlog
         .set_enabled(engine.script.borrow().write_errorlog);
     reply
+}
+
+fn many_databases(script: &mut Script, count: usize) {
+    script.databases = Script::default().databases;
+    let room = MAX_DATABASES - script.databases.len();
+    let names = (1..=count.min(room)).map(|number| format!("db_{number:04}"));
+    script
+        .databases
+        .extend(names.map(|name| Database::online(&name)));
 }
 
 fn set_database(script: &mut Script, database: Database) {

@@ -1,6 +1,7 @@
 //! The engine's state: one place that sessions, the control socket and the life cycle share.
 
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use super::script::{
     Accept, Answer, Dac, Database, DatabaseState, Effect, Fault, Match, Phase, Script,
 };
 use super::sql::Kind;
-use super::sql::catalog::{Recovery, World};
+use super::sql::catalog::{Activity, Recovery, Session, World};
 use super::store::Journal;
 use super::tds::datetime::DateTime;
 use super::tds::tls::Identity;
@@ -55,10 +56,23 @@ pub enum Ending {
 pub struct Client {
     pub spid: u16,
     pub user: String,
+    pub host: String,
     pub application: String,
     pub database: String,
     /// By the administrator connection: no fault befalls it.
     pub administrator: bool,
+}
+
+/// A client's place among the sessions.
+pub struct Present {
+    engine: Arc<Engine>,
+    spid: u16,
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.engine.sessions().remove(&self.spid);
+    }
 }
 
 pub struct Engine {
@@ -77,6 +91,10 @@ pub struct Engine {
     /// There is one administrator connection at a time.
     pub administrators: AtomicUsize,
     statistics: Mutex<Statistics>,
+    /// Since the start, whatever the statistics were reset to.
+    batches: AtomicU64,
+    logins: AtomicU64,
+    sessions: Mutex<BTreeMap<u16, Session>>,
     next_spid: AtomicU16,
     started: (Instant, DateTime),
 }
@@ -108,6 +126,9 @@ impl Engine {
             connections: AtomicUsize::new(0),
             administrators: AtomicUsize::new(0),
             statistics: Mutex::new(Statistics::default()),
+            batches: AtomicU64::new(0),
+            logins: AtomicU64::new(0),
+            sessions: Mutex::default(),
             next_spid: AtomicU16::new(FIRST_SPID),
             started: (now, DateTime::now()),
         })
@@ -130,6 +151,41 @@ impl Engine {
 
     pub fn count(&self, application: &str, kind: Kind) {
         self.statistics().count(application, kind);
+    }
+
+    /// Counts a request that was answered.
+    pub fn count_request(&self, application: &str, busy: Duration, bytes: usize) {
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        self.statistics().count_request(application, busy, bytes);
+    }
+
+    /// Shows a client among the sessions until the guard is dropped.
+    pub fn enter(self: &Arc<Self>, client: &Client) -> Present {
+        self.logins.fetch_add(1, Ordering::Relaxed);
+        let session = Session {
+            spid: client.spid,
+            login: client.user.clone(),
+            host: client.host.clone(),
+            application: client.application.clone(),
+            database: client.database.clone(),
+            since: DateTime::now(),
+        };
+        self.sessions().insert(client.spid, session);
+        Present {
+            engine: self.clone(),
+            spid: client.spid,
+        }
+    }
+
+    /// Tells that a client went to another database.
+    pub fn moved(&self, client: &Client) {
+        if let Some(session) = self.sessions().get_mut(&client.spid) {
+            session.database.clone_from(&client.database);
+        }
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, BTreeMap<u16, Session>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn next_spid(&self) -> u16 {
@@ -255,6 +311,13 @@ impl Engine {
             uptime_ms: i64::try_from(self.started.0.elapsed().as_millis()).unwrap_or(i64::MAX),
             view_server_state: script.view_server_state,
             recoveries,
+            sessions: self.sessions().values().cloned().collect(),
+            activity: Activity {
+                batches: self.batches.load(Ordering::Relaxed),
+                logins: self.logins.load(Ordering::Relaxed),
+                journal: self.journal.io(),
+            },
+            views: script.views,
         }
     }
 

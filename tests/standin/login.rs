@@ -106,6 +106,7 @@ fn judge(engine: &Engine, login: &Login7, door: Door) -> Result<Client, Vec<SqlE
     Ok(Client {
         spid: engine.next_spid(),
         user: login.user.clone(),
+        host: login.host.clone(),
         application: login.application.clone(),
         database: database.name,
         administrator: false,
@@ -124,6 +125,7 @@ fn judge_administrator(engine: &Engine, login: &Login7) -> Result<Client, Vec<Sq
     Ok(Client {
         spid: engine.next_spid(),
         user: login.user.clone(),
+        host: login.host.clone(),
         application: login.application.clone(),
         database: "master".to_owned(),
         administrator: true,

@@ -40,6 +40,14 @@ impl SqlError {
         }
     }
 
+    pub fn invalid_object(name: &str) -> Self {
+        Self::with_message(208, format!("Invalid object name '{name}'."))
+    }
+
+    pub fn undeclared(name: &str) -> Self {
+        Self::with_message(137, format!("Must declare the scalar variable \"{name}\"."))
+    }
+
     pub fn class(&self) -> u8 {
         self.class
             .or_else(|| known(self.number).map(|(_, class, _)| *class))

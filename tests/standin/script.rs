@@ -22,6 +22,9 @@ pub struct Script {
     pub faults: Vec<Fault>,
     pub answers: Vec<Answer>,
     pub databases: Vec<Database>,
+    /// What views give in place of, or beside, what the stand-in makes up: by name, `sys.databases`, or by the full
+    /// name, `orders.sys.tables`.
+    pub views: Views,
     pub diagnostics: Diagnostics,
     /// `false`: error 300, then 297, for server-wide views and `sp_server_diagnostics`.
     pub view_server_state: bool,
@@ -49,6 +52,7 @@ impl Default for Script {
             databases: ["master", "tempdb", "model", "msdb"]
                 .map(Database::online)
                 .to_vec(),
+            views: Views::new(),
             diagnostics: Diagnostics::default(),
             view_server_state: true,
             paused: false,
@@ -59,6 +63,32 @@ impl Default for Script {
             product: Product::default(),
         }
     }
+}
+
+pub type Views = BTreeMap<String, View>;
+
+/// A row's cells by the column's name.
+pub type Cells = BTreeMap<String, Json>;
+
+/// What becomes of one view.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct View {
+    /// The view answers this: 208 where it does not exist, 229 or 916 where it may not be read.
+    pub error: Option<SqlError>,
+    /// All its rows; what a row leaves out is NULL.
+    pub rows: Option<Vec<Cells>>,
+    /// Changes of rows, in order.
+    pub patches: Vec<Patch>,
+}
+
+/// Sets cells in each row that has these values.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Patch {
+    #[serde(default)]
+    pub of: Cells,
+    pub set: Cells,
 }
 
 /// A phase and how long it lasts; without a length it lasts until the `next_phase` command.
@@ -229,6 +259,12 @@ pub struct Database {
     pub recovery_model: u8,
     #[serde(default = "nothing")]
     pub log_reuse_wait_desc: String,
+    /// `false`: the login has no user in it, and gets 916.
+    #[serde(default = "yes")]
+    pub accessible: bool,
+    /// Shown by Edge only.
+    #[serde(default)]
+    pub data_retention: bool,
 }
 
 fn simple() -> u8 {
@@ -248,6 +284,8 @@ impl Database {
             is_read_only: false,
             recovery_model: simple(),
             log_reuse_wait_desc: nothing(),
+            accessible: true,
+            data_retention: false,
         }
     }
 }

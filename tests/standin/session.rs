@@ -12,6 +12,7 @@ use super::login;
 use super::messages::SqlError;
 use super::script::{Accept, Dac, LoginAnswer};
 use super::server::Door;
+use super::sql::evaluate::Variables;
 use super::sql::execute::{After, Executor};
 use super::sql::response::Response;
 use super::tds::connection::Connection;
@@ -115,6 +116,7 @@ async fn requests(
     connection: &mut Connection,
     mut client: Client,
 ) -> io::Result<bool> {
+    let _present = engine.enter(&client);
     while let Some(message) = connection.next_message().await? {
         match request(engine, connection, &mut client, &message).await? {
             After::Continue => {}
@@ -208,10 +210,12 @@ async fn perform(
     request: Request,
     mut response: Response,
 ) -> (After, Bytes) {
+    let began = std::time::Instant::now();
     let mut executor = Executor {
         engine,
-        client,
+        client: &mut *client,
         response: &mut response,
+        variables: Variables::new(),
     };
     let after = match &request {
         Request::Batch(text) => executor.batch(text).await,
@@ -231,6 +235,10 @@ async fn perform(
         }
         Request::Attention => After::Continue,
     };
+    if request != Request::Attention {
+        engine.count_request(&client.application, began.elapsed(), response.bytes());
+    }
+    engine.moved(client);
     (after, response.finish())
 }
 

@@ -5,8 +5,11 @@ pub mod catalog;
 pub mod diagnostics;
 pub mod evaluate;
 pub mod execute;
+pub mod expression;
+pub mod functions;
 pub mod lexer;
 pub mod response;
+pub mod scope;
 pub mod select;
 pub mod statement;
 
@@ -23,11 +26,15 @@ pub enum Kind {
     SystemInfo,
     Databases,
     Requests,
+    /// Any other view.
+    Monitoring,
     Diagnostics,
     Checkpoint,
     Use,
-    /// `SET` and transaction statements: accepted, without effect.
+    /// `DECLARE`, `SET`, `SELECT @name = ...`, `IF`, and transaction statements, which have no effect.
     Set,
+    /// `EXEC (@text)`, `sp_executesql`: the statements inside count as well.
+    Dynamic,
     JournalCreate,
     JournalInsert,
     JournalRead,

@@ -33,9 +33,14 @@
 //!   a clean shutdown: 17148 in the errorlog (17147 on SIGINT), 17188 for logins, 6005 for requests, exit 0.
 //! - TDS 7.2 to 7.4: prelogin, TLS 1.2 inside prelogin packets for the login or the whole session, LOGIN7, batches,
 //!   `sp_executesql` and procedures by name, transaction requests, attention, connection reset, packet sizes.
-//! - SELECT of constants, `@@VERSION`, `@@SPID`, `SERVERPROPERTY`, from `sys.databases`, `sys.dm_os_sys_info`,
-//!   `sys.dm_exec_requests` with WHERE (AND only), ORDER BY, TOP, COUNT, MAX, MIN; `USE`, `SET`, `CHECKPOINT`,
-//!   `WAITFOR DELAY`, `EXEC sp_server_diagnostics`; `CREATE TABLE`, `INSERT`, `SELECT` on `dbo.journal (id, epoch)`,
+//! - SELECT with joins, derived tables and uncorrelated subqueries, WHERE, GROUP BY, HAVING, ORDER BY, TOP, DISTINCT,
+//!   UNION ALL, arithmetic, CASE and the functions that monitoring queries use; `DECLARE`, `SET`, `SELECT @name = ...`,
+//!   `IF`, `BEGIN TRY`, `EXEC (text)`, `sp_executesql`; from the views that exporters read: databases, files and their
+//!   input and output, counters, waits, schedulers, memory, sessions, requests, tempdb, backups and jobs in msdb, tables
+//!   with data retention and streaming jobs. What is easy is counted for real (batches, logins, connections, the
+//!   journal's writes); the rest is made up, and `set_view` changes or refuses it.
+//! - `USE`, `CHECKPOINT`, `WAITFOR DELAY`, `EXEC sp_server_diagnostics`; `CREATE TABLE`, `INSERT`, `SELECT` on
+//!   `dbo.journal (id, epoch)`,
 //!   whose rows are on disk before they are acknowledged, and whose epoch, where the client gives none, is that of the
 //!   environment's `SQL_EDGE_SUPERVISOR_EPOCH`, or 0. Anything else: 102, 207, 208 or 2812, or a scripted answer.
 //! - With `--dac-port`, the dedicated administrator connection: one at a time, for `sa` alone, answering whatever hangs.
@@ -43,8 +48,8 @@
 //!
 //! # What it does not
 //!
-//! Transactions (each INSERT is durable by itself), permissions other than VIEW SERVER STATE, joins, OR, MARS, TDS 8,
-//! integrated logins, prepared statements and cursors, collations other than the default. The password always
+//! Transactions (each INSERT is durable by itself), permissions other than VIEW SERVER STATE and what `set_view` refuses,
+//! correlated subqueries, exact numerics with a fraction (they are floats), MARS, TDS 8, integrated logins, prepared statements and cursors, collations other than the default. The password always
 //! comes from the environment, though the real engine keeps the one of the volume's first start. Two things are easier
 //! than in reality: 18401 refuses `sa` too unless told otherwise, and `sp_server_diagnostics` can be sped up.
 //!
@@ -62,7 +67,8 @@
 //! | `login`, `set_login`, `paused` | any errors or none at all; passwords; 17142 |
 //! | `faults` | by statement kind, text or application: delay, hang, error, close, reset; always or so many times |
 //! | `answers` | result sets of any type for batches that contain a text |
-//! | `databases`, `set_database`, `remove_database`, `view_server_state` | the catalogue and its permission |
+//! | `databases`, `set_database`, `remove_database`, `many_databases` | the databases, up to 1,000 |
+//! | `view_server_state`, `set_view`, `forget_view`, `product` | permissions; rows and errors of a view; SQL Server in Edge's place |
 //! | `diagnostics` | states, attributes, silence, missing procedure, time scale |
 //! | `write_errorlog`, `log_line` | the errorlog stands still; a line of one's own |
 //! | `dac` | the administrator connection: answer, refuse, hang |

@@ -9,10 +9,22 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 const RECORD_BYTES: usize = 24;
 /// A test that writes more wants another tool; it also bounds what a SELECT holds in memory.
 const MAX_ROWS: u64 = 4_000_000;
+
+/// What was read and written, and how long that took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Io {
+    pub reads: u64,
+    pub read_bytes: u64,
+    pub read_ms: u64,
+    pub writes: u64,
+    pub written_bytes: u64,
+    pub write_ms: u64,
+}
 
 #[derive(Debug)]
 pub struct Journal {
@@ -21,6 +33,7 @@ pub struct Journal {
     file: Mutex<Option<File>>,
     /// Rows acknowledged: told without touching the disk, which may be stalled.
     acknowledged: AtomicU64,
+    io: Mutex<Io>,
 }
 
 impl Journal {
@@ -42,7 +55,17 @@ impl Journal {
             path,
             file: Mutex::new(file),
             acknowledged: AtomicU64::new(acknowledged),
+            io: Mutex::default(),
         })
+    }
+
+    /// What it has read and written since its start.
+    pub fn io(&self) -> Io {
+        *self.io.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Io)) {
+        change(&mut self.io.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Rows that are on disk for certain.
@@ -84,7 +107,13 @@ impl Journal {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let bytes: Vec<u8> = rows.iter().flat_map(|row| encode(*row)).collect();
+        let began = Instant::now();
         let written = file.write_all(&bytes).and_then(|()| file.sync_data());
+        self.note(|io| {
+            io.writes += 1;
+            io.written_bytes += bytes.len() as u64;
+            io.write_ms += milliseconds_since(began);
+        });
         if written.is_err() {
             // Half a batch must not become visible; if this fails too, the checksum still hides a torn record.
             let _ = file.set_len(end);
@@ -97,12 +126,24 @@ impl Journal {
 
     /// All rows as they are on disk; `None` when the table does not exist.
     pub fn rows(&self) -> io::Result<Option<Vec<(i64, i64)>>> {
-        self.lock().as_ref().map(read_rows).transpose()
+        let began = Instant::now();
+        let rows = self.lock().as_ref().map(read_rows).transpose()?;
+        self.note(|io| {
+            let bytes = rows.as_ref().map_or(0, |rows| rows.len() * RECORD_BYTES);
+            io.reads += 1;
+            io.read_bytes += bytes as u64;
+            io.read_ms += milliseconds_since(began);
+        });
+        Ok(rows)
     }
 
     pub fn checkpoint(&self) -> io::Result<()> {
         self.lock().as_ref().map_or(Ok(()), File::sync_all)
     }
+}
+
+fn milliseconds_since(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 fn encode((id, epoch): (i64, i64)) -> [u8; RECORD_BYTES] {

@@ -124,6 +124,17 @@ pub enum DatabaseState {
     Other(u8),
 }
 
+/// Until when the certificates of the engine's TLS are valid, in seconds since 1970. Nothing is decided
+/// by it: a time of the calendar is for people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Certificates {
+    /// The one that the engine shows to clients; none where TLS 1.3 hides it, or there is no TLS.
+    pub server_expiry: Option<i64>,
+    /// The earliest of the CA file; none where there is no such file.
+    pub ca_expiry: Option<i64>,
+}
+
 /// What the engine says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

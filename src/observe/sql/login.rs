@@ -5,7 +5,7 @@ use tiberius::Row;
 use super::pace::{Began, STARTING_RETRY, until_next};
 use super::ping;
 use crate::config::SqlConfig;
-use crate::decide::observation::{ContactError, Observation, ServerProperties};
+use crate::decide::observation::{Certificates, ContactError, Observation, ServerProperties};
 use crate::observe::Sink;
 use crate::tds::deadline::Deadline;
 use crate::tds::session::{Connector, Session};
@@ -21,7 +21,7 @@ const MAX_PROPERTY_CHARS: usize = 128;
 
 /// Logs in for ever, each [`login`](SqlConfig::login) interval; at most once a second while nothing
 /// listens, and each minute while the login is locked out (see `pace`). After a login that worked it
-/// reports what the engine is, when that is news.
+/// reports what the engine is, and after any until when its certificate is valid, when that is news.
 ///
 /// # Cancel safety
 /// Drop it to end it; its connection, if one is open, is closed.
@@ -29,6 +29,7 @@ pub async fn observe(config: SqlConfig, sink: Sink) {
     let pace = config.login;
     let mut connector = Connector::new(config);
     let mut known = None;
+    let mut certificates = Certificates::default();
     loop {
         let began = Began::now(sink.clock());
         let deadline = Deadline::after(pace.deadline);
@@ -36,6 +37,10 @@ pub async fn observe(config: SqlConfig, sink: Sink) {
         let error = outcome.as_ref().err();
         if !began.cut_short(sink.clock(), error, pace.deadline) {
             sink.send(Observation::Login(began.attempt(error))).await;
+        }
+        if connector.certificates() != certificates {
+            certificates = connector.certificates();
+            sink.send(Observation::Certificates(certificates)).await;
         }
         // A knock costs nothing while the port is refused, but the ping knocks already.
         let next = match error {

@@ -32,8 +32,8 @@ IF SUSER_ID({text}) IS NULL
 GO
 
 -- sp_server_diagnostics: the states of the engine's components, which tell a busy engine from a
--- hung one. sys.dm_exec_requests: how far the recovery of a database has come. Without it both are
--- absent and everything else works.
+-- hung one. sys.dm_exec_requests: how far the recovery of a database has come. Most of the metrics:
+-- counters, waits, memory, input and output. Without it they are absent and everything else works.
 GRANT VIEW SERVER STATE TO {name};
 GO
 
@@ -41,6 +41,24 @@ GO
 -- It shows names and definitions, and no row of any table.
 GRANT VIEW ANY DEFINITION TO {name};
 GO
+
+-- Optional: each of these is for metrics that are missing without it, and sql_edge_collector_failure
+-- says so. Take away the two dashes in front of what is wanted.
+
+-- The age and size of each database's last backup (sql_edge_backup_*): one table of msdb, which holds
+-- names of databases and of backup files. sql_edge_agent_job_*: the Agent's jobs, without their steps.
+-- USE [msdb];
+-- CREATE USER {name} FOR LOGIN {name};
+-- GRANT SELECT ON dbo.backupset TO {name};
+-- GRANT SELECT ON dbo.sysjobs TO {name};
+-- GRANT SELECT ON dbo.sysjobservers TO {name};
+-- GO
+
+-- Azure SQL Edge alone: tables with data retention and streaming jobs (sql_edge_data_retention_tables,
+-- sql_edge_streaming_jobs) are listed inside each database. It may enter all of them, and read no row.
+-- USE [master];
+-- GRANT CONNECT ANY DATABASE TO {name};
+-- GO
 "
     )
 }
@@ -80,6 +98,26 @@ mod tests {
             ]
         );
         assert!(!script.contains("ALTER"));
+    }
+
+    #[test]
+    fn what_is_optional_is_commented_out() {
+        let script = setup_script("monitor");
+        let optional: Vec<_> = script
+            .lines()
+            .filter(|line| line.starts_with("-- GRANT"))
+            .collect();
+        assert_eq!(optional.len(), 4);
+        for permission in [
+            "dbo.backupset",
+            "dbo.sysjobs ",
+            "dbo.sysjobservers",
+            "CONNECT ANY DATABASE",
+        ] {
+            let is_this =
+                |line: &&&str| line.contains(permission) && line.ends_with("TO [monitor];");
+            assert_eq!(optional.iter().filter(is_this).count(), 1, "{permission}");
+        }
     }
 
     #[test]

@@ -187,7 +187,7 @@ fn nothing_but_the_folder_is_left_and_what_others_left_is_removed() {
 #[test]
 fn two_that_check_one_volume_do_not_meet() {
     let dir = TempDir::new();
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 let mut writer = write::Writer::default();

@@ -97,6 +97,8 @@ metrics! {
         "1, with the supervisor's version.";
     ENGINE_INFO: Gauge "sql_edge_info" ["edition", "engine_edition", "version"]
         "1, with what the engine says of itself.";
+    CERTIFICATE_EXPIRY: Gauge "sql_edge_tls_certificate_expiry_timestamp_seconds" ["certificate"]
+        "When the certificate expires, in seconds since 1970: `server` is the one that the engine shows to clients (absent where TLS 1.3 hides it, or without TLS), `ca` the earliest of `sql-tls-ca`.";
     PROCESS_RUNNING: Gauge "sql_edge_process_running" []
         "Whether a sqlservr process runs (1) or not (0); a zombie does not.";
     PROCESS_RESTARTS: Counter "sql_edge_process_restarts_total" []

@@ -45,6 +45,21 @@ const VOLUME_KINDS: [&str; 8] = [
     "other",
 ];
 
+/// Every way in which a process ends, and which of the two it was.
+const EXIT_CAUSES: [&str; 10] = [
+    "code_0",
+    "code_other",
+    "oom_kill",
+    "sigabrt",
+    "sigbus",
+    "sigkill",
+    "sigsegv",
+    "sigterm",
+    "signal_other",
+    "unknown",
+];
+const EXIT_ROLES: [&str; 2] = ["parent", "engine"];
+
 /// Every step of a restart by the supervisor.
 const RESTART_STEPS: [&str; 4] = ["terminated", "killed", "done", "failed"];
 
@@ -94,6 +109,12 @@ impl Instruments {
         for reason in Reason::ALL.iter().filter(|reason| reason.info().fences) {
             fences.with_label_values(&[reason.code()]);
         }
+        let process_exits = counters(to, &row::PROCESS_EXITS);
+        for role in EXIT_ROLES {
+            for cause in EXIT_CAUSES {
+                process_exits.with_label_values(&[cause, role]);
+            }
+        }
         let login_errors = counters(to, &row::LOGIN_ERRORS);
         login_errors.with_label_values(&["other"]);
         Self {
@@ -108,7 +129,7 @@ impl Instruments {
             login_errors,
             volume_write: histogram(to, &row::VOLUME_WRITE_DURATION, VOLUME_BUCKETS),
             volume_failures: each(counters(to, &row::VOLUME_WRITE_FAILURES), &VOLUME_KINDS),
-            process_exits: counters(to, &row::PROCESS_EXITS),
+            process_exits,
             process_restarts: registered(to, IntCounter::with_opts(opts(&row::PROCESS_RESTARTS))),
             restarts,
             fences,

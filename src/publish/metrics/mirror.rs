@@ -104,6 +104,17 @@ fn engine(families: &mut Families, view: &View) {
             1.0,
         );
     }
+    let certificates = view.published.snapshot.certificates;
+    for (which, expiry) in [
+        ("server", certificates.server_expiry),
+        ("ca", certificates.ca_expiry),
+    ] {
+        if let Some(expiry) = expiry {
+            // Exact for any year that a certificate can name.
+            #[allow(clippy::cast_precision_loss)]
+            families.sample(&row::CERTIFICATE_EXPIRY, &[which], expiry as f64);
+        }
+    }
 }
 
 fn process(families: &mut Families, view: &View) {

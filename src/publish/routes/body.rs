@@ -16,7 +16,7 @@ pub struct Pieces {
 
 impl Pieces {
     /// The bytes that are left.
-    pub const fn len(&self) -> u64 {
+    pub const fn left(&self) -> u64 {
         self.left
     }
 }

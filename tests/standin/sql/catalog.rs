@@ -1,20 +1,36 @@
-//! The catalogue tables: all columns, as rows, before selection.
+//! The catalogue: which views there are, who may read them, and their rows before selection.
 
-use super::super::script::Database;
+mod counters;
+mod files;
+mod instance;
+mod scoped;
+mod sessions;
+
+use serde_json::Value as Json;
+
+use super::super::messages::SqlError;
+use super::super::script::{Database, Product, Views};
+use super::super::store::Io;
 use super::super::tds::datetime::DateTime;
-use super::super::tds::types::{SYSNAME, SqlType};
+use super::super::tds::types::SqlType;
 use super::super::tds::value::{Column, ResultSet, Value};
 
-const NVARCHAR_60: SqlType = SqlType::NVarChar(60);
-/// Numbers a small container would show; nothing depends on them.
-const CPU_COUNT: i64 = 2;
-const MEMORY_KB: i64 = 4 << 20;
+/// Azure SQL Edge among the values of `SERVERPROPERTY('EngineEdition')`.
+const EDGE: i32 = 9;
+/// A page of a data file.
+const PAGE_BYTES: i64 = 8192;
+
+/// A row's cells, from anything that is a value.
+macro_rules! row {
+    ($($cell:expr),* $(,)?) => { vec![$($crate::standin::tds::value::Value::from($cell)),*] };
+}
+pub(crate) use row;
 
 /// What the tables and functions tell about: a snapshot taken at the start of a statement.
 #[derive(Clone, Debug)]
 pub struct World {
     pub version_text: String,
-    pub product: super::super::script::Product,
+    pub product: Product,
     pub spid: u16,
     pub user: String,
     pub database: String,
@@ -24,6 +40,29 @@ pub struct World {
     pub view_server_state: bool,
     /// Recovering databases with percent and the time left, in milliseconds.
     pub recoveries: Vec<Recovery>,
+    pub sessions: Vec<Session>,
+    pub activity: Activity,
+    /// What the script has instead.
+    pub views: Views,
+}
+
+/// A client that is logged in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Session {
+    pub spid: u16,
+    pub login: String,
+    pub host: String,
+    pub application: String,
+    pub database: String,
+    pub since: DateTime,
+}
+
+/// What the stand-in has really done since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Activity {
+    pub batches: u64,
+    pub logins: u64,
+    pub journal: Io,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +70,39 @@ pub struct Recovery {
     pub database_id: i64,
     pub percent: f64,
     pub left_ms: i64,
+}
+
+/// Who may read a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    /// Error 300, then 297, without it.
+    ViewServerState,
+}
+
+/// The database that a name with a database in it means.
+struct Place<'a> {
+    id: i64,
+    database: &'a Database,
+}
+
+struct View {
+    /// With its schema; with its database where it is in that one only.
+    name: &'static str,
+    needs: Needs,
+    edge_only: bool,
+    /// Name and type.
+    columns: &'static [(&'static str, &'static str)],
+    rows: fn(&World, &Place<'_>) -> Vec<Vec<Value>>,
+}
+
+fn all_views() -> impl Iterator<Item = &'static View> {
+    instance::VIEWS
+        .iter()
+        .chain(sessions::VIEWS)
+        .chain(files::VIEWS)
+        .chain(scoped::VIEWS)
+        .chain([&counters::VIEW])
 }
 
 impl World {
@@ -46,180 +118,159 @@ impl World {
         let position = usize::try_from(id - 1).ok()?;
         Some(&self.databases.get(position)?.name)
     }
-}
 
-fn columns(list: &[(&str, SqlType)]) -> Vec<Column> {
-    list.iter()
-        .map(|(name, sql_type)| Column::new(*name, *sql_type))
-        .collect()
-}
+    pub fn database_named(&self, name: &str) -> Option<&Database> {
+        self.databases
+            .iter()
+            .find(|database| database.name.eq_ignore_ascii_case(name))
+    }
 
-pub fn databases(world: &World) -> ResultSet {
-    let rows = (1..).zip(&world.databases).map(|(id, database)| {
-        vec![
-            Value::text(&database.name),
-            Value::Int(id),
-            Value::DateTime(world.started),
-            Value::Int(150),
-            Value::text("SQL_Latin1_General_CP1_CI_AS"),
-            Value::Int(i64::from(database.user_access)),
-            Value::text(match database.user_access {
-                0 => "MULTI_USER",
-                1 => "SINGLE_USER",
-                _ => "RESTRICTED_USER",
-            }),
-            Value::Int(i64::from(database.is_read_only)),
-            Value::Int(database.state as i64),
-            Value::text(database.state.description()),
-            Value::Int(0),
-            Value::Int(0),
-            Value::Int(i64::from(database.recovery_model)),
-            Value::text(match database.recovery_model {
-                1 => "FULL",
-                2 => "BULK_LOGGED",
-                _ => "SIMPLE",
-            }),
-            Value::Int(log_reuse_wait(&database.log_reuse_wait_desc)),
-            Value::text(&database.log_reuse_wait_desc),
-        ]
-    });
-    ResultSet {
-        rows: rows.collect(),
-        columns: columns(&[
-            ("name", SYSNAME),
-            ("database_id", SqlType::Int),
-            ("create_date", SqlType::DateTime),
-            ("compatibility_level", SqlType::TinyInt),
-            ("collation_name", SYSNAME),
-            ("user_access", SqlType::TinyInt),
-            ("user_access_desc", NVARCHAR_60),
-            ("is_read_only", SqlType::Bit),
-            ("state", SqlType::TinyInt),
-            ("state_desc", NVARCHAR_60),
-            ("is_in_standby", SqlType::Bit),
-            ("is_cleanly_shutdown", SqlType::Bit),
-            ("recovery_model", SqlType::TinyInt),
-            ("recovery_model_desc", NVARCHAR_60),
-            ("log_reuse_wait", SqlType::TinyInt),
-            ("log_reuse_wait_desc", NVARCHAR_60),
-        ]),
+    /// Some number for a view that exists, none for one that does not.
+    pub fn object_id(&self, name: &str) -> Option<i64> {
+        let name = name.to_ascii_lowercase().replace(['[', ']'], "");
+        self.find(&name)
+            .ok()
+            .map(|(_, view)| view.name.bytes().map(i64::from).sum())
+    }
+
+    fn is_edge(&self) -> bool {
+        self.product.engine_edition == EDGE
+    }
+
+    /// Reads a view by its name, one to three parts.
+    pub fn view(&self, name: &str) -> Result<ResultSet, SqlError> {
+        let (place, view) = self.find(name)?;
+        let scripted = self
+            .views
+            .get(name)
+            .or_else(|| self.views.get(view.name))
+            .cloned()
+            .unwrap_or_default();
+        if let Some(error) = scripted.error {
+            return Err(error);
+        }
+        if view.needs == Needs::ViewServerState && !self.view_server_state {
+            return Err(SqlError::new(300));
+        }
+        let mut columns = Vec::new();
+        let mut kept = Vec::new();
+        for (index, (name, sql_type)) in view.columns.iter().enumerate() {
+            // `edge:` columns exist there only.
+            let (edge, name) = match name.strip_prefix("edge:") {
+                Some(name) => (true, name),
+                None => (false, *name),
+            };
+            if !edge || self.is_edge() {
+                let sql_type: SqlType = sql_type.parse().expect("the tables name known types");
+                columns.push(Column::new(name, sql_type));
+                kept.push(index);
+            }
+        }
+        let rows = (view.rows)(self, &place).into_iter().map(|row| {
+            debug_assert_eq!(row.len(), view.columns.len(), "{}", view.name);
+            match kept.len() == row.len() {
+                true => row,
+                false => kept.iter().map(|index| row[*index].clone()).collect(),
+            }
+        });
+        let mut found = ResultSet {
+            rows: rows.collect(),
+            columns,
+        };
+        if let Some(rows) = &scripted.rows {
+            found.rows = rows
+                .iter()
+                .map(|row| {
+                    let mut cells = vec![Value::Null; found.columns.len()];
+                    change(&found.columns, &mut cells, row)?;
+                    Ok(cells)
+                })
+                .collect::<Result<_, SqlError>>()?;
+        }
+        for patch in &scripted.patches {
+            for row in &mut found.rows {
+                if agrees(&found.columns, row, &patch.of) {
+                    change(&found.columns, row, &patch.set)?;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The view, and the database it is looked at in.
+    fn find(&self, name: &str) -> Result<(Place<'_>, &'static View), SqlError> {
+        let missing = || SqlError::invalid_object(name);
+        let mut parts: Vec<&str> = name.split('.').collect();
+        if parts.len() == 1 {
+            // `sysprocesses` and its like are found without their schema.
+            parts.insert(0, "sys");
+        }
+        let (database, is_named) = match parts.len() {
+            2 => (self.database.as_str(), false),
+            3 => (parts.remove(0), true),
+            _ => return Err(missing()),
+        };
+        let id = self.database_id(database).ok_or_else(missing)?;
+        let found = self.database_named(database).ok_or_else(missing)?;
+        // Who is in a database already may stay.
+        if is_named && let Some(number) = found.state.refusal() {
+            return Err(SqlError::new(number));
+        }
+        if is_named && !found.accessible {
+            return Err(SqlError::new(916));
+        }
+        let schema = match parts[0] {
+            "" => "dbo",
+            schema => schema,
+        };
+        let local = format!("{schema}.{}", parts[1]);
+        let full = format!("{}.{local}", database.to_ascii_lowercase());
+        let view = all_views()
+            .find(|view| view.name == local || view.name == full)
+            .filter(|view| !view.edge_only || self.is_edge())
+            .ok_or_else(missing)?;
+        let place = Place {
+            id,
+            database: found,
+        };
+        Ok((place, view))
     }
 }
 
-fn log_reuse_wait(description: &str) -> i64 {
-    match description {
-        "NOTHING" => 0,
-        "CHECKPOINT" => 1,
-        "LOG_BACKUP" => 2,
-        "ACTIVE_BACKUP_OR_RESTORE" => 3,
-        "ACTIVE_TRANSACTION" => 4,
-        "REPLICATION" => 6,
-        "LOG_SCAN" => 8,
-        _ => 14,
-    }
+type Cells = std::collections::BTreeMap<String, Json>;
+
+fn agrees(columns: &[Column], row: &[Value], wanted: &Cells) -> bool {
+    wanted.iter().all(|(name, json)| {
+        columns.iter().zip(row).any(|(column, value)| {
+            column.name == *name
+                && Value::from_json(json, &column.sql_type).is_ok_and(|wanted| {
+                    super::scope::compare(&wanted, value) == Some(std::cmp::Ordering::Equal)
+                })
+        })
+    })
 }
 
-pub fn system_info(world: &World) -> ResultSet {
-    ResultSet {
-        columns: columns(&[
-            ("ms_ticks", SqlType::BigInt),
-            ("cpu_count", SqlType::Int),
-            ("physical_memory_kb", SqlType::BigInt),
-            ("committed_kb", SqlType::BigInt),
-            ("committed_target_kb", SqlType::BigInt),
-            ("max_workers_count", SqlType::Int),
-            ("scheduler_count", SqlType::Int),
-            ("sqlserver_start_time_ms_ticks", SqlType::BigInt),
-            ("sqlserver_start_time", SqlType::DateTime),
-            ("container_type", SqlType::Int),
-            ("container_type_desc", NVARCHAR_60),
-        ]),
-        rows: vec![vec![
-            Value::Int(world.uptime_ms),
-            Value::Int(CPU_COUNT),
-            Value::Int(MEMORY_KB),
-            Value::Int(MEMORY_KB / 4),
-            Value::Int(MEMORY_KB / 2),
-            Value::Int(512),
-            Value::Int(CPU_COUNT),
-            Value::Int(0),
-            Value::DateTime(world.started),
-            Value::Int(1),
-            Value::text("LINUX CONTAINER"),
-        ]],
+fn change(columns: &[Column], row: &mut [Value], cells: &Cells) -> Result<(), SqlError> {
+    for (name, json) in cells {
+        let index = columns
+            .iter()
+            .position(|column| column.name == *name)
+            .ok_or_else(|| SqlError::with_message(207, format!("Invalid column name '{name}'.")))?;
+        row[index] = Value::from_json(json, &columns[index].sql_type)
+            .map_err(|mismatch| SqlError::with_message(8114, mismatch.to_string()))?;
     }
-}
-
-pub fn requests(world: &World) -> ResultSet {
-    let own = request_row(
-        i64::from(world.spid),
-        "SELECT",
-        world.database_id(&world.database).unwrap_or(1),
-        0.0,
-        0,
-        world,
-    );
-    let recoveries = (20..).zip(&world.recoveries).map(|(spid, recovery)| {
-        request_row(
-            spid,
-            "DB STARTUP",
-            recovery.database_id,
-            recovery.percent,
-            recovery.left_ms,
-            world,
-        )
-    });
-    ResultSet {
-        rows: recoveries.chain([own]).collect(),
-        columns: columns(&[
-            ("session_id", SqlType::SmallInt),
-            ("request_id", SqlType::Int),
-            ("start_time", SqlType::DateTime),
-            ("status", SqlType::NVarChar(30)),
-            ("command", SqlType::NVarChar(32)),
-            ("database_id", SqlType::SmallInt),
-            ("blocking_session_id", SqlType::SmallInt),
-            ("wait_type", NVARCHAR_60),
-            ("wait_time", SqlType::Int),
-            ("percent_complete", SqlType::Real),
-            ("estimated_completion_time", SqlType::BigInt),
-            ("cpu_time", SqlType::Int),
-            ("total_elapsed_time", SqlType::Int),
-        ]),
-    }
-}
-
-fn request_row(
-    spid: i64,
-    command: &str,
-    database_id: i64,
-    percent: f64,
-    left_ms: i64,
-    world: &World,
-) -> Vec<Value> {
-    vec![
-        Value::Int(spid),
-        Value::Int(0),
-        Value::DateTime(world.started),
-        Value::text("running"),
-        Value::text(command),
-        Value::Int(database_id),
-        Value::Int(0),
-        Value::Null,
-        Value::Int(0),
-        Value::Float(percent),
-        Value::Int(left_ms),
-        Value::Int(0),
-        Value::Int(0),
-    ]
+    Ok(())
 }
 
 pub fn journal(rows: Vec<(i64, i64)>) -> ResultSet {
     ResultSet {
-        columns: columns(&[("id", SqlType::BigInt), ("epoch", SqlType::BigInt)]),
+        columns: vec![
+            Column::new("id", SqlType::BigInt),
+            Column::new("epoch", SqlType::BigInt),
+        ],
         rows: rows
             .into_iter()
-            .map(|(id, epoch)| vec![Value::Int(id), Value::Int(epoch)])
+            .map(|(id, epoch)| row![id, epoch])
             .collect(),
     }
 }

@@ -1,80 +1,389 @@
-//! SELECT evaluated: filter, order, project, aggregate.
+//! SELECT evaluated: join, filter, group, project, order.
 
 use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
 
 use super::super::messages::SqlError;
-use super::super::tds::datetime::DateTime;
-use super::super::tds::types::{SYSNAME, SqlType};
+use super::super::tds::types::SqlType;
 use super::super::tds::value::{Column, ResultSet, Value};
 use super::catalog::World;
-use super::select::{Condition, Expression, Item, Select, Test};
+use super::expression::Expression;
+use super::scope::{Row, Scope, compare};
+use super::select::{Item, Join, Select, Source, Table};
 
-/// Evaluates `select` on `table`; without a FROM that is one row without columns.
-pub fn evaluate(
-    select: &Select,
-    table: Option<ResultSet>,
-    world: &World,
-) -> Result<ResultSet, SqlError> {
-    let table = table.unwrap_or_else(|| ResultSet {
-        columns: Vec::new(),
-        rows: vec![Vec::new()],
-    });
-    let scope = Scope {
-        columns: &table.columns,
-        world,
-    };
-    let mut rows = Vec::new();
-    for row in &table.rows {
-        if scope.matches(&select.conditions, row)? {
-            rows.push(row.clone());
-        }
-    }
-    for order in select.order.iter().rev() {
-        let index = scope.column(&order.column)?;
-        rows.sort_by(|a, b| {
-            let ordering = compare(&a[index], &b[index]).unwrap_or(Ordering::Equal);
-            if order.descending {
-                ordering.reverse()
-            } else {
-                ordering
-            }
-        });
-    }
-    let items = expand(&select.items, &table.columns);
-    let columns = items
-        .iter()
-        .map(|item| scope.result_column(item))
-        .collect::<Result<Vec<_>, _>>()?;
-    let mut result = ResultSet {
-        columns,
-        rows: Vec::new(),
-    };
-    if items.iter().any(|item| is_aggregate(&item.expression)) {
-        let row: Result<_, _> = items
-            .iter()
-            .map(|item| scope.aggregate(&item.expression, &rows))
-            .collect();
-        result.rows.push(row?);
-    } else {
-        let limit = select
-            .top
-            .map_or(usize::MAX, |top| usize::try_from(top).unwrap_or_default());
-        for row in rows.iter().take(limit) {
-            let projected: Result<_, _> = items
-                .iter()
-                .map(|item| scope.value(&item.expression, row))
-                .collect();
-            result.rows.push(projected?);
-        }
-    }
-    Ok(result)
+/// Local variables with their types, by lower-case name.
+pub type Variables = BTreeMap<String, (SqlType, Value)>;
+
+/// The tables that a query names, read before it is evaluated.
+pub type Tables = HashMap<String, ResultSet>;
+
+/// What a query is evaluated in.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    pub tables: &'a Tables,
+    pub world: &'a World,
+    pub variables: &'a Variables,
 }
 
-fn expand(items: &[Item], columns: &[Column]) -> Vec<Item> {
+impl Context<'_> {
+    /// A value that depends on no table.
+    pub fn constant(self, expression: &Expression) -> Result<Value, SqlError> {
+        let mut expression = expression.clone();
+        self.settle(&mut expression)?;
+        let scope = Scope {
+            columns: &[],
+            context: self,
+        };
+        scope.value(&expression, &[])
+    }
+
+    pub fn select(self, select: &Select) -> Result<ResultSet, SqlError> {
+        let mut select = select.clone();
+        self.settle_all(&mut select)?;
+        let found = self.groups(&select)?;
+        let scope = Scope {
+            columns: &found.columns,
+            context: self,
+        };
+        let items = expand(&select.items, &found.columns);
+        let columns: Vec<Column> = items
+            .iter()
+            .map(|item| scope.result_column(&item.expression, item.alias.as_deref()))
+            .collect::<Result<_, _>>()?;
+        let mut rows = Vec::new();
+        for group in &found.groups {
+            let row: Row = items
+                .iter()
+                .map(|item| scope.value(&item.expression, group))
+                .collect::<Result<_, _>>()?;
+            let keys: Row = select
+                .order
+                .iter()
+                .map(|order| match projected(&order.expression, &columns) {
+                    Some(index) => Ok(row[index].clone()),
+                    None => scope.value(&order.expression, group),
+                })
+                .collect::<Result<_, _>>()?;
+            rows.push((keys, row));
+        }
+        rows.sort_by(|(a, _), (b, _)| {
+            let keys = a.iter().zip(b).zip(&select.order);
+            keys.map(|((a, b), order)| {
+                let ordering = compare(a, b).unwrap_or(Ordering::Equal);
+                if order.descending {
+                    ordering.reverse()
+                } else {
+                    ordering
+                }
+            })
+            .find(|ordering| ordering.is_ne())
+            .unwrap_or(Ordering::Equal)
+        });
+        let mut rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
+        if select.distinct {
+            let mut seen = Vec::new();
+            rows.retain(|row| {
+                let new = !seen.contains(row);
+                if new {
+                    seen.push(row.clone());
+                }
+                new
+            });
+        }
+        if let Some(top) = &select.top {
+            let limit = match self.constant(top)? {
+                Value::Int(limit) => usize::try_from(limit).unwrap_or_default(),
+                _ => 0,
+            };
+            rows.truncate(limit);
+        }
+        if let Some(union) = &select.union {
+            rows.extend(self.select(union)?.rows);
+        }
+        Ok(ResultSet { columns, rows })
+    }
+
+    /// `SELECT @a = ..., @b = ... FROM ...`: for each row in order, with what the row before left.
+    pub fn assign(self, select: &Select) -> Result<Variables, SqlError> {
+        let mut select = select.clone();
+        self.settle_all(&mut select)?;
+        let found = self.groups(&select)?;
+        let mut variables = self.variables.clone();
+        for group in &found.groups {
+            for item in &select.items {
+                let context = Context {
+                    variables: &variables,
+                    ..self
+                };
+                let scope = Scope {
+                    columns: &found.columns,
+                    context,
+                };
+                let value = scope.value(&item.expression, group)?;
+                let name = item.variable.as_deref().unwrap_or_default();
+                set(&mut variables, name, &value)?;
+            }
+        }
+        Ok(variables)
+    }
+
+    /// The rows that a query's items are evaluated over: one group for each row of the result.
+    fn groups(self, select: &Select) -> Result<Found, SqlError> {
+        let (columns, mut rows) = self.join(&select.sources)?;
+        let scope = Scope {
+            columns: &columns,
+            context: self,
+        };
+        if let Some(condition) = &select.condition {
+            let mut kept = Vec::new();
+            for row in rows {
+                if scope.truth(condition, std::slice::from_ref(&row))? == Some(true) {
+                    kept.push(row);
+                }
+            }
+            rows = kept;
+        }
+        let aggregated = select
+            .items
+            .iter()
+            .any(|item| item.expression.any(&is_aggregate));
+        let mut groups: Vec<Vec<Row>> = if !select.group.is_empty() {
+            let mut index = HashMap::new();
+            let mut groups: Vec<Vec<Row>> = Vec::new();
+            for row in rows {
+                let key: Row = select
+                    .group
+                    .iter()
+                    .map(|expression| scope.value(expression, std::slice::from_ref(&row)))
+                    .collect::<Result<_, _>>()?;
+                let key = format!("{key:?}").to_lowercase();
+                let at = *index.entry(key).or_insert(groups.len());
+                match groups.get_mut(at) {
+                    Some(group) => group.push(row),
+                    None => groups.push(vec![row]),
+                }
+            }
+            groups
+        } else if aggregated {
+            vec![rows]
+        } else {
+            rows.into_iter().map(|row| vec![row]).collect()
+        };
+        if let Some(having) = &select.having {
+            let mut kept = Vec::new();
+            for group in groups {
+                if scope.truth(having, &group)? == Some(true) {
+                    kept.push(group);
+                }
+            }
+            groups = kept;
+        }
+        Ok(Found { columns, groups })
+    }
+
+    /// All sources joined; without any, that is one row without columns.
+    fn join(self, sources: &[Source]) -> Result<(Vec<Qualified>, Vec<Row>), SqlError> {
+        let mut columns: Vec<Qualified> = Vec::new();
+        let mut rows: Vec<Row> = vec![Vec::new()];
+        for source in sources {
+            let table = self.table(&source.table)?;
+            let width = table.columns.len();
+            columns.extend(table.columns.into_iter().map(|column| Qualified {
+                table: source.alias.clone(),
+                column,
+            }));
+            if source.on.is_none() && rows.len() == 1 && rows[0].is_empty() {
+                rows = table.rows;
+                continue;
+            }
+            let scope = Scope {
+                columns: &columns,
+                context: self,
+            };
+            let index = Index::new(
+                &scope,
+                source.on.as_ref(),
+                &table.rows,
+                columns.len() - width,
+            );
+            let mut joined = Vec::new();
+            for left in &rows {
+                let before = joined.len();
+                for right in index.candidates(left) {
+                    let row: Row = left.iter().chain(right).cloned().collect();
+                    let holds = match &source.on {
+                        None => true,
+                        Some(on) => scope.truth(on, std::slice::from_ref(&row))? == Some(true),
+                    };
+                    if holds {
+                        joined.push(row);
+                    }
+                }
+                if source.join == Join::Left && joined.len() == before {
+                    let nulls = std::iter::repeat_n(Value::Null, width);
+                    joined.push(left.iter().cloned().chain(nulls).collect());
+                }
+            }
+            rows = joined;
+        }
+        Ok((columns, rows))
+    }
+
+    fn table(self, table: &Table) -> Result<ResultSet, SqlError> {
+        let (name, arguments) = match table {
+            Table::Derived(query) => return self.select(query),
+            Table::Named(name, arguments) => (name, arguments),
+        };
+        let mut found = self
+            .tables
+            .get(name)
+            .cloned()
+            .ok_or_else(|| SqlError::invalid_object(name))?;
+        // A view that is a function takes the values of its first columns, or NULL for all of them.
+        for (index, argument) in arguments.iter().enumerate() {
+            let wanted = self.constant(argument)?;
+            if wanted != Value::Null {
+                found
+                    .rows
+                    .retain(|row| compare(&row[index], &wanted) == Some(Ordering::Equal));
+            }
+        }
+        Ok(found)
+    }
+
+    fn settle_all(self, select: &mut Select) -> Result<(), SqlError> {
+        let items = select.items.iter_mut().map(|item| &mut item.expression);
+        let joins = select.sources.iter_mut().flat_map(|s| s.on.as_mut());
+        let orders = select.order.iter_mut().map(|order| &mut order.expression);
+        for expression in items
+            .chain(joins)
+            .chain(orders)
+            .chain(&mut select.condition)
+            .chain(&mut select.having)
+            .chain(&mut select.group)
+        {
+            self.settle(expression)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the answers of the queries inside an expression into their places.
+    fn settle(self, expression: &mut Expression) -> Result<(), SqlError> {
+        for child in expression.children_mut() {
+            self.settle(child)?;
+        }
+        let Some(query) = expression.query() else {
+            return Ok(());
+        };
+        let answer = self.select(query)?;
+        let sql_type = answer.columns.first().map_or(SqlType::Int, |c| c.sql_type);
+        let mut first = answer.rows.iter().filter_map(|row| row.first().cloned());
+        *expression = match expression {
+            Expression::InQuery(left, _) => Expression::In(
+                left.clone(),
+                first
+                    .map(|value| Expression::Literal(value, sql_type))
+                    .collect(),
+            ),
+            Expression::Exists(_) => {
+                let exists = i64::from(!answer.rows.is_empty());
+                let value = Expression::Literal(Value::Int(exists), SqlType::Int);
+                let one = Expression::Literal(Value::Int(1), SqlType::Int);
+                Expression::Compare("=", Box::new(value), Box::new(one))
+            }
+            _ => Expression::Literal(first.next().unwrap_or(Value::Null), sql_type),
+        };
+        Ok(())
+    }
+}
+
+/// Gives a declared variable a value, in its type.
+pub fn set(variables: &mut Variables, name: &str, value: &Value) -> Result<(), SqlError> {
+    let (sql_type, held) = variables
+        .get_mut(name)
+        .ok_or_else(|| SqlError::undeclared(name))?;
+    *held = value.cast(sql_type);
+    Ok(())
+}
+
+/// A column and the name of the source it comes from.
+#[derive(Clone, Debug)]
+pub struct Qualified {
+    pub table: String,
+    pub column: Column,
+}
+
+/// The rows of a joined table by the value of a column that the condition says is equal to one on the left: a join of
+/// thousands of files with their names must not try millions of pairs.
+struct Index<'a> {
+    rows: &'a [Row],
+    /// The column on the left, and the rows by their value, where there is such a condition.
+    by_value: Option<(usize, HashMap<String, Vec<usize>>)>,
+}
+
+impl<'a> Index<'a> {
+    fn new(scope: &Scope<'_>, on: Option<&Expression>, rows: &'a [Row], width: usize) -> Self {
+        let by_value = on
+            .and_then(|on| equal_columns(scope, on, width))
+            .map(|(left, right)| {
+                let mut by_value: HashMap<String, Vec<usize>> = HashMap::new();
+                for (index, row) in rows.iter().enumerate() {
+                    by_value.entry(key(&row[right])).or_default().push(index);
+                }
+                (left, by_value)
+            });
+        Self { rows, by_value }
+    }
+
+    fn candidates(&self, left: &Row) -> Vec<&'a Row> {
+        match &self.by_value {
+            None => self.rows.iter().collect(),
+            Some((column, by_value)) => by_value
+                .get(&key(&left[*column]))
+                .map_or_else(Vec::new, |found| {
+                    found.iter().map(|i| &self.rows[*i]).collect()
+                }),
+        }
+    }
+}
+
+/// Equal values have equal keys; what is equal is decided by the condition itself.
+fn key(value: &Value) -> String {
+    value.to_text().trim_end().to_lowercase()
+}
+
+/// The first `left = right` of a conjunction, as positions among the left columns and in the table that is joined.
+fn equal_columns(scope: &Scope<'_>, on: &Expression, width: usize) -> Option<(usize, usize)> {
+    match on {
+        Expression::And(first, second) => {
+            equal_columns(scope, first, width).or_else(|| equal_columns(scope, second, width))
+        }
+        Expression::Compare("=", first, second) => {
+            let (first, second) = (scope.position(first)?, scope.position(second)?);
+            match (first < width, second < width) {
+                (true, false) => Some((first, second - width)),
+                (false, true) => Some((second, first - width)),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+struct Found {
+    columns: Vec<Qualified>,
+    groups: Vec<Vec<Row>>,
+}
+
+fn expand(items: &[Item], columns: &[Qualified]) -> Vec<Item> {
     let all = || {
-        columns.iter().map(|column| Item {
-            expression: Expression::Column(column.name.clone()),
+        columns.iter().map(|qualified| Item {
+            expression: Expression::Column {
+                table: Some(qualified.table.clone()),
+                name: qualified.column.name.clone(),
+            },
             alias: None,
+            variable: None,
         })
     };
     items
@@ -86,265 +395,23 @@ fn expand(items: &[Item], columns: &[Column]) -> Vec<Item> {
         .collect()
 }
 
-fn is_aggregate(expression: &Expression) -> bool {
+/// The item of the result that ORDER BY means, when it names one.
+fn projected(expression: &Expression, columns: &[Column]) -> Option<usize> {
+    let Expression::Column { table: None, name } = expression else {
+        return None;
+    };
+    columns
+        .iter()
+        .position(|column| column.name.eq_ignore_ascii_case(name))
+}
+
+pub fn is_aggregate(expression: &Expression) -> bool {
     match expression {
         Expression::CountAll => true,
-        Expression::Call { function, .. } if matches!(function.as_str(), "max" | "min") => true,
-        Expression::Call { arguments, .. } => arguments.iter().any(is_aggregate),
-        Expression::Cast { expression, .. } => is_aggregate(expression),
+        Expression::Call { function, .. } => matches!(
+            function.as_str(),
+            "max" | "min" | "sum" | "avg" | "count" | "count_big" | "string_agg"
+        ),
         _ => false,
-    }
-}
-
-fn compare(left: &Value, right: &Value) -> Option<Ordering> {
-    match (left, right) {
-        (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
-        (Value::Int(a), Value::Float(b)) => (*a as f64).partial_cmp(b),
-        (Value::Float(a), Value::Int(b)) => a.partial_cmp(&(*b as f64)),
-        (Value::Float(a), Value::Float(b)) => a.partial_cmp(b),
-        // The default collation is case-insensitive.
-        (Value::Text(a), Value::Text(b)) => Some(a.to_lowercase().cmp(&b.to_lowercase())),
-        (Value::DateTime(a), Value::DateTime(b)) => Some(a.cmp(b)),
-        _ => None,
-    }
-}
-
-struct Scope<'a> {
-    columns: &'a [Column],
-    world: &'a World,
-}
-
-impl Scope<'_> {
-    fn column(&self, name: &str) -> Result<usize, SqlError> {
-        self.columns
-            .iter()
-            .position(|column| column.name.eq_ignore_ascii_case(name))
-            .ok_or_else(|| SqlError::with_message(207, format!("Invalid column name '{name}'.")))
-    }
-
-    fn matches(&self, conditions: &[Condition], row: &[Value]) -> Result<bool, SqlError> {
-        for condition in conditions {
-            if !self.holds(condition, row)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    fn holds(&self, condition: &Condition, row: &[Value]) -> Result<bool, SqlError> {
-        let left = self.value(&condition.left, row)?;
-        let among = |values: &[Expression]| -> Result<bool, SqlError> {
-            for value in values {
-                if compare(&left, &self.value(value, row)?) == Some(Ordering::Equal) {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        };
-        Ok(match &condition.test {
-            Test::IsNull => left == Value::Null,
-            Test::IsNotNull => left != Value::Null,
-            Test::In(values) => among(values)?,
-            Test::NotIn(values) => left != Value::Null && !among(values)?,
-            Test::Like(pattern) => like(&left.to_text().to_lowercase(), pattern),
-            Test::Compare(operator, right) => {
-                let ordering = compare(&left, &self.value(right, row)?);
-                ordering.is_some_and(|ordering| match *operator {
-                    "=" => ordering.is_eq(),
-                    "<>" | "!=" => ordering.is_ne(),
-                    "<" => ordering.is_lt(),
-                    "<=" => ordering.is_le(),
-                    ">" => ordering.is_gt(),
-                    _ => ordering.is_ge(),
-                })
-            }
-        })
-    }
-
-    fn result_column(&self, item: &Item) -> Result<Column, SqlError> {
-        let own_name = match &item.expression {
-            Expression::Column(name) => name.as_str(),
-            _ => "",
-        };
-        Ok(Column {
-            name: item.alias.clone().unwrap_or_else(|| own_name.to_owned()),
-            sql_type: self.sql_type(&item.expression)?,
-            nullable: !matches!(&item.expression, Expression::Literal(value, _) if *value != Value::Null),
-        })
-    }
-
-    fn sql_type(&self, expression: &Expression) -> Result<SqlType, SqlError> {
-        Ok(match expression {
-            Expression::Literal(_, sql_type) | Expression::Cast { sql_type, .. } => *sql_type,
-            Expression::Column(name) => self.columns[self.column(name)?].sql_type,
-            Expression::Variable(name) => match name.as_str() {
-                "@@spid" => SqlType::SmallInt,
-                "@@trancount" | "@@max_connections" => SqlType::Int,
-                _ => SqlType::NVarChar(300),
-            },
-            Expression::CountAll => SqlType::Int,
-            Expression::AllColumns => SqlType::Int,
-            Expression::Call {
-                function,
-                arguments,
-            } => match function.as_str() {
-                "serverproperty" => SqlType::Variant,
-                "getdate" | "getutcdate" | "sysutcdatetime" | "sysdatetime" => SqlType::DateTime,
-                "has_perms_by_name" | "db_id" => SqlType::Int,
-                "max" | "min" | "isnull" | "coalesce" if !arguments.is_empty() => {
-                    self.sql_type(&arguments[0])?
-                }
-                _ => SYSNAME,
-            },
-        })
-    }
-
-    fn value(&self, expression: &Expression, row: &[Value]) -> Result<Value, SqlError> {
-        Ok(match expression {
-            Expression::Literal(value, _) => value.clone(),
-            Expression::Column(name) => row[self.column(name)?].clone(),
-            Expression::Variable(name) => self.variable(name)?,
-            Expression::Cast {
-                expression,
-                sql_type,
-            } => self.value(expression, row)?.cast(sql_type),
-            Expression::Call {
-                function,
-                arguments,
-            } => {
-                let values: Result<Vec<_>, _> = arguments
-                    .iter()
-                    .map(|argument| self.value(argument, row))
-                    .collect();
-                self.call(function, &values?)?
-            }
-            Expression::AllColumns | Expression::CountAll => {
-                return Err(super::lexer::syntax_error("*"));
-            }
-        })
-    }
-
-    fn aggregate(&self, expression: &Expression, rows: &[Vec<Value>]) -> Result<Value, SqlError> {
-        match expression {
-            Expression::CountAll => Ok(Value::Int(i64::try_from(rows.len()).unwrap_or(i64::MAX))),
-            Expression::Cast {
-                expression,
-                sql_type,
-            } => Ok(self.aggregate(expression, rows)?.cast(sql_type)),
-            Expression::Call {
-                function,
-                arguments,
-            } => match (function.as_str(), &arguments[..]) {
-                ("max" | "min", [argument]) => {
-                    let wanted = if function == "max" {
-                        Ordering::Greater
-                    } else {
-                        Ordering::Less
-                    };
-                    let mut best = Value::Null;
-                    for row in rows {
-                        let value = self.value(argument, row)?;
-                        if best == Value::Null || compare(&value, &best) == Some(wanted) {
-                            best = value;
-                        }
-                    }
-                    Ok(best)
-                }
-                _ => {
-                    let values: Result<Vec<_>, _> = arguments
-                        .iter()
-                        .map(|argument| self.aggregate(argument, rows))
-                        .collect();
-                    self.call(function, &values?)
-                }
-            },
-            other => self.value(other, &[]),
-        }
-    }
-
-    fn variable(&self, name: &str) -> Result<Value, SqlError> {
-        Ok(match name {
-            "@@version" => Value::text(&self.world.version_text),
-            "@@spid" => Value::Int(i64::from(self.world.spid)),
-            "@@servername" => Value::text(&self.world.product.server_name),
-            "@@servicename" => Value::text("MSSQLSERVER"),
-            "@@language" => Value::text("us_english"),
-            "@@trancount" => Value::Int(0),
-            "@@max_connections" => Value::Int(32_767),
-            _ => {
-                return Err(SqlError::with_message(
-                    137,
-                    format!("Must declare the scalar variable \"{name}\"."),
-                ));
-            }
-        })
-    }
-
-    fn call(&self, function: &str, arguments: &[Value]) -> Result<Value, SqlError> {
-        let world = self.world;
-        let text = |text: Option<&str>| text.map_or(Value::Null, Value::text);
-        Ok(match (function, arguments) {
-            ("serverproperty", [Value::Text(name)]) => match name.to_ascii_lowercase().as_str() {
-                "productversion" => Value::text(&world.product.version),
-                "productlevel" => Value::text(&world.product.level),
-                "edition" => Value::text(&world.product.edition),
-                "engineedition" => Value::Int(i64::from(world.product.engine_edition)),
-                "servername" | "machinename" => Value::text(&world.product.server_name),
-                "collation" => Value::text("SQL_Latin1_General_CP1_CI_AS"),
-                "ishadrenabled" | "isclustered" => Value::Int(0),
-                _ => Value::Null,
-            },
-            ("getdate" | "getutcdate" | "sysutcdatetime" | "sysdatetime", []) => {
-                Value::DateTime(DateTime::now())
-            }
-            ("db_name", []) => Value::text(&world.database),
-            ("db_name", [Value::Int(id)]) => text(world.database_name(*id)),
-            ("db_name", [Value::Null]) => Value::Null,
-            ("db_id", []) => world
-                .database_id(&world.database)
-                .map_or(Value::Null, Value::Int),
-            ("db_id", [Value::Text(name)]) => {
-                world.database_id(name).map_or(Value::Null, Value::Int)
-            }
-            ("suser_sname" | "suser_name" | "original_login" | "system_user", []) => {
-                Value::text(&world.user)
-            }
-            ("has_perms_by_name", [_, _, Value::Text(permission)]) => {
-                let server_state = permission.eq_ignore_ascii_case("VIEW SERVER STATE");
-                Value::Int(i64::from(!server_state || world.view_server_state))
-            }
-            ("isnull" | "coalesce", values @ [_, _, ..]) => values
-                .iter()
-                .find(|value| **value != Value::Null)
-                .cloned()
-                .unwrap_or(Value::Null),
-            _ => {
-                return Err(SqlError::with_message(
-                    195,
-                    format!("'{function}' is not a recognized built-in function name."),
-                ));
-            }
-        })
-    }
-}
-
-/// `%` only, which is all that monitoring queries use.
-fn like(text: &str, pattern: &str) -> bool {
-    let mut parts = pattern.split('%');
-    let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else {
-        return false;
-    };
-    let mut last = None;
-    for part in parts {
-        if let Some(middle) = last.replace(part) {
-            match rest.split_once(middle) {
-                Some((_, tail)) => rest = tail,
-                None => return false,
-            }
-        }
-    }
-    match last {
-        None => rest.is_empty(),
-        Some(suffix) => rest.ends_with(suffix),
     }
 }

@@ -14,11 +14,15 @@ use super::super::tds::token::{self, CurrentCommand, TextChange};
 use super::super::tds::value::{Column, ResultSet, Value};
 use super::catalog;
 use super::diagnostics;
-use super::evaluate::evaluate;
+use super::evaluate::{Context, Tables, Variables, set};
+use super::expression::Expression;
 use super::response::Response;
 use super::select::Select;
 use super::statement::{Statement, parse_batch};
 use super::{Kind, lexer};
+
+/// Dynamic SQL within dynamic SQL; the real engine allows 32 levels.
+const MAX_NESTING: usize = 8;
 
 /// What becomes of the connection after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +53,8 @@ pub struct Executor<'a> {
     pub engine: &'a Arc<Engine>,
     pub client: &'a mut Client,
     pub response: &'a mut Response,
+    /// Of the batch that runs.
+    pub variables: Variables,
 }
 
 impl Executor<'_> {
@@ -112,11 +118,85 @@ impl Executor<'_> {
                 return Err(error.into());
             }
         };
-        for statement in &statements {
+        self.statements(&statements, text, 0).await
+    }
+
+    async fn statements(
+        &mut self,
+        statements: &[Statement],
+        text: &str,
+        depth: usize,
+    ) -> Result<(), Stop> {
+        for statement in statements {
             self.before(statement.kind(), text).await?;
-            self.statement(statement).await?;
+            match statement {
+                Statement::If {
+                    condition,
+                    then,
+                    otherwise,
+                } => {
+                    let branch = match self.holds(condition)? {
+                        true => then,
+                        false => otherwise,
+                    };
+                    Box::pin(self.statements(branch, text, depth)).await?;
+                }
+                Statement::Try { body, handler } => {
+                    match Box::pin(self.statements(body, text, depth)).await {
+                        // What ends a connection can't be caught.
+                        Err(Stop::Error(error)) if error.class() <= FATAL_CLASS => {
+                            Box::pin(self.statements(handler, text, depth)).await?;
+                        }
+                        other => other?,
+                    }
+                }
+                Statement::Dynamic(inner) => self.dynamic(inner, depth).await?,
+                simple => self.statement(simple).await?,
+            }
         }
         Ok(())
+    }
+
+    fn constant(&self, expression: &Expression) -> Result<Value, SqlError> {
+        let world = self.engine.world(self.client);
+        let mut tables = Tables::new();
+        let holder = Select {
+            condition: Some(expression.clone()),
+            ..Select::default()
+        };
+        for name in holder.tables() {
+            tables.insert(name.to_owned(), world.view(name)?);
+        }
+        let context = Context {
+            tables: &tables,
+            world: &world,
+            variables: &self.variables,
+        };
+        context.constant(expression)
+    }
+
+    fn holds(&self, condition: &Expression) -> Result<bool, SqlError> {
+        // A predicate is 1 where it is true.
+        Ok(self.constant(condition)? == Value::Int(1))
+    }
+
+    /// Runs a text that was made by the batch, with variables of its own; a USE in it ends with it.
+    async fn dynamic(&mut self, text: &Expression, depth: usize) -> Result<(), Stop> {
+        let Value::Text(text) = self.constant(text)? else {
+            return Ok(());
+        };
+        if depth == MAX_NESTING {
+            return Err(SqlError::new(217).into());
+        }
+        let statements = parse_batch(&text)?;
+        self.response.begin_procedure();
+        let variables = std::mem::take(&mut self.variables);
+        let database = self.client.database.clone();
+        let ran = Box::pin(self.statements(&statements, &text, depth + 1)).await;
+        self.variables = variables;
+        self.client.database = database;
+        self.response.end_procedure(i32::from(ran.is_err()));
+        ran
     }
 
     /// Counts the statement and lets the scripted fault happen, if one matches.
@@ -156,6 +236,24 @@ impl Executor<'_> {
             Statement::Set => {
                 self.response.empty();
                 Ok(())
+            }
+            Statement::Declare(variables) => {
+                for (name, sql_type, value) in variables {
+                    let value = match value {
+                        Some(value) => self.constant(value)?.cast(sql_type),
+                        None => Value::Null,
+                    };
+                    self.variables.insert(name.clone(), (*sql_type, value));
+                }
+                Ok(())
+            }
+            Statement::Assign(name, value) => {
+                let value = self.constant(value)?;
+                set(&mut self.variables, name, &value)?;
+                Ok(())
+            }
+            Statement::Dynamic(_) | Statement::If { .. } | Statement::Try { .. } => {
+                Err(lexer::syntax_error("block").into())
             }
             Statement::JournalCreate { if_absent } => {
                 let if_absent = *if_absent;
@@ -198,23 +296,33 @@ impl Executor<'_> {
 
     async fn select(&mut self, select: &Select) -> Result<(), Stop> {
         let world = self.engine.world(self.client);
-        let server_view = matches!(select.kind(), Kind::SystemInfo | Kind::Requests);
-        if server_view && !world.view_server_state {
-            self.response.notice(&SqlError::new(300));
-            return Err(SqlError::new(297).into());
+        let mut tables = Tables::new();
+        for name in select.tables() {
+            let table = if name.rsplit('.').next() == Some("journal") {
+                let rows = self.on_disk(Journal::rows).await?;
+                catalog::journal(rows.ok_or_else(|| SqlError::invalid_object("dbo.journal"))?)
+            } else {
+                match world.view(name) {
+                    // The permission's name first, then the refusal.
+                    Err(error) if error.number == 300 => {
+                        self.response.notice(&error);
+                        return Err(SqlError::new(297).into());
+                    }
+                    found => found?,
+                }
+            };
+            tables.insert(name.to_owned(), table);
         }
-        let table = match (select.kind(), &select.source) {
-            (_, None) => None,
-            (Kind::Databases, _) => Some(catalog::databases(&world)),
-            (Kind::SystemInfo, _) => Some(catalog::system_info(&world)),
-            (Kind::Requests, _) => Some(catalog::requests(&world)),
-            (Kind::JournalRead, _) => match self.on_disk(Journal::rows).await? {
-                Some(rows) => Some(catalog::journal(rows)),
-                None => return Err(invalid_object("dbo.journal").into()),
-            },
-            (_, Some(name)) => return Err(invalid_object(name).into()),
+        let context = Context {
+            tables: &tables,
+            world: &world,
+            variables: &self.variables,
         };
-        let result = evaluate(select, table, &world)?;
+        if select.items.iter().any(|item| item.variable.is_some()) {
+            self.variables = context.assign(select)?;
+            return Ok(());
+        }
+        let result = context.select(select)?;
         self.send(&result).await
     }
 
@@ -323,14 +431,10 @@ fn missing_procedure(name: &str) -> SqlError {
     SqlError::with_message(2812, format!("Could not find stored procedure '{name}'."))
 }
 
-fn invalid_object(name: &str) -> SqlError {
-    SqlError::with_message(208, format!("Invalid object name '{name}'."))
-}
-
 /// What the engine says when its files fail it.
 fn disk_error(error: &io::Error) -> SqlError {
     match error.kind() {
-        io::ErrorKind::NotFound => invalid_object("dbo.journal"),
+        io::ErrorKind::NotFound => SqlError::invalid_object("dbo.journal"),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => SqlError::new(1105),
         io::ErrorKind::ReadOnlyFilesystem => SqlError::new(3906),
         _ => SqlError::with_message(

@@ -13,8 +13,8 @@ pub enum Token {
     Symbol(&'static str),
 }
 
-const SYMBOLS: [&str; 16] = [
-    "<>", "!=", ">=", "<=", "=", "<", ">", "(", ")", ",", ";", ".", "*", "-", "+", "/",
+const SYMBOLS: [&str; 17] = [
+    "<>", "!=", ">=", "<=", "=", "<", ">", "(", ")", ",", ";", ".", "*", "-", "+", "/", "%",
 ];
 
 /// Parentheses within parentheses; the queries that are understood need three.
@@ -158,6 +158,21 @@ impl<'a> Cursor<'a> {
 
     pub fn at_symbol(&self, symbol: &str) -> bool {
         matches!(self.peek(), Some(Token::Symbol(found)) if *found == symbol)
+    }
+
+    /// A word with a parenthesis behind it: `LEFT(...)` is a function, `LEFT JOIN` is not.
+    pub fn at_call(&self) -> bool {
+        matches!(self.tokens.get(self.at + 1), Some(Token::Symbol("(")))
+            && matches!(self.peek(), Some(Token::Word(word)) if word.eq_ignore_ascii_case("LEFT") || word.eq_ignore_ascii_case("RIGHT"))
+    }
+
+    /// Where the reader stands, to come back to.
+    pub fn mark(&self) -> (usize, usize) {
+        (self.at, self.depth)
+    }
+
+    pub fn back_to(&mut self, mark: (usize, usize)) {
+        (self.at, self.depth) = mark;
     }
 
     pub fn accept_word(&mut self, word: &str) -> bool {

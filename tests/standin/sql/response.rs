@@ -19,6 +19,7 @@ pub struct Response {
     /// The DONE of the last statement; whether more follows is known only later.
     pending: Option<Done>,
     procedure_depth: u32,
+    flushed: usize,
 }
 
 impl Response {
@@ -29,6 +30,7 @@ impl Response {
             chunks,
             pending: None,
             procedure_depth: 0,
+            flushed: 0,
         }
     }
 
@@ -104,8 +106,14 @@ impl Response {
     pub async fn flush(&mut self) {
         self.settle();
         let bytes = self.buffer.split().freeze();
+        self.flushed += bytes.len();
         // The receiver is gone only when the connection is, and then this task is about to be dropped.
         let _ = self.chunks.send(bytes).await;
+    }
+
+    /// How long the answer is so far.
+    pub fn bytes(&self) -> usize {
+        self.flushed + self.buffer.len()
     }
 
     /// The rest of the response, its last DONE without the "more" bit.

@@ -1,19 +1,22 @@
-//! SELECT: its syntax tree and parser. One table, a conjunction of simple conditions, an optional order.
+//! SELECT: its syntax tree and parser.
 
 use super::super::messages::SqlError;
-use super::super::tds::types::SqlType;
-use super::super::tds::value::Value;
 use super::Kind;
+use super::expression::{CLAUSES, Expression, expression, list};
 use super::lexer::{Cursor, Token};
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Select {
-    pub top: Option<i64>,
+    pub distinct: bool,
+    pub top: Option<Box<Expression>>,
     pub items: Vec<Item>,
-    /// Lower case, as written otherwise.
-    pub source: Option<String>,
-    pub conditions: Vec<Condition>,
+    pub sources: Vec<Source>,
+    pub condition: Option<Expression>,
+    pub group: Vec<Expression>,
+    pub having: Option<Expression>,
     pub order: Vec<Order>,
+    /// `UNION ALL` with this one.
+    pub union: Option<Box<Select>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -21,91 +24,94 @@ pub struct Item {
     pub expression: Expression,
     /// Without an alias a column keeps its name and anything else has none.
     pub alias: Option<String>,
+    /// `@name = expression`
+    pub variable: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Expression {
-    Literal(Value, SqlType),
-    /// `@@name`
-    Variable(String),
-    Column(String),
-    AllColumns,
-    Call {
-        function: String,
-        arguments: Vec<Expression>,
-    },
-    Cast {
-        expression: Box<Expression>,
-        sql_type: SqlType,
-    },
-    CountAll,
+pub struct Source {
+    pub table: Table,
+    /// What its columns are qualified with, lower case.
+    pub alias: String,
+    pub join: Join,
+    pub on: Option<Expression>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Condition {
-    pub left: Expression,
-    pub test: Test,
+pub enum Table {
+    /// Lower case, with its arguments when it is a function.
+    Named(String, Vec<Expression>),
+    Derived(Box<Select>),
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub enum Test {
-    Compare(&'static str, Expression),
-    In(Vec<Expression>),
-    NotIn(Vec<Expression>),
-    IsNull,
-    IsNotNull,
-    Like(String),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Join {
+    /// Also of the first source, with the one row that was there before it.
+    Inner,
+    Left,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Order {
-    pub column: String,
+    pub expression: Expression,
     pub descending: bool,
 }
 
-/// Words that end an item, so that they are no alias.
-const CLAUSES: &[&str] = &[
-    "FROM",
-    "WHERE",
-    "ORDER",
-    "OPTION",
-    "SELECT",
-    "EXEC",
-    "EXECUTE",
-    "USE",
-    "SET",
-    "INSERT",
-    "CREATE",
-    "CHECKPOINT",
-    "WAITFOR",
-    "IF",
-    "WITH",
-    "AS",
-    "BEGIN",
-    "COMMIT",
-    "ROLLBACK",
-    "INNER",
-    "LEFT",
-    "RIGHT",
-    "JOIN",
-    "CROSS",
-    "GROUP",
-    "UNION",
-];
-const COMPARISONS: [&str; 7] = ["=", "<>", "!=", ">=", "<=", "<", ">"];
-
 impl Select {
+    /// The first table's name; empty without one.
+    pub fn first_table(&self) -> &str {
+        match self.sources.first().map(|source| &source.table) {
+            Some(Table::Named(name, _)) => name,
+            Some(Table::Derived(query)) => query.first_table(),
+            None => "",
+        }
+    }
+
     pub fn kind(&self) -> Kind {
-        let source = self.source.as_deref().unwrap_or_default();
-        match source.rsplit('.').next().unwrap_or_default() {
+        let assigns = self.items.iter().any(|item| item.variable.is_some());
+        match self.first_table().rsplit('.').next().unwrap_or_default() {
+            "" if assigns => Kind::Set,
             "" if self.items.iter().all(|item| constant(&item.expression)) => Kind::Ping,
             "" => Kind::Properties,
             "databases" => Kind::Databases,
             "dm_os_sys_info" => Kind::SystemInfo,
             "dm_exec_requests" => Kind::Requests,
             "journal" => Kind::JournalRead,
-            _ => Kind::Unknown,
+            _ => Kind::Monitoring,
         }
+    }
+
+    /// Every table's name in this query and in those inside it.
+    pub fn tables(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        for source in &self.sources {
+            match &source.table {
+                Table::Named(name, _) => names.push(name.as_str()),
+                Table::Derived(query) => names.extend(query.tables()),
+            }
+        }
+        for expression in self.expressions() {
+            collect(expression, &mut names);
+        }
+        names.extend(self.union.iter().flat_map(|query| query.tables()));
+        names
+    }
+
+    fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        let items = self.items.iter().map(|item| &item.expression);
+        let joins = self.sources.iter().filter_map(|source| source.on.as_ref());
+        items
+            .chain(joins)
+            .chain(&self.condition)
+            .chain(&self.having)
+            .chain(&self.group)
+    }
+}
+
+fn collect<'a>(expression: &'a Expression, names: &mut Vec<&'a str>) {
+    names.extend(expression.query().into_iter().flat_map(Select::tables));
+    for child in expression.children() {
+        collect(child, names);
     }
 }
 
@@ -119,55 +125,118 @@ fn constant(expression: &Expression) -> bool {
 
 /// Parses what follows the word SELECT.
 pub fn parse_select(cursor: &mut Cursor<'_>) -> Result<Select, SqlError> {
-    let mut select = Select::default();
+    cursor.enter()?;
+    let mut select = Select {
+        distinct: cursor.accept_word("DISTINCT"),
+        ..Select::default()
+    };
     if cursor.accept_word("TOP") {
-        let parenthesis = cursor.accept_symbol("(");
-        select.top = Some(cursor.integer()?);
-        if parenthesis {
-            cursor.expect_symbol(")")?;
-        }
+        select.top = Some(Box::new(top(cursor)?));
     }
     select.items = list(cursor, item)?;
     if cursor.accept_word("FROM") {
-        select.source = Some(cursor.dotted_name()?);
-        table_decorations(cursor)?;
-        if cursor.accept_word("WHERE") {
-            select.conditions.push(condition(cursor)?);
-            while cursor.accept_word("AND") {
-                select.conditions.push(condition(cursor)?);
-            }
-        }
-        if cursor.accept_word("ORDER") {
-            cursor.expect_word("BY")?;
-            select.order = list(cursor, order)?;
-        }
+        select.sources = sources(cursor)?;
+    }
+    if cursor.accept_word("WHERE") {
+        select.condition = Some(expression(cursor)?);
+    }
+    if cursor.accept_word("GROUP") {
+        cursor.expect_word("BY")?;
+        select.group = list(cursor, expression)?;
+    }
+    if cursor.accept_word("HAVING") {
+        select.having = Some(expression(cursor)?);
+    }
+    if cursor.accept_word("UNION") {
+        cursor.expect_word("ALL")?;
+        cursor.expect_word("SELECT")?;
+        select.union = Some(Box::new(parse_select(cursor)?));
+    } else if cursor.accept_word("ORDER") {
+        cursor.expect_word("BY")?;
+        select.order = list(cursor, order)?;
     }
     if cursor.accept_word("OPTION") {
         parenthesized(cursor)?;
     }
+    cursor.leave();
     Ok(select)
 }
 
-fn list<T>(
-    cursor: &mut Cursor<'_>,
-    element: impl Fn(&mut Cursor<'_>) -> Result<T, SqlError>,
-) -> Result<Vec<T>, SqlError> {
-    let mut elements = vec![element(cursor)?];
-    while cursor.accept_symbol(",") {
-        elements.push(element(cursor)?);
+/// `TOP 5` or `TOP (expression)`.
+fn top(cursor: &mut Cursor<'_>) -> Result<Expression, SqlError> {
+    if cursor.accept_symbol("(") {
+        let limit = expression(cursor)?;
+        cursor.expect_symbol(")")?;
+        return Ok(limit);
     }
-    Ok(elements)
+    let limit = cursor.integer()?;
+    Ok(Expression::Literal(
+        super::super::tds::value::Value::Int(limit),
+        super::super::tds::types::SqlType::BigInt,
+    ))
 }
 
-fn table_decorations(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
-    let named = cursor.accept_word("AS");
-    if named || alias_follows(cursor) {
-        cursor.identifier()?;
+fn sources(cursor: &mut Cursor<'_>) -> Result<Vec<Source>, SqlError> {
+    let mut sources = vec![source(cursor, Join::Inner)?];
+    loop {
+        let join = if cursor.accept_symbol(",") {
+            sources.push(source(cursor, Join::Inner)?);
+            continue;
+        } else if cursor.accept_word("CROSS") {
+            cursor.expect_word("JOIN")?;
+            sources.push(source(cursor, Join::Inner)?);
+            continue;
+        } else if cursor.accept_word("LEFT") {
+            cursor.accept_word("OUTER");
+            Join::Left
+        } else if cursor.accept_word("INNER") || cursor.at_word("JOIN") {
+            Join::Inner
+        } else {
+            return Ok(sources);
+        };
+        cursor.expect_word("JOIN")?;
+        let mut joined = source(cursor, join)?;
+        cursor.expect_word("ON")?;
+        joined.on = Some(expression(cursor)?);
+        sources.push(joined);
     }
+}
+
+fn source(cursor: &mut Cursor<'_>, join: Join) -> Result<Source, SqlError> {
+    let table = if cursor.accept_symbol("(") {
+        cursor.expect_word("SELECT")?;
+        let query = Box::new(parse_select(cursor)?);
+        cursor.expect_symbol(")")?;
+        Table::Derived(query)
+    } else {
+        let name = cursor.dotted_name()?;
+        let mut arguments = Vec::new();
+        if cursor.accept_symbol("(") {
+            arguments = list(cursor, expression)?;
+            cursor.expect_symbol(")")?;
+        }
+        Table::Named(name, arguments)
+    };
+    let own = match &table {
+        Table::Named(name, _) => name.rsplit('.').next().unwrap_or_default().to_owned(),
+        Table::Derived(_) => String::new(),
+    };
+    let named = cursor.accept_word("AS");
+    let alias = if named || alias_follows(cursor) {
+        cursor.identifier()?.to_ascii_lowercase()
+    } else {
+        own
+    };
+    // Hints: nothing here locks.
     if cursor.accept_word("WITH") || cursor.at_symbol("(") {
         parenthesized(cursor)?;
     }
-    Ok(())
+    Ok(Source {
+        table,
+        alias,
+        join,
+        on: None,
+    })
 }
 
 fn alias_follows(cursor: &Cursor<'_>) -> bool {
@@ -189,208 +258,47 @@ fn parenthesized(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
 }
 
 fn item(cursor: &mut Cursor<'_>) -> Result<Item, SqlError> {
-    let expression = expression(cursor)?;
-    // `alias = expression`
-    if let (Expression::Column(name), true) = (&expression, cursor.at_symbol("=")) {
-        let alias = Some(name.clone());
-        cursor.take();
-        return Ok(Item {
-            expression: self::expression(cursor)?,
-            alias,
-        });
+    let mut item = Item {
+        expression: expression(cursor)?,
+        alias: None,
+        variable: None,
+    };
+    // `alias = expression` and `@variable = expression` look like comparisons.
+    if let Expression::Compare("=", left, right) = &item.expression {
+        match &**left {
+            Expression::Column { table: None, name } => {
+                item.alias = Some(name.clone());
+                item.expression = (**right).clone();
+                return Ok(item);
+            }
+            Expression::Variable(name) => {
+                item.variable = Some(name.clone());
+                item.expression = (**right).clone();
+                return Ok(item);
+            }
+            _ => {}
+        }
     }
-    let alias = if cursor.accept_word("AS") || alias_follows(cursor) {
-        match cursor.peek() {
+    if cursor.accept_word("AS") || alias_follows(cursor) {
+        item.alias = match cursor.peek() {
             Some(Token::Text(text)) => {
                 cursor.take();
                 Some(text.clone())
             }
             _ => Some(cursor.identifier()?),
-        }
-    } else {
-        None
-    };
-    Ok(Item { expression, alias })
-}
-
-fn expression(cursor: &mut Cursor<'_>) -> Result<Expression, SqlError> {
-    cursor.enter()?;
-    let expression = primary(cursor)?;
-    cursor.leave();
-    Ok(expression)
-}
-
-fn primary(cursor: &mut Cursor<'_>) -> Result<Expression, SqlError> {
-    if cursor.accept_symbol("*") {
-        return Ok(Expression::AllColumns);
-    }
-    if cursor.accept_symbol("(") {
-        let inner = expression(cursor)?;
-        cursor.expect_symbol(")")?;
-        return Ok(inner);
-    }
-    if let Some(literal) = literal(cursor)? {
-        return Ok(literal);
-    }
-    if cursor.accept_word("CAST") || cursor.accept_word("TRY_CAST") {
-        return cast(cursor);
-    }
-    if cursor.accept_word("CONVERT") {
-        return convert(cursor);
-    }
-    match cursor.peek() {
-        Some(Token::Word(word)) if word.starts_with("@@") => {
-            cursor.take();
-            Ok(Expression::Variable(word.to_ascii_lowercase()))
-        }
-        _ if cursor.at_any_word(CLAUSES) => Err(cursor.unexpected()),
-        _ => name(cursor),
-    }
-}
-
-fn literal(cursor: &mut Cursor<'_>) -> Result<Option<Expression>, SqlError> {
-    if cursor.accept_word("NULL") {
-        return Ok(Some(Expression::Literal(Value::Null, SqlType::Int)));
-    }
-    let literal = match cursor.peek() {
-        Some(Token::Text(text)) => {
-            let chars = u16::try_from(text.encode_utf16().count()).unwrap_or(u16::MAX);
-            let sql_type = match chars {
-                0..=4000 => SqlType::NVarChar(chars.max(1)),
-                _ => SqlType::NVarCharMax,
-            };
-            cursor.take();
-            Expression::Literal(Value::text(text), sql_type)
-        }
-        Some(Token::Number(digits)) if digits.contains('.') => {
-            let number = digits.parse().map_err(|_| cursor.unexpected())?;
-            cursor.take();
-            Expression::Literal(Value::Float(number), SqlType::Float)
-        }
-        Some(Token::Number(_) | Token::Symbol("-")) => {
-            let number = cursor.integer()?;
-            let sql_type = i32::try_from(number).map_or(SqlType::BigInt, |_| SqlType::Int);
-            Expression::Literal(Value::Int(number), sql_type)
-        }
-        _ => return Ok(None),
-    };
-    Ok(Some(literal))
-}
-
-/// `CAST(expression AS type)`
-fn cast(cursor: &mut Cursor<'_>) -> Result<Expression, SqlError> {
-    cursor.expect_symbol("(")?;
-    let expression = Box::new(expression(cursor)?);
-    cursor.expect_word("AS")?;
-    let sql_type = sql_type(cursor)?;
-    cursor.expect_symbol(")")?;
-    Ok(Expression::Cast {
-        expression,
-        sql_type,
-    })
-}
-
-/// `CONVERT(type, expression[, style])`
-fn convert(cursor: &mut Cursor<'_>) -> Result<Expression, SqlError> {
-    cursor.expect_symbol("(")?;
-    let sql_type = sql_type(cursor)?;
-    cursor.expect_symbol(",")?;
-    let expression = Box::new(expression(cursor)?);
-    if cursor.accept_symbol(",") {
-        cursor.integer()?;
-    }
-    cursor.expect_symbol(")")?;
-    Ok(Expression::Cast {
-        expression,
-        sql_type,
-    })
-}
-
-/// A column, qualified or not, or a call.
-fn name(cursor: &mut Cursor<'_>) -> Result<Expression, SqlError> {
-    let mut last = cursor.identifier()?;
-    while cursor.accept_symbol(".") {
-        if cursor.accept_symbol("*") {
-            return Ok(Expression::AllColumns);
-        }
-        last = cursor.identifier()?;
-    }
-    if !cursor.accept_symbol("(") {
-        return Ok(Expression::Column(last));
-    }
-    let function = last.to_ascii_lowercase();
-    if matches!(function.as_str(), "count" | "count_big") && cursor.accept_symbol("*") {
-        cursor.expect_symbol(")")?;
-        return Ok(Expression::CountAll);
-    }
-    let arguments = if cursor.at_symbol(")") {
-        Vec::new()
-    } else {
-        list(cursor, expression)?
-    };
-    cursor.expect_symbol(")")?;
-    Ok(Expression::Call {
-        function,
-        arguments,
-    })
-}
-
-fn sql_type(cursor: &mut Cursor<'_>) -> Result<SqlType, SqlError> {
-    let mut text = cursor.identifier()?;
-    if cursor.accept_symbol("(") {
-        let argument = if cursor.accept_word("MAX") {
-            "max".to_owned()
-        } else {
-            cursor.integer()?.to_string()
         };
-        cursor.expect_symbol(")")?;
-        text = format!("{text}({argument})");
     }
-    text.parse().map_err(|_| cursor.unexpected())
-}
-
-fn condition(cursor: &mut Cursor<'_>) -> Result<Condition, SqlError> {
-    let left = expression(cursor)?;
-    let test = if cursor.accept_word("IS") {
-        let negated = cursor.accept_word("NOT");
-        cursor.expect_word("NULL")?;
-        if negated {
-            Test::IsNotNull
-        } else {
-            Test::IsNull
-        }
-    } else if cursor.accept_word("LIKE") {
-        match cursor.take() {
-            Some(Token::Text(pattern)) => Test::Like(pattern.to_ascii_lowercase()),
-            _ => return Err(cursor.unexpected()),
-        }
-    } else if cursor.at_any_word(&["NOT", "IN"]) {
-        let negated = cursor.accept_word("NOT");
-        cursor.expect_word("IN")?;
-        cursor.expect_symbol("(")?;
-        let values = list(cursor, expression)?;
-        cursor.expect_symbol(")")?;
-        if negated {
-            Test::NotIn(values)
-        } else {
-            Test::In(values)
-        }
-    } else {
-        let operator = COMPARISONS
-            .into_iter()
-            .find(|operator| cursor.accept_symbol(operator))
-            .ok_or_else(|| cursor.unexpected())?;
-        Test::Compare(operator, expression(cursor)?)
-    };
-    Ok(Condition { left, test })
+    Ok(item)
 }
 
 fn order(cursor: &mut Cursor<'_>) -> Result<Order, SqlError> {
-    let name = cursor.dotted_name()?;
+    let expression = expression(cursor)?;
     let descending = cursor.accept_word("DESC");
     if !descending {
         cursor.accept_word("ASC");
     }
-    let column = name.rsplit('.').next().unwrap_or_default().to_owned();
-    Ok(Order { column, descending })
+    Ok(Order {
+        expression,
+        descending,
+    })
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::super::messages::SqlError;
+use super::super::tds::types::SqlType;
 use super::Kind;
+use super::expression::{Expression, expression, list, sql_type};
 use super::lexer::{Cursor, Token, tokenize};
 use super::select::{Select, parse_select};
 
@@ -22,9 +24,12 @@ const STARTERS: &[&str] = &[
     "CHECKPOINT",
     "WAITFOR",
     "IF",
+    "ELSE",
     "BEGIN",
+    "END",
     "COMMIT",
     "ROLLBACK",
+    "DECLARE",
 ];
 
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +40,21 @@ pub enum Statement {
     },
     Execute {
         procedure: String,
+    },
+    /// `EXEC (text)` and `EXEC sp_executesql text`
+    Dynamic(Expression),
+    Declare(Vec<(String, SqlType, Option<Expression>)>),
+    /// `SET @name = expression`
+    Assign(String, Expression),
+    If {
+        condition: Expression,
+        then: Vec<Statement>,
+        otherwise: Vec<Statement>,
+    },
+    /// `BEGIN TRY ... END TRY BEGIN CATCH ... END CATCH`
+    Try {
+        body: Vec<Statement>,
+        handler: Vec<Statement>,
     },
     Checkpoint,
     Use {
@@ -60,7 +80,12 @@ impl Statement {
             Self::Execute { .. } => Kind::Procedure,
             Self::Checkpoint => Kind::Checkpoint,
             Self::Use { .. } => Kind::Use,
-            Self::Set => Kind::Set,
+            Self::Dynamic(_) => Kind::Dynamic,
+            Self::Set
+            | Self::Declare(_)
+            | Self::Assign(..)
+            | Self::If { .. }
+            | Self::Try { .. } => Kind::Set,
             Self::JournalCreate { .. } => Kind::JournalCreate,
             Self::JournalInsert { .. } => Kind::JournalInsert,
             Self::WaitFor(_) => Kind::WaitFor,
@@ -72,20 +97,103 @@ impl Statement {
 pub fn parse_batch(text: &str) -> Result<Vec<Statement>, SqlError> {
     let tokens = tokenize(text)?;
     let mut cursor = Cursor::new(&tokens);
+    let statements = statements(&mut cursor)?;
+    match cursor.peek() {
+        None => Ok(statements),
+        Some(_) => Err(cursor.unexpected()),
+    }
+}
+
+/// Statements up to the end of the batch or of the block.
+fn statements(cursor: &mut Cursor<'_>) -> Result<Vec<Statement>, SqlError> {
     let mut statements = Vec::new();
     loop {
         while cursor.accept_symbol(";") {}
-        if cursor.peek().is_none() {
+        if cursor.peek().is_none() || cursor.at_word("END") {
             return Ok(statements);
         }
         if statements.len() == MAX_STATEMENTS {
             return Err(cursor.unexpected());
         }
-        statements.push(statement(&mut cursor, statements.is_empty())?);
+        statements.push(statement(cursor, statements.is_empty())?);
         if cursor.peek().is_some() && !cursor.at_symbol(";") && !cursor.at_any_word(STARTERS) {
             return Err(cursor.unexpected());
         }
     }
+}
+
+/// `BEGIN ... END`, or one statement.
+fn block(cursor: &mut Cursor<'_>) -> Result<Vec<Statement>, SqlError> {
+    cursor.enter()?;
+    let block = if cursor.accept_word("BEGIN") {
+        let block = statements(cursor)?;
+        cursor.expect_word("END")?;
+        block
+    } else {
+        let one = statement(cursor, false)?;
+        cursor.accept_symbol(";");
+        vec![one]
+    };
+    cursor.leave();
+    Ok(block)
+}
+
+/// What follows `BEGIN TRY`.
+fn try_catch(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
+    cursor.enter()?;
+    let mut parts = Vec::new();
+    for word in ["TRY", "CATCH"] {
+        if word == "CATCH" {
+            cursor.expect_word("BEGIN")?;
+            cursor.expect_word(word)?;
+        }
+        parts.push(statements(cursor)?);
+        cursor.expect_word("END")?;
+        cursor.expect_word(word)?;
+        while word == "TRY" && cursor.accept_symbol(";") {}
+    }
+    cursor.leave();
+    let handler = parts.pop().unwrap_or_default();
+    Ok(Statement::Try {
+        body: parts.pop().unwrap_or_default(),
+        handler,
+    })
+}
+
+/// `@name type [= expression], ...`
+fn declare(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
+    let variables = list(cursor, |cursor| {
+        let name = variable(cursor)?;
+        cursor.accept_word("AS");
+        let sql_type = sql_type(cursor)?;
+        let value = match cursor.accept_symbol("=") {
+            true => Some(expression(cursor)?),
+            false => None,
+        };
+        Ok((name, sql_type, value))
+    })?;
+    Ok(Statement::Declare(variables))
+}
+
+fn variable(cursor: &mut Cursor<'_>) -> Result<String, SqlError> {
+    match cursor.peek() {
+        Some(Token::Word(name)) if name.starts_with('@') && !name.starts_with("@@") => {
+            cursor.take();
+            Ok(name.to_ascii_lowercase())
+        }
+        _ => Err(cursor.unexpected()),
+    }
+}
+
+/// `SET @name = expression`, or an option.
+fn set(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
+    if matches!(cursor.peek(), Some(Token::Word(name)) if name.starts_with('@')) {
+        let name = variable(cursor)?;
+        cursor.expect_symbol("=")?;
+        return Ok(Statement::Assign(name, expression(cursor)?));
+    }
+    skip_to_next(cursor);
+    Ok(Statement::Set)
 }
 
 fn statement(cursor: &mut Cursor<'_>, first: bool) -> Result<Statement, SqlError> {
@@ -107,7 +215,18 @@ fn statement(cursor: &mut Cursor<'_>, first: bool) -> Result<Statement, SqlError
         }
         return Ok(Statement::Checkpoint);
     }
-    if cursor.at_any_word(&["SET", "BEGIN", "COMMIT", "ROLLBACK"]) {
+    if cursor.accept_word("DECLARE") {
+        return declare(cursor);
+    }
+    if cursor.accept_word("SET") {
+        return set(cursor);
+    }
+    let mark = cursor.mark();
+    if cursor.accept_word("BEGIN") && cursor.accept_word("TRY") {
+        return try_catch(cursor);
+    }
+    cursor.back_to(mark);
+    if cursor.at_any_word(&["BEGIN", "COMMIT", "ROLLBACK"]) {
         cursor.take();
         skip_to_next(cursor);
         return Ok(Statement::Set);
@@ -140,7 +259,16 @@ fn skip_to_next(cursor: &mut Cursor<'_>) {
 }
 
 fn procedure(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
+    if cursor.accept_symbol("(") {
+        let text = expression(cursor)?;
+        cursor.expect_symbol(")")?;
+        return Ok(Statement::Dynamic(text));
+    }
     let name = cursor.dotted_name()?;
+    if name.rsplit('.').next() == Some("sp_executesql") {
+        // Parameters come by RPC only.
+        return Ok(Statement::Dynamic(expression(cursor)?));
+    }
     if name.rsplit('.').next() != Some("sp_server_diagnostics") {
         skip_to_next(cursor);
         return Ok(Statement::Execute { procedure: name });
@@ -181,15 +309,30 @@ fn conditional(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
         skip_to_next(cursor);
         return Ok(Statement::Set);
     }
-    cursor.expect_word("OBJECT_ID")?;
-    cursor.expect_symbol("(")?;
-    while cursor.peek().is_some() && !cursor.accept_symbol(")") {
-        cursor.take();
+    let mark = cursor.mark();
+    if cursor.accept_word("OBJECT_ID") && cursor.accept_symbol("(") {
+        while cursor.peek().is_some() && !cursor.accept_symbol(")") {
+            cursor.take();
+        }
+        if ["IS", "NULL", "CREATE"]
+            .iter()
+            .all(|word| cursor.accept_word(word))
+        {
+            return create(cursor, true);
+        }
     }
-    cursor.expect_word("IS")?;
-    cursor.expect_word("NULL")?;
-    cursor.expect_word("CREATE")?;
-    create(cursor, true)
+    cursor.back_to(mark);
+    let condition = expression(cursor)?;
+    let then = block(cursor)?;
+    let otherwise = match cursor.accept_word("ELSE") {
+        true => block(cursor)?,
+        false => Vec::new(),
+    };
+    Ok(Statement::If {
+        condition,
+        then,
+        otherwise,
+    })
 }
 
 fn create(cursor: &mut Cursor<'_>, if_absent: bool) -> Result<Statement, SqlError> {

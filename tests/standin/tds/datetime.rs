@@ -102,6 +102,15 @@ impl FromStr for DateTime {
 
     fn from_str(text: &str) -> Result<Self, InvalidDateTime> {
         let (date, time) = text.split_once([' ', 'T']).unwrap_or((text, "00:00:00"));
+        let with_dashes;
+        // 20261123, the same whatever the language.
+        let date = match date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => {
+                with_dashes = format!("{}-{}-{}", &date[..4], &date[4..6], &date[6..]);
+                &with_dashes
+            }
+            false => date,
+        };
         let date: Vec<i64> = numbers(date, '-')?;
         let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
         let time: Vec<i64> = numbers(time, ':')?;

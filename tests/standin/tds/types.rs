@@ -35,6 +35,14 @@ pub enum SqlType {
     /// Length in bytes of code page 1252.
     VarChar(u16),
     VarCharMax,
+    /// Padded with spaces to this many UTF-16 code units.
+    NChar(u16),
+    /// Padded with spaces to this many bytes of code page 1252.
+    Char(u16),
+    /// `numeric(precision, 0)`: whole numbers only.
+    Numeric(u8),
+    /// Held as text.
+    UniqueIdentifier,
     /// `sql_variant`, holding an int or an nvarchar: what SERVERPROPERTY returns.
     Variant,
 }
@@ -50,6 +58,9 @@ impl SqlType {
                 | Self::NVarCharMax
                 | Self::VarChar(_)
                 | Self::VarCharMax
+                | Self::NChar(_)
+                | Self::Char(_)
+                | Self::UniqueIdentifier
                 | Self::Variant
         )
     }
@@ -89,6 +100,12 @@ impl SqlType {
             Self::NVarCharMax => text_info(0xe7, MAX_LENGTH_MARKER, out),
             Self::VarChar(bytes) => text_info(0xa7, *bytes, out),
             Self::VarCharMax => text_info(0xa7, MAX_LENGTH_MARKER, out),
+            Self::NChar(chars) => text_info(0xef, chars * 2, out),
+            Self::Char(bytes) => text_info(0xaf, *bytes, out),
+            Self::Numeric(precision) => {
+                out.put_slice(&[0x6c, numeric_bytes(*precision), *precision, 0]);
+            }
+            Self::UniqueIdentifier => out.put_slice(&[0x24, 16]),
             _ => {
                 out.put_u8(0x62);
                 out.put_u32_le(VARIANT_MAX_BYTES);
@@ -144,7 +161,30 @@ impl SqlType {
 
     fn encode_variable(&self, value: &Value, out: &mut BytesMut) -> Option<()> {
         match (self, value) {
-            (Self::NVarChar(_) | Self::VarChar(_), Value::Null) => out.put_u16_le(SHORT_NULL),
+            (
+                Self::NVarChar(_) | Self::VarChar(_) | Self::NChar(_) | Self::Char(_),
+                Value::Null,
+            ) => out.put_u16_le(SHORT_NULL),
+            (Self::Numeric(_) | Self::UniqueIdentifier, Value::Null) => out.put_u8(0),
+            (Self::NChar(chars), Value::Text(text)) => {
+                let padded = format!("{text:0$}", usize::from(*chars));
+                short_text(&encode_utf16(&padded), chars * 2, out)?;
+            }
+            (Self::Char(bytes), Value::Text(text)) => {
+                let padded = format!("{text:0$}", usize::from(*bytes));
+                short_text(&encode_cp1252(&padded), *bytes, out)?;
+            }
+            (Self::Numeric(precision), Value::Int(number)) => {
+                let bytes = numeric_bytes(*precision);
+                out.put_u8(bytes);
+                out.put_u8(u8::from(*number >= 0));
+                let magnitude = u128::from(number.unsigned_abs()).to_le_bytes();
+                out.put_slice(&magnitude[..usize::from(bytes) - 1]);
+            }
+            (Self::UniqueIdentifier, Value::Text(text)) => {
+                out.put_u8(16);
+                out.put_slice(&identifier(text)?);
+            }
             (Self::NVarCharMax | Self::VarCharMax, Value::Null) => out.put_u64_le(PLP_NULL),
             (Self::Variant, Value::Null) => out.put_u32_le(0),
             (Self::NVarChar(chars), Value::Text(text)) => {
@@ -166,6 +206,26 @@ impl SqlType {
         }
         Some(())
     }
+}
+
+/// Length, sign and magnitude of a numeric of this precision (MS-TDS 2.2.5.5.1.6).
+fn numeric_bytes(precision: u8) -> u8 {
+    match precision {
+        0..=9 => 5,
+        10..=19 => 9,
+        20..=28 => 13,
+        _ => 17,
+    }
+}
+
+/// The first three groups of an identifier are little-endian on the wire.
+fn identifier(text: &str) -> Option<[u8; 16]> {
+    let digits: String = text.chars().filter(|c| *c != '-').collect();
+    let mut bytes = u128::from_str_radix(&digits, 16).ok()?.to_be_bytes();
+    bytes[..4].reverse();
+    bytes[4..6].reverse();
+    bytes[6..8].reverse();
+    Some(bytes)
 }
 
 fn text_info(code: u8, bytes: u16, out: &mut BytesMut) {
@@ -252,6 +312,16 @@ impl FromStr for SqlType {
             "varchar" if argument == Some("max") => Some(Self::VarCharMax),
             "nvarchar" => length(30, MAX_NVARCHAR_CHARS).map(Self::NVarChar),
             "varchar" => length(30, MAX_VARCHAR_BYTES).map(Self::VarChar),
+            "nchar" => length(1, MAX_NVARCHAR_CHARS).map(Self::NChar),
+            "char" => length(1, MAX_VARCHAR_BYTES).map(Self::Char),
+            "numeric" | "decimal" => argument
+                .unwrap_or("18")
+                .trim_end_matches(",0")
+                .parse()
+                .ok()
+                .filter(|precision| (1..=38).contains(precision))
+                .map(Self::Numeric),
+            "uniqueidentifier" => Some(Self::UniqueIdentifier),
             _ => None,
         };
         parsed.ok_or_else(|| UnknownType(text.to_owned()))
@@ -273,6 +343,10 @@ impl fmt::Display for SqlType {
             Self::NVarCharMax => f.write_str("nvarchar(max)"),
             Self::VarChar(bytes) => write!(f, "varchar({bytes})"),
             Self::VarCharMax => f.write_str("varchar(max)"),
+            Self::NChar(chars) => write!(f, "nchar({chars})"),
+            Self::Char(bytes) => write!(f, "char({bytes})"),
+            Self::Numeric(precision) => write!(f, "numeric({precision},0)"),
+            Self::UniqueIdentifier => f.write_str("uniqueidentifier"),
             Self::Variant => f.write_str("sql_variant"),
         }
     }

@@ -44,6 +44,42 @@ pub struct Mismatch {
     pub sql_type: SqlType,
 }
 
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::text(text)
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(bit: bool) -> Self {
+        Self::Int(i64::from(bit))
+    }
+}
+
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        Self::Float(number)
+    }
+}
+
+impl From<DateTime> for Value {
+    fn from(time: DateTime) -> Self {
+        Self::DateTime(time)
+    }
+}
+
 impl Value {
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())

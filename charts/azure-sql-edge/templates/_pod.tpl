@@ -1,0 +1,169 @@
+{{/* The pod, the same in a Deployment and in a StatefulSet. */}}
+
+{{- define "azure-sql-edge.podTemplate" -}}
+{{- $native := eq (include "azure-sql-edge.sidecar" .) "native" -}}
+metadata:
+  labels:
+    {{- /* Nothing that changes with the chart's version: it would restart the engine for a label. */ -}}
+    {{- $labels := include "azure-sql-edge.selectorLabels" . | fromYaml }}
+    {{- merge $labels (dict "app.kubernetes.io/component" "database") (deepCopy .Values.podLabels) .Values.commonLabels | toYaml | nindent 4 }}
+  annotations:
+    {{- include "azure-sql-edge.podAnnotations" . | nindent 4 }}
+spec:
+  serviceAccountName: {{ include "azure-sql-edge.serviceAccountName" . }}
+  automountServiceAccountToken: false
+  # A Service named `mssql-tcp` would else become MSSQL_TCP_PORT.
+  enableServiceLinks: false
+  terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+  {{- if eq .Values.supervisor.mode "attach" }}
+  shareProcessNamespace: true
+  {{- end }}
+  {{- if eq .Values.workload "Deployment" }}
+  # 15 characters are what a machine's name may have for SQL Server.
+  hostname: {{ .Values.sql.hostname | default (include "azure-sql-edge.fullname" . | trunc 15 | trimSuffix "-") }}
+  {{- end }}
+  {{- with .Values.tls.serverName }}
+  # The engine's certificate is for this name, and the engine is in this pod.
+  hostAliases:
+    - ip: 127.0.0.1
+      hostnames: [{{ . }}]
+  {{- end }}
+  {{- with .Values.imagePullSecrets }}
+  imagePullSecrets: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  securityContext:
+    {{- include "azure-sql-edge.podSecurityContext" . | nindent 4 }}
+  initContainers:
+    - {{ include "azure-sql-edge.installContainer" . | nindent 6 | trim }}
+    {{- if $native }}
+    - {{ include "azure-sql-edge.supervisorContainer" . | nindent 6 | trim }}
+    {{- else }}
+    - {{ include "azure-sql-edge.gateContainer" . | nindent 6 | trim }}
+    {{- end }}
+  containers:
+    - {{ include "azure-sql-edge.sqlContainer" . | nindent 6 | trim }}
+    {{- if not $native }}
+    - {{ include "azure-sql-edge.supervisorContainer" . | nindent 6 | trim }}
+    {{- end }}
+  volumes:
+    {{- include "azure-sql-edge.volumes" . | nindent 4 }}
+  {{- include "azure-sql-edge.scheduling" . | trim | nindent 2 }}
+{{- end -}}
+
+{{- define "azure-sql-edge.podAnnotations" -}}
+{{- $own := dict "kubectl.kubernetes.io/default-container" "sql" -}}
+{{- /* mssql.conf is read at the engine's start only: a new one is a new pod. */ -}}
+{{- with include "azure-sql-edge.mssqlConf" . -}}
+{{- $_ := set $own "checksum/mssql-conf" (sha256sum .) -}}
+{{- end -}}
+{{- if .Values.metrics.annotations -}}
+{{- $_ := set $own "prometheus.io/scrape" "true" -}}
+{{- $_ := set $own "prometheus.io/port" (int .Values.supervisor.port | toString) -}}
+{{- $_ := set $own "prometheus.io/path" "/metrics" -}}
+{{- end -}}
+{{- merge $own .Values.podAnnotations | toYaml -}}
+{{- end -}}
+
+{{- define "azure-sql-edge.podSecurityContext" -}}
+{{- $context := .Values.podSecurityContext -}}
+runAsNonRoot: true
+runAsUser: {{ int64 $context.runAsUser }}
+{{- if kindIs "invalid" $context.runAsGroup }}
+runAsGroup: {{ int64 (include "azure-sql-edge.engine" . | fromYaml).gid }}
+{{- else }}
+runAsGroup: {{ int64 $context.runAsGroup }}
+{{- end }}
+fsGroup: {{ int64 $context.fsGroup }}
+fsGroupChangePolicy: {{ $context.fsGroupChangePolicy }}
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{/* Secrets are for the group: fsGroup is in it, others are not. */}}
+{{- define "azure-sql-edge.volumes" -}}
+{{- $login := include "azure-sql-edge.loginSecret" . | fromYaml -}}
+- name: sqldata
+  persistentVolumeClaim:
+    claimName: {{ include "azure-sql-edge.claimName" . }}
+- name: supervisor
+  emptyDir:
+    sizeLimit: 32Mi
+- name: supervisor-run
+  emptyDir:
+    sizeLimit: 16Mi
+- name: supervisor-login
+  secret:
+    secretName: {{ $login.name }}
+    defaultMode: 288 # 0440
+    items:
+      - { key: {{ $login.key }}, path: password }
+{{- if include "azure-sql-edge.mssqlConf" . }}
+- name: mssql-conf
+  configMap:
+    name: {{ include "azure-sql-edge.fullname" . }}-mssql-conf
+{{- end }}
+{{- with .Values.tls.secretName }}
+- name: tls
+  secret:
+    secretName: {{ . }}
+    defaultMode: 288 # 0440
+    items:
+      - { key: tls.crt, path: tls.crt }
+      - { key: tls.key, path: tls.key }
+{{- end }}
+{{- if include "azure-sql-edge.tlsCa" . }}
+- name: tls-ca
+  secret:
+    secretName: {{ .Values.tls.secretName }}
+    defaultMode: 288 # 0440
+    items:
+      - { key: {{ .Values.tls.caKey }}, path: ca.crt }
+{{- end }}
+{{- with .Values.volume.idFrom.configMap }}
+- name: volume-id
+  configMap:
+    name: {{ . }}
+    optional: true
+    items:
+      - { key: {{ $.Values.volume.idFrom.key }}, path: id }
+{{- end }}
+{{- if .Values.metrics.collectors }}
+- name: collectors
+  configMap:
+    name: {{ include "azure-sql-edge.fullname" . }}-collectors
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Where the pod runs, and how soon it leaves a node that is lost. */}}
+{{- define "azure-sql-edge.scheduling" -}}
+{{- $seconds := int64 .Values.failover.tolerationSeconds -}}
+{{- $tolerations := .Values.tolerations -}}
+{{- if $seconds -}}
+{{- range list "not-ready" "unreachable" -}}
+{{- $taint := dict "key" (printf "node.kubernetes.io/%s" .) "operator" "Exists" "effect" "NoExecute" "tolerationSeconds" $seconds -}}
+{{- $tolerations = append $tolerations $taint -}}
+{{- end -}}
+{{- end -}}
+{{- with $tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- range . }}
+  {{- $selector := dict "labelSelector" (dict "matchLabels" (include "azure-sql-edge.selectorLabels" $ | fromYaml)) }}
+  - {{- merge (deepCopy .) $selector | toYaml | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end -}}

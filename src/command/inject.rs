@@ -1,0 +1,92 @@
+//! `inject`: reads a manifest, prints it with the supervisor added, and says on standard error what its
+//! owner should know.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use super::Exit;
+use super::table::safe;
+use crate::inject::refusal::Why;
+use crate::inject::{Login, MAX_BYTES, Request, inject};
+
+/// What is read, and what is wanted.
+#[derive(Clone, Debug)]
+pub struct Invoked {
+    /// The file; `-` is standard input.
+    pub file: PathBuf,
+    /// What is wanted.
+    pub request: Request,
+    /// The login's name, where it was given.
+    pub user: Option<String>,
+    /// The Secret and its key, where they were given.
+    pub secret: Option<(String, String)>,
+}
+
+/// Reads, adds, prints.
+///
+/// # Errors
+/// When it can't be written.
+pub fn execute(invoked: Invoked, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exit> {
+    let refused = |err: &mut dyn Write, refusal: &dyn std::fmt::Display| {
+        // There is nobody left to tell.
+        let _ = writeln!(err, "inject: {}", safe(&refusal.to_string()));
+        Ok(Exit::Usage)
+    };
+    let request = match request(&invoked) {
+        Ok(request) => request,
+        Err(why) => return refused(err, &format!("{why}; {}", why.advice())),
+    };
+    let bytes = match read(&invoked) {
+        Ok(bytes) => bytes,
+        Err(error) => return refused(err, &format!("{}: {error}", invoked.file.display())),
+    };
+    if bytes.len() > MAX_BYTES {
+        let why = Why::TooLong(MAX_BYTES);
+        return refused(err, &format!("{why}; {}", why.advice()));
+    }
+    let Ok(text) = String::from_utf8(bytes) else {
+        return refused(err, &format!("{}; {}", Why::NotText, Why::NotText.advice()));
+    };
+    match inject(&text, &request) {
+        Ok(injected) => {
+            for note in &injected.notes {
+                let _ = writeln!(err, "inject: {}", safe(note));
+            }
+            out.write_all(injected.text.as_bytes())?;
+            out.flush()?;
+            Ok(Exit::Done)
+        }
+        Err(refusal) => refused(err, &refusal),
+    }
+}
+
+/// The request with its login: the user's password has to be known.
+fn request(invoked: &Invoked) -> Result<Request, Why> {
+    let login = match (&invoked.user, &invoked.secret) {
+        (user, Some((secret, key))) => Some(Login {
+            user: user.clone().unwrap_or_else(|| "sa".to_owned()),
+            secret: secret.clone(),
+            key: key.clone(),
+        }),
+        (Some(_), None) => return Err(Why::UserWithoutSecret),
+        (None, None) => None,
+    };
+    Ok(Request {
+        login,
+        ..invoked.request.clone()
+    })
+}
+
+/// The whole of it, and a byte more than is taken.
+fn read(invoked: &Invoked) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = MAX_BYTES as u64 + 1;
+    match invoked.file.as_os_str() == "-" {
+        true => io::stdin().take(limit).read_to_end(&mut bytes)?,
+        false => File::open(&invoked.file)?
+            .take(limit)
+            .read_to_end(&mut bytes)?,
+    };
+    Ok(bytes)
+}

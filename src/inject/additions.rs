@@ -1,0 +1,263 @@
+//! What is added to a pod, as values. The numbers and names are [`super::names`]'.
+
+use super::Request;
+use super::facts::Facts;
+use super::names::{
+    ATTACHED_LIVE_PROBE, CPU, CPU_LIMIT, GATE, GATE_PROBE, GROUP_READABLE, HEALTH_PROBE, HTTP_PORT,
+    INSTALL, LAUNCHED_LIVE_PROBE, LOGIN_DIR, LOGIN_VOLUME, MAX_GRACE, MEMORY, MEMORY_LIMIT,
+    PASSWORD_KEY, PROGRAM, PROGRAM_DIR, PROGRAM_SIZE, PROGRAM_VOLUME, Probe, READY_PROBE, RUN_DIR,
+    RUN_SIZE, RUN_VOLUME, STARTUP_PROBE, SUPERVISOR,
+};
+use super::value::{Value, boolean, map, number, text, texts};
+use crate::config::settings::ENV_PREFIX;
+
+/// What is added, by where it goes.
+#[derive(Clone, Debug)]
+pub struct Additions {
+    /// Containers that run before the others, in their order; a native sidecar is the last.
+    pub init_containers: Vec<Value>,
+    /// The sidecar, where it is an ordinary container.
+    pub containers: Vec<Value>,
+    /// Volumes of the pod.
+    pub volumes: Vec<Value>,
+    /// Mounts of the SQL container.
+    pub mounts: Vec<Value>,
+    /// Variables of the SQL container.
+    pub variables: Vec<Value>,
+    /// Its probes.
+    pub probes: [(&'static str, Value); 3],
+    /// Its preStop hook.
+    pub pre_stop: Value,
+}
+
+/// The words that `launch` is called by.
+pub const LAUNCH: [&str; 3] = [PROGRAM, "launch", "--"];
+
+/// Makes them.
+#[must_use]
+pub fn additions(facts: &Facts, request: &Request) -> Additions {
+    let sidecar = supervisor(facts, request);
+    let install = install(facts, request);
+    let (init_containers, containers) = match request.classic {
+        true => (vec![install, gate(facts, request)], vec![sidecar]),
+        false => (vec![install, sidecar], vec![]),
+    };
+    let live = match request.launch {
+        true => LAUNCHED_LIVE_PROBE,
+        false => ATTACHED_LIVE_PROBE,
+    };
+    let variables = match request.launch {
+        true => [identity(), told_both(facts)].concat(),
+        false => vec![],
+    };
+    Additions {
+        init_containers,
+        containers,
+        volumes: volumes(facts),
+        mounts: vec![
+            mount_of_program(),
+            map([("name", text(RUN_VOLUME)), ("mountPath", text(RUN_DIR))]),
+        ],
+        variables,
+        probes: [
+            ("startupProbe", probe(STARTUP_PROBE)),
+            ("livenessProbe", probe(live)),
+            ("readinessProbe", probe(READY_PROBE)),
+        ],
+        pre_stop: stop(),
+    }
+}
+
+fn install(facts: &Facts, request: &Request) -> Value {
+    let mut container = map([
+        ("name", text(INSTALL)),
+        ("image", text(&request.image)),
+        ("args", texts(["install", "--to", PROGRAM_DIR])),
+    ]);
+    confine(&mut container, facts);
+    let mount = map([
+        ("name", text(PROGRAM_VOLUME)),
+        ("mountPath", text(PROGRAM_DIR)),
+    ]);
+    container.set("volumeMounts", Value::List(vec![mount]));
+    container
+}
+
+/// The init container that waits for the volume, with all that the supervisor is told.
+fn gate(facts: &Facts, request: &Request) -> Value {
+    let mut container = map([
+        ("name", text(GATE)),
+        ("image", text(&request.image)),
+        ("args", texts(["gate"])),
+    ]);
+    supervise(&mut container, facts);
+    container
+}
+
+fn supervisor(facts: &Facts, request: &Request) -> Value {
+    let mut container = map([("name", text(SUPERVISOR)), ("image", text(&request.image))]);
+    if !request.classic {
+        container.set("restartPolicy", text("Always"));
+    }
+    container.set("args", texts(["run"]));
+    let port = map([
+        ("name", text(SUPERVISOR)),
+        ("containerPort", number(HTTP_PORT)),
+    ]);
+    container.set("ports", Value::List(vec![port]));
+    match request.classic {
+        false => {
+            container.set("startupProbe", probe(GATE_PROBE));
+            container.set("livenessProbe", probe(HEALTH_PROBE));
+        }
+        // At the pod's end the kubelet stops all ordinary containers at once: this one has to stay until
+        // the engine is stopped, and waits for the stop of the engine's own hook. It has no liveness
+        // probe, because preStop runs before a restart by one too, and would stop a healthy engine.
+        true => container.set("lifecycle", map([("preStop", stop())])),
+    }
+    supervise(&mut container, facts);
+    if request.classic
+        && let Some(Value::List(mounts)) = container.get_mut("volumeMounts")
+    {
+        mounts.push(mount_of_program());
+    }
+    container
+}
+
+/// What the supervisor and the gate are told and given.
+fn supervise(container: &mut Value, facts: &Facts) {
+    let mut variables = vec![
+        setting("sql-user", &facts.login.user),
+        setting("sql-password-file", &format!("{LOGIN_DIR}/{PASSWORD_KEY}")),
+        // Given although it is the default: a Service named `mssql-tcp` makes a variable MSSQL_TCP_PORT.
+        setting("sql-port", &facts.port),
+    ];
+    variables.extend(told_both(facts));
+    variables.extend(identity());
+    container.set("env", Value::List(variables));
+    confine(container, facts);
+    let mut mounts = facts.data_mounts.clone();
+    mounts.push(map([
+        ("name", text(LOGIN_VOLUME)),
+        ("mountPath", text(LOGIN_DIR)),
+        ("readOnly", boolean(true)),
+    ]));
+    mounts.push(map([
+        ("name", text(RUN_VOLUME)),
+        ("mountPath", text(RUN_DIR)),
+    ]));
+    container.set("volumeMounts", Value::List(mounts));
+}
+
+/// What `launch` and the supervisor have to agree on.
+fn told_both(facts: &Facts) -> Vec<Value> {
+    let grace = facts.grace.min(MAX_GRACE.as_secs());
+    let mut variables = vec![setting("termination-grace-period", &format!("{grace}s"))];
+    if facts.shared_volume {
+        variables.push(setting("lease", "strict"));
+    }
+    variables
+}
+
+/// Who the pod is, and where.
+fn identity() -> Vec<Value> {
+    let field = |name: &str, path: &str| {
+        let field = map([("fieldPath", text(path))]);
+        let from = map([("fieldRef", field)]);
+        map([("name", text(name)), ("valueFrom", from)])
+    };
+    vec![
+        field("POD_UID", "metadata.uid"),
+        field("NODE_NAME", "spec.nodeName"),
+    ]
+}
+
+fn setting(key: &str, value: &str) -> Value {
+    let name = key.to_uppercase().replace('-', "_");
+    map([
+        ("name", text(format!("{ENV_PREFIX}{name}"))),
+        // The quotes of a number are what makes it a text: Kubernetes takes nothing else here.
+        ("value", text(value)),
+    ])
+}
+
+/// As the `restricted` rules of pod security want it, with the user of sqlservr: the control socket obeys
+/// its own user, and the volume is that user's.
+fn confine(container: &mut Value, facts: &Facts) {
+    let (cpu, cpu_limit, memory) = match facts.guaranteed {
+        true => (CPU_LIMIT, Some(CPU_LIMIT), MEMORY_LIMIT),
+        false => (CPU, None, MEMORY),
+    };
+    let amounts = |cpu: Option<&str>, memory: &str| {
+        let mut amounts = map([]);
+        if let Some(cpu) = cpu {
+            amounts.set("cpu", text(cpu));
+        }
+        amounts.set("memory", text(memory));
+        amounts
+    };
+    let resources = map([
+        ("requests", amounts(Some(cpu), memory)),
+        ("limits", amounts(cpu_limit, MEMORY_LIMIT)),
+    ]);
+    container.set("resources", resources);
+    container.set("terminationMessagePolicy", text("FallbackToLogsOnError"));
+    let mut context = map([("runAsUser", number(facts.user))]);
+    if let Some(group) = facts.group {
+        context.set("runAsGroup", number(group));
+    }
+    if facts.user != 0 {
+        context.set("runAsNonRoot", boolean(true));
+    }
+    context.set("readOnlyRootFilesystem", boolean(true));
+    context.set("allowPrivilegeEscalation", boolean(false));
+    context.set("capabilities", map([("drop", texts(["ALL"]))]));
+    context.set("seccompProfile", map([("type", text("RuntimeDefault"))]));
+    container.set("securityContext", context);
+}
+
+fn mount_of_program() -> Value {
+    map([
+        ("name", text(PROGRAM_VOLUME)),
+        ("mountPath", text(PROGRAM_DIR)),
+        ("readOnly", boolean(true)),
+    ])
+}
+
+fn volumes(facts: &Facts) -> Vec<Value> {
+    let empty = |name: &str, size: &str| {
+        let limit = map([("sizeLimit", text(size))]);
+        map([("name", text(name)), ("emptyDir", limit)])
+    };
+    let item = map([
+        ("key", text(&facts.login.key)),
+        ("path", text(PASSWORD_KEY)),
+    ]);
+    let mut secret = map([
+        ("secretName", text(&facts.login.secret)),
+        ("items", Value::List(vec![item])),
+    ]);
+    if facts.fs_group {
+        secret.set("defaultMode", number(GROUP_READABLE));
+    }
+    vec![
+        empty(PROGRAM_VOLUME, PROGRAM_SIZE),
+        empty(RUN_VOLUME, RUN_SIZE),
+        map([("name", text(LOGIN_VOLUME)), ("secret", secret)]),
+    ]
+}
+
+fn stop() -> Value {
+    let exec = map([("command", texts([PROGRAM, "stop"]))]);
+    map([("exec", exec)])
+}
+
+fn probe(probe: Probe) -> Value {
+    let get = map([("path", text(probe.path)), ("port", number(probe.port))]);
+    map([
+        ("httpGet", get),
+        ("periodSeconds", number(probe.period)),
+        ("timeoutSeconds", number(probe.timeout)),
+        ("failureThreshold", number(probe.failures)),
+    ])
+}

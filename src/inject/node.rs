@@ -1,0 +1,411 @@
+//! YAML with its places: what stands where, so that text can be put between it.
+//!
+//! The tree keeps offsets into the text and nothing of the text's layout: comments, blank lines, quotes
+//! and widths stay what they are because nobody writes them anew.
+
+use std::ops::Range;
+
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StructureStyle};
+
+/// Nodes of a file at most: a thousand times what a Deployment has, and some 20 MiB of memory.
+pub const MAX_NODES: usize = 200_000;
+
+/// Collections within collections at most; a pod has a dozen.
+const MAX_DEPTH: usize = 64;
+
+/// A document of the stream.
+#[derive(Debug, Default)]
+pub struct Document {
+    /// Its root; none where it is empty.
+    pub root: Option<Node>,
+    /// Offset of the first anchor or alias.
+    pub anchor: Option<usize>,
+    /// Offset of the first tag that is not one of YAML's own.
+    pub tag: Option<usize>,
+}
+
+/// A value and where it stands.
+#[derive(Debug)]
+pub struct Node {
+    /// What it is.
+    pub kind: Kind,
+    /// Its text, from the first to past the last byte; of a block collection to the end of what is
+    /// last in it, of an implicit null an empty place behind its key.
+    pub range: Range<usize>,
+    /// The column it begins in, counted from 0; of a block sequence that of its dashes.
+    pub column: usize,
+}
+
+/// What a node is.
+#[derive(Debug)]
+pub enum Kind {
+    /// A plain scalar.
+    Plain(String),
+    /// A scalar in quotes, or a block scalar: a text whatever it looks like.
+    Text(String),
+    /// A list.
+    List {
+        /// In brackets.
+        flow: bool,
+        /// Its items.
+        items: Vec<Node>,
+    },
+    /// A map.
+    Map {
+        /// In braces.
+        flow: bool,
+        /// Its entries in their order.
+        entries: Vec<Entry>,
+    },
+    /// `*name`; the document is not to be changed.
+    Alias,
+}
+
+/// An entry of a map.
+#[derive(Debug)]
+pub struct Entry {
+    /// The key.
+    pub key: Node,
+    /// The value.
+    pub value: Node,
+}
+
+/// Why a text is not understood.
+#[derive(Debug)]
+pub enum NotYaml {
+    /// It is not YAML, as the parser says.
+    Scan(ScanError),
+    /// More than [`MAX_NODES`].
+    TooMany,
+}
+
+impl Node {
+    /// The value behind a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        let entry = self.entries().iter().find(|entry| entry.is(key))?;
+        Some(&entry.value)
+    }
+
+    /// The value at the end of a path of keys.
+    #[must_use]
+    pub fn at(&self, path: &[&str]) -> Option<&Self> {
+        path.iter().try_fold(self, |node, key| node.get(key))
+    }
+
+    /// The entries of a map; none of anything else.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        match &self.kind {
+            Kind::Map { entries, .. } => entries,
+            _ => &[],
+        }
+    }
+
+    /// The items of a list; none of anything else.
+    #[must_use]
+    pub fn items(&self) -> &[Self] {
+        match &self.kind {
+            Kind::List { items, .. } => items,
+            _ => &[],
+        }
+    }
+
+    /// A scalar's text.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Plain(text) | Kind::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The text behind a key.
+    #[must_use]
+    pub fn text_of(&self, key: &str) -> Option<&str> {
+        self.get(key)?.text()
+    }
+
+    /// Whether it is null, written or left out.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        matches!(&self.kind, Kind::Plain(text) if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+    }
+
+    /// Whether it is `true`.
+    #[must_use]
+    pub fn is_true(&self) -> bool {
+        matches!(&self.kind, Kind::Plain(text) if matches!(text.as_str(), "true" | "True" | "TRUE"))
+    }
+
+    /// Whether it is written in brackets or braces.
+    #[must_use]
+    pub fn is_flow(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::List { flow: true, .. } | Kind::Map { flow: true, .. }
+        )
+    }
+}
+
+impl Entry {
+    /// Whether that is its key.
+    #[must_use]
+    pub fn is(&self, key: &str) -> bool {
+        self.key.text() == Some(key)
+    }
+}
+
+/// Reads the stream.
+///
+/// # Errors
+/// When it is not YAML, or too much of it.
+pub fn parse(text: &str) -> Result<Vec<Document>, NotYaml> {
+    let options = granit_parser::options! {
+        emit_comments: false,
+        flow_nesting_limit: MAX_DEPTH,
+        block_nesting_limit: MAX_DEPTH,
+    };
+    let mut reader = Reader {
+        text,
+        documents: Vec::new(),
+        document: Document::default(),
+        open: Vec::new(),
+    };
+    let events = Parser::new_from_str_with_options(text, options);
+    for (count, event) in events.enumerate() {
+        if count > MAX_NODES {
+            return Err(NotYaml::TooMany);
+        }
+        let (event, span) = event.map_err(NotYaml::Scan)?;
+        reader.take(&event, &span);
+    }
+    Ok(reader.documents)
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    documents: Vec<Document>,
+    document: Document,
+    open: Vec<Open>,
+}
+
+/// A collection whose end has not come yet.
+struct Open {
+    node: Node,
+    /// Of a map: the key whose value comes next.
+    key: Option<Node>,
+}
+
+impl Reader<'_> {
+    fn take(&mut self, event: &Event<'_>, span: &Span) {
+        let range = span.byte_range().unwrap_or_default();
+        self.note(event, range.start);
+        let column = span.start.col();
+        let node = |kind| Node {
+            kind,
+            range: range.clone(),
+            column,
+        };
+        match event {
+            Event::DocumentStart(..) => self.document = Document::default(),
+            Event::DocumentEnd => self.documents.push(std::mem::take(&mut self.document)),
+            Event::Scalar(text, style, ..) => {
+                let text = text.to_string();
+                self.close(node(match style {
+                    ScalarStyle::Plain => Kind::Plain(text),
+                    _ => Kind::Text(text),
+                }));
+            }
+            Event::Alias(_) => self.close(node(Kind::Alias)),
+            Event::SequenceStart(style, ..) => self.open.push(Open {
+                node: node(Kind::List {
+                    flow: *style == StructureStyle::Flow,
+                    items: Vec::new(),
+                }),
+                key: None,
+            }),
+            Event::MappingStart(style, ..) => self.open.push(Open {
+                node: node(Kind::Map {
+                    flow: *style == StructureStyle::Flow,
+                    entries: Vec::new(),
+                }),
+                key: None,
+            }),
+            Event::SequenceEnd | Event::MappingEnd => {
+                let Some(Open { mut node, .. }) = self.open.pop() else {
+                    return;
+                };
+                node.range.end = match node.is_flow() {
+                    true => range.end,
+                    false => end_of_content(&node),
+                };
+                self.close(node);
+            }
+            _ => {}
+        }
+    }
+
+    /// Remembers what makes a document one that is not to be changed.
+    fn note(&mut self, event: &Event<'_>, at: usize) {
+        let (anchor, tag) = match event {
+            Event::Scalar(_, _, anchor, tag) => (*anchor, tag),
+            Event::SequenceStart(_, anchor, tag) | Event::MappingStart(_, anchor, tag) => {
+                (*anchor, tag)
+            }
+            Event::Alias(anchor) => (*anchor, &None),
+            _ => return,
+        };
+        if anchor != 0 {
+            self.document.anchor.get_or_insert(at);
+        }
+        if tag.as_ref().is_some_and(|tag| !tag.is_yaml_core_schema()) {
+            self.document.tag.get_or_insert(at);
+        }
+    }
+
+    /// A node is whole: it goes to where it belongs.
+    fn close(&mut self, mut node: Node) {
+        let Some(parent) = self.open.last_mut() else {
+            self.document.root = Some(node);
+            return;
+        };
+        match &mut parent.node.kind {
+            Kind::List { items, .. } => items.push(node),
+            Kind::Map { entries, .. } => match parent.key.take() {
+                None => parent.key = Some(node),
+                Some(key) => {
+                    if node.is_null() && node.range.is_empty() {
+                        let at = behind_colon(self.text, key.range.end);
+                        node.range = at..at;
+                    }
+                    if matches!(node.kind, Kind::List { flow: false, .. }) {
+                        let begin = (node.range.start, node.column);
+                        let dash = dash(self.text, &key);
+                        (node.range.start, node.column) = dash.unwrap_or(begin);
+                    }
+                    entries.push(Entry { key, value: node });
+                }
+            },
+            Kind::Plain(_) | Kind::Text(_) | Kind::Alias => {}
+        }
+    }
+}
+
+/// Where what is last in a block collection ends.
+fn end_of_content(node: &Node) -> usize {
+    match &node.kind {
+        Kind::List { items, .. } => items.last().map(|item| item.range.end),
+        Kind::Map { entries, .. } => entries.last().map(|entry| entry.value.range.end),
+        _ => None,
+    }
+    .unwrap_or(node.range.end)
+}
+
+/// The first dash of a list behind a key, and its column: the first thing on the lines below the key. The
+/// parser's word for the begin of a list whose dashes stand below the key's first letter is its first item.
+fn dash(text: &str, key: &Node) -> Option<(usize, usize)> {
+    let rest = text.get(key.range.end..)?;
+    let mut at = key.range.end + rest.find('\n')? + 1;
+    for line in text.get(at..)?.split_inclusive('\n') {
+        let thing = line.trim_start();
+        let column = line.len() - thing.len();
+        match thing.bytes().next() {
+            None | Some(b'#') => at += line.len(),
+            Some(b'-') => return Some((at + column, column)),
+            Some(_) => return None,
+        }
+    }
+    None
+}
+
+/// The place behind the colon that follows a key that ends at `from`; that place where there is none, as
+/// in `{a, b}`.
+fn behind_colon(text: &str, from: usize) -> usize {
+    let rest = text.get(from..).unwrap_or_default();
+    let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+    match rest.as_bytes().get(blanks) {
+        Some(b':') => from + blanks + 1,
+        _ => from,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root(text: &str) -> Node {
+        let mut documents = parse(text).expect("it is YAML");
+        documents.remove(0).root.expect("it has a root")
+    }
+
+    /// The text of the value behind a path of keys.
+    fn at<'t>(text: &'t str, path: &[&str]) -> &'t str {
+        let root = root(text);
+        &text[root.at(path).expect("it is there").range.clone()]
+    }
+
+    #[test]
+    fn a_value_stands_where_it_stands() {
+        let text = "a: 1 # one\nb:\n  - x\n  - 'y' # why\nc: {d: [e, f], g}\nh:\n- i: |\n    j\n  k:\nl: end";
+        for (path, value) in [
+            (&["a"][..], "1"),
+            (&["b"], "- x\n  - 'y'"),
+            (&["c"], "{d: [e, f], g}"),
+            (&["c", "d"], "[e, f]"),
+            (&["c", "g"], ""),
+            (&["h"], "- i: |\n    j\n  k:"),
+            (&["l"], "end"),
+        ] {
+            assert_eq!(at(text, path), value, "{path:?}");
+        }
+        let root = root(text);
+        let columns = ["b", "c", "h"].map(|key| root.get(key).map(|node| node.column));
+        assert_eq!(columns, [Some(2), Some(3), Some(0)]);
+    }
+
+    #[test]
+    fn a_list_begins_with_its_dash() {
+        for (text, start, column) in [
+            ("a:\n- b\n", 3, 0),
+            ("a:\n  - b\n", 5, 2),
+            ("a: # - c\n# - d\n\n- b\n", 16, 0),
+            ("x:\n  a:\n  -\n    b: c\n", 10, 2),
+            ("a:\n- - b\n", 3, 0),
+            ("- a:\n  - b\n", 7, 2),
+            ("\"a\":\r\n- b\r\n", 6, 0),
+        ] {
+            let root = root(text);
+            let map = root.items().first().unwrap_or(&root);
+            let map = map.get("x").unwrap_or(map);
+            let list = map.get("a").expect("it is there");
+            assert_eq!((list.range.start, list.column), (start, column), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_makes_a_change_ambiguous_is_noted() {
+        for (text, anchor, tag) in [
+            ("a: &b c\n", true, false),
+            ("a: &b {}\nd: *b\n", true, false),
+            ("a: !b c\n", false, true),
+            ("a: !!str c\n", false, false),
+            ("a: '*b &c !d'\n", false, false),
+        ] {
+            let document = &parse(text).expect("it is YAML")[0];
+            assert_eq!(
+                (document.anchor.is_some(), document.tag.is_some()),
+                (anchor, tag),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn depth_and_number_are_limited() {
+        let deep = "[".repeat(MAX_DEPTH + 1) + &"]".repeat(MAX_DEPTH + 1);
+        assert!(matches!(parse(&deep), Err(NotYaml::Scan(_))));
+        let many = "- a\n".repeat(MAX_NODES);
+        assert!(matches!(parse(&many), Err(NotYaml::TooMany)));
+    }
+}

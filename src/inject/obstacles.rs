@@ -1,0 +1,180 @@
+//! What keeps a workload from being changed: each with its reason, before anything is planned.
+
+use super::Request;
+use super::names::{
+    DATA_DIR, GATE, HTTP_PORT, INSTALL, LIVEZ_PORT, LOGIN_VOLUME, PROGRAM_DIR, PROGRAM_VOLUME,
+    RUN_DIR, RUN_VOLUME, SUPERVISOR,
+};
+use super::node::{Kind, Node};
+use super::refusal::Why;
+use super::workload::{Objection, Workload};
+
+/// Checks everything that needs no more than a look.
+///
+/// # Errors
+/// The first obstacle.
+pub fn check(workload: &Workload<'_>, request: &Request) -> Result<(), Objection> {
+    shapes(workload)?;
+    replicas(workload)?;
+    namespaces(workload, request)?;
+    hooks(workload, request)?;
+    names(workload)?;
+    ports(workload)?;
+    mounts(workload)?;
+    if let Some(file) = workload.variable("MSSQL_MASTER_DATA_FILE") {
+        let there = format!("{DATA_DIR}/data/master.mdf");
+        if file.text_of("value") != Some(there.as_str()) {
+            return Err(Objection::new(Why::MasterElsewhere, file));
+        }
+    }
+    Ok(())
+}
+
+/// What is changed has to be what Kubernetes has there.
+fn shapes(workload: &Workload<'_>) -> Result<(), Objection> {
+    let (pod, sql) = (workload.pod, workload.sql());
+    let lists = [
+        (pod, "containers"),
+        (pod, "initContainers"),
+        (pod, "volumes"),
+        (sql, "command"),
+        (sql, "args"),
+        (sql, "env"),
+        (sql, "volumeMounts"),
+        (sql, "ports"),
+    ];
+    for (parent, key) in lists {
+        is(parent, key, "a list", |node| {
+            matches!(node.kind, Kind::List { .. })
+        })?;
+    }
+    let maps = [
+        (workload.root, "spec"),
+        (sql, "lifecycle"),
+        (sql, "startupProbe"),
+        (sql, "livenessProbe"),
+        (sql, "readinessProbe"),
+        (sql, "securityContext"),
+        (pod, "securityContext"),
+        (workload.spec, "strategy"),
+    ];
+    for (parent, key) in maps {
+        is(parent, key, "a map", |node| {
+            matches!(node.kind, Kind::Map { .. })
+        })?;
+    }
+    let number = |node: &Node| node.text().is_some_and(|text| text.parse::<u64>().is_ok());
+    is(
+        pod,
+        "terminationGracePeriodSeconds",
+        "a number of seconds",
+        number,
+    )?;
+    is(workload.spec, "replicas", "a number", number)
+}
+
+fn is(
+    parent: &Node,
+    key: &str,
+    what: &'static str,
+    right: impl Fn(&Node) -> bool,
+) -> Result<(), Objection> {
+    match parent.get(key) {
+        Some(node) if !node.is_null() && !right(node) => {
+            Err(Objection::new(Why::Shape(key.to_owned(), what), node))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn replicas(workload: &Workload<'_>) -> Result<(), Objection> {
+    match workload.spec.get("replicas") {
+        Some(count)
+            if count
+                .text()
+                .is_some_and(|text| !matches!(text, "" | "0" | "1")) =>
+        {
+            let text = count.text().unwrap_or_default().to_owned();
+            Err(Objection::new(Why::Replicas(text), count))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn namespaces(workload: &Workload<'_>, request: &Request) -> Result<(), Objection> {
+    if let Some(node) = workload.pod.get("hostPID").filter(|node| node.is_true()) {
+        return Err(Objection::new(Why::HostPid, node));
+    }
+    let shared = workload.pod.get("shareProcessNamespace");
+    match shared {
+        Some(node) if !request.launch && !node.is_true() && !node.is_null() => {
+            Err(Objection::new(Why::ProcessNamespace, node))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn hooks(workload: &Workload<'_>, request: &Request) -> Result<(), Objection> {
+    let hook = |name| {
+        let hook = workload.sql().at(&["lifecycle", name]);
+        hook.filter(|hook| !hook.is_null())
+    };
+    if let Some(hook) = hook("preStop") {
+        return Err(Objection::new(Why::PreStop, hook));
+    }
+    match hook("postStart") {
+        Some(hook) if request.launch && request.classic => {
+            Err(Objection::new(Why::PostStart, hook))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn names(workload: &Workload<'_>) -> Result<(), Objection> {
+    let named = |node: &Node, names: &[&str], kind| match node.text_of("name") {
+        Some(name) if names.contains(&name) => {
+            Err(Objection::new(Why::Name(name.to_owned(), kind), node))
+        }
+        _ => Ok(()),
+    };
+    for container in workload.all_containers() {
+        named(container, &[INSTALL, SUPERVISOR, GATE], "container")?;
+    }
+    let volumes = workload.pod.get("volumes").map(Node::items);
+    for volume in volumes.unwrap_or_default() {
+        named(
+            volume,
+            &[PROGRAM_VOLUME, RUN_VOLUME, LOGIN_VOLUME],
+            "volume",
+        )?;
+    }
+    Ok(())
+}
+
+fn ports(workload: &Workload<'_>) -> Result<(), Objection> {
+    for container in workload.all_containers() {
+        let ports = container.get("ports").map(Node::items).unwrap_or_default();
+        for port in ports {
+            let number = port
+                .text_of("containerPort")
+                .and_then(|text| text.parse().ok());
+            if let Some(number @ (HTTP_PORT | LIVEZ_PORT)) = number {
+                let name = container.text_of("name").unwrap_or("?").to_owned();
+                return Err(Objection::new(Why::Port(name, number), port));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn mounts(workload: &Workload<'_>) -> Result<(), Objection> {
+    let mounts = workload.sql().get("volumeMounts").map(Node::items);
+    for mount in mounts.unwrap_or_default() {
+        let path = mount.text_of("mountPath").unwrap_or_default();
+        let path = path.trim_end_matches('/');
+        if [PROGRAM_DIR, RUN_DIR].contains(&path) {
+            return Err(Objection::new(Why::Mount(path.to_owned()), mount));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! The manifests below `given`, and ways to ask.
+
+use std::path::{Path, PathBuf};
+
+use sql_edge_supervisor::inject::{Injected, Login, Request, inject};
+
+/// A file of this folder.
+pub fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/inject")
+        .join(name)
+}
+
+/// Its text.
+pub fn read(name: &str) -> String {
+    std::fs::read_to_string(path(name)).expect("the file is there")
+}
+
+/// What the command asks for without flags.
+pub fn request() -> Request {
+    Request {
+        image: "registry.example/sql-edge-supervisor:0.1.0".to_owned(),
+        container: None,
+        launch: true,
+        classic: false,
+        login: None,
+        patch: false,
+    }
+}
+
+/// A login of its own.
+pub fn login() -> Option<Login> {
+    Some(Login {
+        user: "supervisor".to_owned(),
+        secret: "sql-supervisor".to_owned(),
+        key: "password".to_owned(),
+    })
+}
+
+/// Injects what has to be taken.
+pub fn injected(text: &str, request: &Request) -> Injected {
+    inject(text, request).unwrap_or_else(|refusal| panic!("{refusal}\n{text}"))
+}

@@ -1,0 +1,327 @@
+//! What is refused: with the reason, the line, what to do, and nothing of the manifest changed.
+
+use sql_edge_supervisor::inject::refusal::{Refusal, Why};
+use sql_edge_supervisor::inject::{MAX_BYTES, Request, inject};
+
+use super::given::{injected, login, read, request};
+
+fn refused(text: &str, request: &Request) -> Refusal {
+    match inject(text, request) {
+        Err(refusal) => refusal,
+        Ok(injected) => panic!("must be refused:\n{}", injected.text),
+    }
+}
+
+/// The quickstart's Deployment with one text in the place of another.
+fn with(old: &str, new: &str) -> String {
+    let text = read("given/quickstart.yaml");
+    assert!(text.contains(old), "{old}");
+    text.replacen(old, new, 1)
+}
+
+const CONTAINER: &str = "      - name: mssql\n        image:";
+const POD: &str = "      hostname: mssqlinst\n";
+const MOUNT: &str = "        - name: mssqldb\n          mountPath: /var/opt/mssql\n";
+const REFERENCE: &str = "          valueFrom:\n            secretKeyRef:\n              name: mssql\n              key: MSSQL_SA_PASSWORD\n";
+
+/// A change of the quickstart's manifest, a text for another, and what it is refused for.
+type Case = (&'static str, &'static str, fn(&Why) -> bool);
+
+const OBSTACLES: &[Case] = &[
+    (
+        "replicas: 1",
+        "replicas: 2",
+        |why| matches!(why, Why::Replicas(count) if count == "2"),
+    ),
+    ("replicas: 1", "replicas: one", |why| {
+        matches!(why, Why::Shape(..))
+    }),
+    (
+        "replicas: 1",
+        "replicas: 1\n  replicas: 1",
+        |why| matches!(why, Why::KeyTwice(key) if key == "replicas"),
+    ),
+    (
+        "apps/v1",
+        "apps/v1beta2",
+        |why| matches!(why, Why::ApiVersion(found) if found == "apps/v1beta2"),
+    ),
+    (POD, "      hostPID: true\n", |why| {
+        matches!(why, Why::HostPid)
+    }),
+    (POD, "      terminationGracePeriodSeconds: -1\n", |why| {
+        matches!(why, Why::KeyTwice(_))
+    }),
+    ("Seconds: 30", "Seconds: soon", |why| {
+        matches!(why, Why::Shape(..))
+    }),
+    (
+        CONTAINER,
+        "      - name: other\n        image: azure-sql-edge\n      - name: mssql\n        image:",
+        |why| matches!(why, Why::SeveralContainers(names) if names == "other, mssql"),
+    ),
+    (
+        "mcr.microsoft.com/mssql/server:2022-latest",
+        "own/engine\n        command: [/run.sh]",
+        |why| matches!(why, Why::Nothing(_)),
+    ),
+    (
+        "mcr.microsoft.com/mssql/server:2022-latest",
+        "\"{{ .Values.image }}\"",
+        |why| matches!(why, Why::Template),
+    ),
+    (
+        "mcr.microsoft.com/mssql/server:2022-latest",
+        "{{ .Values.image }}",
+        |why| matches!(why, Why::Template),
+    ),
+    (
+        "  replicas: 1",
+        "{{- if .Values.replicas }}\n  replicas: 1\n{{- end }}",
+        |why| matches!(why, Why::Template),
+    ),
+    (
+        "mountPath: /var/opt/mssql\n",
+        "mountPath: /var/opt/mssql/data\n",
+        |why| matches!(why, Why::NoVolume(found) if found.contains("/var/opt/mssql/data")),
+    ),
+    (
+        "mountPath: /var/opt/mssql\n",
+        "mountPath: /data\n",
+        |why| matches!(why, Why::NoVolume(found) if found.is_empty()),
+    ),
+    (
+        "mountPath: /var/opt/mssql\n",
+        "mountPath: /var/opt/mssql\n          readOnly: true\n",
+        |why| matches!(why, Why::ReadOnly),
+    ),
+    (
+        "mountPath: /var/opt/mssql\n",
+        "mountPath: /var/opt/mssql\n          subPathExpr: $(X)\n",
+        |why| matches!(why, Why::SubPathExpr),
+    ),
+    (
+        "persistentVolumeClaim:\n          claimName: mssql-data",
+        "emptyDir: {}",
+        |why| matches!(why, Why::Ephemeral),
+    ),
+    (
+        "      - name: mssqldb\n        persist",
+        "      - name: another\n        persist",
+        |why| matches!(why, Why::Shape(..)),
+    ),
+    ("ACCEPT_EULA", "MSSQL_MASTER_DATA_FILE", |why| {
+        matches!(why, Why::MasterElsewhere)
+    }),
+    (REFERENCE, "          value: c4nary\n", |why| {
+        matches!(why, Why::Password(_))
+    }),
+    (
+        "MSSQL_SA_PASSWORD\n          value",
+        "PASSWORD\n          value",
+        |why| matches!(why, Why::Password(_)),
+    ),
+    (
+        MOUNT,
+        "        - name: mssqldb\n          mountPath: /var/opt/mssql\n        - name: mssqldb\n          mountPath: /supervisor/\n",
+        |why| matches!(why, Why::Mount(path) if path == "/supervisor"),
+    ),
+    (
+        "containerPort: 1433",
+        "containerPort: 9434",
+        |why| matches!(why, Why::Port(name, 9434) if name == "mssql"),
+    ),
+    (
+        "      volumes:\n",
+        "      volumes:\n      - name: supervisor\n        emptyDir: {}\n",
+        |why| matches!(why, Why::Name(name, "volume") if name == "supervisor"),
+    ),
+    (
+        CONTAINER,
+        "      - name: install\n        image: x\n      - name: mssql\n        image:",
+        |why| matches!(why, Why::Name(name, "container") if name == "install"),
+    ),
+    (POD, "      hostname: &name mssqlinst\n", |why| {
+        matches!(why, Why::Anchor)
+    }),
+    (POD, "      hostname: !name mssqlinst\n", |why| {
+        matches!(why, Why::Anchor)
+    }),
+    (POD, "\thostname: mssqlinst\n", |why| {
+        matches!(why, Why::Tab)
+    }),
+    (POD, "      hostname: 'mssqlinst\n", |why| {
+        matches!(why, Why::NotYaml(_))
+    }),
+];
+
+#[test]
+fn each_obstacle_has_its_reason() {
+    for (old, new, expected) in OBSTACLES {
+        let text = with(old, new);
+        let refusal = refused(&text, &request());
+        assert!(expected(&refusal.why), "{new}: {refusal}");
+        let said = refusal.to_string();
+        assert!(!said.contains("c4nary"), "{said}");
+        assert!(said.contains(refusal.why.advice()), "{said}");
+    }
+}
+
+#[test]
+fn hooks_are_not_overwritten() {
+    let hooks = |hook: &str| {
+        with(
+            CONTAINER,
+            &format!(
+                "      - name: mssql\n        lifecycle:\n          {hook}:\n            exec: {{ command: [a] }}\n        image:"
+            ),
+        )
+    };
+    assert!(matches!(
+        refused(&hooks("preStop"), &request()).why,
+        Why::PreStop
+    ));
+    let classic = Request {
+        classic: true,
+        ..request()
+    };
+    assert!(matches!(
+        refused(&hooks("postStart"), &classic).why,
+        Why::PostStart
+    ));
+    let kept = injected(&hooks("postStart"), &request()).text;
+    assert!(
+        kept.contains("postStart:\n            exec: { command: [a] }\n          preStop:\n"),
+        "{kept}"
+    );
+}
+
+#[test]
+fn attach_wants_the_processes_of_the_pod() {
+    let apart = with(POD, "      shareProcessNamespace: false\n");
+    let attach = Request {
+        launch: false,
+        ..request()
+    };
+    assert!(matches!(
+        refused(&apart, &attach).why,
+        Why::ProcessNamespace
+    ));
+    assert!(inject(&apart, &request()).is_ok());
+    let shared = with(POD, "      shareProcessNamespace: true\n");
+    let result = injected(&shared, &attach).text;
+    assert_eq!(result.matches("shareProcessNamespace").count(), 1);
+}
+
+#[test]
+fn a_container_is_chosen_by_name() {
+    let own = with("mcr.microsoft.com/mssql/server:2022-latest", "own/engine");
+    let chosen = |name: &str| Request {
+        container: Some(name.to_owned()),
+        ..request()
+    };
+    assert!(matches!(refused(&own, &request()).why, Why::Nothing(_)));
+    assert!(
+        matches!(refused(&own, &chosen("mssql")).why, Why::UnknownCommand(image) if image == "own/engine")
+    );
+    let attach = Request {
+        launch: false,
+        ..chosen("mssql")
+    };
+    assert!(
+        inject(&own, &attach).is_ok(),
+        "attach leaves the command alone"
+    );
+    let told = own.replace(
+        "image: own/engine",
+        "image: own/engine\n        command: [/run.sh]",
+    );
+    let result = injected(&told, &chosen("mssql")).text;
+    assert!(result.contains("command: [/supervisor/sql-edge-supervisor, launch, --, /run.sh]"));
+    let known = read("given/quickstart.yaml");
+    assert!(
+        matches!(refused(&known, &chosen("other")).why, Why::NoSuchContainer(name, there) if name == "other" && there == "mssql")
+    );
+    // Tools of the engine's own image are no engine.
+    let tools = with(
+        CONTAINER,
+        "      - name: tools\n        image: mcr.microsoft.com/mssql/server:2022-latest\n        command: [/scripts/backup.sh]\n      - name: mssql\n        image:",
+    );
+    let result = injected(&tools, &request()).text;
+    assert!(result.contains("command: [/scripts/backup.sh]\n"));
+}
+
+#[test]
+fn whole_files_are_refused() {
+    let quickstart = read("given/quickstart.yaml");
+    let list = "apiVersion: v1\nkind: List\nitems: []\n";
+    type File = (String, fn(&Why) -> bool);
+    let cases: Vec<File> = vec![
+        (list.to_owned(), |why| matches!(why, Why::List)),
+        (format!("{quickstart}---\n{list}"), |why| {
+            matches!(why, Why::List)
+        }),
+        (String::new(), |why| matches!(why, Why::Nothing(_))),
+        ("---\n---\n# nothing\n".to_owned(), |why| {
+            matches!(why, Why::Nothing(_))
+        }),
+        ("just words".to_owned(), |why| {
+            matches!(why, Why::Nothing(_))
+        }),
+        ("x".repeat(MAX_BYTES + 1), |why| {
+            matches!(why, Why::TooLong(_))
+        }),
+        (format!("[{}]", "a,".repeat(300_000)), |why| {
+            matches!(why, Why::TooMany(_))
+        }),
+        ("[".repeat(10_000), |why| matches!(why, Why::NotYaml(_))),
+    ];
+    for (text, expected) in cases {
+        let refusal = refused(&text, &request());
+        assert!(expected(&refusal.why), "{refusal}");
+    }
+    // One that can't be changed keeps the others from being printed.
+    let two = format!(
+        "{quickstart}---\n{}",
+        quickstart.replacen("replicas: 1", "replicas: 3", 1)
+    );
+    let refusal = refused(&two, &request());
+    assert!(matches!(refusal.why, Why::Replicas(_)));
+    assert_eq!(
+        refusal.object.as_deref(),
+        Some("Deployment/mssql-deployment")
+    );
+    let line = refusal.line.expect("it is about a line");
+    assert_eq!(two.lines().nth(line - 1), Some("  replicas: 3"));
+}
+
+#[test]
+fn other_kinds_are_left_and_named() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: { name: p }\nspec:\n  containers:\n  - { name: sql, image: azure-sql-edge }\n";
+    let refusal = refused(pod, &request());
+    assert!(refusal.to_string().contains("Pod/p"), "{refusal}");
+    let both = format!("{pod}---\n{}", read("given/quickstart.yaml"));
+    let result = injected(&both, &request());
+    assert!(result.text.starts_with(pod));
+    assert!(
+        result.notes[0].starts_with("Pod/p: left as it is"),
+        "{:?}",
+        result.notes
+    );
+}
+
+#[test]
+fn a_login_that_is_named_needs_no_password_in_the_manifest() {
+    let literal = with(REFERENCE, "          value: c4nary\n");
+    let named = Request {
+        login: login(),
+        ..request()
+    };
+    let result = injected(&literal, &named).text;
+    assert!(result.contains("secretName: sql-supervisor\n"));
+    let patch = Request {
+        patch: true,
+        ..named
+    };
+    assert!(!injected(&literal, &patch).text.contains("c4nary"));
+}
