@@ -158,11 +158,8 @@ impl Bound {
         let stopper = Stopper::new(&config, decisions.clone(), sink.clone(), chronicler.clone());
         let way = Link::new(engine_pid, sink.clone());
         let mut tasks = observers(&config, &sink);
-        tasks.spawn(linked::watch_here(
-            config.clone(),
-            way.clone(),
-            memory.linked,
-        ));
+        let here = linked::watch_here(config.clone(), way.clone(), memory.linked);
+        tasks.spawn(here);
         if let Some(link) = link {
             serve_launch(&mut tasks, link, way.clone(), &decisions, stopper.clone());
         }

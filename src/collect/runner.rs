@@ -120,6 +120,7 @@ struct Runner {
     directory: Option<Directory>,
     databases: Databases,
     connector: Connector,
+    login_timeout: Duration,
     connection: Option<Connection>,
     /// Why no connection is tried before that moment.
     barred: Option<(Failure, Instant)>,
@@ -137,6 +138,7 @@ impl Runner {
             roster: Roster::new(&config, names, Instant::now()),
             directory: config.collectors_dir.as_deref().map(Directory::new),
             databases: Databases::new(config.filter.clone(), config.max_databases),
+            login_timeout: sql.login.deadline,
             connector: Connector::named(sql, COLLECT_APPLICATION_NAME),
             connection: None,
             barred: None,
@@ -249,16 +251,17 @@ impl Runner {
         let Some(member) = self.roster.get_mut(index) else {
             return;
         };
-        if member.record(run, Instant::now()) {
+        let is_news = member.record(run, Instant::now());
+        // Before it is told: who reads of it in the log finds it served.
+        self.publish();
+        if let Some(member) = self.roster.get_mut(index).filter(|_| is_news) {
             tell(member.collector.name(), told);
         }
-        self.publish();
     }
 
     async fn collect(&mut self, index: usize) -> Run {
-        let deadline = Deadline::after(self.config.pace.deadline);
         let standing = self.connection.is_some();
-        let connection = match self.connect(deadline).await {
+        let connection = match self.connect().await {
             Ok(connection) => connection,
             Err(trouble) => {
                 return Run {
@@ -268,12 +271,12 @@ impl Runner {
             }
         };
         let began = Instant::now();
-        let mut result = self.ask(index, connection, deadline).await;
+        let mut result = self.ask(index, connection).await;
         // The engine or an administrator may have closed it since the last turn.
         let closed = |trouble: &Trouble| trouble.failure == Failure::Unreachable;
         if standing && result.as_ref().is_err_and(closed) {
-            result = match self.connect(deadline).await {
-                Ok(connection) => self.ask(index, connection, deadline).await,
+            result = match self.connect().await {
+                Ok(connection) => self.ask(index, connection).await,
                 Err(trouble) => Err(trouble),
             };
         }
@@ -283,8 +286,9 @@ impl Runner {
         }
     }
 
-    /// The connection that stands, or a new one.
-    async fn connect(&mut self, deadline: Deadline) -> Result<Connection, Trouble> {
+    /// The connection that stands, or a new one within the time that a login may take: a connection
+    /// that is slow to come must not cost the collector its own time.
+    async fn connect(&mut self) -> Result<Connection, Trouble> {
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
         }
@@ -292,12 +296,12 @@ impl Runner {
         if let Some((failure, _)) = self.barred.filter(|(_, until)| now < *until) {
             return Err(failure.into());
         }
-        let opened = self.open(deadline).await;
+        let opened = self.open(Deadline::after(self.login_timeout)).await;
         opened.map_err(|error| {
             let trouble = Trouble::of_connecting(&error);
             let pause = match trouble.failure {
                 Failure::LoginFailed => LOGIN_REFUSED_RETRY,
-                _ => CONNECT_RETRY,
+                _ => CONNECT_RETRY.min(self.config.pace.interval),
             };
             self.barred = Some((trouble.failure, Instant::now() + pause));
             trouble
@@ -313,12 +317,8 @@ impl Runner {
     }
 
     /// Asks what one collector asks.
-    async fn ask(
-        &mut self,
-        index: usize,
-        connection: Connection,
-        deadline: Deadline,
-    ) -> Result<Success, Trouble> {
+    async fn ask(&mut self, index: usize, connection: Connection) -> Result<Success, Trouble> {
+        let deadline = Deadline::after(self.config.pace.deadline);
         let Connection { session, engine } = connection;
         let scope = Scope {
             engine,

@@ -41,6 +41,8 @@ pub struct Panel {
     texts: &'static [(&'static str, &'static str, &'static str)],
     /// A table's column of values is left out: each row is there or it is not.
     rows_only: bool,
+    /// What is now is told by the series' name, and not by its value.
+    named: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,6 +82,7 @@ impl Panel {
             steps: None,
             texts: &[],
             rows_only: false,
+            named: false,
         }
     }
 
@@ -141,6 +144,11 @@ impl Panel {
         self
     }
 
+    pub fn named(mut self) -> Self {
+        self.named = true;
+        self
+    }
+
     pub fn rows_only(mut self) -> Self {
         self.rows_only = true;
         self
@@ -179,6 +187,9 @@ impl Panel {
             "fieldConfig": { "defaults": self.defaults(), "overrides": self.overrides() },
             "options": self.kind.options(),
         });
+        if self.named {
+            panel["options"]["textMode"] = json!("name");
+        }
         if self.kind == Kind::Table {
             panel["transformations"] = table_columns(self.rows_only);
         }

@@ -1,6 +1,7 @@
 //! The built-in functions that monitoring queries call.
 
 use super::super::messages::SqlError;
+use super::super::script::Database;
 use super::super::tds::datetime::DateTime;
 use super::super::tds::types::{SYSNAME, SqlType};
 use super::super::tds::value::Value;
@@ -63,9 +64,10 @@ fn about_instance(world: &World, function: &str, arguments: &[Value]) -> Option<
             Value::Int(i64::from(!server_state || world.view_server_state))
         }
         ("has_dbaccess", [Value::Text(name)]) => {
-            let database = world.database_named(name)?;
-            let open = database.accessible && database.state.refusal().is_none();
-            Value::Int(i64::from(open))
+            let open = |database: &Database| {
+                i64::from(database.accessible && database.state.refusal().is_none())
+            };
+            number(world.database_named(name).map(open))
         }
         ("is_srvrolemember", [Value::Text(_)]) => Value::Int(i64::from(world.user == "sa")),
         ("object_id", [Value::Text(name), ..]) => number(world.object_id(name)),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::super::messages::SqlError;
 use super::super::tds::types::SqlType;
 use super::Kind;
-use super::expression::{Expression, expression, list, sql_type};
+use super::expression::Expression;
+use super::grammar::{expression, list, sql_type};
 use super::lexer::{Cursor, Token, tokenize};
 use super::select::{Select, parse_select};
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::collect::{Collector, Scope};
+use crate::exposition::{FamilyDef, Kind};
 
 fn read(text: &str) -> Result<FileCollector, Vec<String>> {
     check(Path::new("/c/x.yml"), text, &mut taken())
