@@ -17,12 +17,18 @@ const DENIED_RETRY: Duration = Duration::from_secs(300);
 /// Turns that a collector may miss before what it showed last is withdrawn.
 const MISSED_TURNS: u32 = 3;
 
+/// Where others take long, turns come later than they are due, at most this many times later as far as
+/// the time until then goes.
+const MAX_STRETCH: u32 = 10;
+
 /// A collector with its turn.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) collector: Box<dyn Collector>,
     pub(super) due: Instant,
     report: CollectorReport,
+    /// When the last turn began.
+    began: Option<Instant>,
     /// From one turn to the next.
     interval: Duration,
     /// For one run.
@@ -63,6 +69,7 @@ impl Member {
             deadline: config.pace.deadline,
             collector,
             due: now,
+            began: None,
         }
     }
 
@@ -70,6 +77,10 @@ impl Member {
     pub(super) fn record(&mut self, run: Run, now: Instant) -> bool {
         let before = self.report.outcome;
         let start = run.began.unwrap_or(now);
+        let turn = self.began.replace(start).map_or(self.interval, |before| {
+            let turn = start.saturating_duration_since(before);
+            turn.clamp(self.interval, self.interval * MAX_STRETCH)
+        });
         if run.began.is_some() {
             self.report.runs += 1;
             self.report.duration = Some(now.saturating_duration_since(start));
@@ -77,7 +88,7 @@ impl Member {
         let mut pause = self.interval;
         match run.result {
             Ok(success) => {
-                let until = now + self.interval * MISSED_TURNS + self.deadline;
+                let until = now + turn * MISSED_TURNS + self.deadline;
                 self.report.outcome = Outcome::Succeeded;
                 self.report.succeeded = Some(now);
                 self.report.left_out = success.left_out;
@@ -346,6 +357,18 @@ mod tests {
             assert!(member.report.fragment.is_none(), "{refusal:?}");
         }
         assert_eq!(member.report.left_out, 3);
+    }
+
+    #[test]
+    fn turns_that_come_late_let_what_was_shown_stand_longer() {
+        let now = Instant::now();
+        let mut member = Member::new(Box::new(Silent), &config(), now);
+        for (wait, turn) in [(0, 40), (100, 100), (10, 40), (100_000, 400)] {
+            let began = member.began.unwrap_or(now) + wait * SECOND;
+            member.record(success(began), began);
+            let (_, until) = member.report.fragment.as_ref().expect("it is there");
+            assert_eq!(*until, began + (3 * turn + 10) * SECOND, "{wait}");
+        }
     }
 
     #[test]

@@ -80,13 +80,13 @@ fn directory(scratch: &Scratch, files: &[(&str, String)]) -> PathBuf {
     path
 }
 
-/// A supervisor that collects every two seconds, and nothing but what files define.
-async fn collecting(standin: &StandIn, name: &str, directory: &Path) -> Supervisor {
+/// A supervisor that collects at this pace, and nothing but what files define.
+async fn collecting(standin: &StandIn, name: &str, directory: &Path, interval: &str) -> Supervisor {
     let directory = directory.display().to_string();
     let more = [
         ("collectors-dir", directory.as_str()),
         ("metrics-profiles", ""),
-        ("metrics-interval", "2s"),
+        ("metrics-interval", interval),
         ("metrics-timeout", "2s"),
         ("login-timeout", "2s"),
     ];
@@ -146,7 +146,7 @@ async fn a_custom_collector_is_one_scrape_with_the_rest() {
     let standin = standin(&scratch, &name).await;
     answers(&standin, vec![good("orders")]).await;
     let files = directory(&scratch, &[("orders.yml", collector("orders"))]);
-    let mut supervisor = collecting(&standin, &name, &files).await;
+    let mut supervisor = collecting(&standin, &name, &files, "2s").await;
     fare(&mut supervisor, &[("orders", "collects")]).await;
     let families = scrape(&supervisor).await;
     assert_eq!(value(&families, "orders_v", ("key", "a")), Some(7.0));
@@ -247,7 +247,7 @@ async fn whatever_one_collector_is_answered_the_others_and_the_verdicts_stay() {
         .map(|(file, text)| (&file[..], text.clone()))
         .collect();
     let files = directory(&scratch, &all);
-    let mut supervisor = collecting(&standin, &name, &files).await;
+    let mut supervisor = collecting(&standin, &name, &files, "30s").await;
     supervisor.passes("ready").await;
     let ready = supervisor.log.len();
     let reasons = [
@@ -320,7 +320,7 @@ async fn a_config_map_is_read_anew_and_a_bad_file_is_told_with_its_line() {
     for file in ["orders.yml", "stock.yml"] {
         symlink(Path::new("..data").join(file), files.join(file)).expect("a link");
     }
-    let mut supervisor = collecting(&standin, &name, &files).await;
+    let mut supervisor = collecting(&standin, &name, &files, "2s").await;
     fare(&mut supervisor, &[("stock", "collects")]).await;
     let path = files.join("orders.yml");
     let wanted = format!(
