@@ -87,15 +87,15 @@ impl Panel {
     }
 
     pub fn lines(title: &'static str, unit: &'static str) -> Self {
-        Self::new(Kind::Lines, title, unit, (8, 8)).from_zero()
+        Self::new(Kind::Lines, title, unit, (8, 8)).beginning_at_zero()
     }
 
     pub fn stacked(title: &'static str, unit: &'static str) -> Self {
-        Self::new(Kind::Stacked, title, unit, (8, 8)).from_zero()
+        Self::new(Kind::Stacked, title, unit, (8, 8)).beginning_at_zero()
     }
 
     pub fn bars(title: &'static str, unit: &'static str) -> Self {
-        Self::new(Kind::Bars, title, unit, (8, 8)).from_zero()
+        Self::new(Kind::Bars, title, unit, (8, 8)).beginning_at_zero()
     }
 
     pub fn stat(title: &'static str, unit: &'static str) -> Self {
@@ -103,7 +103,7 @@ impl Panel {
     }
 
     pub fn bar_gauge(title: &'static str, unit: &'static str) -> Self {
-        Self::new(Kind::BarGauge, title, unit, (8, 8)).from_zero()
+        Self::new(Kind::BarGauge, title, unit, (8, 8)).beginning_at_zero()
     }
 
     pub fn timeline(title: &'static str) -> Self {
@@ -129,7 +129,7 @@ impl Panel {
         self
     }
 
-    pub fn from_zero(mut self) -> Self {
+    pub fn beginning_at_zero(mut self) -> Self {
         self.range.0 = Some(0.0);
         self
     }

@@ -99,6 +99,7 @@ impl Asks {
 }
 
 /// Whom each reason asks for.
+#[expect(clippy::too_many_lines, reason = "a table: each reason once")]
 pub fn asks(reason: Reason) -> Asks {
     use Asks::{Critical, Info, Nobody, Warning};
     use Reason as R;

@@ -280,12 +280,14 @@ impl Engine {
 
     pub fn world(&self, client: &Client) -> World {
         // The whole script may hold a thousand databases, which are read below.
-        let (product, views, view_server_state) = {
+        let (product, views, view_server_state, logins) = {
             let script = self.script.borrow();
+            let logins = script.logins.keys().cloned();
             (
                 script.product.clone(),
                 script.views.clone(),
                 script.view_server_state,
+                std::iter::once("sa".to_owned()).chain(logins).collect(),
             )
         };
         let databases = self.databases();
@@ -310,9 +312,7 @@ impl Engine {
             product,
             spid: client.spid,
             user: client.user.clone(),
-            logins: std::iter::once("sa".to_owned())
-                .chain(script.logins.keys().cloned())
-                .collect(),
+            logins,
             database: client.database.clone(),
             databases,
             started: self.started.1,
