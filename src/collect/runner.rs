@@ -251,10 +251,12 @@ impl Runner {
         let Some(member) = self.roster.get_mut(index) else {
             return;
         };
-        if member.record(run, Instant::now()) {
+        let is_news = member.record(run, Instant::now());
+        // Who reads the line scrapes what it says.
+        self.publish();
+        if let Some(member) = self.roster.get_mut(index).filter(|_| is_news) {
             tell(member.collector.name(), told);
         }
-        self.publish();
     }
 
     async fn collect(&mut self, index: usize) -> Run {
