@@ -97,7 +97,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Azure SQL Edge: Agent jobs and some views are missing, retention and streaming jobs are there.
+    /// Azure SQL Edge, which alone has data retention and streaming jobs.
     pub const EDGE: i64 = 9;
 
     /// Whether it is Azure SQL Edge.

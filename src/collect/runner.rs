@@ -252,7 +252,7 @@ impl Runner {
             return;
         };
         let is_news = member.record(run, Instant::now());
-        // Who reads the line scrapes what it says.
+        // Before it is told: who reads of it in the log finds it served.
         self.publish();
         if let Some(member) = self.roster.get_mut(index).filter(|_| is_news) {
             tell(member.collector.name(), told);

@@ -5,8 +5,8 @@ use super::facts::Facts;
 use super::names::{
     ATTACHED_LIVE_PROBE, CPU, CPU_LIMIT, GATE, GATE_PROBE, GROUP_READABLE, HEALTH_PROBE, HTTP_PORT,
     INSTALL, LAUNCHED_LIVE_PROBE, LOGIN_DIR, LOGIN_VOLUME, MAX_GRACE, MEMORY, MEMORY_LIMIT,
-    PASSWORD_KEY, PROGRAM, PROGRAM_DIR, PROGRAM_SIZE, PROGRAM_VOLUME, Probe, READY_PROBE, RUN_DIR,
-    RUN_SIZE, RUN_VOLUME, STARTUP_PROBE, SUPERVISOR,
+    PASSWORD_KEY, PROGRAM, PROGRAM_DIR, PROGRAM_IN_IMAGE, PROGRAM_SIZE, PROGRAM_VOLUME, Probe,
+    READY_PROBE, RUN_DIR, RUN_SIZE, RUN_VOLUME, STARTUP_PROBE, SUPERVISOR,
 };
 use super::value::{Value, boolean, map, number, text, texts};
 use crate::config::settings::ENV_PREFIX;
@@ -64,7 +64,7 @@ pub fn additions(facts: &Facts, request: &Request) -> Additions {
             ("livenessProbe", probe(live)),
             ("readinessProbe", probe(READY_PROBE)),
         ],
-        pre_stop: stop(),
+        pre_stop: stop(PROGRAM),
     }
 }
 
@@ -113,14 +113,9 @@ fn supervisor(facts: &Facts, request: &Request) -> Value {
         // At the pod's end the kubelet stops all ordinary containers at once: this one has to stay until
         // the engine is stopped, and waits for the stop of the engine's own hook. It has no liveness
         // probe, because preStop runs before a restart by one too, and would stop a healthy engine.
-        true => container.set("lifecycle", map([("preStop", stop())])),
+        true => container.set("lifecycle", map([("preStop", stop(PROGRAM_IN_IMAGE))])),
     }
     supervise(&mut container, facts);
-    if request.classic
-        && let Some(Value::List(mounts)) = container.get_mut("volumeMounts")
-    {
-        mounts.push(mount_of_program());
-    }
     container
 }
 
@@ -247,8 +242,8 @@ fn volumes(facts: &Facts) -> Vec<Value> {
     ]
 }
 
-fn stop() -> Value {
-    let exec = map([("command", texts([PROGRAM, "stop"]))]);
+fn stop(program: &str) -> Value {
+    let exec = map([("command", texts([program, "stop"]))]);
     map([("exec", exec)])
 }
 

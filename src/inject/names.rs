@@ -23,6 +23,8 @@ pub const LOGIN_VOLUME: &str = "supervisor-login";
 pub const PROGRAM_DIR: &str = "/supervisor";
 /// The program in the SQL container.
 pub const PROGRAM: &str = "/supervisor/sql-edge-supervisor";
+/// The program in its own image.
+pub const PROGRAM_IN_IMAGE: &str = "/sql-edge-supervisor";
 /// Where the sockets are: the default of `state-dir`.
 pub const RUN_DIR: &str = "/run/sql-edge-supervisor";
 /// Where the login's password is mounted.

@@ -51,6 +51,25 @@ fn the_image_is_compiled_with_the_flags_that_are_measured() {
 }
 
 #[test]
+fn what_the_compilation_reads_gets_into_its_stage() {
+    let (dockerfile, ignored) = (read("docker/Dockerfile"), read(".dockerignore"));
+    let copied: Vec<_> = dockerfile
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY "))
+        .flat_map(|line| line.split(' '))
+        .collect();
+    let compile = read("docker/compile");
+    let flags = quoted(&compile, "\nRUSTFLAGS=\"").split([' ', ',']);
+    let scripts = flags.filter(|flag| flag.ends_with(".ld"));
+    let sources = ["Cargo.toml", "Cargo.lock", "src", "docker/compile"];
+    for file in sources.into_iter().chain(scripts) {
+        assert!(copied.contains(&file), "{file} is not copied");
+        let allowed = ignored.lines().any(|line| line == format!("!{file}"));
+        assert!(allowed, "{file} is left out by .dockerignore");
+    }
+}
+
+#[test]
 fn every_base_is_pinned_by_its_full_version() {
     let mut images = Vec::new();
     for file in ["docker/Dockerfile", "docker/standin.Dockerfile"] {

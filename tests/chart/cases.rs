@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::checks::assert_sound;
 use crate::helm::{NEWEST, OLD, render, template_text};
-use crate::object::{Object, find, parse};
+use crate::object::{Object, container, environment, find, parse, pod};
 use crate::{chart, golden, update};
 
 /// A case.
@@ -250,8 +250,10 @@ fn open(values: &str) -> String {
 fn both_workloads_use_the_same_claim_and_the_same_passwords() {
     let claims = ["Deployment", "StatefulSet"].map(|kind| {
         let objects = render(NEWEST, &format!("{{acceptEula: true, workload: {kind}}}"));
-        let pod = crate::object::pod(&objects);
-        let volumes = pod["spec"]["volumes"].as_array().expect("volumes").clone();
+        let volumes = pod(&objects)["spec"]["volumes"]
+            .as_array()
+            .expect("volumes")
+            .clone();
         let claim = |volume: &Value| volume["persistentVolumeClaim"]["claimName"].clone();
         volumes.iter().map(claim).find(|claim| !claim.is_null())
     });
@@ -289,6 +291,34 @@ fn a_generated_password_is_one_that_the_engine_takes_and_differs_each_time() {
         }
     }
     assert_eq!(seen.len(), 4);
+}
+
+#[test]
+fn the_engine_is_told_its_share_of_the_memory_limit() {
+    for (values, wanted) in [
+        ("{}", Some("1638")),
+        ("{resources: {limits: {memory: 2048Mi}}}", Some("1638")),
+        (
+            "{resources: {limits: {memory: 2G}, requests: {memory: 2G}}}",
+            Some("1525"),
+        ),
+        ("{resources: {limits: {memory: 2147483648}}}", Some("1638")),
+        ("{resources: {limits: {memory: 2.5Gi}}}", Some("2048")),
+        (
+            "{resources: {limits: {memory: 1Ti}}, memory: {limitShare: 90}}",
+            Some("943718"),
+        ),
+        ("{memory: {limitMB: 1000}}", Some("1000")),
+        ("{resources: {limits: {memory: null}}}", None),
+    ] {
+        let objects = render(NEWEST, &format!("{{acceptEula: true, sql: {values}}}"));
+        let sql = container(pod(&objects), "sql");
+        let variables = environment(sql);
+        let limit = variables
+            .iter()
+            .find(|(name, _)| *name == "MSSQL_MEMORY_LIMIT_MB");
+        assert_eq!(limit.and_then(|(_, value)| *value), wanted, "{values}");
+    }
 }
 
 /// Base64, as Secrets have it.

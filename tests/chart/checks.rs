@@ -2,8 +2,8 @@
 
 mod consistent;
 mod monitoring;
-mod restricted;
-mod typed;
+pub mod restricted;
+pub mod typed;
 
 use crate::object::Object;
 

@@ -104,3 +104,32 @@ fn the_chart_passes_lint() {
         );
     }
 }
+
+/// What the READMEs tell a reader to type.
+#[test]
+fn the_commands_of_the_readmes_render() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut seen = 0;
+    for readme in [root.join("README.md"), crate::chart().join("README.md")] {
+        let text = std::fs::read_to_string(&readme).expect("a README is readable");
+        let text = text.replace("\\\n", " ");
+        let commands = text.lines().map(str::trim);
+        for command in commands.filter(|line| line.starts_with("helm install ")) {
+            let words = command.split_whitespace().skip(2);
+            let words = words.filter(|word| *word != "--create-namespace");
+            let words: Vec<_> = words
+                .map(|word| match word {
+                    "charts/azure-sql-edge" => crate::chart().display().to_string(),
+                    word => word.to_owned(),
+                })
+                .collect();
+            let mut arguments = vec!["template", "--kube-version", NEWEST];
+            arguments.extend(words.iter().map(String::as_str));
+            let output = run(&arguments, "");
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{command}\n{told}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 3, "the commands were not found");
+}

@@ -9,6 +9,7 @@
 //! | [`probes`] | the probes' numbers agree with the supervisor's own limits, and the README's pod is the chart's |
 //! | [`cluster`] | what is in the cluster already (a password, a claim) is kept |
 //! | [`notes`] | what `helm install` prints names what is there |
+//! | [`injected`] | what `inject` makes of manifests passes the same checks, and its pod is the chart's |
 //! | [`reference`] | the chart's README is what `values.yaml` says |
 //!
 //! [`checks`] is applied to each object that is rendered anywhere: typed API, pod security, consistency.
@@ -22,6 +23,7 @@ mod cases;
 mod checks;
 mod cluster;
 mod helm;
+mod injected;
 mod matrix;
 mod notes;
 mod object;

@@ -44,7 +44,7 @@ const SWITCHES: &[&[&str]] = &[
         "persistence: {existingClaim: my-claim, accessMode: ReadWriteOncePod}",
         "{persistence: {accessMode: ReadWriteMany, storageClass: files, keep: false}, volume: {lease: strict}}",
         "{storageClass: {create: true, name: own, mountOptions: [noatime]}, persistence: {annotations: {a: b}}}",
-        "persistence: {volumeName: disk, dataSource: {kind: PersistentVolumeClaim, name: my-old}, mountPath: /data/mssql}",
+        "persistence: {volumeName: disk, dataSource: {kind: PersistentVolumeClaim, name: my-old}}",
     ],
     &[
         "service: {type: LoadBalancer}",
@@ -59,7 +59,7 @@ const SWITCHES: &[&[&str]] = &[
         "tls: {secretName: my-tls, serverName: db.example.com}",
     ],
     &[
-        "sql: {conf: {}}",
+        "{sql: {conf: {}}, metrics: {collectors: {orders.yaml: 'metrics: []', more.yml: ''}}}",
         "sql: {conf: {network: {tlsprotocols: '1.2'}, memory: {disablememorypressure: true}}}",
     ],
     &[

@@ -47,7 +47,8 @@ const OWN: &[(&str, &str, &str)] = &[
         "tls: {secretName: my-tls}",
         "/etc/sql-edge-supervisor/tls/ca.crt",
     ),
-    ("data-dir", "persistence: {mountPath: /data}", "/data"),
+    // Where the images have it, and can have it nowhere else.
+    ("data-dir", "{}", "/var/opt/mssql"),
     ("lease", "volume: {lease: strict}", "strict"),
     ("volume-init", "volume: {init: never}", "never"),
     ("volume-id", "volume: {id: shop}", "shop"),
@@ -60,6 +61,11 @@ const OWN: &[(&str, &str, &str)] = &[
         "termination-grace-period",
         "terminationGracePeriodSeconds: 90",
         "90s",
+    ),
+    (
+        "collectors-dir",
+        "metrics: {collectors: {orders.yaml: ''}}",
+        "/etc/sql-edge-supervisor/collectors",
     ),
 ];
 
@@ -102,7 +108,7 @@ pub fn assert_understood(objects: &[Object], values: &str) {
                     words(&container["args"]),
                 ]
                 .concat(),
-                _ => words(&container["command"]),
+                _ => [words(&container["command"]), words(&container["args"])].concat(),
             });
             let ours = |command: &&Vec<String>| {
                 command

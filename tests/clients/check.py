@@ -107,7 +107,7 @@ class StandIn:
         self.output.close()
         self.directory.cleanup()
 
-    def command(self, name, **fields):
+    def command(self, name, /, **fields):
         with socket.socket(socket.AF_UNIX) as control:
             control.settimeout(LIMIT)
             control.connect(self.control_path)

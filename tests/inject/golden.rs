@@ -99,6 +99,20 @@ fn a_result_is_refused_as_already_there() {
 }
 
 #[test]
+fn the_charts_own_output_is_refused_as_already_there() {
+    let folder = path("../chart/golden");
+    let mut files = 0;
+    for entry in std::fs::read_dir(folder).expect("the chart's files are there") {
+        let text = std::fs::read_to_string(entry.expect("it is readable").path());
+        let text = text.expect("it is text");
+        let refusal = inject(&text, &request()).expect_err("it is there");
+        assert!(matches!(refusal.why, Why::AlreadyThere(_)), "{refusal}");
+        files += 1;
+    }
+    assert!(files > 3, "{files}");
+}
+
+#[test]
 fn every_line_is_still_there_in_its_order() {
     for (given, request, name) in cases() {
         let given = read(&format!("given/{given}"));

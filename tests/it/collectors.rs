@@ -53,28 +53,31 @@ async fn pod(script: Script, settings: &[(&str, &str)]) -> Pod {
     }
 }
 
-impl Pod {
-    /// Waits until each collector has had its first turn; the reasons of those that failed.
-    async fn collected(&mut self) -> BTreeMap<String, String> {
-        let mut waiting = COLLECTORS.to_vec();
-        let mut failed = BTreeMap::new();
-        while !waiting.is_empty() {
-            let event = self
-                .supervisor
-                .event(|event| event["collector"].is_string())
-                .await;
-            let collector = event["collector"].as_str().unwrap_or_default();
-            match event["message"].as_str() {
-                Some("collects") => {}
-                Some("does not collect") => {
-                    let reason = event["reason"].as_str().unwrap_or_default();
-                    failed.insert(collector.to_owned(), reason.to_owned());
-                }
-                _ => continue,
+/// Waits until each collector has had its first turn; the reasons of those that failed.
+pub async fn first_turns(supervisor: &mut Supervisor) -> BTreeMap<String, String> {
+    let mut waiting = COLLECTORS.to_vec();
+    let mut failed = BTreeMap::new();
+    while !waiting.is_empty() {
+        let event = supervisor
+            .event(|event| event["collector"].is_string())
+            .await;
+        let collector = event["collector"].as_str().unwrap_or_default();
+        match event["message"].as_str() {
+            Some("collects") => {}
+            Some("does not collect") => {
+                let reason = event["reason"].as_str().unwrap_or_default();
+                failed.insert(collector.to_owned(), reason.to_owned());
             }
-            waiting.retain(|name| *name != collector);
+            _ => continue,
         }
-        failed
+        waiting.retain(|name| *name != collector);
+    }
+    failed
+}
+
+impl Pod {
+    async fn collected(&mut self) -> BTreeMap<String, String> {
+        first_turns(&mut self.supervisor).await
     }
 
     /// What `/metrics` says once every collector's first turn is in it.
@@ -83,13 +86,12 @@ impl Pod {
             let (code, text) = self.supervisor.get("/metrics").await;
             assert_eq!(code, 200);
             let exposition = Exposition::parse(&text);
-            // What is logged is published a moment later.
             let is_there = |name: &&str| {
                 exposition
                     .value("sql_edge_collector_success", &[("collector", name)])
                     .is_some()
             };
-            if COLLECTORS.iter().all(|name| is_there(&name)) {
+            if COLLECTORS.iter().all(is_there) {
                 return exposition;
             }
             tokio::task::yield_now().await;
@@ -168,92 +170,94 @@ fn edge() -> Script {
     script
 }
 
+const ORDERS: (&str, &str) = ("database", "orders");
+
+type Sample = (&'static str, &'static [(&'static str, &'static str)], f64);
+
+/// What [`edge`] gives.
+const OF_EDGE: &[Sample] = &[
+    ("mssql_up", &[], 1.0),
+    ("mssql_deadlocks_total", &[], 7.0),
+    ("sql_edge_deadlocks_total", &[], 7.0),
+    ("mssql_product_version", &[], 15.0),
+    ("mssql_buffer_cache_hit_ratio", &[], 98.5),
+    ("sql_edge_requests_blocked", &[], 2.0),
+    ("sql_edge_blocking_heads", &[], 1.0),
+    ("sql_edge_blocking_chain_length", &[], 2.0),
+    ("sql_edge_blocked_seconds", &[], 12.0),
+    ("sql_edge_sessions_with_open_transaction", &[], 3.0),
+    ("sql_edge_database_sessions", &[ORDERS], 3.0),
+    ("sql_edge_database_online", &[ORDERS], 1.0),
+    (
+        "sql_edge_database_log_reuse_wait",
+        &[ORDERS, ("reason", "log_backup")],
+        1.0,
+    ),
+    (
+        "sql_edge_database_log_size_bytes",
+        &[ORDERS],
+        2040.0 * 1024.0,
+    ),
+    (
+        "sql_edge_file_size_bytes",
+        &[ORDERS, ("file", "orders"), ("type", "rows")],
+        8_388_608.0,
+    ),
+    (
+        "sql_edge_file_growth_ratio",
+        &[ORDERS, ("file", "orders_log"), ("type", "log")],
+        0.1,
+    ),
+    (
+        "sql_edge_backup_last_size_bytes",
+        &[ORDERS, ("type", "log")],
+        65_536.0,
+    ),
+    ("sql_edge_data_retention_enabled", &[ORDERS], 1.0),
+    ("sql_edge_data_retention_tables", &[ORDERS], 1.0),
+    (
+        "sql_edge_streaming_jobs",
+        &[ORDERS, ("status", "failed")],
+        1.0,
+    ),
+    (
+        "sql_edge_agent_job_last_run_succeeded",
+        &[("job_name", "nightly backup")],
+        1.0,
+    ),
+    (
+        "sql_edge_agent_job_last_run_duration_seconds",
+        &[("job_name", "nightly backup")],
+        3723.0,
+    ),
+    // 2026-11-02 01:30:05, the stand-in's time being UTC
+    (
+        "sql_edge_agent_job_last_run_timestamp_seconds",
+        &[("job_name", "nightly backup")],
+        1_793_583_005.0,
+    ),
+    (
+        "sql_edge_tempdb_bytes",
+        &[("use", "version_store")],
+        131_072.0,
+    ),
+    ("sql_edge_wait_seconds_total", &[("category", "lock")], 2.0),
+    ("sql_edge_workers_max", &[], 512.0),
+];
+
 #[tokio::test]
 async fn every_collector_collects_from_edge() {
     let mut pod = pod(edge(), &[ALL_PROFILES]).await;
     assert_eq!(pod.collected().await, BTreeMap::new());
     let exposition = pod.exposition().await;
-    let orders = ("database", "orders");
-    for (name, labels, value) in [
-        ("mssql_up", vec![], 1.0),
-        ("mssql_deadlocks_total", vec![], 7.0),
-        ("sql_edge_deadlocks_total", vec![], 7.0),
-        ("mssql_product_version", vec![], 15.0),
-        ("mssql_buffer_cache_hit_ratio", vec![], 98.5),
-        ("sql_edge_requests_blocked", vec![], 2.0),
-        ("sql_edge_blocking_heads", vec![], 1.0),
-        ("sql_edge_blocking_chain_length", vec![], 2.0),
-        ("sql_edge_blocked_seconds", vec![], 12.0),
-        ("sql_edge_sessions_with_open_transaction", vec![], 3.0),
-        ("sql_edge_database_sessions", vec![orders], 3.0),
-        ("sql_edge_database_online", vec![orders], 1.0),
-        (
-            "sql_edge_database_log_reuse_wait",
-            vec![orders, ("reason", "log_backup")],
-            1.0,
-        ),
-        (
-            "sql_edge_database_log_size_bytes",
-            vec![orders],
-            2040.0 * 1024.0,
-        ),
-        (
-            "sql_edge_file_size_bytes",
-            vec![orders, ("file", "orders"), ("type", "rows")],
-            8_388_608.0,
-        ),
-        (
-            "sql_edge_file_growth_ratio",
-            vec![orders, ("file", "orders_log"), ("type", "log")],
-            0.1,
-        ),
-        (
-            "sql_edge_backup_last_size_bytes",
-            vec![orders, ("type", "log")],
-            65_536.0,
-        ),
-        ("sql_edge_data_retention_enabled", vec![orders], 1.0),
-        ("sql_edge_data_retention_tables", vec![orders], 1.0),
-        (
-            "sql_edge_streaming_jobs",
-            vec![orders, ("status", "failed")],
-            1.0,
-        ),
-        (
-            "sql_edge_agent_job_last_run_succeeded",
-            vec![("job", "nightly backup")],
-            1.0,
-        ),
-        (
-            "sql_edge_agent_job_last_run_duration_seconds",
-            vec![("job", "nightly backup")],
-            3723.0,
-        ),
-        // 2026-11-02 01:30:05, the stand-in's time being UTC
-        (
-            "sql_edge_agent_job_last_run_timestamp_seconds",
-            vec![("job", "nightly backup")],
-            1_793_583_005.0,
-        ),
-        (
-            "sql_edge_tempdb_bytes",
-            vec![("use", "version_store")],
-            131_072.0,
-        ),
-        (
-            "sql_edge_wait_seconds_total",
-            vec![("category", "lock")],
-            2.0,
-        ),
-        ("sql_edge_workers_max", vec![], 512.0),
-    ] {
+    for (name, labels, value) in OF_EDGE {
         assert_eq!(
-            exposition.value(name, &labels),
-            Some(value),
+            exposition.value(name, labels),
+            Some(*value),
             "{name} {labels:?}"
         );
     }
-    let never_ran = [("job", "index maintenance")];
+    let never_ran = [("job_name", "index maintenance")];
     assert_eq!(
         exposition.value("sql_edge_agent_job_last_run_succeeded", &never_ran),
         None
@@ -472,7 +476,11 @@ async fn databases_are_filtered_and_capped_and_what_is_left_out_is_counted() {
 async fn an_engine_that_is_gone_is_down_at_once() {
     let mut pod = pod(
         Script::default(),
-        &[ALL_PROFILES, ("metrics-interval", "200ms")],
+        &[
+            ALL_PROFILES,
+            ("metrics-interval", "5s"),
+            ("metrics-timeout", "5s"),
+        ],
     )
     .await;
     assert_eq!(pod.collected().await, BTreeMap::new());

@@ -16,6 +16,7 @@ mod filesystems;
 mod gate;
 mod launch;
 mod limits;
+mod live;
 mod restart;
 mod stop;
 mod support;

@@ -163,7 +163,7 @@ const SUPERVISOR: &[Case] = &[
         at: 7,
         not_yet: Some(6),
         labels: &[("probe", "gate")],
-        says: "the gate is shut: the engine is not started on this volume.",
+        says: "the gate is shut: no engine is started on this volume.",
         silent: &[(
             "sql_edge_supervisor_probe_verdict{probe=\"gate\",$T}",
             "0x5 1x20",

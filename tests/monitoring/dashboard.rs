@@ -41,6 +41,8 @@ pub struct Panel {
     texts: &'static [(&'static str, &'static str, &'static str)],
     /// A table's column of values is left out: each row is there or it is not.
     rows_only: bool,
+    /// What is now is told by the series' name, and not by its value.
+    named: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,19 +82,20 @@ impl Panel {
             steps: None,
             texts: &[],
             rows_only: false,
+            named: false,
         }
     }
 
     pub fn lines(title: &'static str, unit: &'static str) -> Self {
-        Self::new(Kind::Lines, title, unit, (8, 8)).from_zero()
+        Self::new(Kind::Lines, title, unit, (8, 8)).beginning_at_zero()
     }
 
     pub fn stacked(title: &'static str, unit: &'static str) -> Self {
-        Self::new(Kind::Stacked, title, unit, (8, 8)).from_zero()
+        Self::new(Kind::Stacked, title, unit, (8, 8)).beginning_at_zero()
     }
 
     pub fn bars(title: &'static str, unit: &'static str) -> Self {
-        Self::new(Kind::Bars, title, unit, (8, 8)).from_zero()
+        Self::new(Kind::Bars, title, unit, (8, 8)).beginning_at_zero()
     }
 
     pub fn stat(title: &'static str, unit: &'static str) -> Self {
@@ -100,7 +103,7 @@ impl Panel {
     }
 
     pub fn bar_gauge(title: &'static str, unit: &'static str) -> Self {
-        Self::new(Kind::BarGauge, title, unit, (8, 8)).from_zero()
+        Self::new(Kind::BarGauge, title, unit, (8, 8)).beginning_at_zero()
     }
 
     pub fn timeline(title: &'static str) -> Self {
@@ -126,7 +129,7 @@ impl Panel {
         self
     }
 
-    pub fn from_zero(mut self) -> Self {
+    pub fn beginning_at_zero(mut self) -> Self {
         self.range.0 = Some(0.0);
         self
     }
@@ -138,6 +141,11 @@ impl Panel {
 
     pub fn steps(mut self, orange: f64, red: f64) -> Self {
         self.steps = Some((orange, red));
+        self
+    }
+
+    pub fn named(mut self) -> Self {
+        self.named = true;
         self
     }
 
@@ -179,6 +187,9 @@ impl Panel {
             "fieldConfig": { "defaults": self.defaults(), "overrides": self.overrides() },
             "options": self.kind.options(),
         });
+        if self.named {
+            panel["options"]["textMode"] = json!("name");
+        }
         if self.kind == Kind::Table {
             panel["transformations"] = table_columns(self.rows_only);
         }

@@ -73,7 +73,7 @@ fn verdict() -> Vec<Panel> {
             .says("Where in its life the engine is.")
             .size(4, 4)
             .of([query("sql_edge_supervisor_phase{$S} == 1", "{{phase}}")])
-            .texts(&[("1", "now", "blue")]),
+            .named(),
         Panel::stat("Ready, 24 h", "percentunit")
             .says("Share of the last day in which it was ready.")
             .size(4, 4)

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sql_edge_supervisor::{collect, publish};
+
 use super::promql::{Reads, Series, reads};
 
 /// The supervisor's exposition, as its own test holds it.
@@ -32,10 +34,10 @@ impl Known {
     /// What the supervisor exposes, every profile on, and what Prometheus adds.
     pub fn exposed() -> Self {
         let mut known = Self(BTreeMap::new());
-        known.read(GOLDEN);
-        for (name, labels) in ENGINE {
-            known.add(name, labels.iter().copied());
-        }
+        known.tabulated(&publish::metrics::reference());
+        known.tabulated(&collect::reference());
+        known.values(GOLDEN);
+        known.collectors(&collect::reference());
         for (name, labels) in &known.0 {
             for label in labels.keys() {
                 assert!(
@@ -49,23 +51,57 @@ impl Known {
         known
     }
 
-    /// Takes in an exposition.
-    fn read(&mut self, exposition: &str) {
-        for line in exposition.lines() {
-            if let Some(family) = line.strip_prefix("# TYPE ") {
-                let (name, kind) = family.split_once(' ').expect("a name and a type");
-                if kind != "histogram" {
-                    self.add(name, []);
-                }
-            } else if !line.starts_with('#') && !line.is_empty() {
-                let (series, _) = line.rsplit_once(' ').expect("a series and a value");
-                for series in reads(series).series {
-                    let known = self.0.entry(series.name).or_default();
-                    for (label, value) in series.matchers {
-                        known.entry(label).or_default().insert(value);
-                    }
+    /// Takes in one of the README's tables: a row has the name and the labels in backquotes, the type
+    /// as a word.
+    fn tabulated(&mut self, table: &str) {
+        for row in table.lines().skip(2) {
+            let mut cells = row.trim_matches('|').split(" | ").map(str::trim);
+            let name = cells.find(|cell| cell.starts_with('`')).expect("a name");
+            let name = name.trim_matches('`');
+            let kind = cells.next().expect("a type");
+            let labels = cells.next().expect("labels").split(',');
+            let labels = labels.map(|label| label.trim().trim_matches('`'));
+            let labels: Vec<_> = labels.filter(|label| !label.is_empty()).collect();
+            if kind == "histogram" {
+                let bucket = labels.iter().copied().chain(["le"]);
+                self.add(&format!("{name}_bucket"), bucket);
+                self.add(&format!("{name}_sum"), labels.iter().copied());
+                self.add(&format!("{name}_count"), labels);
+            } else {
+                self.add(name, labels);
+            }
+        }
+    }
+
+    /// Takes in the values of labels from an exposition.
+    fn values(&mut self, exposition: &str) {
+        for line in exposition.lines().filter(|line| !line.starts_with('#')) {
+            let (series, _) = line.rsplit_once(' ').expect("a series and a value");
+            for series in reads(series).series {
+                let known = self.0.get_mut(&series.name);
+                let known = known.unwrap_or_else(|| panic!("{} is in no table", series.name));
+                for (label, value) in series.matchers {
+                    known.entry(label).or_default().insert(value);
                 }
             }
+        }
+    }
+
+    /// A collector's name is what the table says, whatever an example calls it.
+    fn collectors(&mut self, table: &str) {
+        let names = table
+            .lines()
+            .skip(2)
+            .filter_map(|row| row.split(" | ").next());
+        let names: BTreeSet<_> = names
+            .map(|name| name.trim_matches(['|', ' ']).to_owned())
+            .collect();
+        for values in self
+            .0
+            .values_mut()
+            .filter_map(|labels| labels.get_mut("collector"))
+        {
+            values.clone_from(&names);
         }
     }
 
@@ -113,148 +149,3 @@ impl Known {
         mistakes
     }
 }
-
-/// The collectors' families.
-const ENGINE: &[(&str, &[&str])] = &[
-    ("sql_edge_batch_requests_total", &[]),
-    ("sql_edge_compilations_total", &[]),
-    ("sql_edge_recompilations_total", &[]),
-    ("sql_edge_logins_total", &[]),
-    ("sql_edge_logouts_total", &[]),
-    ("sql_edge_user_connections", &[]),
-    ("sql_edge_attentions_total", &[]),
-    ("sql_edge_errors_total", &["type"]),
-    ("sql_edge_deadlocks_total", &[]),
-    ("sql_edge_lock_waits_total", &[]),
-    ("sql_edge_lock_timeouts_total", &[]),
-    ("sql_edge_lock_wait_seconds_total", &[]),
-    ("sql_edge_latch_waits_total", &[]),
-    ("sql_edge_page_life_expectancy_seconds", &[]),
-    ("sql_edge_pages_read_total", &[]),
-    ("sql_edge_pages_written_total", &[]),
-    ("sql_edge_lazy_writes_total", &[]),
-    ("sql_edge_checkpoint_pages_total", &[]),
-    ("sql_edge_free_list_stalls_total", &[]),
-    ("sql_edge_buffer_cache_hit_ratio", &[]),
-    ("sql_edge_plan_cache_hit_ratio", &[]),
-    ("sql_edge_buffer_pool_bytes", &[]),
-    ("sql_edge_memory_grants_pending", &[]),
-    ("sql_edge_memory_grants_outstanding", &[]),
-    ("sql_edge_memory_stolen_bytes", &[]),
-    ("sql_edge_memory_free_bytes", &[]),
-    ("sql_edge_longest_transaction_seconds", &[]),
-    ("sql_edge_database_transactions_total", &["database"]),
-    ("sql_edge_database_write_transactions_total", &["database"]),
-    ("sql_edge_database_active_transactions", &["database"]),
-    ("sql_edge_database_log_flushes_total", &["database"]),
-    ("sql_edge_database_log_flush_waits_total", &["database"]),
-    ("sql_edge_database_log_flushed_bytes_total", &["database"]),
-    ("sql_edge_database_log_growths_total", &["database"]),
-    ("sql_edge_database_log_size_bytes", &["database"]),
-    ("sql_edge_database_log_used_bytes", &["database"]),
-    ("sql_edge_database_data_size_bytes", &["database"]),
-    (
-        "sql_edge_database_backup_restore_bytes_total",
-        &["database"],
-    ),
-    (
-        "sql_edge_file_io_operations_total",
-        &["database", "file", "operation"],
-    ),
-    (
-        "sql_edge_file_io_bytes_total",
-        &["database", "file", "operation"],
-    ),
-    (
-        "sql_edge_file_io_stall_seconds_total",
-        &["database", "file", "operation"],
-    ),
-    ("sql_edge_waits_total", &["category"]),
-    ("sql_edge_wait_seconds_total", &["category"]),
-    ("sql_edge_wait_signal_seconds_total", &["category"]),
-    ("sql_edge_schedulers", &[]),
-    ("sql_edge_tasks", &[]),
-    ("sql_edge_runnable_tasks", &[]),
-    ("sql_edge_workers", &["state"]),
-    ("sql_edge_workers_max", &[]),
-    ("sql_edge_work_queue_tasks", &[]),
-    ("sql_edge_pending_disk_ios", &[]),
-    ("sql_edge_scheduler_yields_total", &[]),
-    ("sql_edge_cpus", &[]),
-    ("sql_edge_server_start_timestamp_seconds", &[]),
-    ("sql_edge_memory_physical_bytes", &[]),
-    ("sql_edge_memory_virtual_committed_bytes", &[]),
-    ("sql_edge_memory_available_commit_bytes", &[]),
-    ("sql_edge_memory_locked_pages_bytes", &[]),
-    ("sql_edge_memory_page_faults_total", &[]),
-    ("sql_edge_memory_utilization_ratio", &[]),
-    ("sql_edge_memory_low", &["kind"]),
-    ("sql_edge_memory_committed_bytes", &[]),
-    ("sql_edge_memory_target_bytes", &[]),
-    ("sql_edge_os_memory_bytes", &["state"]),
-    ("sql_edge_os_page_file_bytes", &["state"]),
-    ("sql_edge_sessions", &["status"]),
-    ("sql_edge_system_sessions", &[]),
-    ("sql_edge_sessions_with_open_transaction", &[]),
-    ("sql_edge_database_sessions", &["database"]),
-    ("sql_edge_requests", &["status"]),
-    ("sql_edge_requests_blocked", &[]),
-    ("sql_edge_blocking_heads", &[]),
-    ("sql_edge_blocking_chain_length", &[]),
-    ("sql_edge_blocked_seconds", &[]),
-    ("sql_edge_longest_request_seconds", &[]),
-    ("sql_edge_request_progress_ratio", &["command", "database"]),
-    ("sql_edge_file_size_bytes", &["database", "file", "type"]),
-    (
-        "sql_edge_file_max_size_bytes",
-        &["database", "file", "type"],
-    ),
-    ("sql_edge_file_growth_bytes", &["database", "file", "type"]),
-    ("sql_edge_file_growth_ratio", &["database", "file", "type"]),
-    ("sql_edge_tempdb_bytes", &["use"]),
-    ("sql_edge_version_store_bytes", &["database"]),
-    (
-        "sql_edge_backup_last_finish_timestamp_seconds",
-        &["database", "type"],
-    ),
-    ("sql_edge_backup_last_size_bytes", &["database", "type"]),
-    (
-        "sql_edge_backup_last_duration_seconds",
-        &["database", "type"],
-    ),
-    (
-        "sql_edge_database_info",
-        &[
-            "compatibility_level",
-            "database",
-            "page_verify",
-            "query_store",
-            "read_only",
-            "recovery_model",
-            "state",
-            "user_access",
-        ],
-    ),
-    ("sql_edge_database_online", &["database"]),
-    ("sql_edge_database_created_timestamp_seconds", &["database"]),
-    ("sql_edge_database_log_reuse_wait", &["database", "reason"]),
-    ("sql_edge_agent_job_enabled", &["job_name"]),
-    ("sql_edge_agent_job_last_run_succeeded", &["job_name"]),
-    (
-        "sql_edge_agent_job_last_run_timestamp_seconds",
-        &["job_name"],
-    ),
-    (
-        "sql_edge_agent_job_last_run_duration_seconds",
-        &["job_name"],
-    ),
-    ("sql_edge_data_retention_enabled", &["database"]),
-    ("sql_edge_data_retention_tables", &["database"]),
-    ("sql_edge_streaming_jobs", &["database", "status"]),
-    ("sql_edge_collector_success", &["collector"]),
-    ("sql_edge_collector_failure", &["collector", "reason"]),
-    ("sql_edge_collector_duration_seconds", &["collector"]),
-    ("sql_edge_collector_series_left_out", &["collector"]),
-    ("mssql_deadlocks_total", &[]),
-    ("mssql_io_stall_seconds_total", &["db", "operation"]),
-];

@@ -4,6 +4,7 @@
 //! [`asks`] decides for every reason whether it does. It is a match without a catch-all: a new reason
 //! does not compile until somebody has decided.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use sql_edge_supervisor::decide::reason::{Outcome, Reason};
@@ -98,6 +99,7 @@ impl Asks {
 }
 
 /// Whom each reason asks for.
+#[expect(clippy::too_many_lines, reason = "a table: each reason once")]
 pub fn asks(reason: Reason) -> Asks {
     use Asks::{Critical, Info, Nobody, Warning};
     use Reason as R;
@@ -263,62 +265,81 @@ fn summary(reason: Reason, who: &str) -> String {
 const QUIET: u32 = 3;
 
 /// The unit tests of [`rules`]: of each alert that it does not fire before the reason holds, nor
-/// before its time, that it fires then, and that it ends with the reason.
+/// before its time, that it fires then, and that it ends with the reason. Reasons of one patience are
+/// tried together, each in a pod of its own: an alert on another one's reason would name that pod.
 pub fn tests() -> String {
     let mut text =
         format!("{HEAD}rule_files:\n  - ../reasons.yaml\nevaluation_interval: 1m\ntests:\n");
+    let mut alike: BTreeMap<(u32, bool), Vec<(Reason, &str)>> = BTreeMap::new();
     for reason in Reason::ALL {
         if let Some((severity, patience)) = asks(*reason).told() {
-            test(&mut text, *reason, severity, patience);
+            let key = (patience.minutes, patience == EVENT);
+            alike.entry(key).or_default().push((*reason, severity));
         }
+    }
+    for ((minutes, event), reasons) in alike {
+        test(&mut text, minutes, event, &reasons);
     }
     text
 }
 
-fn test(text: &mut String, reason: Reason, severity: &str, patience: Patience) {
-    let code = reason.code();
-    let holds = patience.minutes + 2;
+fn pod(reason: Reason) -> String {
+    reason.code().to_lowercase()
+}
+
+fn test(text: &mut String, minutes: u32, event: bool, reasons: &[(Reason, &str)]) {
+    let holds = minutes + 2;
     let _ = write!(
         text,
-        "  - name: {code}\n    \
-             interval: 1m\n    \
-             input_series:\n      \
-               - series: 'sql_edge_supervisor_reason_active{{reason=\"{code}\",namespace=\"db\",pod=\"sql-0\"}}'\n        \
-                 values: '0x{} 1x{} 0x20'\n      \
-               - series: 'sql_edge_supervisor_reason_active{{reason=\"SomethingElse\",namespace=\"db\",pod=\"sql-0\"}}'\n        \
-                 values: '1x{}'\n    \
-             alert_rule_test:\n",
-        QUIET - 1,
-        holds - 1,
-        QUIET + holds + 20,
+        "  - name: {}\n    interval: 1m\n    input_series:\n",
+        match event {
+            true => "what is over within seconds".to_owned(),
+            false => format!("what holds for {minutes} minutes"),
+        }
     );
-    let name = alert_name(reason);
-    let silent = |text: &mut String, minute: u32| {
+    for (reason, _) in reasons {
         let _ = write!(
             text,
-            "      - {{ eval_time: {minute}m, alertname: {name}, exp_alerts: [] }}\n"
+            "      - series: 'sql_edge_supervisor_reason_active{{reason=\"{}\",pod=\"{}\"}}'\n        \
+                     values: '0x{} 1x{} 0x20'\n",
+            reason.code(),
+            pod(*reason),
+            QUIET - 1,
+            holds - 1,
         );
-    };
-    silent(text, QUIET - 1);
-    if patience.minutes > 0 {
-        silent(text, QUIET + patience.minutes - 1);
     }
+    text.push_str("    alert_rule_test:\n");
+    // An event is told for a quarter of an hour after it was over.
+    let over = QUIET + holds + if event { 16 } else { 0 };
+    let early = (minutes > 0).then_some(QUIET + minutes - 1);
+    for (reason, severity) in reasons {
+        let name = alert_name(*reason);
+        for minute in [Some(QUIET - 1), early, Some(over)].into_iter().flatten() {
+            let _ = writeln!(
+                text,
+                "      - {{ eval_time: {minute}m, alertname: {name}, exp_alerts: [] }}"
+            );
+        }
+        fires(text, *reason, severity, QUIET + minutes);
+    }
+}
+
+fn fires(text: &mut String, reason: Reason, severity: &str, minute: u32) {
     let _ = write!(
         text,
-        "      - eval_time: {}m\n        \
-                 alertname: {name}\n        \
+        "      - eval_time: {minute}m\n        \
+                 alertname: {}\n        \
                  exp_alerts:\n          \
-                   - exp_labels: {{ reason: {code}, namespace: db, pod: sql-0, severity: {severity} }}\n            \
+                   - exp_labels: {{ reason: {}, pod: {}, severity: {severity} }}\n            \
                      exp_annotations:\n              \
                        summary: {}\n              \
                        description: {}\n              \
                        runbook_url: {}\n",
-        QUIET + patience.minutes,
-        quoted(&summary(reason, "sql-0")),
+        alert_name(reason),
+        reason.code(),
+        pod(reason),
+        quoted(&summary(reason, &pod(reason))),
         quoted(reason.info().action),
         quoted(&runbook(reason)),
     );
-    // An event is told for a quarter of an hour after it was over.
-    let over = QUIET + holds + if patience == EVENT { 16 } else { 0 };
-    silent(text, over);
 }

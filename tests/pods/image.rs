@@ -80,6 +80,6 @@ fn it_runs_where_nothing_is_allowed() {
 
 #[test]
 fn the_same_binary_gives_the_same_image() {
-    let build = || build_supervisor("localhost/again:test", &["--no-cache"]);
+    let build = || build_supervisor("localhost/again:test");
     assert_eq!(build(), build());
 }

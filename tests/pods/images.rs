@@ -15,7 +15,7 @@ const STANDIN: &str = "localhost/sql-edge-standin:test";
 const BASE: &str = "localhost/standin-base:test";
 
 /// What the image's shell and its scripts need of a base.
-const PROGRAMS: [&str; 3] = ["dash", "sleep", "install"];
+const PROGRAMS: [&str; 4] = ["dash", "sleep", "install", "chown"];
 
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -34,14 +34,14 @@ pub fn binary() -> &'static Path {
 pub fn supervisor() -> &'static str {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
-        build_supervisor(SUPERVISOR, &[]);
+        build_supervisor(SUPERVISOR);
     });
     SUPERVISOR
 }
 
 /// Builds the Dockerfile's last stage with the binary that is there instead of its first stage's; the
 /// image's id.
-pub fn build_supervisor(name: &str, more: &[&str]) -> String {
+pub fn build_supervisor(name: &str) -> String {
     let compiled = podman().home().join("compiled");
     fs::create_dir_all(compiled.join("out")).expect("writable");
     let copy = compiled.join("out/sql-edge-supervisor");
@@ -50,9 +50,15 @@ pub fn build_supervisor(name: &str, more: &[&str]) -> String {
     fs::copy(binary(), &new).expect("the binary is there");
     fs::rename(&new, &copy).expect("writable");
     let context = format!("--build-context=compiled={}", compiled.display());
-    let mut words = vec!["build", "--quiet", "--network=none", "--timestamp=0"];
+    // The cache of buildah 1.28 takes a label of other arguments for the same.
+    let mut words = vec![
+        "build",
+        "--quiet",
+        "--no-cache",
+        "--network=none",
+        "--timestamp=0",
+    ];
     words.extend(["--file=docker/Dockerfile", &context, "--tag", name]);
-    words.extend(more);
     let root = root().display().to_string();
     words.push(&root);
     podman().run(words)

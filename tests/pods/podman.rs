@@ -11,7 +11,10 @@ const CONTAINERS: &str = r#"
 [containers]
 default_ulimits = ["nofile=20000:20000", "nproc=32768:32768"]
 log_driver = "k8s-file"
+[network]
+network_backend = "netavark"
 [engine]
+helper_binaries_dir = ["/usr/lib/podman", "/usr/libexec/podman"]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 runtime = "runc"
@@ -45,18 +48,23 @@ impl Podman {
             "{CONTAINERS}tmp_dir = \"{0}/tmp\"\nstatic_dir = \"{0}/storage/libpod\"\nvolume_path = \"{0}/storage/volumes\"\n",
             home.display()
         );
+        let engine = engine.replace(
+            "[network]",
+            &format!(
+                "[network]\nnetwork_config_dir = \"{}/networks\"",
+                home.display()
+            ),
+        );
         fs::write(home.join("storage.conf"), storage).expect("writable");
         fs::write(home.join("containers.conf"), engine).expect("writable");
         let podman = Self { home, _lock: lock };
         podman.run(["version"]);
         // What a run left that was killed.
-        for clear in [
-            ["pod", "rm", "--all", "--force"],
-            ["container", "rm", "--all", "--force"],
-            ["volume", "rm", "--all", "--force"],
-        ] {
-            podman.run(clear);
+        for kind in ["pod", "container", "volume"] {
+            podman.run([kind, "rm", "--all", "--force"]);
         }
+        // The images that were built anew since.
+        podman.run(["image", "prune", "--force"]);
         podman
     }
 
@@ -114,10 +122,13 @@ fn lacking() -> String {
     }
     let path = std::env::var("PATH").unwrap_or_default();
     let folders: Vec<_> = std::env::split_paths(&path).collect();
-    for program in ["runc", "conmon", "catatonit"] {
+    for program in ["runc", "conmon", "catatonit", "netavark", "aardvark-dns"] {
         let there = |folder: &PathBuf| folder.join(program).exists();
-        let libexec = Path::new("/usr/libexec/podman").join(program).exists();
-        if !folders.iter().any(there) && !libexec {
+        let helper = |folder: &&str| Path::new(folder).join(program).exists();
+        let helps = ["/usr/lib/podman", "/usr/libexec/podman"]
+            .iter()
+            .any(helper);
+        if !folders.iter().any(there) && !helps {
             lacks.push(format!("{program} is not installed: tests/run installs it"));
         }
     }

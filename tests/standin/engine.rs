@@ -279,7 +279,17 @@ impl Engine {
     }
 
     pub fn world(&self, client: &Client) -> World {
-        let script = self.script();
+        // The whole script may hold a thousand databases, which are read below.
+        let (product, views, view_server_state, logins) = {
+            let script = self.script.borrow();
+            let logins = script.logins.keys().cloned();
+            (
+                script.product.clone(),
+                script.views.clone(),
+                script.view_server_state,
+                std::iter::once("sa".to_owned()).chain(logins).collect(),
+            )
+        };
         let databases = self.databases();
         let percent = self.percent();
         let left_ms = i64::try_from(self.recovery_left().as_millis()).unwrap_or(i64::MAX);
@@ -297,19 +307,17 @@ impl Engine {
         World {
             version_text: format!(
                 "Microsoft {} ({}) - {} (X64) \n\tStand-in \n\t{} on Linux <X64>",
-                "Azure SQL Edge",
-                script.product.level,
-                script.product.version,
-                script.product.edition
+                "Azure SQL Edge", product.level, product.version, product.edition
             ),
-            product: script.product,
+            product,
             spid: client.spid,
             user: client.user.clone(),
+            logins,
             database: client.database.clone(),
             databases,
             started: self.started.1,
             uptime_ms: i64::try_from(self.started.0.elapsed().as_millis()).unwrap_or(i64::MAX),
-            view_server_state: script.view_server_state,
+            view_server_state,
             recoveries,
             sessions: self.sessions().values().cloned().collect(),
             activity: Activity {
@@ -317,7 +325,7 @@ impl Engine {
                 logins: self.logins.load(Ordering::Relaxed),
                 journal: self.journal.io(),
             },
-            views: script.views,
+            views,
         }
     }
 

@@ -100,6 +100,8 @@ const CATALOGUE: &[(i32, u8, &str)] = &[
     (9002, 17, "The transaction log for database 'master' is full due to 'LOG_BACKUP'."),
     (10928, 16, "Resource ID : 1. The request limit for the database has been reached."),
     (10929, 16, "Resource ID : 1. The server is currently too busy to support requests."),
+    (15025, 16, "The server principal already exists."),
+    (15247, 16, "User does not have permission to perform this action."),
     (17142, 16, "SQL Server service has been paused. No new connections will be allowed. To resume the service, use SQL Computer Manager or the Services application in Control Panel."),
     (17187, 16, "SQL Server is not ready to accept new client connections. Wait a few minutes before trying again. If you have access to the error log, look for the informational message that indicates that SQL Server is ready before trying to connect again."),
     (17188, 16, "SQL Server cannot accept new connections, because it is shutting down. The connection has been closed."),

@@ -12,7 +12,7 @@ stand here; any other setting comes from supervisor.settings, whose schema is ma
   "state-dir" $supervisor.stateDir
   "sql-port" .Values.sql.port
   "sql-user" $supervisor.login.name
-  "data-dir" .Values.persistence.mountPath
+  "data-dir" "/var/opt/mssql"
   "lease" (include "azure-sql-edge.lease" .)
   "volume-init" .Values.volume.init
   "termination-grace-period" (printf "%ds" (int .Values.terminationGracePeriodSeconds))

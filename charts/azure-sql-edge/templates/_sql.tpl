@@ -58,7 +58,7 @@ securityContext:
     add: [NET_BIND_SERVICE]
 volumeMounts:
   - name: sqldata
-    mountPath: {{ .Values.persistence.mountPath }}
+    mountPath: /var/opt/mssql
   - name: supervisor
     mountPath: /supervisor
     readOnly: true
@@ -66,7 +66,7 @@ volumeMounts:
     mountPath: {{ .Values.supervisor.stateDir }}
   {{- if include "azure-sql-edge.mssqlConf" . }}
   - name: mssql-conf
-    mountPath: {{ .Values.persistence.mountPath }}/mssql.conf
+    mountPath: /var/opt/mssql/mssql.conf
     subPath: mssql.conf
     readOnly: true
   {{- end }}

@@ -33,7 +33,7 @@ env:
   {{- include "azure-sql-edge.settingsEnv" (merge $own $settings) | trim | nindent 2 }}
 volumeMounts:
   - name: sqldata
-    mountPath: {{ .Values.persistence.mountPath }}
+    mountPath: /var/opt/mssql
   - name: supervisor-run
     mountPath: {{ .Values.supervisor.stateDir }}
   - name: supervisor-login

@@ -50,8 +50,8 @@ tls.serverName: proves nothing without CA certificates; give tls.caKey
 tls.forceEncryption: has no certificate that clients could verify; give tls.secretName
 {{- end }}
 {{- $state := .Values.supervisor.stateDir -}}
-{{- if hasPrefix (printf "%s/" .Values.persistence.mountPath) (printf "%s/" $state) }}
-supervisor.stateDir: lies on the volume, in persistence.mountPath, where a Unix socket may not be possible; give a directory of its own
+{{- if hasPrefix "/var/opt/mssql/" (printf "%s/" $state) }}
+supervisor.stateDir: lies on the volume, where a Unix socket may not be possible; give a directory of its own
 {{- end }}
 {{- range list "control-socket" "launch-socket" -}}
 {{- $path := get $.Values.supervisor.settings . -}}

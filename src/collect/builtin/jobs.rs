@@ -24,13 +24,13 @@ LEFT JOIN msdb.dbo.sysjobservers AS s ON s.job_id = j.job_id
 ORDER BY j.name";
 
 metrics! {
-    ENABLED: OWN, Gauge "sql_edge_agent_job_enabled" ["job"]
+    ENABLED: OWN, Gauge "sql_edge_agent_job_enabled" ["job_name"]
         "Whether the job is enabled (1) or not (0).";
-    LAST_SUCCEEDED: OWN, Gauge "sql_edge_agent_job_last_run_succeeded" ["job"]
+    LAST_SUCCEEDED: OWN, Gauge "sql_edge_agent_job_last_run_succeeded" ["job_name"]
         "Whether the last run succeeded (1) or failed or was cancelled (0); absent before the first.";
-    LAST_BEGAN: OWN, Gauge "sql_edge_agent_job_last_run_timestamp_seconds" ["job"]
+    LAST_BEGAN: OWN, Gauge "sql_edge_agent_job_last_run_timestamp_seconds" ["job_name"]
         "When the last run began, in seconds since 1970; absent before the first.";
-    LAST_DURATION: OWN, Gauge "sql_edge_agent_job_last_run_duration_seconds" ["job"]
+    LAST_DURATION: OWN, Gauge "sql_edge_agent_job_last_run_duration_seconds" ["job_name"]
         "How long the last run took; absent before the first.";
 }
 
@@ -122,15 +122,15 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "sql_edge_agent_job_enabled{job=\"backup\"} 1",
-                "sql_edge_agent_job_enabled{job=\"purge\"} 1",
-                "sql_edge_agent_job_enabled{job=\"new\"} 1",
-                "sql_edge_agent_job_last_run_succeeded{job=\"backup\"} 1",
-                "sql_edge_agent_job_last_run_succeeded{job=\"purge\"} 0",
-                "sql_edge_agent_job_last_run_timestamp_seconds{job=\"backup\"} 1764000000",
-                "sql_edge_agent_job_last_run_timestamp_seconds{job=\"purge\"} 1764000000",
-                "sql_edge_agent_job_last_run_duration_seconds{job=\"backup\"} 3723",
-                "sql_edge_agent_job_last_run_duration_seconds{job=\"purge\"} 3723",
+                "sql_edge_agent_job_enabled{job_name=\"backup\"} 1",
+                "sql_edge_agent_job_enabled{job_name=\"purge\"} 1",
+                "sql_edge_agent_job_enabled{job_name=\"new\"} 1",
+                "sql_edge_agent_job_last_run_succeeded{job_name=\"backup\"} 1",
+                "sql_edge_agent_job_last_run_succeeded{job_name=\"purge\"} 0",
+                "sql_edge_agent_job_last_run_timestamp_seconds{job_name=\"backup\"} 1764000000",
+                "sql_edge_agent_job_last_run_timestamp_seconds{job_name=\"purge\"} 1764000000",
+                "sql_edge_agent_job_last_run_duration_seconds{job_name=\"backup\"} 3723",
+                "sql_edge_agent_job_last_run_duration_seconds{job_name=\"purge\"} 3723",
             ]
         );
     }

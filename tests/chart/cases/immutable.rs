@@ -105,10 +105,41 @@ fn size(object: &Value) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
-    fn objects(value: Value) -> Vec<Object> {
-        let (source, text) = (String::new(), String::new());
+    /// Two specs of an object, and how many immutable fields differ.
+    #[rustfmt::skip]
+    const STEPS: &[(&str, &str, &str, usize)] = &[
+        ("Deployment", "{selector: 1}", "{selector: 2}", 1),
+        ("Deployment", "{selector: 1, replicas: 1}", "{selector: 1, replicas: 0}", 0),
+        ("StatefulSet", "{serviceName: a}", "{serviceName: b}", 1),
+        ("StatefulSet", "{}", "{volumeClaimTemplates: []}", 1),
+        ("StatefulSet", "{template: 1}", "{template: 2}", 0),
+        ("PersistentVolumeClaim", "{accessModes: [ReadWriteOnce]}", "{accessModes: [ReadWriteMany]}", 1),
+        ("PersistentVolumeClaim", "{resources: {requests: {storage: 8Gi}}}", "{resources: {requests: {storage: 9Gi}}}", 0),
+        ("PersistentVolumeClaim", "{resources: {requests: {storage: 8Gi}}}", "{resources: {requests: {storage: 4Gi}}}", 1),
+        ("Service", "{clusterIP: None}", "{}", 1),
+        ("Service", "{type: LoadBalancer, loadBalancerClass: a}", "{type: LoadBalancer, loadBalancerClass: b}", 1),
+        ("Service", "{type: ClusterIP}", "{type: LoadBalancer}", 0),
+    ];
+
+    /// The same of objects without a spec.
+    #[rustfmt::skip]
+    const BARE: &[(&str, &str, &str, usize)] = &[
+        ("StorageClass", "{volumeBindingMode: Immediate}", "{volumeBindingMode: WaitForFirstConsumer}", 1),
+        ("StorageClass", "{allowVolumeExpansion: true}", "{allowVolumeExpansion: false}", 0),
+        ("Secret", "{type: Opaque}", "{type: kubernetes.io/tls}", 1),
+        ("ConfigMap", "{immutable: true}", "{immutable: false}", 1),
+    ];
+
+    fn object(kind: &str, fields: &str, under: &str) -> Vec<Object> {
+        let text = match under {
+            "" => fields.to_owned(),
+            under => format!("{{{under}: {fields}}}"),
+        };
+        let mut value: Value = serde_saphyr::from_str(&text).expect("a step is YAML");
+        value["kind"] = kind.into();
+        value["metadata"] = serde_json::json!({"name": "a"});
+        let source = String::new();
         vec![Object {
             source,
             text,
@@ -118,86 +149,12 @@ mod tests {
 
     #[test]
     fn each_rule_can_fail() {
-        let of = |kind: &str, spec: Value| json!({"kind": kind, "metadata": {"name": "a"}, "spec": spec});
-        let class = |mode: &str| json!({"kind": "StorageClass", "metadata": {"name": "a"}, "volumeBindingMode": mode});
-        let storage = |size: &str| json!({"resources": {"requests": {"storage": size}}});
-        for (before, after, count) in [
-            (
-                of("Deployment", json!({"selector": 1})),
-                of("Deployment", json!({"selector": 2})),
-                1,
-            ),
-            (
-                of("Deployment", json!({"selector": 1, "replicas": 1})),
-                of("Deployment", json!({"selector": 1, "replicas": 0})),
-                0,
-            ),
-            (
-                of("StatefulSet", json!({"serviceName": "a"})),
-                of("StatefulSet", json!({"serviceName": "b"})),
-                1,
-            ),
-            (
-                of("StatefulSet", json!({})),
-                of("StatefulSet", json!({"volumeClaimTemplates": []})),
-                1,
-            ),
-            (
-                of("StatefulSet", json!({"template": 1})),
-                of("StatefulSet", json!({"template": 2})),
-                0,
-            ),
-            (
-                of(
-                    "PersistentVolumeClaim",
-                    json!({"accessModes": ["ReadWriteOnce"]}),
-                ),
-                of(
-                    "PersistentVolumeClaim",
-                    json!({"accessModes": ["ReadWriteMany"]}),
-                ),
-                1,
-            ),
-            (
-                of("PersistentVolumeClaim", storage("8Gi")),
-                of("PersistentVolumeClaim", storage("9Gi")),
-                0,
-            ),
-            (
-                of("PersistentVolumeClaim", storage("8Gi")),
-                of("PersistentVolumeClaim", storage("4Gi")),
-                1,
-            ),
-            (
-                of("Service", json!({"clusterIP": "None"})),
-                of("Service", json!({})),
-                1,
-            ),
-            (
-                of(
-                    "Service",
-                    json!({"type": "LoadBalancer", "loadBalancerClass": "a"}),
-                ),
-                of(
-                    "Service",
-                    json!({"type": "LoadBalancer", "loadBalancerClass": "b"}),
-                ),
-                1,
-            ),
-            (
-                of("Service", json!({"type": "ClusterIP"})),
-                of("Service", json!({"type": "LoadBalancer"})),
-                0,
-            ),
-            (class("Immediate"), class("WaitForFirstConsumer"), 1),
-            (
-                json!({"kind": "Secret", "metadata": {"name": "a"}, "type": "Opaque"}),
-                json!({"kind": "Secret", "metadata": {"name": "a"}, "type": "b"}),
-                1,
-            ),
-        ] {
-            let found = changes(&objects(before), &objects(after));
-            assert_eq!(found.len(), count, "{found:?}");
+        for (steps, under) in [(STEPS, "spec"), (BARE, "")] {
+            for (kind, before, after, count) in steps {
+                let [before, after] = [before, after].map(|fields| object(kind, fields, under));
+                let found = changes(&before, &after);
+                assert_eq!(found.len(), *count, "{kind} {found:?}");
+            }
         }
     }
 }

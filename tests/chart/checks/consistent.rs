@@ -225,3 +225,94 @@ fn ports(objects: &[Object], found: &mut Vec<String>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::helm::{NEWEST, render};
+    use serde_json::json;
+
+    /// The object of that kind, and where in it what becomes which value.
+    const SPOILT: &[(&str, &str, &str)] = &[
+        ("Deployment", "/spec/template/metadata/labels", "{}"),
+        ("Deployment", "/spec/template/spec/volumes/0/name", "other"),
+        (
+            "Deployment",
+            "/spec/template/spec/volumes/1/name",
+            "sqldata",
+        ),
+        (
+            "Deployment",
+            "/spec/template/spec/volumes/0/persistentVolumeClaim/claimName",
+            "other",
+        ),
+        (
+            "Deployment",
+            "/spec/template/spec/volumes/3/secret/items/0/key",
+            "other",
+        ),
+        (
+            "Deployment",
+            "/spec/template/spec/serviceAccountName",
+            "other",
+        ),
+        (
+            "Deployment",
+            "/spec/template/spec/containers/0/env/0/name",
+            "MSSQL_PID",
+        ),
+        (
+            "Deployment",
+            "/spec/template/spec/containers/0/env/2/valueFrom/secretKeyRef/name",
+            "other",
+        ),
+        (
+            "Deployment",
+            "/spec/template/spec/containers/0/livenessProbe/httpGet/port",
+            "9999",
+        ),
+        (
+            "Deployment",
+            "/spec/template/spec/containers/0/ports/0/containerPort",
+            "9433",
+        ),
+        ("Service", "/spec/ports/0/targetPort", "other"),
+        ("Service", "/spec/selector", "{a: b}"),
+        ("PodMonitor", "/spec/podMetricsEndpoints/0/port", "other"),
+        ("NetworkPolicy", "/spec/ingress/0/ports/0/port", "9999"),
+        (
+            "PodDisruptionBudget",
+            "/spec/selector/matchLabels",
+            "{a: b}",
+        ),
+        (
+            "Pod",
+            "/metadata/labels",
+            "{app.kubernetes.io/name: azure-sql-edge, app.kubernetes.io/instance: sql}",
+        ),
+    ];
+
+    #[test]
+    fn what_does_not_fit_together_is_found() {
+        let objects = render(
+            NEWEST,
+            "{acceptEula: true, metrics: {podMonitor: {enabled: true}}, networkPolicy: {enabled: true}, podDisruptionBudget: {enabled: true}}",
+        );
+        assert_eq!(mistakes(&objects), Vec::<String>::new());
+        for (kind, pointer, becomes) in SPOILT {
+            let mut spoilt = objects.clone();
+            let object = spoilt.iter_mut().find(|object| object.kind() == *kind);
+            let place = object.and_then(|object| object.value.pointer_mut(pointer));
+            let place = place.unwrap_or_else(|| panic!("{kind} has no {pointer}"));
+            *place = serde_saphyr::from_str(becomes).unwrap_or(json!(becomes));
+            assert!(!mistakes(&spoilt).is_empty(), "{kind} {pointer} {becomes}");
+        }
+        for kind in ["PersistentVolumeClaim", "Secret", "ServiceAccount"] {
+            let mut spoilt = objects.clone();
+            spoilt.retain(|object| object.kind() != kind);
+            assert!(!mistakes(&spoilt).is_empty(), "without {kind}");
+        }
+        let twice = [objects.clone(), objects].concat();
+        assert!(!mistakes(&twice).is_empty());
+    }
+}

@@ -7,14 +7,14 @@ use sql_edge_supervisor::collect::{DIFFERENCES, Differing};
 
 use super::{ALL_PROFILES, edge, pod};
 
-use Exporter::{Alloy, Awaragi, SqlExporter};
+use Exporter::{Alloy, Awaragi, Standard};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exporter {
     /// awaragi/prometheus-mssql-exporter 1.3.0
     Awaragi,
     /// burningalchemist/sql_exporter, mssql_standard.collector.yml
-    SqlExporter,
+    Standard,
     /// Grafana Alloy, prometheus.exporter.mssql
     Alloy,
 }
@@ -23,7 +23,7 @@ impl Exporter {
     fn profile(self) -> &'static str {
         match self {
             Self::Awaragi => "awaragi",
-            Self::SqlExporter => "sql-exporter",
+            Self::Standard => "sql-exporter",
             Self::Alloy => "alloy",
         }
     }
@@ -66,24 +66,24 @@ const METRICS: &[Metric] = &[
     (Awaragi, "mssql_available_physical_memory_kb", "gauge", "KB", &[]),
     (Awaragi, "mssql_total_page_file_kb", "gauge", "KB", &[]),
     (Awaragi, "mssql_available_page_file_kb", "gauge", "KB", &[]),
-    (SqlExporter, "mssql_local_time_seconds", "gauge", "unix seconds", &[]),
-    (SqlExporter, "mssql_connections", "gauge", "count", &["db"]),
-    (SqlExporter, "mssql_deadlocks", "counter", "count", &[]),
-    (SqlExporter, "mssql_user_errors", "counter", "count", &[]),
-    (SqlExporter, "mssql_kill_connection_errors", "counter", "count", &[]),
-    (SqlExporter, "mssql_page_life_expectancy_seconds", "gauge", "seconds", &[]),
-    (SqlExporter, "mssql_batch_requests", "counter", "count", &[]),
-    (SqlExporter, "mssql_log_growths", "counter", "count", &["db"]),
-    (SqlExporter, "mssql_buffer_cache_hit_ratio", "gauge", "hits, not divided by anything", &[]),
-    (SqlExporter, "mssql_checkpoint_pages_sec", "gauge", "pages", &[]),
-    (SqlExporter, "mssql_io_stall_seconds", "counter", "seconds", &["db", "operation"]),
-    (SqlExporter, "mssql_io_stall_total_seconds", "counter", "seconds", &["db"]),
-    (SqlExporter, "mssql_resident_memory_bytes", "gauge", "bytes", &[]),
-    (SqlExporter, "mssql_virtual_memory_bytes", "gauge", "bytes", &[]),
-    (SqlExporter, "mssql_memory_utilization_percentage", "gauge", "percent", &[]),
-    (SqlExporter, "mssql_page_fault_count", "counter", "count", &[]),
-    (SqlExporter, "mssql_os_memory", "gauge", "bytes", &["state"]),
-    (SqlExporter, "mssql_os_page_file", "gauge", "bytes", &["state"]),
+    (Standard, "mssql_local_time_seconds", "gauge", "unix seconds", &[]),
+    (Standard, "mssql_connections", "gauge", "count", &["db"]),
+    (Standard, "mssql_deadlocks", "counter", "count", &[]),
+    (Standard, "mssql_user_errors", "counter", "count", &[]),
+    (Standard, "mssql_kill_connection_errors", "counter", "count", &[]),
+    (Standard, "mssql_page_life_expectancy_seconds", "gauge", "seconds", &[]),
+    (Standard, "mssql_batch_requests", "counter", "count", &[]),
+    (Standard, "mssql_log_growths", "counter", "count", &["db"]),
+    (Standard, "mssql_buffer_cache_hit_ratio", "gauge", "hits, not divided by anything", &[]),
+    (Standard, "mssql_checkpoint_pages_sec", "gauge", "pages", &[]),
+    (Standard, "mssql_io_stall_seconds", "counter", "seconds", &["db", "operation"]),
+    (Standard, "mssql_io_stall_total_seconds", "counter", "seconds", &["db"]),
+    (Standard, "mssql_resident_memory_bytes", "gauge", "bytes", &[]),
+    (Standard, "mssql_virtual_memory_bytes", "gauge", "bytes", &[]),
+    (Standard, "mssql_memory_utilization_percentage", "gauge", "percent", &[]),
+    (Standard, "mssql_page_fault_count", "counter", "count", &[]),
+    (Standard, "mssql_os_memory", "gauge", "bytes", &["state"]),
+    (Standard, "mssql_os_page_file", "gauge", "bytes", &["state"]),
     (Alloy, "mssql_local_time_seconds", "gauge", "unix seconds", &[]),
     (Alloy, "mssql_connections", "gauge", "count", &["db"]),
     (Alloy, "mssql_deadlocks_total", "counter", "count", &[]),

@@ -57,7 +57,7 @@ async fn table(sql: &mut Sql, query: &str) -> Vec<String> {
         tiberius::ColumnData::F64(Some(n)) => n.to_string(),
         tiberius::ColumnData::Bit(Some(bit)) => bit.to_string(),
         tiberius::ColumnData::String(Some(text)) => text.to_string(),
-        tiberius::ColumnData::Numeric(Some(number)) => number.to_string(),
+        tiberius::ColumnData::Numeric(Some(number)) => number.value().to_string(),
         tiberius::ColumnData::Guid(Some(guid)) => guid.to_string(),
         other => format!("{other:?}"),
     };

@@ -33,6 +33,8 @@ pub struct World {
     pub product: Product,
     pub spid: u16,
     pub user: String,
+    /// All that there are, `sa` first.
+    pub logins: Vec<String>,
     pub database: String,
     pub databases: Vec<Database>,
     pub started: DateTime,

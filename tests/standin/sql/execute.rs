@@ -15,14 +15,11 @@ use super::super::tds::value::{Column, ResultSet, Value};
 use super::catalog;
 use super::diagnostics;
 use super::evaluate::{Context, Tables, Variables, set};
-use super::expression::Expression;
+use super::parameters::{bind, literal};
 use super::response::Response;
 use super::select::Select;
 use super::statement::{Statement, parse_batch};
 use super::{Kind, lexer};
-
-/// Dynamic SQL within dynamic SQL; the real engine allows 32 levels.
-const MAX_NESTING: usize = 8;
 
 /// What becomes of the connection after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +34,7 @@ pub enum After {
 }
 
 /// Why a statement ended its batch early.
-enum Stop {
+pub enum Stop {
     Error(SqlError),
     After(After),
 }
@@ -121,86 +118,8 @@ impl Executor<'_> {
         self.statements(&statements, text, 0).await
     }
 
-    async fn statements(
-        &mut self,
-        statements: &[Statement],
-        text: &str,
-        depth: usize,
-    ) -> Result<(), Stop> {
-        for statement in statements {
-            self.before(statement.kind(), text).await?;
-            match statement {
-                Statement::If {
-                    condition,
-                    then,
-                    otherwise,
-                } => {
-                    let branch = match self.holds(condition)? {
-                        true => then,
-                        false => otherwise,
-                    };
-                    Box::pin(self.statements(branch, text, depth)).await?;
-                }
-                Statement::Try { body, handler } => {
-                    match Box::pin(self.statements(body, text, depth)).await {
-                        // What ends a connection can't be caught.
-                        Err(Stop::Error(error)) if error.class() <= FATAL_CLASS => {
-                            Box::pin(self.statements(handler, text, depth)).await?;
-                        }
-                        other => other?,
-                    }
-                }
-                Statement::Dynamic(inner) => self.dynamic(inner, depth).await?,
-                simple => self.statement(simple).await?,
-            }
-        }
-        Ok(())
-    }
-
-    fn constant(&self, expression: &Expression) -> Result<Value, SqlError> {
-        let world = self.engine.world(self.client);
-        let mut tables = Tables::new();
-        let holder = Select {
-            condition: Some(expression.clone()),
-            ..Select::default()
-        };
-        for name in holder.tables() {
-            tables.insert(name.to_owned(), world.view(name)?);
-        }
-        let context = Context {
-            tables: &tables,
-            world: &world,
-            variables: &self.variables,
-        };
-        context.constant(expression)
-    }
-
-    fn holds(&self, condition: &Expression) -> Result<bool, SqlError> {
-        // A predicate is 1 where it is true.
-        Ok(self.constant(condition)? == Value::Int(1))
-    }
-
-    /// Runs a text that was made by the batch, with variables of its own; a USE in it ends with it.
-    async fn dynamic(&mut self, text: &Expression, depth: usize) -> Result<(), Stop> {
-        let Value::Text(text) = self.constant(text)? else {
-            return Ok(());
-        };
-        if depth == MAX_NESTING {
-            return Err(SqlError::new(217).into());
-        }
-        let statements = parse_batch(&text)?;
-        self.response.begin_procedure();
-        let variables = std::mem::take(&mut self.variables);
-        let database = self.client.database.clone();
-        let ran = Box::pin(self.statements(&statements, &text, depth + 1)).await;
-        self.variables = variables;
-        self.client.database = database;
-        self.response.end_procedure(i32::from(ran.is_err()));
-        ran
-    }
-
     /// Counts the statement and lets the scripted fault happen, if one matches.
-    async fn before(&mut self, kind: Kind, text: &str) -> Result<(), Stop> {
+    pub async fn before(&mut self, kind: Kind, text: &str) -> Result<(), Stop> {
         self.engine.count(&self.client.application, kind);
         if self.client.administrator {
             return Ok(());
@@ -222,7 +141,7 @@ impl Executor<'_> {
         Ok(())
     }
 
-    async fn statement(&mut self, statement: &Statement) -> Result<(), Stop> {
+    pub async fn statement(&mut self, statement: &Statement) -> Result<(), Stop> {
         match statement {
             Statement::Select(select) => self.select(select).await,
             Statement::Diagnostics { repeat_seconds } => self.diagnostics(*repeat_seconds).await,
@@ -233,6 +152,7 @@ impl Executor<'_> {
                 Ok(())
             }
             Statement::Use { database } => self.use_database(database),
+            Statement::CreateLogin { name, password } => self.create_login(name, password),
             Statement::Set => {
                 self.response.empty();
                 Ok(())
@@ -331,6 +251,28 @@ impl Executor<'_> {
             .result_set(result)
             .await
             .map_err(|mismatch| SqlError::with_message(8114, mismatch.to_string()).into())
+    }
+
+    fn create_login(&mut self, name: &str, password: &str) -> Result<(), Stop> {
+        if self.client.user != "sa" {
+            return Err(SqlError::new(15_247).into());
+        }
+        if self
+            .engine
+            .world(self.client)
+            .logins
+            .iter()
+            .any(|known| known == name)
+        {
+            let message = format!("The server principal '{name}' already exists.");
+            return Err(SqlError::with_message(15_025, message).into());
+        }
+        let entry = (name.to_owned(), password.to_owned());
+        self.engine.script.send_modify(|script| {
+            script.logins.extend([entry]);
+        });
+        self.response.empty();
+        Ok(())
     }
 
     fn use_database(&mut self, name: &str) -> Result<(), Stop> {
@@ -442,53 +384,4 @@ fn disk_error(error: &io::Error) -> SqlError {
             format!("The operating system returned error {error} to SQL Server during a write."),
         ),
     }
-}
-
-fn literal(value: &Value) -> String {
-    match value {
-        Value::Null => "NULL".to_owned(),
-        Value::Int(number) => number.to_string(),
-        Value::Float(number) => number.to_string(),
-        Value::Text(_) | Value::DateTime(_) => {
-            format!("N'{}'", value.to_text().replace('\'', "''"))
-        }
-    }
-}
-
-/// Puts the values in the place of the parameters' names, outside of text literals.
-fn bind(text: &str, values: &[Parameter]) -> String {
-    let mut bound = String::new();
-    // Every second part of a split at quotes is inside one.
-    for (index, part) in text.split('\'').enumerate() {
-        if index > 0 {
-            bound.push('\'');
-        }
-        let outside = index % 2 == 0;
-        bound.push_str(&if outside {
-            bind_outside(part, values)
-        } else {
-            part.to_owned()
-        });
-    }
-    bound
-}
-
-fn bind_outside(part: &str, values: &[Parameter]) -> String {
-    let mut bound = String::new();
-    let mut rest = part;
-    while let Some(at) = rest.find('@') {
-        let (before, name_on) = rest.split_at(at);
-        let end = name_on
-            .find(|c: char| !(c.is_alphanumeric() || matches!(c, '@' | '_' | '$' | '#')))
-            .unwrap_or(name_on.len());
-        let (name, tail) = name_on.split_at(end);
-        let value = values
-            .iter()
-            .find(|parameter| parameter.name.eq_ignore_ascii_case(name));
-        bound.push_str(before);
-        bound.push_str(&value.map_or_else(|| name.to_owned(), |found| literal(&found.value)));
-        rest = tail;
-    }
-    bound.push_str(rest);
-    bound
 }

@@ -1,6 +1,7 @@
 //! The built-in functions that monitoring queries call.
 
 use super::super::messages::SqlError;
+use super::super::script::Database;
 use super::super::tds::datetime::DateTime;
 use super::super::tds::types::{SYSNAME, SqlType};
 use super::super::tds::value::Value;
@@ -11,8 +12,8 @@ pub fn sql_type(function: &str) -> SqlType {
     match function {
         "serverproperty" => SqlType::Variant,
         "getdate" | "getutcdate" | "sysutcdatetime" | "sysdatetime" => SqlType::DateTime,
-        "has_perms_by_name" | "has_dbaccess" | "db_id" | "object_id" | "datediff" | "len"
-        | "is_srvrolemember" | "count" => SqlType::Int,
+        "suser_id" | "has_perms_by_name" | "has_dbaccess" | "db_id" | "object_id" | "datediff"
+        | "len" | "is_srvrolemember" | "count" => SqlType::Int,
         "datediff_big" | "count_big" => SqlType::BigInt,
         "string_agg" | "replace" | "concat" => SqlType::NVarCharMax,
         "rtrim" | "ltrim" | "lower" | "upper" | "left" | "quotename" => SqlType::NVarChar(4000),
@@ -52,14 +53,21 @@ fn about_instance(world: &World, function: &str, arguments: &[Value]) -> Option<
         ("suser_sname" | "suser_name" | "original_login" | "system_user", []) => {
             Value::text(&world.user)
         }
+        ("suser_id", [Value::Text(name)]) => {
+            let known = |login: &String| login.eq_ignore_ascii_case(name);
+            let id = world.logins.iter().position(known);
+            // 1 is sa, wherever it stands.
+            number(id.and_then(|id| i64::try_from(id + 1).ok()))
+        }
         ("has_perms_by_name", [_, _, Value::Text(permission)]) => {
             let server_state = permission.eq_ignore_ascii_case("VIEW SERVER STATE");
             Value::Int(i64::from(!server_state || world.view_server_state))
         }
         ("has_dbaccess", [Value::Text(name)]) => {
-            let database = world.database_named(name)?;
-            let open = database.accessible && database.state.refusal().is_none();
-            Value::Int(i64::from(open))
+            let open = |database: &Database| {
+                i64::from(database.accessible && database.state.refusal().is_none())
+            };
+            number(world.database_named(name).map(open))
         }
         ("is_srvrolemember", [Value::Text(_)]) => Value::Int(i64::from(world.user == "sa")),
         ("object_id", [Value::Text(name), ..]) => number(world.object_id(name)),

@@ -2,7 +2,8 @@
 
 use super::super::messages::SqlError;
 use super::Kind;
-use super::expression::{CLAUSES, Expression, expression, list};
+use super::expression::Expression;
+use super::grammar::{CLAUSES, expression, list};
 use super::lexer::{Cursor, Token};
 
 #[derive(Clone, Debug, Default, PartialEq)]

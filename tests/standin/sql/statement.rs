@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::super::messages::SqlError;
 use super::super::tds::types::SqlType;
 use super::Kind;
-use super::expression::{Expression, expression, list, sql_type};
+use super::expression::Expression;
+use super::grammar::{expression, list, sql_type};
 use super::lexer::{Cursor, Token, tokenize};
 use super::select::{Select, parse_select};
 
@@ -30,6 +31,7 @@ const STARTERS: &[&str] = &[
     "COMMIT",
     "ROLLBACK",
     "DECLARE",
+    "GRANT",
 ];
 
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +64,11 @@ pub enum Statement {
     },
     /// Accepted, without effect.
     Set,
+    /// `CREATE LOGIN name WITH PASSWORD = 'text', ...`; what follows has no effect.
+    CreateLogin {
+        name: String,
+        password: String,
+    },
     JournalCreate {
         if_absent: bool,
     },
@@ -85,7 +92,8 @@ impl Statement {
             | Self::Declare(_)
             | Self::Assign(..)
             | Self::If { .. }
-            | Self::Try { .. } => Kind::Set,
+            | Self::Try { .. }
+            | Self::CreateLogin { .. } => Kind::Set,
             Self::JournalCreate { .. } => Kind::JournalCreate,
             Self::JournalInsert { .. } => Kind::JournalInsert,
             Self::WaitFor(_) => Kind::WaitFor,
@@ -231,6 +239,11 @@ fn statement(cursor: &mut Cursor<'_>, first: bool) -> Result<Statement, SqlError
         skip_to_next(cursor);
         return Ok(Statement::Set);
     }
+    // Each login may see everything, unless the script says otherwise.
+    if cursor.accept_word("GRANT") {
+        skip_to_next(cursor);
+        return Ok(Statement::Set);
+    }
     if cursor.accept_word("INSERT") {
         return insert(cursor);
     }
@@ -335,7 +348,24 @@ fn conditional(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
     })
 }
 
+fn create_login(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
+    let name = cursor.identifier()?;
+    for word in ["WITH", "PASSWORD"] {
+        cursor.expect_word(word)?;
+    }
+    cursor.expect_symbol("=")?;
+    let Some(Token::Text(password)) = cursor.peek() else {
+        return Err(cursor.unexpected());
+    };
+    let password = password.clone();
+    skip_to_next(cursor);
+    Ok(Statement::CreateLogin { name, password })
+}
+
 fn create(cursor: &mut Cursor<'_>, if_absent: bool) -> Result<Statement, SqlError> {
+    if !if_absent && cursor.accept_word("LOGIN") {
+        return create_login(cursor);
+    }
     cursor.expect_word("TABLE")?;
     journal_name(cursor)?;
     // The columns are fixed; what is written between the parentheses only has to balance.

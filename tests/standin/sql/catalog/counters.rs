@@ -71,9 +71,17 @@ const OF_THE_SERVER: &[(&str, &str, i64, i64)] = &[
     ("Transactions", "Longest Transaction Running Time", 0, NOW),
 ];
 
-/// Counters with instances: object, counter, instances with their values, type.
+/// Object, counter, instances with their values, type.
+type WithInstances = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, i64)],
+    i64,
+);
+
+/// Counters with instances.
 #[rustfmt::skip]
-const WITH_INSTANCES: &[(&str, &str, &[(&str, i64)], i64)] = &[
+const WITH_INSTANCES: &[WithInstances] = &[
     ("SQL Errors", "Errors/sec", &[
         ("_Total", 9), ("DB Offline Errors", 0), ("Info Errors", 5), ("Kill Connection Errors", 1), ("User Errors", 3),
     ], TOTAL),
