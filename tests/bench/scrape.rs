@@ -36,7 +36,8 @@ struct Told {
     collectors: usize,
     failed: usize,
     runs: u64,
-    least_runs: u64,
+    /// Of the collector that has run most often; none while one has not run at all.
+    turns: Option<u64>,
     series: u64,
     left_out: u64,
     /// Of all collectors' last runs together.
@@ -86,14 +87,14 @@ pub async fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits until each collector has had so many turns, or has failed.
+/// Waits until each collector has had a turn, and the quickest of them so many.
 async fn collected(address: SocketAddr, turns: u64) -> anyhow::Result<Told> {
     blocking(move || {
         let end = Instant::now() + PATIENCE;
         let mut client = Client::connect(address)?;
         loop {
             let told = read(&client.get("/metrics")?.body);
-            if told.collectors > 0 && told.least_runs >= turns {
+            if told.collectors > 0 && told.turns.is_some_and(|had| had >= turns) {
                 return Ok(told);
             }
             ensure!(Instant::now() < end, "the collectors do not get on");
@@ -117,27 +118,13 @@ fn read(text: &str) -> Told {
     };
     let sum = |family: &str| values(family).iter().map(|(_, value)| value).sum::<f64>();
     let success = values("sql_edge_collector_success");
-    let good = |name: &String| {
-        success
-            .iter()
-            .any(|(known, value)| known == name && *value == 1.0)
-    };
     let runs = values("sql_edge_collector_runs_total");
-    // One that the engine does not support has no second turn for minutes.
-    let least = runs
-        .iter()
-        .filter(|(name, _)| good(name))
-        .map(|(_, runs)| *runs as u64)
-        .min();
+    let most = runs.iter().map(|(_, runs)| *runs as u64).max();
     Told {
         collectors: runs.len(),
         failed: success.iter().filter(|(_, value)| *value == 0.0).count(),
         runs: runs.iter().map(|(_, runs)| *runs as u64).sum(),
-        least_runs: if success.len() < runs.len() {
-            0
-        } else {
-            least.unwrap_or(0)
-        },
+        turns: most.filter(|_| success.len() == runs.len()),
         series: sum("sql_edge_collector_series") as u64,
         left_out: sum("sql_edge_collector_series_left_out") as u64,
         collecting: Duration::from_secs_f64(sum("sql_edge_collector_duration_seconds")),
@@ -153,7 +140,8 @@ async fn round_trips(rig: &Rig, report: &mut Report, what: &str, turns: u64) -> 
         anyhow::Ok(statistics.requests_of(APPLICATION))
     };
     let (first, requests) = (collected(rig.address, turns).await?, asked().await?);
-    let (last, later) = (collected(rig.address, turns + 2).await?, asked().await?);
+    let more = first.turns.unwrap_or(turns) + 2;
+    let (last, later) = (collected(rig.address, more).await?, asked().await?);
     let runs = last.runs - first.runs;
     let batches = later.batches - requests.batches;
     let busy = Duration::from_micros(later.busy_us - requests.busy_us);
