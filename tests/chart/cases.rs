@@ -125,6 +125,18 @@ fn the_alerts_of_the_mixin_look_at_the_jobs_that_are_named() {
     assert_sound(&objects, on);
 }
 
+#[test]
+fn runbooks_are_where_the_values_say() {
+    let on = r#"{acceptEula: true, metrics: {rules: {enabled: true, runbook: 'https://wiki.example/sql'}}}"#;
+    let objects = render(NEWEST, on);
+    for part in ["-reasons", "-supervisor", "-engine"] {
+        let rule = find(&objects, "PrometheusRule", part).value["spec"].to_string();
+        assert!(rule.contains("\"https://wiki.example/sql#"), "{part}");
+        assert!(!rule.contains("README.md#"), "{part}");
+    }
+    assert_sound(&objects, on);
+}
+
 /// What stands in golden files for a generated password.
 const GENERATED: &str = "Z2VuZXJhdGVk";
 
