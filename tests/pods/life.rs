@@ -1,6 +1,7 @@
 //! The life of a pod: it comes up, its engine is killed, it is stopped, and the next one goes on.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -8,6 +9,8 @@ use crate::journal;
 use crate::manifest::Mode;
 use crate::pod::{Pod, SQL, SUPERVISOR, Volume, kill};
 
+/// Nothing here takes this long.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Rows that show that a client is served.
 const ROWS: u64 = 20;
 /// CAP_NET_BIND_SERVICE, capabilities(7), as /proc has it.
@@ -101,8 +104,17 @@ async fn sees(pod: &Pod) {
     let volume = &status["volume"];
     assert!(volume["identity"]["volumeId"].is_string(), "{volume}");
     if pod.mode == Mode::Launch {
-        let limit = &status["cgroup"]["memoryLimitBytes"];
-        assert_eq!(*limit, 2_u64 << 30, "the container's own limit");
+        // The first look at the control group comes some seconds after the first at the processes.
+        let looked = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let limit = pod.status().await["cgroup"]["memoryLimitBytes"].take();
+                if !limit.is_null() {
+                    return limit;
+                }
+            }
+        });
+        let limit = looked.await.expect("the control group is looked at");
+        assert_eq!(limit, 2_u64 << 30, "the container's own limit");
     }
 }
 
