@@ -8,8 +8,8 @@
 //!                                                          /metrics joins fragments, asks nobody
 //! ```
 //!
-//! A [`Collector`] is **one batch**, which is one round trip whatever the number of databases, and
-//! what its rows mean. The runner asks it when it is due, hands each row to its [`Reading`] as it
+//! A `Collector` is **one batch**, which is one round trip whatever the number of databases, and
+//! what its rows mean. The runner asks it when it is due, hands each row to its `Reading` as it
 //! arrives, and publishes what was rendered. There are two kinds of collector: those built in, and
 //! those read from files in `collectors-dir`.
 //!
@@ -21,7 +21,7 @@
 //!   `sql_edge_collector_success` is 0 with the reason beside it.
 //! - Make the exposition invalid: see [`crate::exposition`].
 //! - Expose more than it may: families of profiles that are off, databases that are filtered out and
-//!   series beyond the cap are dropped in [`Output`], which is the only way to expose anything.
+//!   series beyond the cap are dropped in `Output`, which is the only way to expose anything.
 //! - Be in the engine's way: READ UNCOMMITTED, a lock timeout, a low deadlock priority, a deadline.
 //!
 //! # Rules for a collector

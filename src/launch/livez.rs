@@ -7,9 +7,9 @@
 //!
 //! So a supervisor that is dead, crash-looping or being replaced costs no database. GET and HEAD only.
 //!
-//! Where the port can't be had that is said, and tried again each [`RETRY`]: the database runs without.
+//! Where the port can't be had that is said, and tried again each `RETRY`: the database runs without.
 //!
-//! Limits: [`MAX_CONNECTIONS`], the bytes and the number of a head's fields, the time for it. A body
+//! Limits: `MAX_CONNECTIONS`, the bytes and the number of a head's fields, the time for it. A body
 //! is never read.
 
 use std::convert::Infallible;

@@ -12,7 +12,7 @@
 //! a connection serves one request at a time, so a slow `sys.databases` on the ping's connection
 //! would look like an engine that does not answer.
 //!
-//! The client itself, its deadlines and its limits are [`crate::tds`].
+//! The client itself, its deadlines and its limits are `crate::tds`.
 //!
 //! **Architecture invariant:** the engine's texts and the password appear in no observation.
 

@@ -32,10 +32,10 @@ async fn administrators(standin: &StandIn, count: u64) {
             .administrators
             < count
         {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let limit = std::time::Duration::from_secs(60);
+    let limit = Duration::from_secs(60);
     let asked = tokio::time::timeout(limit, asked).await;
     asked.expect("the administrators' port is asked again and again");
 }
