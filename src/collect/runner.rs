@@ -157,11 +157,13 @@ impl Runner {
         }
         self.load_files();
         self.publish();
-        let mut look_at = Instant::now() + self.files_pace();
+        // Without a directory there is nothing to look at, ever.
+        let pace = self.directory.is_some().then(|| self.files_pace());
+        let mut look_at = pace.map(|pace| Instant::now() + pace);
         let mut asked = false;
         loop {
-            if self.directory.is_some() && Instant::now() >= look_at {
-                look_at = Instant::now() + self.files_pace();
+            if look_at.is_some_and(|at| Instant::now() >= at) {
+                look_at = pace.map(|pace| Instant::now() + pace);
                 if self.load_files() {
                     self.publish();
                 }
@@ -192,10 +194,10 @@ impl Runner {
                 }
                 continue;
             }
-            let due = next.map_or(look_at, |(_, due)| due.min(look_at));
+            let due = [next.map(|(_, due)| due), look_at];
             tokio::select! {
                 changed = may_ask.changed() => if changed.is_err() { return },
-                () = sleep_until(due.into()) => {}
+                () = until(due.into_iter().flatten().min()) => {}
             }
         }
     }
@@ -386,6 +388,14 @@ fn tell(collector: &str, told: Result<usize, (Failure, String)>) {
                 warn!(collector, reason, detail, "does not collect");
             }
         }
+    }
+}
+
+/// Waits for a moment, or for ever where there is none.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment.into()).await,
+        None => std::future::pending().await,
     }
 }
 
