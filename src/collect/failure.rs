@@ -1,5 +1,7 @@
 //! From what went wrong with a connection to why a collector has nothing to show.
 
+use tracing::{debug, info, warn};
+
 use super::Failure;
 use crate::decide::observation::{ContactError, ServerError};
 use crate::decide::sql_error::{SqlErrorClass, classify};
@@ -87,4 +89,20 @@ impl Failure {
 
 fn class(error: &ServerError) -> Option<SqlErrorClass> {
     classify(error.number).map(|row| row.class)
+}
+
+/// Says once how a collector fares now.
+pub(super) fn tell(collector: &str, told: Result<usize, (Failure, String)>) {
+    match told {
+        Ok(series) => info!(collector, series, "collects"),
+        Err((failure, detail)) => {
+            let reason = failure.word();
+            // The ping says so, in one line for all of them.
+            if failure == Failure::Unreachable {
+                debug!(collector, reason, detail, "does not collect");
+            } else {
+                warn!(collector, reason, detail, "does not collect");
+            }
+        }
+    }
 }

@@ -20,7 +20,7 @@ use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
 use super::databases::Databases;
-use super::failure::Trouble;
+use super::failure::{Trouble, tell};
 use super::files::{Directory, Loaded};
 use super::names::Names;
 use super::roster::{Roster, Run, Success, is_wanted};
@@ -371,22 +371,6 @@ impl Engine {
         Self {
             edition: cells.integer("engine_edition").unwrap_or_default(),
             major: major.parse().unwrap_or_default(),
-        }
-    }
-}
-
-/// Says once how a collector fares now.
-fn tell(collector: &str, told: Result<usize, (Failure, String)>) {
-    match told {
-        Ok(series) => info!(collector, series, "collects"),
-        Err((failure, detail)) => {
-            let reason = failure.word();
-            // The ping says so, in one line for all of them.
-            if failure == Failure::Unreachable {
-                debug!(collector, reason, detail, "does not collect");
-            } else {
-                warn!(collector, reason, detail, "does not collect");
-            }
         }
     }
 }
