@@ -52,6 +52,27 @@ impl Fuse {
         let _ = kill_process(Pid::from_child(&self.daemon), signal);
     }
 
+    /// Stops the daemon, unless it has a request of one of these threads in its hands: then it runs on.
+    /// Whether it is stopped. `/proc/PID/task` is where the threads are.
+    pub fn stop_between_requests(&self, client: Pid) -> anyhow::Result<bool> {
+        self.signal(Signal::STOP);
+        let daemon = format!("/proc/{}/stat", self.daemon.id());
+        // Its threads stop within microseconds, and nothing tells when.
+        while !std::fs::read_to_string(&daemon)?.contains(") T ") {
+            std::thread::yield_now();
+        }
+        let tasks = format!("/proc/{}/task", client.as_raw_nonzero());
+        for thread in std::fs::read_dir(tasks)? {
+            // fs/fuse/dev.c
+            let waits_in = std::fs::read_to_string(thread?.path().join("wchan"))?;
+            if waits_in == "request_wait_answer" {
+                self.signal(Signal::CONT);
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn is_mounted(&self) -> anyhow::Result<bool> {
         let table = std::fs::read_to_string("/proc/self/mountinfo").context("the mount table")?;
         Ok(table.contains(&self.at.display().to_string()))
