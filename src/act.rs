@@ -8,7 +8,7 @@
 
 pub mod checkpoint;
 pub mod control;
-pub mod keeper;
+pub mod holder;
 pub mod link;
 pub mod order;
 pub mod recorder;

@@ -7,7 +7,7 @@
 //! | `memory` | the file of what outlives the supervisor | so may a write to its directory |
 //! | `volume` | [`crate::observe::volume`] | a write to a stalled device may block for ever |
 //! | `collect` | [`crate::collect`] | an answer of megabytes takes time to parse, render and compress; it yields to the others (nice 10) |
-//! | `keeper` | [`crate::act::keeper`] | so may the lease's, which another thread has to judge then |
+//! | `lease` | [`crate::act::holder`] | so may the lease's, which another thread has to judge then |
 
 mod carry_out;
 mod chronicle;
@@ -31,7 +31,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::act::control::{self, BindError};
-use crate::act::keeper::Keeper;
+use crate::act::holder::LeaseHolder;
 use crate::act::link;
 use crate::act::order::{Obeyed, Order};
 use crate::act::recorder::Recorder;
@@ -131,14 +131,14 @@ impl Bound {
         let clock = Clock::start(config.http.decision_stale_after);
         let (sink, observations) = Sink::new(clock.clone());
         let metrics = Arc::new(Metrics::new());
-        let (memory, memory_keeper) =
+        let (memory, memory_writer) =
             memory::open(&config.state_dir).context("the memory's thread can't be started")?;
         let (supervisor, reader) = Supervisor::new(
             config.policy.clone(),
             clock,
             observations,
             Arc::clone(&metrics),
-            memory_keeper,
+            memory_writer,
         );
         let decisions = reader.clone();
         let (may_ask, watch_engine) = collecting::watch_engine(decisions.clone());
@@ -151,10 +151,10 @@ impl Bound {
         let engine_pid = EnginePid::default();
         let volume = volume::spawn(config.volume.clone(), engine_pid.clone(), sink.clone())
             .context("the volume's thread can't be started")?;
-        let keeper = lease::keep(&config, &memory, decisions.clone(), sink.clone())
-            .context("the keeper's thread can't be started")?;
+        let holder = lease::hold(&config, &memory, decisions.clone(), sink.clone())
+            .context("the lease holder's thread can't be started")?;
         let last = decisions.clone();
-        let chronicler = chronicler(&config, &keeper, &decisions);
+        let chronicler = chronicler(&config, &holder, &decisions);
         let stopper = Stopper::new(&config, decisions.clone(), sink.clone(), chronicler.clone());
         let way = Link::new(engine_pid, sink.clone());
         let mut tasks = observers(&config, &sink);
@@ -169,7 +169,7 @@ impl Bound {
             let orders = Orders {
                 sink,
                 stopper,
-                keeper: keeper.clone(),
+                lease: holder.clone(),
                 chronicler: chronicler.clone(),
             };
             tasks.spawn(control.serve(move |order| orders.clone().obey(order)));
@@ -183,7 +183,7 @@ impl Bound {
         info!(why, "draining");
         last_turns().await;
         tasks.shutdown().await;
-        lease::conclude(&keeper, &last, gate_patience);
+        lease::conclude(&holder, &last, gate_patience);
         drop((volume, collecting));
         if !server.drain() {
             warn!("open requests did not end in time and were dropped");
@@ -192,8 +192,8 @@ impl Bound {
     }
 }
 
-fn chronicler(config: &Config, keeper: &Keeper, decisions: &Reader) -> Chronicler {
-    let recorder = Recorder::new(keeper.clone());
+fn chronicler(config: &Config, holder: &LeaseHolder, decisions: &Reader) -> Chronicler {
+    let recorder = Recorder::new(holder.clone());
     Chronicler::new(config.lease.pod_uid.as_deref(), recorder, decisions.clone())
 }
 
@@ -269,7 +269,7 @@ fn serve_launch(
 struct Orders {
     sink: Sink,
     stopper: Stopper,
-    keeper: Keeper,
+    lease: LeaseHolder,
     chronicler: Chronicler,
 }
 
@@ -283,7 +283,7 @@ impl Orders {
             Order::Resume => OperatorWord::Resume,
             Order::Release => OperatorWord::Release,
             Order::Adopt => {
-                self.keeper.adopt();
+                self.lease.adopt();
                 self.chronicler.record(Event::Adopted);
                 OperatorWord::Adopt
             }

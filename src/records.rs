@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `identity` | which volume this is, and whose instance | whole, by rename ([`atomic`]) |
 //! | `history` | what happened to the engine | whole, by rename ([`history`]) |
-//! | `lease.<epoch>` | who may let an engine write the volume | exclusively made, then in place ([`lease`]) |
+//! | `lease.<epoch>` | who may let an engine write the volume | exclusively made, then in place ([`claims`]) |
 //!
 //! A leaf: it knows the values of [`crate::decide`] and nothing else, and judges nothing. Any call may
 //! wait for as long as the device does, so that only threads call it which nobody waits for.
@@ -12,9 +12,9 @@
 //! **Architecture invariant:** nothing is written over that was not understood. It is kept aside first.
 
 pub mod atomic;
+pub mod claims;
 pub mod history;
 pub mod identity;
-pub mod lease;
 
 /// The supervisor's folder in the data directory.
 pub const FOLDER: &str = ".sql-edge-supervisor";

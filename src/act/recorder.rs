@@ -1,4 +1,4 @@
-//! The history on the volume, written by the keeper's thread as things happen.
+//! The history on the volume, written by the lease holder's thread as things happen.
 //!
 //! It is read anew for each entry: since the last one another pod may have written its own, and one that
 //! is fenced must not put back what it knew before.
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::warn;
 
-use super::keeper::Keeper;
+use super::holder::LeaseHolder;
 use crate::records::atomic::Folder;
 use crate::records::history::{Entry, Event, History, MAX_ENTRIES, NAME, Refused};
 
@@ -20,18 +20,18 @@ const MAX_WAITING: usize = 64;
 /// Writes the history. A clone is the same one.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    keeper: Keeper,
+    holder: LeaseHolder,
     waiting: Arc<AtomicUsize>,
-    /// What could not be written yet. The keeper's thread alone uses it.
+    /// What could not be written yet. The lease holder's thread alone uses it.
     unwritten: Arc<Mutex<VecDeque<Entry>>>,
 }
 
 impl Recorder {
-    /// One that has `keeper` write.
+    /// One that has `holder` write.
     #[must_use]
-    pub fn new(keeper: Keeper) -> Self {
+    pub fn new(holder: LeaseHolder) -> Self {
         Self {
-            keeper,
+            holder,
             waiting: Arc::default(),
             unwritten: Arc::default(),
         }
@@ -49,7 +49,7 @@ impl Recorder {
             return;
         }
         let (waiting, unwritten) = (Arc::clone(&self.waiting), Arc::clone(&self.unwritten));
-        self.keeper.run(move |data_dir| {
+        self.holder.run(move |data_dir| {
             waiting.fetch_sub(1, Ordering::Relaxed);
             let mut unwritten = unwritten.lock().unwrap_or_else(PoisonError::into_inner);
             if let Err(error) = add(data_dir, &mut unwritten, entry) {

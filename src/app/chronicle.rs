@@ -6,7 +6,7 @@ use rustix::system::uname;
 
 use crate::act::recorder::Recorder;
 use crate::decide::decision::{Action, Decision, LastRestart};
-use crate::decide::lease::{Epoch, Standing};
+use crate::decide::lease::{Epoch, LeaseState};
 use crate::decide::observation::{Observed, ProcessExit, ProcessId};
 use crate::decide::reason::Reason;
 use crate::publish::{Published, Reader, new_restart};
@@ -123,8 +123,8 @@ impl Seen {
 
 /// The epoch that this supervisor holds, and the first one of its pod.
 fn held(published: &Published) -> Option<(Epoch, Epoch)> {
-    match published.snapshot.lease.as_ref()?.value.standing {
-        Standing::Held { epoch, first, .. } => Some((epoch, first)),
+    match published.snapshot.lease.as_ref()?.value.state {
+        LeaseState::Held { epoch, first, .. } => Some((epoch, first)),
         _ => None,
     }
 }

@@ -88,8 +88,8 @@ async fn watch_volume(
     let ticks = tokio::spawn(clock::observe(sink.clone()));
     let volume = volume::spawn(config.volume.clone(), EnginePid::default(), sink.clone())
         .context("the volume's thread can't be started")?;
-    let keeper = lease::keep(&config, &memory, decisions, sink)
-        .context("the keeper's thread can't be started")?;
+    let holder = lease::hold(&config, &memory, decisions, sink)
+        .context("the lease holder's thread can't be started")?;
     let judge = Judge {
         policy: config.policy,
         clock,
@@ -102,7 +102,7 @@ async fn watch_volume(
         () = stopped => Told::Stopped,
     };
     ticks.abort();
-    drop((volume, keeper));
+    drop((volume, holder));
     Ok(end)
 }
 

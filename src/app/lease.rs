@@ -1,11 +1,11 @@
-//! The keeper of the lease, wired.
+//! The lease holder, wired.
 
 use std::io;
 use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::act::keeper::{self, Keeper, KeeperConfig};
+use crate::act::holder::{self, HolderConfig, LeaseHolder};
 use crate::config::Config;
 use crate::decide::decision::{Decision, Phase};
 use crate::decide::memory::Memory;
@@ -30,15 +30,20 @@ const NO_VOLUME: [Reason; 7] = [
     Reason::VolumeDisconnected,
 ];
 
-/// Starts the keeper.
+/// Starts the lease holder's thread.
 ///
 /// # Errors
 ///
 /// The system has no thread left.
-pub fn keep(config: &Config, memory: &Memory, decisions: Reader, sink: Sink) -> io::Result<Keeper> {
-    let keeper = KeeperConfig::of(config, memory.volume_id.clone());
+pub fn hold(
+    config: &Config,
+    memory: &Memory,
+    decisions: Reader,
+    sink: Sink,
+) -> io::Result<LeaseHolder> {
+    let holder = HolderConfig::of(config, memory.volume_id.clone());
     let report = move |report| sink.send_blocking(Observation::Lease(report));
-    keeper::spawn(keeper, move || is_volume(&decisions.borrow()), report)
+    holder::spawn(holder, move || is_volume(&decisions.borrow()), report)
 }
 
 fn is_volume(published: &Published) -> bool {
@@ -50,12 +55,12 @@ fn is_volume(published: &Published) -> bool {
     decision.is_some_and(|decision| !found(decision))
 }
 
-/// Ends the keeper's work: what was recorded last is written, and the lease is given up where the engine
+/// Ends the holder's work: what was recorded last is written, and the lease is given up where the engine
 /// is known to be gone, so that another pod need not wait. Where nobody could see it, it may be running still.
 ///
 /// The first process of the SQL container ends right after its engine, and the link with it: what it
 /// said last counts for as long as no other one can have started an engine unseen, which is `patience`.
-pub fn conclude(keeper: &Keeper, decisions: &Reader, patience: Duration) {
+pub fn conclude(holder: &LeaseHolder, decisions: &Reader, patience: Duration) {
     let gone = {
         let published = decisions.borrow();
         let phase = published.decision.as_ref().map(|decision| decision.phase);
@@ -70,10 +75,10 @@ pub fn conclude(keeper: &Keeper, decisions: &Reader, patience: Duration) {
     };
     if !gone {
         info!("the lease is kept: the engine runs on, or can't be seen");
-        if !keeper.flush(RELEASE_PATIENCE) {
+        if !holder.flush(RELEASE_PATIENCE) {
             warn!("the last entries of the history are not written: the volume does not answer");
         }
-    } else if !keeper.release(RELEASE_PATIENCE) {
+    } else if !holder.release(RELEASE_PATIENCE) {
         warn!("the lease is not given up: the volume does not answer");
     }
 }

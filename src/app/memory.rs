@@ -33,7 +33,7 @@ const RETRY: Duration = Duration::from_secs(60);
 
 /// Keeps the memory on disk. Dropped, it waits a moment for what is not written yet.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct MemoryWriter {
     shared: Arc<Shared>,
     last: Option<Memory>,
 }
@@ -65,7 +65,7 @@ impl Shared {
 /// # Errors
 ///
 /// The system has no thread left.
-pub fn open(directory: &Path) -> std::io::Result<(Memory, Keeper)> {
+pub fn open(directory: &Path) -> std::io::Result<(Memory, MemoryWriter)> {
     let shared = Arc::new(Shared::default());
     let (sender, receiver) = mpsc::sync_channel(1);
     let theirs = Arc::clone(&shared);
@@ -85,7 +85,7 @@ pub fn open(directory: &Path) -> std::io::Result<(Memory, Keeper)> {
         Memory::default()
     });
     let last = None;
-    Ok((memory, Keeper { shared, last }))
+    Ok((memory, MemoryWriter { shared, last }))
 }
 
 /// Reads, and hands over what is known. False where nothing may be written.
@@ -127,7 +127,7 @@ fn keep_aside(directory: &Path, why: &file::Refused) -> bool {
     }
 }
 
-/// Writes what comes until the keeper is dropped.
+/// Writes what comes until the writer is dropped.
 fn write_all(directory: &Path, shared: &Shared) {
     let mut failing = false;
     let mut slot = shared.lock();
@@ -166,7 +166,7 @@ fn write_all(directory: &Path, shared: &Shared) {
     }
 }
 
-impl Keeper {
+impl MemoryWriter {
     /// Keeps `memory` as it is at the moment `at`, if it is not what is kept already.
     pub fn keep(&mut self, memory: Memory, at: Time) {
         if self.last.as_ref() == Some(&memory) {
@@ -178,7 +178,7 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for MemoryWriter {
     fn drop(&mut self) {
         let mut slot = self.shared.lock();
         slot.closed = true;

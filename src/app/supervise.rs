@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
-use super::memory::Keeper;
+use super::memory::MemoryWriter;
 use crate::decide::decision::{Decision, Probe, Verdict};
 use crate::decide::engine::{State, decide};
 use crate::decide::memory::Memory;
@@ -29,7 +29,7 @@ pub struct Supervisor {
     clock: Clock,
     observations: mpsc::Receiver<Observed<Observation>>,
     metrics: Arc<Metrics>,
-    keeper: Keeper,
+    memory: MemoryWriter,
     publisher: watch::Sender<Arc<Published>>,
     snapshot: Snapshot,
     history: Vec<Transition>,
@@ -44,7 +44,7 @@ impl Supervisor {
         clock: Clock,
         observations: mpsc::Receiver<Observed<Observation>>,
         metrics: Arc<Metrics>,
-        keeper: Keeper,
+        memory: MemoryWriter,
     ) -> (Self, watch::Receiver<Arc<Published>>) {
         let (publisher, reader) = watch::channel(Arc::new(Published {
             decision: None,
@@ -57,7 +57,7 @@ impl Supervisor {
             clock,
             observations,
             metrics,
-            keeper,
+            memory,
             publisher,
             snapshot: Snapshot::default(),
             history: Vec::new(),
@@ -88,7 +88,7 @@ impl Supervisor {
             let now = self.clock.now();
             let (next, decision) = decide(&self.policy, state, &self.snapshot, now);
             state = next;
-            self.keeper.keep(state.memory(&self.snapshot), now);
+            self.memory.keep(state.memory(&self.snapshot), now);
             let wake = decision
                 .recheck_at
                 .map_or(now.plus(HEARTBEAT), |at| at.min(now.plus(HEARTBEAT)));

@@ -6,7 +6,7 @@
 
 use super::decision::{Action, Restart};
 use super::findings::Findings;
-use super::lease::Standing;
+use super::lease::LeaseState;
 use super::memory::Tenant;
 use super::observation::{ActionStep, RunningProcess};
 use super::reason::Reason;
@@ -46,8 +46,8 @@ impl Fence {
         if let (Some(order), Some(process)) = (&mut self.order, snapshot.running()) {
             order.engine = order.engine.or(process.engine);
         }
-        let lease = snapshot.lease.as_ref().map(|seen| &seen.value.standing);
-        if let (None, Some(process), Some(Standing::Held { epoch, .. })) =
+        let lease = snapshot.lease.as_ref().map(|seen| &seen.value.state);
+        if let (None, Some(process), Some(LeaseState::Held { epoch, .. })) =
             (self.tenant, there, lease)
         {
             self.tenant = Some(Tenant {

@@ -3,7 +3,7 @@
 //! # Protocol
 //!
 //! In the supervisor's folder on the volume each claim is a file of its own, `lease.<epoch>`, that holds
-//! one [`Claim`]. The highest epoch counts. [`Contender`] says which step comes next:
+//! one [`Claim`]. The highest epoch counts. [`LeaseMachine`] says which step comes next:
 //!
 //! | to | steps |
 //! | --- | --- |
@@ -65,14 +65,14 @@
 //!
 //! `tests/lease` goes through every interleaving of these steps with crashes, pauses and delays.
 
-pub mod contender;
+pub mod machine;
 mod stage;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use contender::Contender;
+pub use machine::LeaseMachine;
 
 /// The number of a claim; the first one is 1.
 pub type Epoch = u64;
@@ -96,7 +96,7 @@ pub enum LeaseMode {
 /// Who holds a claim.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Holder {
+pub struct HolderIdentity {
     /// The pod's uid, or a random name that outlives the supervisor but not its pod.
     pub id: String,
     /// The node, for people; empty where it is not known.
@@ -113,7 +113,7 @@ pub struct Claim {
     /// The first epoch that the same holder has had without another one's in between.
     pub first: Epoch,
     /// Whose it is.
-    pub holder: Holder,
+    pub holder: HolderIdentity,
     /// Counts renewals.
     pub heartbeat: u64,
     /// Which run of the holder's supervisor wrote it.
@@ -134,7 +134,7 @@ pub enum Record {
 impl Record {
     /// Whose it is, where that can be told.
     #[must_use]
-    pub fn holder(&self) -> Option<&Holder> {
+    pub fn holder(&self) -> Option<&HolderIdentity> {
         match self {
             Self::Claim(claim) => Some(&claim.holder),
             Self::Torn(_) => None,
@@ -160,7 +160,7 @@ pub struct Terms {
 
 /// The next step, on the folder of claims.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Step {
+pub enum LeaseStep {
     /// Do nothing for so long.
     Rest(Duration),
     /// List the claims.
@@ -183,8 +183,8 @@ pub enum Step {
 
 /// What came of a step.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Reply {
-    /// It is done. After [`Step::Rest`]: the time is over, or something else was to be done.
+pub enum LeaseReply {
+    /// It is done. After [`LeaseStep::Rest`]: the time is over, or something else was to be done.
     Done,
     /// The epochs that are there, in ascending order.
     Listed(Vec<Epoch>),
@@ -201,7 +201,7 @@ pub enum Reply {
 /// How it stands with the lease, as one contender knows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Standing {
+pub enum LeaseState {
     /// Nothing is known yet.
     Unknown,
     /// This one holds it.
@@ -218,7 +218,7 @@ pub enum Standing {
         /// The highest epoch.
         epoch: Epoch,
         /// Whose it is, where that can be told.
-        holder: Option<Holder>,
+        holder: Option<HolderIdentity>,
         /// It is another run of this pod's own supervisor.
         own_pod: bool,
         /// For how long it has not changed.
@@ -232,7 +232,7 @@ pub enum Standing {
         /// gone.
         by: Option<Epoch>,
         /// Whose that is, where it was read.
-        holder: Option<Holder>,
+        holder: Option<HolderIdentity>,
     },
     /// It was released, and this run never takes it again.
     Released,

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::lease::Standing;
+use super::lease::LeaseState;
 use super::time::Time;
 pub use act::{ActionReport, ActionStep, LinkReport};
 pub use contact::{Attempt, AttemptResult, ContactError, ServerError, Stage};
@@ -45,7 +45,7 @@ pub struct Observed<T> {
 pub enum Observation {
     /// The `sqlservr` processes.
     Process(ProcessReport),
-    /// One query on the standing connection.
+    /// One query on the state connection.
     Ping(Attempt),
     /// A fresh connection with login and query: what a new client meets.
     Login(Attempt),
@@ -104,7 +104,7 @@ pub enum OperatorWord {
 #[serde(rename_all = "camelCase")]
 pub struct LeaseReport {
     /// Who holds it. Its ages are those of the moment of the report.
-    pub standing: Standing,
+    pub state: LeaseState,
     /// Why the last try to take or renew it failed, if it did.
     pub failure: Option<String>,
 }

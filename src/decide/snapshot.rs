@@ -1,6 +1,6 @@
 //! Everything observed so far, as one value: the fold of all observations.
 
-mod lease;
+mod renewal;
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::observation::{
     VolumeReport,
 };
 use super::time::Time;
-pub use lease::Aged;
+pub use renewal::Aged;
 
 /// Parent and engine.
 type Ids = (ProcessId, Option<ProcessId>);

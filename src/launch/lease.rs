@@ -14,7 +14,7 @@ use tracing::warn;
 
 use crate::config::Config;
 use crate::decide::lease::{LeaseMode, Record};
-use crate::records::lease::highest;
+use crate::records::claims::highest;
 
 /// A look takes this long at most; the volume may stall.
 const LOOK: Duration = Duration::from_secs(5);
@@ -94,7 +94,7 @@ impl Claims {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::lease::{Claim, Holder};
+    use crate::decide::lease::{Claim, HolderIdentity};
 
     fn claims() -> Claims {
         Claims {
@@ -108,9 +108,9 @@ mod tests {
     }
 
     fn claim(id: &str, heartbeat: u64, released: bool) -> Seen {
-        let holder = Holder {
+        let holder = HolderIdentity {
             id: id.to_owned(),
-            ..Holder::default()
+            ..HolderIdentity::default()
         };
         let claim = Claim {
             epoch: 4,

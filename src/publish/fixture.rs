@@ -7,7 +7,7 @@ use super::view::{Limits, ObserverBounds, View};
 use super::{Published, Transition};
 use crate::decide::decision::{Decision, Finding, LastRestart, Phase, Probe, ProbeAnswer, Verdict};
 use crate::decide::identity::{ExpectedId, Identity, IdentityFacts, IdentityFile};
-use crate::decide::lease::Standing;
+use crate::decide::lease::LeaseState;
 use crate::decide::observation::{
     Attempt, AttemptResult, Certificates, CgroupReport, ComponentState, ContactError, Database,
     DatabaseList, DatabaseState, DatabasesReport, Diagnostics, DiagnosticsReport, Dumps, EngineLog,
@@ -232,7 +232,7 @@ pub fn running() -> Snapshot {
             }),
         }))),
         Observation::Lease(LeaseReport {
-            standing: Standing::Held {
+            state: LeaseState::Held {
                 epoch: 7,
                 first: 6,
                 age: Duration::from_secs(1),

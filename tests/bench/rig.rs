@@ -142,7 +142,7 @@ impl Rig {
             let volume = &self.supervisor.status().await["volume"];
             let age = volume["ageSeconds"].as_f64();
             let just_now = age.is_some_and(|age| age < JUST_NOW_SECONDS);
-            // The keeper of the lease uses the volume as well, at moments of its own.
+            // The lease holder uses the volume as well, at moments of its own.
             let between = just_now && volume["pendingSeconds"].is_null();
             if between && fuse.stop_between_requests(self.supervisor.pid())? {
                 break;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sql_edge_supervisor::decide::decision::{Decision, Phase, Verdict};
 use sql_edge_supervisor::decide::engine::{State, decide};
 use sql_edge_supervisor::decide::identity::{ExpectedId, Identity, IdentityFacts, IdentityFile};
-use sql_edge_supervisor::decide::lease::{Holder, LeaseMode, Standing};
+use sql_edge_supervisor::decide::lease::{HolderIdentity, LeaseMode, LeaseState};
 use sql_edge_supervisor::decide::memory::Memory;
 use sql_edge_supervisor::decide::observation::*;
 use sql_edge_supervisor::decide::policy::{Policy, RestartBy};
@@ -56,27 +56,27 @@ fn with_lease(policy: &Policy) -> Snapshot {
 
 /// The lease, just renewed.
 pub fn held(epoch: u64, first: u64) -> Observation {
-    lease(Standing::Held {
+    lease(LeaseState::Held {
         epoch,
         first,
         age: Duration::ZERO,
     })
 }
 
-pub fn lease(standing: Standing) -> Observation {
+pub fn lease(state: LeaseState) -> Observation {
     Observation::Lease(LeaseReport {
-        standing,
+        state,
         failure: None,
     })
 }
 
 /// Somebody else's claim; whose, where that can be told.
-pub fn elsewhere(holder: Option<&str>, own_pod: bool) -> Standing {
-    Standing::Elsewhere {
+pub fn elsewhere(holder: Option<&str>, own_pod: bool) -> LeaseState {
+    LeaseState::Elsewhere {
         epoch: 2,
-        holder: holder.map(|id| Holder {
+        holder: holder.map(|id| HolderIdentity {
             id: id.to_owned(),
-            ..Holder::default()
+            ..HolderIdentity::default()
         }),
         own_pod,
         unchanged: Duration::ZERO,
@@ -207,12 +207,8 @@ impl Bench {
     }
 
     fn renew(&mut self) {
-        let standing = self
-            .snapshot
-            .lease
-            .as_ref()
-            .map(|seen| &seen.value.standing);
-        if let Some(&Standing::Held { epoch, first, .. }) = standing.filter(|_| self.renews) {
+        let state = self.snapshot.lease.as_ref().map(|seen| &seen.value.state);
+        if let Some(&LeaseState::Held { epoch, first, .. }) = state.filter(|_| self.renews) {
             let at = self.now;
             let value = held(epoch, first);
             self.snapshot.apply(Observed { at, value });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sql_edge_supervisor::decide::decision::{Action, Restart, Verdict};
 use sql_edge_supervisor::decide::identity::{Identity, IdentityFacts, IdentityFile, VolumeInit};
-use sql_edge_supervisor::decide::lease::{LeaseMode, Standing};
+use sql_edge_supervisor::decide::lease::{LeaseMode, LeaseState};
 use sql_edge_supervisor::decide::observation::*;
 use sql_edge_supervisor::decide::policy::Policy;
 use sql_edge_supervisor::decide::reason::Reason;
@@ -40,7 +40,7 @@ fn fence(bench: &Bench) -> Option<&Restart> {
 }
 
 fn lost() -> Observation {
-    lease(Standing::Lost {
+    lease(LeaseState::Lost {
         epoch: 1,
         by: Some(2),
         holder: None,
@@ -103,7 +103,7 @@ fn strict_is_fenced_to_the_moment_at_which_renewals_were_missing_for_too_long() 
 #[test]
 fn the_renewal_counts_from_its_beginning_and_a_pause_of_the_supervisor_counts_too() {
     let mut bench = ready_and_strict();
-    bench.see(lease(Standing::Held {
+    bench.see(lease(LeaseState::Held {
         epoch: 1,
         first: 1,
         age: seconds(12),
@@ -148,20 +148,20 @@ fn the_gate_opens_with_the_lease_and_fences_who_went_around_it() {
     let mut bench = Bench::new(Policy::default());
     bench.renews = false;
     bench.see(volume(healthy_volume()));
-    for (standing, reason) in [
-        (Standing::Unknown, Reason::LeaseNotHeld),
+    for (state, reason) in [
+        (LeaseState::Unknown, Reason::LeaseNotHeld),
         (elsewhere(Some("pod-1"), true), Reason::LeaseNotHeld),
         (elsewhere(None, false), Reason::LeaseNotHeld),
         (elsewhere(Some("pod-2"), false), Reason::LeaseHeldElsewhere),
-        (Standing::Released, Reason::LeaseNotHeld),
+        (LeaseState::Released, Reason::LeaseNotHeld),
     ] {
-        bench.see(lease(standing.clone()));
-        assert_eq!(bench.decision.gate.verdict, Verdict::Fail, "{standing:?}");
-        assert!(bench.has(reason), "{standing:?}");
+        bench.see(lease(state.clone()));
+        assert_eq!(bench.decision.gate.verdict, Verdict::Fail, "{state:?}");
+        assert!(bench.has(reason), "{state:?}");
         // An engine that is there all the same is killed only where another pod is known to have it.
         bench.see(running(1, Duration::ZERO));
         let fenced = fence(&bench).is_some();
-        assert_eq!(fenced, reason == Reason::LeaseHeldElsewhere, "{standing:?}");
+        assert_eq!(fenced, reason == Reason::LeaseHeldElsewhere, "{state:?}");
         bench.see(Observation::Process(ProcessReport::NotFound));
     }
     bench.see(held(2, 2));
@@ -174,7 +174,7 @@ fn a_supervisor_that_comes_back_fences_the_engine_of_a_lease_that_others_had_sin
     for (first, fenced) in [(1, false), (3, true)] {
         let mut bench = Bench::ready(Policy::default());
         let mut again = bench.restart_supervisor(seconds(300), true);
-        again.see(lease(Standing::Unknown));
+        again.see(lease(LeaseState::Unknown));
         again.see(running(1, Duration::ZERO));
         assert_eq!(fence(&again), None, "nothing is known of the lease yet");
         again.see(held(3, first));

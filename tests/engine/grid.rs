@@ -8,7 +8,7 @@ use std::path::Path;
 
 use sql_edge_supervisor::decide::decision::{Decision, Phase, Verdict};
 use sql_edge_supervisor::decide::identity::{ExpectedId, IdentityFacts, IdentityFile};
-use sql_edge_supervisor::decide::lease::Standing;
+use sql_edge_supervisor::decide::lease::LeaseState;
 use sql_edge_supervisor::decide::observation::*;
 use sql_edge_supervisor::decide::sql_error::TABLE;
 
@@ -218,22 +218,22 @@ fn identities(kinds: &mut Kinds) {
 
 fn leases(kinds: &mut Kinds) {
     let standings = [
-        ("unknown", Standing::Unknown),
+        ("unknown", LeaseState::Unknown),
         ("elsewhere", elsewhere(Some("pod-2"), false)),
         ("elsewhere, own pod", elsewhere(Some("pod-1"), true)),
         ("elsewhere, torn", elsewhere(None, false)),
         (
             "lost",
-            Standing::Lost {
+            LeaseState::Lost {
                 epoch: 1,
                 by: Some(2),
                 holder: None,
             },
         ),
-        ("released", Standing::Released),
+        ("released", LeaseState::Released),
     ];
-    for (name, standing) in standings {
-        kinds.add(format!("lease {name}"), move |_| lease(standing.clone()));
+    for (name, state) in standings {
+        kinds.add(format!("lease {name}"), move |_| lease(state.clone()));
     }
     kinds.add("lease held again", |_| held(3, 3));
 }

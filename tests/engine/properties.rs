@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sql_edge_supervisor::decide::lease::Standing;
+use sql_edge_supervisor::decide::lease::LeaseState;
 use sql_edge_supervisor::decide::observation::*;
 use sql_edge_supervisor::decide::policy::{Policy, RestartBy};
 
@@ -118,12 +118,12 @@ fn log_said() -> impl Strategy<Value = Observation> {
     })
 }
 
-fn standing() -> impl Strategy<Value = Standing> {
+fn state() -> impl Strategy<Value = LeaseState> {
     prop_oneof![
-        6 => Just(Standing::Held { epoch: 1, first: 1, age: Duration::ZERO }),
-        1 => Just(Standing::Held { epoch: 3, first: 3, age: Duration::from_secs(1) }),
-        1 => Just(Standing::Unknown),
-        1 => Just(Standing::Lost { epoch: 1, by: None, holder: None }),
+        6 => Just(LeaseState::Held { epoch: 1, first: 1, age: Duration::ZERO }),
+        1 => Just(LeaseState::Held { epoch: 3, first: 3, age: Duration::from_secs(1) }),
+        1 => Just(LeaseState::Unknown),
+        1 => Just(LeaseState::Lost { epoch: 1, by: None, holder: None }),
         1 => Just(elsewhere(Some("pod-2"), false)),
         1 => Just(elsewhere(Some("pod-1"), true)),
         1 => Just(elsewhere(None, false)),
@@ -160,7 +160,7 @@ fn step() -> impl Strategy<Value = Step> {
             volume(check)
         }),
         1 => Just(Observation::Volume(VolumeReport::Began)),
-        1 => standing().prop_map(lease),
+        1 => state().prop_map(lease),
         1 => (0..=10_u8, any::<bool>()).prop_map(|(tenths, frozen)| {
             Observation::Cgroup(CgroupReport {
                 throttled_ratio: Some(f64::from(tenths) / 10.0),

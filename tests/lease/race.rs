@@ -7,8 +7,10 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sql_edge_supervisor::decide::lease::{Contender, Epoch, Holder, Reply, Standing, Step, Terms};
-use sql_edge_supervisor::records::lease::Claims;
+use sql_edge_supervisor::decide::lease::{
+    Epoch, HolderIdentity, LeaseMachine, LeaseReply, LeaseState, LeaseStep, Terms,
+};
+use sql_edge_supervisor::records::claims::Claims;
 
 const ROUNDS: u64 = 1_000;
 const CONTENDERS: usize = 2;
@@ -31,28 +33,28 @@ impl Drop for Scratch {
 }
 
 /// Takes steps until the lease is held, or known to be somebody else's.
-fn contend(volume: &Path, name: usize, round: u64, origin: Instant) -> Standing {
-    let me = Holder {
+fn contend(volume: &Path, name: usize, round: u64, origin: Instant) -> LeaseState {
+    let me = HolderIdentity {
         id: format!("pod-{name}"),
-        ..Holder::default()
+        ..HolderIdentity::default()
     };
     let nonce = round * CONTENDERS as u64 + name as u64;
-    let mut contender = Contender::new(me, nonce, TERMS);
+    let mut machine = LeaseMachine::new(me, nonce, TERMS);
     let mut claims = Claims::on(volume);
-    let mut reply = Reply::Done;
+    let mut reply = LeaseReply::Done;
     loop {
-        let step = contender.next(reply, origin.elapsed());
-        match contender.standing(origin.elapsed()) {
-            Standing::Unknown => {}
+        let step = machine.next(reply, origin.elapsed());
+        match machine.state(origin.elapsed()) {
+            LeaseState::Unknown => {}
             // Who is seen there may still give way to a higher one; so may not who holds it.
-            Standing::Elsewhere { holder: None, .. } => {}
+            LeaseState::Elsewhere { holder: None, .. } => {}
             decided => return decided,
         }
         reply = match step {
-            Step::Rest(_) => Reply::Done,
+            LeaseStep::Rest(_) => LeaseReply::Done,
             step => claims.carry_out(&step),
         };
-        assert!(!matches!(reply, Reply::Failed(_)), "{reply:?}");
+        assert!(!matches!(reply, LeaseReply::Failed(_)), "{reply:?}");
     }
 }
 
@@ -77,7 +79,7 @@ fn of_two_that_race_one_wins_each_time() {
                 std::fs::create_dir(&volume).expect("the volume is made");
             }
             start.wait();
-            if let Standing::Held { epoch, .. } = contend(&volume, name, round, origin) {
+            if let LeaseState::Held { epoch, .. } = contend(&volume, name, round, origin) {
                 won.push((round, epoch));
             }
         }

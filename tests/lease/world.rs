@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::time::Duration;
 
-use sql_edge_supervisor::decide::lease::contender::{Contender, Stage};
-use sql_edge_supervisor::decide::lease::{Claim, Epoch, Holder, Record, Reply, Step, Terms};
+use sql_edge_supervisor::decide::lease::machine::{LeaseMachine, Stage};
+use sql_edge_supervisor::decide::lease::{
+    Claim, Epoch, HolderIdentity, LeaseReply, LeaseStep, Record, Terms,
+};
 
 /// The moment is always this one: where time passes, everything remembered moves into the past. What is
 /// older than this many ticks is just old.
@@ -48,12 +50,12 @@ pub struct World {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Node {
     /// None: it is dead.
-    pub contender: Option<Contender>,
-    step: Step,
-    reply: Option<Reply>,
+    pub machine: Option<LeaseMachine>,
+    step: LeaseStep,
+    reply: Option<LeaseReply>,
     file: Option<Inode>,
     /// A step that was under way when it died.
-    ghost: Option<Step>,
+    ghost: Option<LeaseStep>,
     /// The renewal under way began when another one held a higher epoch already.
     too_late: bool,
 }
@@ -71,19 +73,19 @@ pub enum Move {
     Tick,
 }
 
-fn contender(node: usize, run: u64, terms: Terms) -> Contender {
-    let me = Holder {
+fn machine(node: usize, run: u64, terms: Terms) -> LeaseMachine {
+    let me = HolderIdentity {
         id: char::from(b'A' + u8::try_from(node).expect("a few")).to_string(),
-        ..Holder::default()
+        ..HolderIdentity::default()
     };
-    Contender::new(me, run, terms)
+    LeaseMachine::new(me, run, terms)
 }
 
 impl World {
     pub fn new(bounds: &Bounds) -> Self {
         let node = |index| Node {
-            contender: Some(contender(index, index as u64, bounds.terms)),
-            step: Step::Rest(Duration::ZERO),
+            machine: Some(machine(index, index as u64, bounds.terms)),
+            step: LeaseStep::Rest(Duration::ZERO),
             reply: None,
             file: None,
             ghost: None,
@@ -105,19 +107,20 @@ impl World {
     pub fn moves(&self, bounds: &Bounds) -> Vec<Move> {
         let mut moves = vec![Move::Tick];
         for (index, node) in self.nodes.iter().enumerate() {
-            let Some(contender) = &node.contender else {
+            let Some(machine) = &node.machine else {
                 match node.ghost {
                     Some(_) => moves.extend([Move::Ghost(index), Move::NoGhost(index)]),
                     None => moves.push(Move::Start(index)),
                 }
                 continue;
             };
-            let beyond = matches!(&node.step, Step::Create(claim) if claim.epoch > bounds.epochs);
+            let beyond =
+                matches!(&node.step, LeaseStep::Create(claim) if claim.epoch > bounds.epochs);
             match (&node.reply, beyond) {
                 (Some(_), _) => moves.push(Move::Answer(index)),
                 (None, false) => {
                     moves.push(Move::Effect(index));
-                    if self.failures > 0 && !matches!(node.step, Step::Rest(_)) {
+                    if self.failures > 0 && !matches!(node.step, LeaseStep::Rest(_)) {
                         moves.push(Move::Fail(index));
                     }
                 }
@@ -126,7 +129,7 @@ impl World {
             if self.crashes > 0 {
                 moves.push(Move::Crash(index));
             }
-            if self.releases > 0 && contender.tenure.is_some() && !contender.releasing {
+            if self.releases > 0 && machine.tenure.is_some() && !machine.releasing {
                 moves.push(Move::Release(index));
             }
         }
@@ -140,22 +143,22 @@ impl World {
             Move::Effect(index) => {
                 let reply = self.effect(index, &self.nodes[index].step.clone(), bounds);
                 self.nodes[index].reply = Some(reply);
-                if let Step::Rest(_) = self.nodes[index].step {
+                if let LeaseStep::Rest(_) = self.nodes[index].step {
                     return self.answer(index);
                 }
             }
             Move::Answer(index) => return self.answer(index),
             Move::Fail(index) => {
                 self.failures -= 1;
-                self.nodes[index].reply = Some(Reply::Failed("EIO".to_owned()));
+                self.nodes[index].reply = Some(LeaseReply::Failed("EIO".to_owned()));
             }
             Move::Crash(index) => {
                 self.crashes -= 1;
                 let node = &mut self.nodes[index];
-                node.contender = None;
+                node.machine = None;
                 let writes = matches!(
                     node.step,
-                    Step::Create(_) | Step::Write(_) | Step::Remove(_)
+                    LeaseStep::Create(_) | LeaseStep::Write(_) | LeaseStep::Remove(_)
                 );
                 let unanswered = node.reply.take().is_none();
                 node.ghost = (writes && unanswered).then(|| node.step.clone());
@@ -168,15 +171,15 @@ impl World {
             Move::NoGhost(index) => self.nodes[index].ghost = None,
             Move::Start(index) => {
                 let node = &mut self.nodes[index];
-                node.contender = Some(contender(index, self.runs, bounds.terms));
-                node.step = Step::Rest(Duration::ZERO);
+                node.machine = Some(machine(index, self.runs, bounds.terms));
+                node.step = LeaseStep::Rest(Duration::ZERO);
                 node.file = None;
                 self.runs += 1;
             }
             Move::Release(index) => {
                 self.releases -= 1;
-                if let Some(contender) = &mut self.nodes[index].contender {
-                    contender.release();
+                if let Some(machine) = &mut self.nodes[index].machine {
+                    machine.release();
                 }
             }
         }
@@ -191,29 +194,29 @@ impl World {
 
     /// Whose engines may write.
     fn writers(&self) -> Vec<usize> {
-        let holds = |node: &Node| node.contender.as_ref().is_some_and(|c| c.holds(NOW));
+        let holds = |node: &Node| node.machine.as_ref().is_some_and(|c| c.holds(NOW));
         (0..self.nodes.len())
             .filter(|index| holds(&self.nodes[*index]))
             .collect()
     }
 
-    fn effect(&mut self, index: usize, step: &Step, bounds: &Bounds) -> Reply {
+    fn effect(&mut self, index: usize, step: &LeaseStep, bounds: &Bounds) -> LeaseReply {
         match step {
-            Step::Rest(_) | Step::Sync | Step::SyncDirectory => Reply::Done,
-            Step::List => Reply::Listed(self.names.keys().copied().collect()),
-            Step::Read(epoch) => match self.names.get(epoch) {
-                Some(inode) => Reply::Read(self.inodes[*inode].clone()),
-                None => Reply::Gone,
+            LeaseStep::Rest(_) | LeaseStep::Sync | LeaseStep::SyncDirectory => LeaseReply::Done,
+            LeaseStep::List => LeaseReply::Listed(self.names.keys().copied().collect()),
+            LeaseStep::Read(epoch) => match self.names.get(epoch) {
+                Some(inode) => LeaseReply::Read(self.inodes[*inode].clone()),
+                None => LeaseReply::Gone,
             },
-            Step::Open(epoch) => match self.names.get(epoch) {
+            LeaseStep::Open(epoch) => match self.names.get(epoch) {
                 Some(&inode) => {
                     self.nodes[index].file = Some(inode);
-                    Reply::Read(self.inodes[inode].clone())
+                    LeaseReply::Read(self.inodes[inode].clone())
                 }
-                None => Reply::Gone,
+                None => LeaseReply::Gone,
             },
-            Step::Create(claim) if self.names.contains_key(&claim.epoch) => Reply::Exists,
-            Step::Create(claim) => {
+            LeaseStep::Create(claim) if self.names.contains_key(&claim.epoch) => LeaseReply::Exists,
+            LeaseStep::Create(claim) => {
                 self.inodes.push(match bounds.empty_claims {
                     true => Record::Torn(0),
                     false => Record::Claim(claim.clone()),
@@ -221,19 +224,19 @@ impl World {
                 let inode = self.inodes.len() - 1;
                 self.names.insert(claim.epoch, inode);
                 self.nodes[index].file = Some(inode);
-                Reply::Done
+                LeaseReply::Done
             }
-            Step::Write(claim) => {
+            LeaseStep::Write(claim) => {
                 let inode = self.nodes[index].file.expect("nothing is open");
                 self.inodes[inode] = Record::Claim(claim.clone());
-                Reply::Done
+                LeaseReply::Done
             }
-            Step::Remove(epoch) => {
+            LeaseStep::Remove(epoch) => {
                 let highest = self.names.last_key_value().map(|(highest, _)| *highest);
                 assert_ne!(highest, Some(*epoch), "the highest claim is removed");
                 match self.names.remove(epoch) {
-                    Some(_) => Reply::Done,
-                    None => Reply::Gone,
+                    Some(_) => LeaseReply::Done,
+                    None => LeaseReply::Gone,
                 }
             }
         }
@@ -241,21 +244,24 @@ impl World {
 
     fn answer(&mut self, index: usize) -> Option<String> {
         let node = &mut self.nodes[index];
-        let contender = node.contender.as_mut()?;
-        let before = contender.tenure.clone();
-        node.step = contender.next(node.reply.take()?, NOW);
-        if !matches!(node.step, Step::Write(_) | Step::Sync | Step::List) {
+        let machine = node.machine.as_mut()?;
+        let before = machine.tenure.clone();
+        node.step = machine.next(node.reply.take()?, NOW);
+        if !matches!(
+            node.step,
+            LeaseStep::Write(_) | LeaseStep::Sync | LeaseStep::List
+        ) {
             // Nothing goes on with the file that was open.
             node.file = node
                 .file
-                .filter(|_| matches!(node.step, Step::SyncDirectory));
+                .filter(|_| matches!(node.step, LeaseStep::SyncDirectory));
         }
-        let after = contender.tenure.clone();
-        if let Step::Sync | Step::SyncDirectory = node.step {
+        let after = machine.tenure.clone();
+        if let LeaseStep::Sync | LeaseStep::SyncDirectory = node.step {
             // It changes nothing that anybody sees: what counts is when it is answered.
-            node.reply = Some(Reply::Done);
+            node.reply = Some(LeaseReply::Done);
         }
-        if let Step::Open(epoch) = node.step {
+        if let LeaseStep::Open(epoch) = node.step {
             let higher = |(held, by): &(Epoch, usize)| *held > epoch && *by != index;
             node.too_late = self.held.iter().any(higher);
         }
@@ -294,7 +300,7 @@ impl World {
             ..*bounds
         };
         for other in 0..self.nodes.len() {
-            let dead = self.nodes[other].contender.is_none();
+            let dead = self.nodes[other].machine.is_none();
             if other == index && dead {
                 self.nodes[other].ghost = None;
                 self.make(Move::Start(other), &bounds);
@@ -302,15 +308,15 @@ impl World {
         }
         for _ in 0..MOVES {
             let node = &self.nodes[index];
-            let contender = node.contender.as_ref().expect("just started");
-            if contender.releasing || contender.holds(NOW) {
+            let machine = node.machine.as_ref().expect("just started");
+            if machine.releasing || machine.holds(NOW) {
                 return true;
             }
             let next = match node.reply {
                 Some(_) => Move::Answer(index),
                 None => Move::Effect(index),
             };
-            if let (Move::Effect(_), Step::Rest(_)) = (next, &node.step) {
+            if let (Move::Effect(_), LeaseStep::Rest(_)) = (next, &node.step) {
                 self.make(Move::Tick, &bounds);
             }
             self.make(next, &bounds);
@@ -335,7 +341,7 @@ impl World {
             node.file = node.file.as_ref().map(place);
         }
         for node in &mut self.nodes {
-            if let Some(watch) = node.contender.as_mut().and_then(|c| c.watch.as_mut()) {
+            if let Some(watch) = node.machine.as_mut().and_then(|c| c.watch.as_mut()) {
                 // For people only: nothing follows from it.
                 watch.until = watch.since;
             }
@@ -360,27 +366,27 @@ impl World {
         };
         records.for_each(&mut record);
         for node in &mut self.nodes {
-            if let Some(Reply::Read(read)) = &mut node.reply {
+            if let Some(LeaseReply::Read(read)) = &mut node.reply {
                 record(read);
             }
-            if let Some(watch) = node.contender.as_mut().and_then(|c| c.watch.as_mut()) {
+            if let Some(watch) = node.machine.as_mut().and_then(|c| c.watch.as_mut()) {
                 record(&mut watch.record);
             }
         }
         for node in &mut self.nodes {
             for step in [Some(&mut node.step), node.ghost.as_mut()] {
-                if let Some(Step::Create(claim) | Step::Write(claim)) = step {
+                if let Some(LeaseStep::Create(claim) | LeaseStep::Write(claim)) = step {
                     visit(claim);
                 }
             }
-            let Some(contender) = &mut node.contender else {
+            let Some(machine) = &mut node.machine else {
                 continue;
             };
-            contender
+            machine
                 .tenure
                 .iter_mut()
                 .for_each(|tenure| visit(&mut tenure.claim));
-            match &mut contender.stage {
+            match &mut machine.stage {
                 Stage::Claiming(_, claim, _)
                 | Stage::Clearing(claim, ..)
                 | Stage::Renewing(_, claim, _)
@@ -393,19 +399,19 @@ impl World {
 
 /// A tick passes.
 fn age(node: &mut Node) {
-    let Some(contender) = &mut node.contender else {
+    let Some(machine) = &mut node.machine else {
         return;
     };
     let older = |at: &mut Duration| *at = at.saturating_sub(TICK);
-    contender
+    machine
         .tenure
         .iter_mut()
         .for_each(|tenure| older(&mut tenure.renewed));
-    if let Some(watch) = &mut contender.watch {
+    if let Some(watch) = &mut machine.watch {
         older(&mut watch.since);
         older(&mut watch.until);
     }
-    match &mut contender.stage {
+    match &mut machine.stage {
         Stage::Reading(_, at)
         | Stage::Claiming(_, _, at)
         | Stage::Clearing(_, at, ..)

@@ -80,16 +80,16 @@ fn full() -> Memory {
 fn what_was_kept_is_known_to_the_next_run_with_the_time_that_is_left() {
     let scratch = Scratch::new();
     let directory = scratch.0.join("made/when/absent");
-    let (memory, mut keeper) = open(&directory).unwrap();
+    let (memory, mut writer) = open(&directory).unwrap();
     assert_eq!(memory, Memory::default());
-    keeper.keep(Memory::default(), at(1));
-    keeper.keep(full(), at(100));
-    drop(keeper);
+    writer.keep(Memory::default(), at(1));
+    writer.keep(full(), at(100));
+    drop(writer);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&directory), 0o700);
     assert_eq!(mode(&directory.join(file::NAME)), 0o600);
 
-    let (memory, _keeper) = open(&directory).unwrap();
+    let (memory, _writer) = open(&directory).unwrap();
     let minute = Duration::from_secs(60);
     let about = |found: Time, seconds: u64| {
         let passed = at(seconds).since(found);
@@ -110,13 +110,13 @@ fn what_was_kept_is_known_to_the_next_run_with_the_time_that_is_left() {
 #[test]
 fn the_last_value_is_the_one_that_is_written() {
     let scratch = Scratch::new();
-    let (_, mut keeper) = open(&scratch.0).unwrap();
+    let (_, mut writer) = open(&scratch.0).unwrap();
     let mut memory = full();
     for pid in 1..500 {
         memory.engine.as_mut().unwrap().parent.pid = pid;
-        keeper.keep(memory.clone(), at(1));
+        writer.keep(memory.clone(), at(1));
     }
-    drop(keeper);
+    drop(writer);
     let stored = file::read(&scratch.0).unwrap().unwrap();
     assert_eq!(stored.memory, memory);
     assert!(!scratch.0.join("state.json.new").exists());
@@ -181,7 +181,7 @@ fn what_cant_be_used_is_kept_aside_a_few_times_and_never_written_over() {
         fs::write(scratch.file(), &content).unwrap();
         let refused = file::read(&scratch.0).unwrap_err().to_string();
         assert!(refused.contains(why), "{refused}");
-        let (memory, keeper) = open(&scratch.0).unwrap();
+        let (memory, writer) = open(&scratch.0).unwrap();
         assert_eq!(memory, Memory::default());
         let kept = scratch.refused();
         assert!(kept.len() <= 3, "{kept:?}");
@@ -189,7 +189,7 @@ fn what_cant_be_used_is_kept_aside_a_few_times_and_never_written_over() {
             .iter()
             .any(|path| fs::read_to_string(path).unwrap() == content);
         assert!(same, "{content}");
-        drop(keeper);
+        drop(writer);
     }
     assert_eq!(scratch.refused().len(), 3);
 }
@@ -204,9 +204,9 @@ fn what_is_no_file_is_not_read_and_a_link_not_followed() {
         file::read(&scratch.0),
         Err(file::Refused::Unreadable(Unreadable::NotAFile))
     ));
-    let (_, mut keeper) = open(&scratch.0).unwrap();
-    keeper.keep(full(), at(1));
-    drop(keeper);
+    let (_, mut writer) = open(&scratch.0).unwrap();
+    writer.keep(full(), at(1));
+    drop(writer);
     assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "precious");
     assert!(!scratch.file().is_symlink());
     assert_eq!(scratch.refused().len(), 1);
@@ -224,8 +224,8 @@ fn what_is_no_file_is_not_read_and_a_link_not_followed() {
 fn a_directory_that_cant_be_made_costs_nothing_but_the_memory() {
     let scratch = Scratch::new();
     fs::write(scratch.file(), "").unwrap();
-    let (memory, mut keeper) = open(&scratch.file().join("below/a/file")).unwrap();
+    let (memory, mut writer) = open(&scratch.file().join("below/a/file")).unwrap();
     assert_eq!(memory, Memory::default());
-    keeper.keep(full(), at(1));
-    drop(keeper);
+    writer.keep(full(), at(1));
+    drop(writer);
 }

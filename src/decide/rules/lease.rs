@@ -1,7 +1,7 @@
 //! The lease on the volume.
 
 use super::super::findings::{Findings, seconds};
-use super::super::lease::{Epoch, Holder, LeaseMode, Standing};
+use super::super::lease::{Epoch, HolderIdentity, LeaseMode, LeaseState};
 use super::super::observation::LeaseReport;
 use super::super::reason::Reason;
 use super::super::time::Time;
@@ -16,9 +16,9 @@ pub fn rule(view: &View<'_>, findings: &mut Findings) {
         not_held(view, "nothing was read of it yet".to_owned(), findings);
         return;
     };
-    match &report.standing {
-        Standing::Held { epoch, first, .. } => held(view, *epoch, *first, report, findings),
-        Standing::Elsewhere {
+    match &report.state {
+        LeaseState::Held { epoch, first, .. } => held(view, *epoch, *first, report, findings),
+        LeaseState::Elsewhere {
             epoch,
             holder: Some(holder),
             own_pod: false,
@@ -27,7 +27,7 @@ pub fn rule(view: &View<'_>, findings: &mut Findings) {
             let evidence = format!("epoch {epoch} is held by {}", who(holder));
             findings.add(Reason::LeaseHeldElsewhere, evidence);
         }
-        Standing::Elsewhere {
+        LeaseState::Elsewhere {
             epoch,
             holder: Some(_),
             ..
@@ -35,13 +35,13 @@ pub fn rule(view: &View<'_>, findings: &mut Findings) {
             let evidence = format!("epoch {epoch} is held by another supervisor of this pod");
             findings.add(Reason::LeaseNotHeld, evidence);
         }
-        Standing::Elsewhere { epoch, .. } => {
+        LeaseState::Elsewhere { epoch, .. } => {
             let evidence = format!("whose epoch {epoch} is can't be read: empty or torn");
             not_held(view, evidence, findings);
         }
-        Standing::Unknown => not_held(view, because("it is not taken yet", report), findings),
-        Standing::Released => findings.add(Reason::LeaseNotHeld, "it was released"),
-        Standing::Lost { epoch, by, holder } => {
+        LeaseState::Unknown => not_held(view, because("it is not taken yet", report), findings),
+        LeaseState::Released => findings.add(Reason::LeaseNotHeld, "it was released"),
+        LeaseState::Lost { epoch, by, holder } => {
             let evidence = match (by, holder) {
                 (Some(by), Some(holder)) => {
                     format!("epoch {epoch} was followed by {by} of {}", who(holder))
@@ -104,7 +104,7 @@ fn because(what: &str, report: &LeaseReport) -> String {
     }
 }
 
-fn who(holder: &Holder) -> String {
+fn who(holder: &HolderIdentity) -> String {
     match holder.node.as_str() {
         "" => holder.id.clone(),
         node => format!("{} on {node}", holder.id),

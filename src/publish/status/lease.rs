@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Seconds;
-use crate::decide::lease::{Epoch, Holder, Standing};
+use crate::decide::lease::{Epoch, HolderIdentity, LeaseState};
 use crate::decide::reason::Reason;
 use crate::publish::view::View;
 
@@ -21,7 +21,7 @@ pub struct Lease<'a> {
     first_epoch: Option<Epoch>,
     /// Whose it is, where it is somebody else's.
     #[serde(skip_serializing_if = "Option::is_none")]
-    holder: Option<&'a Holder>,
+    holder: Option<&'a HolderIdentity>,
     /// Age of the last successful renewal.
     #[serde(skip_serializing_if = "Option::is_none")]
     renewed_seconds: Option<Seconds>,
@@ -57,15 +57,15 @@ impl<'a> Lease<'a> {
                 .map(|renewed| Seconds(renewed.now(view.now()))),
             ..Self::default()
         };
-        match &seen.value.standing {
-            Standing::Unknown => part.state = "unknown",
-            Standing::Released => part.state = "released",
-            Standing::Held { epoch, first, .. } => {
+        match &seen.value.state {
+            LeaseState::Unknown => part.state = "unknown",
+            LeaseState::Released => part.state = "released",
+            LeaseState::Held { epoch, first, .. } => {
                 part.state = "held";
                 part.epoch = Some(*epoch);
                 part.first_epoch = Some(*first);
             }
-            Standing::Elsewhere {
+            LeaseState::Elsewhere {
                 epoch,
                 holder,
                 unchanged,
@@ -76,7 +76,7 @@ impl<'a> Lease<'a> {
                 part.holder = holder.as_ref();
                 part.unchanged_seconds = Some(Seconds(*unchanged));
             }
-            Standing::Lost { epoch, holder, .. } => {
+            LeaseState::Lost { epoch, holder, .. } => {
                 part.state = "lost";
                 part.epoch = Some(*epoch);
                 part.holder = holder.as_ref();

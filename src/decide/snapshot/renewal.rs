@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Snapshot;
-use crate::decide::lease::{Epoch, Standing};
+use crate::decide::lease::{Epoch, LeaseState};
 use crate::decide::observation::{LeaseReport, Observed};
 use crate::decide::time::Time;
 
@@ -28,8 +28,8 @@ impl Snapshot {
     /// The epoch of the lease, while it is held.
     #[must_use]
     pub fn epoch(&self) -> Option<Epoch> {
-        match self.lease.as_ref()?.value.standing {
-            Standing::Held { epoch, .. } => Some(epoch),
+        match self.lease.as_ref()?.value.state {
+            LeaseState::Held { epoch, .. } => Some(epoch),
             _ => None,
         }
     }
@@ -43,8 +43,8 @@ impl Snapshot {
     }
 
     pub(super) fn apply_lease(&mut self, at: Time, value: LeaseReport) {
-        self.lease_renewed = match value.standing {
-            Standing::Held { age, .. } => Some(Aged { at, age }),
+        self.lease_renewed = match value.state {
+            LeaseState::Held { age, .. } => Some(Aged { at, age }),
             _ => None,
         };
         self.lease = Some(Observed { at, value });

@@ -13,7 +13,9 @@ use rustix::fs::{AtFlags, Mode, OFlags, fstat, fsync, linkat, openat, unlinkat};
 use rustix::io::{Errno, pread, pwrite};
 
 use super::atomic::Folder;
-use crate::decide::lease::{Claim, Epoch, Holder, MAX_EPOCH, Record, Reply, Step};
+use crate::decide::lease::{
+    Claim, Epoch, HolderIdentity, LeaseReply, LeaseStep, MAX_EPOCH, Record,
+};
 
 /// Bytes of a claim: within one sector, which a disk writes whole.
 pub const BLOCK: usize = 512;
@@ -115,7 +117,7 @@ fn parse(bytes: &[u8]) -> Option<Claim> {
     let claim = Claim {
         epoch: field("epoch")?.parse().ok()?,
         first: field("first")?.parse().ok()?,
-        holder: Holder {
+        holder: HolderIdentity {
             id: name(field("holder")?),
             node: name(field("node")?),
             boot_id: name(field("boot")?),
@@ -150,30 +152,34 @@ impl Claims {
         }
     }
 
-    /// Carries out any step but [`Step::Rest`], which is not for the volume.
+    /// Carries out any step but [`LeaseStep::Rest`], which is not for the volume.
     ///
     /// The folder is opened anew for each: another volume may be mounted there by now, and one that is
     /// to be unmounted must not be held.
-    pub fn carry_out(&mut self, step: &Step) -> Reply {
+    pub fn carry_out(&mut self, step: &LeaseStep) -> LeaseReply {
         let done = match step {
-            Step::Rest(_) => Ok(Reply::Done),
-            Step::List => self.list(),
-            Step::Read(epoch) => self.open(*epoch, OFlags::RDONLY),
-            Step::Open(epoch) => self.open(*epoch, OFlags::RDWR),
-            Step::Create(claim) => self.create(claim),
-            Step::Write(claim) => self.write(claim),
-            Step::Sync => self.sync(),
-            Step::SyncDirectory => self.sync_directory(),
-            Step::Remove(epoch) => self.remove(*epoch),
+            LeaseStep::Rest(_) => Ok(LeaseReply::Done),
+            LeaseStep::List => self.list(),
+            LeaseStep::Read(epoch) => self.open(*epoch, OFlags::RDONLY),
+            LeaseStep::Open(epoch) => self.open(*epoch, OFlags::RDWR),
+            LeaseStep::Create(claim) => self.create(claim),
+            LeaseStep::Write(claim) => self.write(claim),
+            LeaseStep::Sync => self.sync(),
+            LeaseStep::SyncDirectory => self.sync_directory(),
+            LeaseStep::Remove(epoch) => self.remove(*epoch),
         };
-        if !matches!(step, Step::Create(_) | Step::Open(_) | Step::Write(_)) || done.is_err() {
+        if !matches!(
+            step,
+            LeaseStep::Create(_) | LeaseStep::Open(_) | LeaseStep::Write(_)
+        ) || done.is_err()
+        {
             self.file = None;
         }
         done.unwrap_or_else(|errno| match errno {
             // ESTALE: the server knows the file no more.
-            Errno::NOENT | Errno::STALE => Reply::Gone,
-            Errno::EXIST => Reply::Exists,
-            errno => Reply::Failed(format!("{}: {}", what(step), io::Error::from(errno))),
+            Errno::NOENT | Errno::STALE => LeaseReply::Gone,
+            Errno::EXIST => LeaseReply::Exists,
+            errno => LeaseReply::Failed(format!("{}: {}", what(step), io::Error::from(errno))),
         })
     }
 
@@ -185,14 +191,14 @@ impl Claims {
         })
     }
 
-    fn list(&self) -> Result<Reply, Errno> {
+    fn list(&self) -> Result<LeaseReply, Errno> {
         let names = self.folder()?.names().map_err(|error| errno(&error))?;
         let mut epochs: Vec<Epoch> = names.iter().filter_map(|name| epoch(name)).collect();
         epochs.sort_unstable();
-        Ok(Reply::Listed(epochs))
+        Ok(LeaseReply::Listed(epochs))
     }
 
-    fn open(&mut self, epoch: Epoch, mode: OFlags) -> Result<Reply, Errno> {
+    fn open(&mut self, epoch: Epoch, mode: OFlags) -> Result<LeaseReply, Errno> {
         let folder = self.folder()?;
         let flags = mode | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = openat(&folder, name(epoch), flags, Mode::empty())?;
@@ -206,10 +212,10 @@ impl Claims {
             }
         }
         self.file = Some(file);
-        Ok(Reply::Read(decode(&bytes[..filled])))
+        Ok(LeaseReply::Read(decode(&bytes[..filled])))
     }
 
-    fn create(&mut self, claim: &Claim) -> Result<Reply, Errno> {
+    fn create(&mut self, claim: &Claim) -> Result<LeaseReply, Errno> {
         let folder = self.folder()?;
         let unnamed = format!("{UNNAMED}{:016x}", claim.nonce);
         let flags =
@@ -239,24 +245,26 @@ impl Claims {
             Err(errno) => return Err(errno),
         };
         self.file = Some(file);
-        Ok(Reply::Done)
+        Ok(LeaseReply::Done)
     }
 
-    fn write(&self, claim: &Claim) -> Result<Reply, Errno> {
+    fn write(&self, claim: &Claim) -> Result<LeaseReply, Errno> {
         let file = self.file.as_ref().ok_or(Errno::BADF)?;
-        write_block(file, claim).map(|()| Reply::Done)
+        write_block(file, claim).map(|()| LeaseReply::Done)
     }
 
-    fn sync(&self) -> Result<Reply, Errno> {
-        fsync(self.file.as_ref().ok_or(Errno::BADF)?).map(|()| Reply::Done)
+    fn sync(&self) -> Result<LeaseReply, Errno> {
+        fsync(self.file.as_ref().ok_or(Errno::BADF)?).map(|()| LeaseReply::Done)
     }
 
-    fn sync_directory(&self) -> Result<Reply, Errno> {
+    fn sync_directory(&self) -> Result<LeaseReply, Errno> {
         let synced = self.folder()?.sync();
-        synced.map_err(|error| errno(&error)).map(|()| Reply::Done)
+        synced
+            .map_err(|error| errno(&error))
+            .map(|()| LeaseReply::Done)
     }
 
-    fn remove(&self, epoch: Epoch) -> Result<Reply, Errno> {
+    fn remove(&self, epoch: Epoch) -> Result<LeaseReply, Errno> {
         let folder = self.folder()?;
         // Those of contenders that died; one that lives tries again.
         for left in folder.names().unwrap_or_default() {
@@ -264,7 +272,7 @@ impl Claims {
                 let _ = unlinkat(&folder, left, AtFlags::empty());
             }
         }
-        unlinkat(&folder, name(epoch), AtFlags::empty()).map(|()| Reply::Done)
+        unlinkat(&folder, name(epoch), AtFlags::empty()).map(|()| LeaseReply::Done)
     }
 }
 
@@ -308,15 +316,15 @@ fn errno(error: &io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
 
-const fn what(step: &Step) -> &'static str {
+const fn what(step: &LeaseStep) -> &'static str {
     match step {
-        Step::Rest(_) => "a rest",
-        Step::List => "listing the claims",
-        Step::Read(_) | Step::Open(_) => "opening a claim",
-        Step::Create(_) => "making a claim",
-        Step::Write(_) => "writing a claim",
-        Step::Sync | Step::SyncDirectory => "syncing a claim",
-        Step::Remove(_) => "removing an old claim",
+        LeaseStep::Rest(_) => "a rest",
+        LeaseStep::List => "listing the claims",
+        LeaseStep::Read(_) | LeaseStep::Open(_) => "opening a claim",
+        LeaseStep::Create(_) => "making a claim",
+        LeaseStep::Write(_) => "writing a claim",
+        LeaseStep::Sync | LeaseStep::SyncDirectory => "syncing a claim",
+        LeaseStep::Remove(_) => "removing an old claim",
     }
 }
 

@@ -1,11 +1,11 @@
-//! The volume's identity, as the keeper sees to it.
+//! The volume's identity, as the holder sees to it.
 
 use std::io;
 use std::path::PathBuf;
 
 use tracing::{info, warn};
 
-use super::KeeperConfig;
+use super::HolderConfig;
 use crate::decide::identity::{
     ExpectedId, Identity, IdentityFacts, IdentityFile, Judgement, VolumeInit, judge,
 };
@@ -25,7 +25,7 @@ pub struct Identification {
 }
 
 impl Identification {
-    pub fn new(config: &KeeperConfig) -> Self {
+    pub fn new(config: &HolderConfig) -> Self {
         Self {
             data_dir: config.data_dir.clone(),
             expected: config.expected.clone(),

@@ -1,16 +1,17 @@
 use std::fs;
 
+use super::identity as holder_identity;
 use super::*;
 use crate::decide::identity::IdentityFile;
 use crate::decide::lease::Record;
 use crate::records::atomic::tests::Scratch;
-use crate::records::{identity, lease};
+use crate::records::{claims, identity};
 
 /// Longer than any step of a test takes where nothing is wrong; nothing is asserted on it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn config(scratch: &Scratch, pod: &str) -> KeeperConfig {
-    KeeperConfig {
+fn config(scratch: &Scratch, pod: &str) -> HolderConfig {
+    HolderConfig {
         data_dir: scratch.0.join("volume"),
         mode: LeaseMode::Advisory,
         renew: Duration::from_millis(20),
@@ -32,43 +33,43 @@ fn volume() -> Scratch {
 }
 
 struct Running {
-    keeper: Keeper,
+    holder: LeaseHolder,
     reports: Receiver<LeaseReport>,
 }
 
-fn start(config: KeeperConfig) -> Running {
+fn start(config: HolderConfig) -> Running {
     let (sender, reports) = channel();
     let report = move |report| drop(sender.send(report));
-    let keeper = spawn(config, || true, report).unwrap();
-    Running { keeper, reports }
+    let holder = spawn(config, || true, report).unwrap();
+    Running { holder, reports }
 }
 
 impl Running {
-    fn until(&self, wanted: impl Fn(&Standing) -> bool) -> Standing {
+    fn until(&self, wanted: impl Fn(&LeaseState) -> bool) -> LeaseState {
         loop {
             let report = self.reports.recv_timeout(PATIENCE).expect("it reports");
-            if wanted(&report.standing) {
-                return report.standing;
+            if wanted(&report.state) {
+                return report.state;
             }
         }
     }
 
     fn held(&self) -> (u64, u64) {
-        match self.until(|standing| matches!(standing, Standing::Held { .. })) {
-            Standing::Held { epoch, first, .. } => (epoch, first),
+        match self.until(|state| matches!(state, LeaseState::Held { .. })) {
+            LeaseState::Held { epoch, first, .. } => (epoch, first),
             other => panic!("{other:?}"),
         }
     }
 
     /// Ends it as a crash does, once its thread is gone.
     fn crash(self) {
-        drop(self.keeper);
+        drop(self.holder);
         while self.reports.recv_timeout(PATIENCE).is_ok() {}
     }
 }
 
 /// Waits until the volume's identity is as wanted.
-fn identity_until(config: &KeeperConfig, wanted: impl Fn(&IdentityFile) -> bool) -> IdentityFile {
+fn identity_until(config: &HolderConfig, wanted: impl Fn(&IdentityFile) -> bool) -> IdentityFile {
     loop {
         let found = identity::read(&config.data_dir);
         if wanted(&found) {
@@ -94,7 +95,7 @@ fn it_holds_the_lease_and_renews_it_and_the_next_of_its_pod_goes_on_at_once() {
     let scratch = volume();
     let first = start(config(&scratch, "pod-1"));
     assert_eq!(first.held(), (1, 1));
-    let heartbeat = || match lease::highest(&scratch.0.join("volume")).unwrap().unwrap() {
+    let heartbeat = || match claims::highest(&scratch.0.join("volume")).unwrap().unwrap() {
         (_, Record::Claim(claim)) => claim.heartbeat,
         (_, torn) => panic!("{torn:?}"),
     };
@@ -104,7 +105,7 @@ fn it_holds_the_lease_and_renews_it_and_the_next_of_its_pod_goes_on_at_once() {
     }
     first.crash();
     // Longer than the test: it can't be that the claim became stale.
-    let patient = KeeperConfig {
+    let patient = HolderConfig {
         stale: PATIENCE * 60,
         fence: PATIENCE,
         ..config(&scratch, "pod-1")
@@ -124,18 +125,18 @@ fn another_pod_waits_until_the_claim_is_stale_or_released() {
         } else {
             Duration::from_millis(200)
         };
-        let other = KeeperConfig {
+        let other = HolderConfig {
             stale,
             ..config(&scratch, "pod-2")
         };
         let second = start(other);
-        let elsewhere = second.until(|standing| matches!(standing, Standing::Elsewhere { .. }));
+        let elsewhere = second.until(|state| matches!(state, LeaseState::Elsewhere { .. }));
         assert!(
-            matches!(elsewhere, Standing::Elsewhere { holder: Some(holder), .. } if holder.id == "pod-1")
+            matches!(elsewhere, LeaseState::Elsewhere { holder: Some(holder), .. } if holder.id == "pod-1")
         );
         if released {
-            assert!(first.keeper.release(PATIENCE));
-            first.until(|standing| *standing == Standing::Released);
+            assert!(first.holder.release(PATIENCE));
+            first.until(|state| *state == LeaseState::Released);
         } else {
             first.crash();
         }
@@ -146,7 +147,7 @@ fn another_pod_waits_until_the_claim_is_stale_or_released() {
 #[test]
 fn who_was_followed_by_another_pod_has_lost_it() {
     let scratch = volume();
-    let slow = KeeperConfig {
+    let slow = HolderConfig {
         // It does not renew in the test, as if it were paused.
         renew: PATIENCE * 60,
         ..config(&scratch, "pod-1")
@@ -156,14 +157,14 @@ fn who_was_followed_by_another_pod_has_lost_it() {
     let second = start(config(&scratch, "pod-2"));
     assert_eq!(second.held(), (2, 2));
     // An order ends its rest; what is next is a renewal.
-    assert!(first.keeper.release(PATIENCE));
-    let lost = first.until(|standing| !matches!(standing, Standing::Held { .. }));
+    assert!(first.holder.release(PATIENCE));
+    let lost = first.until(|state| !matches!(state, LeaseState::Held { .. }));
     assert!(
-        matches!(lost, Standing::Released | Standing::Lost { .. }),
+        matches!(lost, LeaseState::Released | LeaseState::Lost { .. }),
         "{lost:?}"
     );
     second.held();
-    let found = lease::highest(&scratch.0.join("volume")).unwrap().unwrap();
+    let found = claims::highest(&scratch.0.join("volume")).unwrap().unwrap();
     assert!(
         matches!(found, (2, Record::Claim(claim)) if claim.holder.id == "pod-2" && !claim.released)
     );
@@ -172,19 +173,19 @@ fn who_was_followed_by_another_pod_has_lost_it() {
 #[test]
 fn without_a_pod_uid_the_name_is_kept_in_the_state_directory() {
     let scratch = volume();
-    let nameless = KeeperConfig {
+    let nameless = HolderConfig {
         pod_uid: None,
         ..config(&scratch, "")
     };
-    let one = holder::this(&nameless);
+    let one = holder_identity::this(&nameless);
     assert_eq!(one.id.len(), 36);
-    assert_eq!(holder::this(&nameless), one);
-    let elsewhere = KeeperConfig {
+    assert_eq!(holder_identity::this(&nameless), one);
+    let elsewhere = HolderConfig {
         state_dir: "/dev/null/no".into(),
         ..nameless
     };
-    let host = holder::this(&elsewhere);
-    assert_eq!(holder::this(&elsewhere), host);
+    let host = holder_identity::this(&elsewhere);
+    assert_eq!(holder_identity::this(&elsewhere), host);
     assert!(host.id.starts_with(&host.boot_id) && host.id.len() <= 64);
 }
 
@@ -220,7 +221,7 @@ fn nothing_is_written_over_what_is_refused_until_an_operator_adopts_it() {
             IdentityFile::Refused(_)
         ));
     }
-    running.keeper.adopt();
+    running.holder.adopt();
     identity_until(&config, known);
     let names = fs::read_dir(&folder).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -241,7 +242,7 @@ fn what_an_adopted_volume_was_called_it_is_called_still() {
     config.remembered = Some("another".to_owned());
     let running = start(config.clone());
     running.held();
-    running.keeper.adopt();
+    running.holder.adopt();
     let after = identity_until(&config, |file| known(file) && id(file).1.is_none());
     assert_eq!(id(&after).0, before.volume_id);
 }
@@ -251,7 +252,7 @@ fn nothing_is_written_where_no_volume_is() {
     let scratch = volume();
     let config = config(&scratch, "pod-1");
     let (sender, reports) = channel();
-    let keeper = spawn(
+    let holder = spawn(
         config.clone(),
         || false,
         move |report| drop(sender.send(report)),
@@ -260,9 +261,9 @@ fn nothing_is_written_where_no_volume_is() {
     for _ in 0..5 {
         reports.recv_timeout(PATIENCE).unwrap();
     }
-    keeper.adopt();
+    holder.adopt();
     let (done, ran) = channel();
-    keeper.run(move |data_dir| drop(done.send(data_dir.to_owned())));
+    holder.run(move |data_dir| drop(done.send(data_dir.to_owned())));
     assert_eq!(ran.recv_timeout(PATIENCE).unwrap(), config.data_dir);
     assert_eq!(identity::read(&config.data_dir), IdentityFile::Absent);
 }
@@ -270,12 +271,12 @@ fn nothing_is_written_where_no_volume_is() {
 #[test]
 fn without_a_lease_the_identity_is_written_all_the_same() {
     let scratch = volume();
-    let config = KeeperConfig {
+    let config = HolderConfig {
         mode: LeaseMode::Off,
         ..config(&scratch, "pod-1")
     };
     let running = start(config.clone());
     identity_until(&config, known);
-    assert!(running.keeper.release(PATIENCE));
-    assert_eq!(lease::highest(&config.data_dir).unwrap(), None);
+    assert!(running.holder.release(PATIENCE));
+    assert_eq!(claims::highest(&config.data_dir).unwrap(), None);
 }

@@ -8,12 +8,12 @@ use std::path::Path;
 use rustix::fs::Mode;
 use tracing::warn;
 
-use super::KeeperConfig;
-use crate::decide::lease::Holder;
+use super::HolderConfig;
+use crate::decide::lease::HolderIdentity;
 use crate::records::atomic::Folder;
 use crate::records::boot_id;
+use crate::records::claims::plain;
 use crate::records::identity::{is_id, random_id};
-use crate::records::lease::plain;
 
 /// The file in `state-dir` with the random name.
 const NAME: &str = "holder-id";
@@ -21,7 +21,7 @@ const MAX_BYTES: usize = 256;
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// The holder that this process works for. All of a pod are one, however often they are started.
-pub fn this(config: &KeeperConfig) -> Holder {
+pub fn this(config: &HolderConfig) -> HolderIdentity {
     let boot_id = boot_id();
     let host = rustix::system::uname();
     let host = host.nodename().to_string_lossy();
@@ -36,7 +36,7 @@ pub fn this(config: &KeeperConfig) -> Holder {
     };
     let node = config.node.as_deref().unwrap_or(&host);
     // As it is read back: a name that differs would be another holder's.
-    Holder {
+    HolderIdentity {
         id: plain(&id),
         node: plain(node),
         boot_id: plain(&boot_id),

@@ -1,14 +1,14 @@
-//! The keeper: the thread that holds the lease, gives the volume its identity, and writes what else the
+//! The holder: the thread that holds the lease, gives the volume its identity, and writes what else the
 //! supervisor records there.
 //!
 //! Any of its calls may wait for a device that does not answer, so that nobody waits for this thread
 //! without a deadline of its own. Where it hangs, its silence tells: [`crate::decide`] judges the age of
 //! the last renewal, and in strict mode fences without it.
 //!
-//! It decides nothing of its own. The steps of the lease come from [`Contender`], what may be done to
+//! It decides nothing of its own. The steps of the lease come from [`LeaseMachine`], what may be done to
 //! the identity from [`crate::decide::identity`]; it carries them out through [`crate::records`].
 
-mod holder;
+mod identity;
 mod volume;
 
 use std::io;
@@ -22,23 +22,23 @@ use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::decide::identity::VolumeInit;
-use crate::decide::lease::{Contender, LeaseMode, Standing, Step, Terms};
+use crate::decide::lease::{LeaseMachine, LeaseMode, LeaseState, LeaseStep, Terms};
 use crate::decide::observation::LeaseReport;
+use crate::records::claims::Claims;
 use crate::records::identity::{Expected, random};
-use crate::records::lease::Claims;
 use volume::Identification;
 
 /// The thread's name, as `/proc/PID/task/TID/comm` shows it.
-pub const THREAD_NAME: &str = "keeper";
+pub const THREAD_NAME: &str = "lease";
 /// The thread's stack, bytes.
 const STACK_BYTES: usize = 256 * 1024;
 /// From one look at another's claim, or at a volume without identity, to the next. A holder that died
 /// is followed this much later than its claim is stale.
 pub const LOOK: Duration = Duration::from_millis(500);
 
-/// What the keeper works with.
+/// What the holder works with.
 #[derive(Clone, Debug)]
-pub struct KeeperConfig {
+pub struct HolderConfig {
     /// The engine's data directory, as this process sees it.
     pub data_dir: PathBuf,
     /// How strongly the lease binds.
@@ -63,7 +63,7 @@ pub struct KeeperConfig {
     pub remembered: Option<String>,
 }
 
-impl KeeperConfig {
+impl HolderConfig {
     /// By the settings. `remembered` is the id of the volume that this pod used before.
     #[must_use]
     pub fn of(config: &Config, remembered: Option<String>) -> Self {
@@ -96,7 +96,7 @@ impl KeeperConfig {
     }
 }
 
-/// What the keeper may be told.
+/// What the holder may be told.
 enum Order {
     Adopt,
     Run(Box<dyn FnOnce(&Path) + Send>),
@@ -106,7 +106,7 @@ enum Order {
 /// The running thread. A clone is the same one. With the last one dropped, it ends after its present step and keeps the lease, which is stale after
 /// a while, or taken over at once by the next run in the same pod.
 #[derive(Clone, Debug)]
-pub struct Keeper {
+pub struct LeaseHolder {
     orders: Sender<Order>,
 }
 
@@ -117,7 +117,7 @@ pub struct Keeper {
 /// # Errors
 ///
 /// The system has no thread left.
-pub fn spawn<U, R>(config: KeeperConfig, usable: U, report: R) -> io::Result<Keeper>
+pub fn spawn<U, R>(config: HolderConfig, usable: U, report: R) -> io::Result<LeaseHolder>
 where
     U: Fn() -> bool + Send + 'static,
     R: Fn(LeaseReport) + Send + 'static,
@@ -130,10 +130,10 @@ where
         .name(THREAD_NAME.to_owned())
         .stack_size(STACK_BYTES)
         .spawn(move || Work::new(config, usable, report).run(&theirs))?;
-    Ok(Keeper { orders })
+    Ok(LeaseHolder { orders })
 }
 
-impl Keeper {
+impl LeaseHolder {
     /// Has the volume accepted as it is now: its identity is kept aside, and a new one written. Returns
     /// at once; what comes of it is logged, and seen by the next check of the volume.
     pub fn adopt(&self) {
@@ -177,25 +177,25 @@ fn now() -> Duration {
 }
 
 struct Work<U, R> {
-    config: KeeperConfig,
+    config: HolderConfig,
     usable: U,
     report: R,
     /// None: there is no lease.
-    contender: Option<Contender>,
+    machine: Option<LeaseMachine>,
     claims: Claims,
     identification: Identification,
     released: Option<SyncSender<()>>,
-    logged: Option<Standing>,
+    logged: Option<LeaseState>,
 }
 
 impl<U: Fn() -> bool, R: Fn(LeaseReport)> Work<U, R> {
-    fn new(config: KeeperConfig, usable: U, report: R) -> Self {
-        let contender = (config.mode != LeaseMode::Off).then(|| {
-            let me = holder::this(&config);
-            Contender::new(me, u64::from_ne_bytes(random()), config.terms())
+    fn new(config: HolderConfig, usable: U, report: R) -> Self {
+        let machine = (config.mode != LeaseMode::Off).then(|| {
+            let me = identity::this(&config);
+            LeaseMachine::new(me, u64::from_ne_bytes(random()), config.terms())
         });
         Self {
-            contender,
+            machine,
             claims: Claims::on(&config.data_dir),
             identification: Identification::new(&config),
             config,
@@ -208,59 +208,59 @@ impl<U: Fn() -> bool, R: Fn(LeaseReport)> Work<U, R> {
 
     /// Until nobody can give orders any more.
     fn run(mut self, orders: &Receiver<Order>) {
-        let mut step = Step::Rest(Duration::ZERO);
+        let mut step = LeaseStep::Rest(Duration::ZERO);
         loop {
             let reply = match &step {
-                Step::Rest(span) => {
+                LeaseStep::Rest(span) => {
                     self.tell();
                     if !self.rest(*span, orders) {
                         return;
                     }
-                    crate::decide::lease::Reply::Done
+                    crate::decide::lease::LeaseReply::Done
                 }
                 step => self.claims.carry_out(step),
             };
-            step = match &mut self.contender {
-                Some(contender) => contender.next(reply, now()),
-                None => Step::Rest(self.config.renew),
+            step = match &mut self.machine {
+                Some(machine) => machine.next(reply, now()),
+                None => LeaseStep::Rest(self.config.renew),
             };
         }
     }
 
     fn holds(&self) -> bool {
-        let holds = |contender: &Contender| contender.holds(now());
-        self.contender.as_ref().is_none_or(holds)
+        let holds = |machine: &LeaseMachine| machine.holds(now());
+        self.machine.as_ref().is_none_or(holds)
     }
 
     /// Reports how it stands, and answers who waits for the release.
     fn tell(&mut self) {
-        let given_up = |contender: &Contender| contender.is_released();
-        if self.contender.as_ref().is_none_or(given_up)
+        let given_up = |machine: &LeaseMachine| machine.is_released();
+        if self.machine.as_ref().is_none_or(given_up)
             && let Some(done) = self.released.take()
         {
             // Nobody waits any more where it took too long.
             let _ = done.send(());
         }
-        let Some(contender) = &self.contender else {
+        let Some(machine) = &self.machine else {
             return;
         };
-        let standing = contender.standing(now());
+        let state = machine.state(now());
         let changed = self.logged.as_ref().map(std::mem::discriminant)
-            != Some(std::mem::discriminant(&standing));
+            != Some(std::mem::discriminant(&state));
         if changed {
-            match &standing {
-                Standing::Held { epoch, first, .. } => {
-                    info!(epoch, first, holder = contender.me.id, "the lease is held");
+            match &state {
+                LeaseState::Held { epoch, first, .. } => {
+                    info!(epoch, first, holder = machine.me.id, "the lease is held");
                 }
-                Standing::Released => info!("the lease is given up"),
+                LeaseState::Released => info!("the lease is given up"),
                 // What is in the way is logged with its reason.
                 _ => {}
             }
-            self.logged = Some(standing.clone());
+            self.logged = Some(state.clone());
         }
         (self.report)(LeaseReport {
-            standing,
-            failure: contender.failure.clone(),
+            state,
+            failure: machine.failure.clone(),
         });
     }
 
@@ -283,8 +283,8 @@ impl<U: Fn() -> bool, R: Fn(LeaseReport)> Work<U, R> {
                 Ok(Order::Run(job)) => job(&self.config.data_dir),
                 Ok(Order::Release(done)) => {
                     self.released = Some(done);
-                    if let Some(contender) = &mut self.contender {
-                        contender.release();
+                    if let Some(machine) = &mut self.machine {
+                        machine.release();
                     }
                     return true;
                 }

@@ -5,13 +5,15 @@
 use std::time::Duration;
 
 pub use super::stage::{Loss, Making, Stage, Tenure, Watch};
-use super::{Claim, Epoch, Holder, MAX_EPOCH, Record, Reply, Standing, Step, Terms};
+use super::{
+    Claim, Epoch, HolderIdentity, LeaseReply, LeaseState, LeaseStep, MAX_EPOCH, Record, Terms,
+};
 
 /// Its state. The fields are open for the tests, which move all of its moments at once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Contender {
+pub struct LeaseMachine {
     /// Who it is.
-    pub me: Holder,
+    pub me: HolderIdentity,
     /// Which run.
     pub nonce: u64,
     /// The times.
@@ -30,10 +32,10 @@ pub struct Contender {
     pub releasing: bool,
 }
 
-impl Contender {
+impl LeaseMachine {
     /// One that knows nothing yet; `nonce` tells this run from every other.
     #[must_use]
-    pub fn new(me: Holder, nonce: u64, terms: Terms) -> Self {
+    pub fn new(me: HolderIdentity, nonce: u64, terms: Terms) -> Self {
         Self {
             me,
             nonce,
@@ -74,52 +76,52 @@ impl Contender {
 
     /// How it stands at this moment.
     #[must_use]
-    pub fn standing(&self, now: Duration) -> Standing {
+    pub fn state(&self, now: Duration) -> LeaseState {
         match (&self.tenure, &self.lost, &self.watch) {
-            (Some(tenure), _, _) if self.holds(now) => Standing::Held {
+            (Some(tenure), _, _) if self.holds(now) => LeaseState::Held {
                 epoch: tenure.claim.epoch,
                 first: tenure.claim.first,
                 age: now.saturating_sub(tenure.renewed),
             },
-            (Some(tenure), _, _) => Standing::Lost {
+            (Some(tenure), _, _) => LeaseState::Lost {
                 epoch: tenure.claim.epoch,
                 by: None,
                 holder: None,
             },
-            (None, _, _) if self.releasing => Standing::Released,
+            (None, _, _) if self.releasing => LeaseState::Released,
             // The same pod has it: its engine may go on.
-            (None, _, Some(watch)) if self.is_kin(watch) => Standing::Elsewhere {
+            (None, _, Some(watch)) if self.is_kin(watch) => LeaseState::Elsewhere {
                 epoch: watch.epoch,
                 holder: watch.record.holder().cloned(),
                 own_pod: true,
                 unchanged: watch.until.saturating_sub(watch.since),
             },
-            (None, Some(lost), watch) => Standing::Lost {
+            (None, Some(lost), watch) => LeaseState::Lost {
                 epoch: lost.epoch,
                 by: lost.by,
                 holder: watch
                     .as_ref()
                     .and_then(|seen| seen.record.holder().cloned()),
             },
-            (None, None, Some(watch)) => Standing::Elsewhere {
+            (None, None, Some(watch)) => LeaseState::Elsewhere {
                 epoch: watch.epoch,
                 holder: watch.record.holder().cloned(),
                 own_pod: false,
                 unchanged: watch.until.saturating_sub(watch.since),
             },
-            (None, None, None) => Standing::Unknown,
+            (None, None, None) => LeaseState::Unknown,
         }
     }
 
-    /// Takes the reply to the step before (to the first one: [`Reply::Done`]) at the moment it came, and
+    /// Takes the reply to the step before (to the first one: [`LeaseReply::Done`]) at the moment it came, and
     /// says the next step.
-    pub fn next(&mut self, reply: Reply, now: Duration) -> Step {
+    pub fn next(&mut self, reply: LeaseReply, now: Duration) -> LeaseStep {
         let stage = std::mem::replace(&mut self.stage, Stage::Idle);
         match (stage, reply) {
             (Stage::Idle, _) => self.begin(now),
-            (stage, Reply::Failed(why)) => self.failed(stage, why),
-            (Stage::Looking, Reply::Listed(epochs)) => self.looked(&epochs, now),
-            (Stage::Reading(epoch, asked), Reply::Read(record)) => {
+            (stage, LeaseReply::Failed(why)) => self.failed(stage, why),
+            (Stage::Looking, LeaseReply::Listed(epochs)) => self.looked(&epochs, now),
+            (Stage::Reading(epoch, asked), LeaseReply::Read(record)) => {
                 self.read(epoch, record, asked, now)
             }
             (Stage::Claiming(making, claim, began), reply) => {
@@ -132,33 +134,33 @@ impl Contender {
             (Stage::Renewing(making, claim, began), reply) => {
                 self.renewing(making, claim, began, &reply, now)
             }
-            (Stage::Missing(claim), Reply::Listed(epochs)) => self.missed(claim, &epochs, now),
-            (Stage::Releasing(false), Reply::Done) => {
-                self.wait_for(Stage::Releasing(true), Step::Sync)
+            (Stage::Missing(claim), LeaseReply::Listed(epochs)) => self.missed(claim, &epochs, now),
+            (Stage::Releasing(false), LeaseReply::Done) => {
+                self.wait_for(Stage::Releasing(true), LeaseStep::Sync)
             }
-            (Stage::Releasing(_), _) => Step::Rest(self.terms.look),
+            (Stage::Releasing(_), _) => LeaseStep::Rest(self.terms.look),
             (Stage::Withdrawing, _) => self.look(),
             // The highest claim went while it was read: another one has followed.
             (Stage::Looking | Stage::Reading(..) | Stage::Missing(_), _) => {
-                Step::Rest(self.terms.look)
+                LeaseStep::Rest(self.terms.look)
             }
         }
     }
 
-    fn wait_for(&mut self, stage: Stage, step: Step) -> Step {
+    fn wait_for(&mut self, stage: Stage, step: LeaseStep) -> LeaseStep {
         self.stage = stage;
         step
     }
 
-    fn look(&mut self) -> Step {
-        self.wait_for(Stage::Looking, Step::List)
+    fn look(&mut self) -> LeaseStep {
+        self.wait_for(Stage::Looking, LeaseStep::List)
     }
 
     /// A round begins.
-    fn begin(&mut self, now: Duration) -> Step {
+    fn begin(&mut self, now: Duration) -> LeaseStep {
         let Some(tenure) = &self.tenure else {
             return match self.releasing {
-                true => Step::Rest(self.terms.stale),
+                true => LeaseStep::Rest(self.terms.stale),
                 false => self.look(),
             };
         };
@@ -166,36 +168,36 @@ impl Contender {
         if !self.holds(now) {
             return self.lose(epoch, None);
         }
-        self.wait_for(Stage::Opening(now), Step::Open(epoch))
+        self.wait_for(Stage::Opening(now), LeaseStep::Open(epoch))
     }
 
-    fn lose(&mut self, epoch: Epoch, by: Option<Epoch>) -> Step {
+    fn lose(&mut self, epoch: Epoch, by: Option<Epoch>) -> LeaseStep {
         self.tenure = None;
         self.lost = Some(Loss { epoch, by });
         match self.releasing {
-            true => Step::Rest(self.terms.look),
+            true => LeaseStep::Rest(self.terms.look),
             false => self.look(),
         }
     }
 
-    fn failed(&mut self, stage: Stage, why: String) -> Step {
+    fn failed(&mut self, stage: Stage, why: String) -> LeaseStep {
         self.failure = Some(why);
         match stage {
             // The others are removed all the same; this one stays not held.
             Stage::Clearing(claim, began, left, _) => self.clear(claim, began, left, false, began),
-            _ => Step::Rest(self.terms.look),
+            _ => LeaseStep::Rest(self.terms.look),
         }
     }
 
-    fn looked(&mut self, epochs: &[Epoch], now: Duration) -> Step {
+    fn looked(&mut self, epochs: &[Epoch], now: Duration) -> LeaseStep {
         match epochs.last() {
             None => self.claim(1, 1, now),
-            Some(&epoch) => self.wait_for(Stage::Reading(epoch, now), Step::Read(epoch)),
+            Some(&epoch) => self.wait_for(Stage::Reading(epoch, now), LeaseStep::Read(epoch)),
         }
     }
 
     /// Judges the highest claim, which was asked for at the moment `asked`.
-    fn read(&mut self, epoch: Epoch, record: Record, asked: Duration, now: Duration) -> Step {
+    fn read(&mut self, epoch: Epoch, record: Record, asked: Duration, now: Duration) -> LeaseStep {
         if let Record::Claim(claim) = &record {
             // Another run of the same holder after this one: two of them would take it from each
             // other for ever.
@@ -216,7 +218,7 @@ impl Contender {
                 since: now,
                 until: now,
             });
-            return Step::Rest(self.terms.look);
+            return LeaseStep::Rest(self.terms.look);
         };
         seen.until = now;
         // Both looks count with the end of them that makes the time between them shorter: what stood
@@ -224,13 +226,13 @@ impl Contender {
         if asked.saturating_sub(seen.since) >= self.terms.stale {
             return self.claim(epoch + 1, epoch + 1, now);
         }
-        Step::Rest(self.terms.look)
+        LeaseStep::Rest(self.terms.look)
     }
 
-    fn claim(&mut self, epoch: Epoch, first: Epoch, now: Duration) -> Step {
+    fn claim(&mut self, epoch: Epoch, first: Epoch, now: Duration) -> LeaseStep {
         if epoch > MAX_EPOCH {
             self.failure = Some("the highest epoch is used up".to_owned());
-            return Step::Rest(self.terms.stale);
+            return LeaseStep::Rest(self.terms.stale);
         }
         let claim = Claim {
             epoch,
@@ -240,7 +242,7 @@ impl Contender {
             nonce: self.nonce,
             released: false,
         };
-        let step = Step::Create(claim.clone());
+        let step = LeaseStep::Create(claim.clone());
         self.wait_for(Stage::Claiming(Making::Create, claim, now), step)
     }
 
@@ -249,21 +251,21 @@ impl Contender {
         making: Making,
         claim: Claim,
         began: Duration,
-        reply: &Reply,
+        reply: &LeaseReply,
         now: Duration,
-    ) -> Step {
+    ) -> LeaseStep {
         let (next, step) = match (making, reply) {
-            (Making::Create, Reply::Done) => (Making::Write, Step::Write(claim.clone())),
-            (Making::Write, Reply::Done) => (Making::Sync, Step::Sync),
-            (Making::Sync, Reply::Done) => (Making::SyncDirectory, Step::SyncDirectory),
-            (Making::SyncDirectory, Reply::Done) => (Making::List, Step::List),
-            (Making::List, Reply::Listed(epochs)) => {
+            (Making::Create, LeaseReply::Done) => (Making::Write, LeaseStep::Write(claim.clone())),
+            (Making::Write, LeaseReply::Done) => (Making::Sync, LeaseStep::Sync),
+            (Making::Sync, LeaseReply::Done) => (Making::SyncDirectory, LeaseStep::SyncDirectory),
+            (Making::SyncDirectory, LeaseReply::Done) => (Making::List, LeaseStep::List),
+            (Making::List, LeaseReply::Listed(epochs)) => {
                 let epoch = claim.epoch;
                 if let Some(&highest) = epochs.last()
                     && highest > epoch
                 {
                     let _ = self.forestalled(highest);
-                    return self.wait_for(Stage::Withdrawing, Step::Remove(epoch));
+                    return self.wait_for(Stage::Withdrawing, LeaseStep::Remove(epoch));
                 }
                 let mut lower = epochs.clone();
                 lower.retain(|other| *other < epoch);
@@ -278,7 +280,7 @@ impl Contender {
     }
 
     /// Another one has made this claim, or a higher one.
-    fn forestalled(&mut self, epoch: Epoch) -> Step {
+    fn forestalled(&mut self, epoch: Epoch) -> LeaseStep {
         match &self.tenure {
             Some(tenure) => {
                 let held = tenure.claim.epoch;
@@ -296,21 +298,21 @@ impl Contender {
         mut left: Vec<Epoch>,
         clean: bool,
         now: Duration,
-    ) -> Step {
+    ) -> LeaseStep {
         if let Some(lowest) = left.first().copied() {
             left.remove(0);
             let stage = Stage::Clearing(claim, began, left, clean);
-            return self.wait_for(stage, Step::Remove(lowest));
+            return self.wait_for(stage, LeaseStep::Remove(lowest));
         }
         // An old holder of a lower claim that could not be removed might not notice, and a claim that
         // took too long may be stale for others.
         if !clean || now.saturating_sub(began) >= self.terms.fence {
-            return Step::Rest(self.terms.look);
+            return LeaseStep::Rest(self.terms.look);
         }
         self.take(claim, began, now)
     }
 
-    fn take(&mut self, claim: Claim, began: Duration, now: Duration) -> Step {
+    fn take(&mut self, claim: Claim, began: Duration, now: Duration) -> LeaseStep {
         self.tenure = Some(Tenure {
             claim,
             renewed: began,
@@ -318,19 +320,19 @@ impl Contender {
         self.lost = None;
         self.watch = None;
         self.failure = None;
-        Step::Rest((began + self.terms.renew).saturating_sub(now))
+        LeaseStep::Rest((began + self.terms.renew).saturating_sub(now))
     }
 
-    fn opened(&mut self, reply: Reply, began: Duration, now: Duration) -> Step {
+    fn opened(&mut self, reply: LeaseReply, began: Duration, now: Duration) -> LeaseStep {
         let Some(tenure) = &self.tenure else {
             return self.look();
         };
         let own = tenure.claim.clone();
         match reply {
-            Reply::Read(Record::Claim(found))
+            LeaseReply::Read(Record::Claim(found))
                 if found.epoch == own.epoch && found.nonce == self.nonce => {}
             // Only its name is the same: one who listed long ago has made it anew since.
-            Reply::Read(_) => return self.lose(own.epoch, None),
+            LeaseReply::Read(_) => return self.lose(own.epoch, None),
             _ => return self.gone(own),
         }
         if !self.holds(now) {
@@ -342,9 +344,9 @@ impl Contender {
             // From here on it is not held, whatever comes of the write.
             self.tenure = None;
             claim.released = true;
-            return self.wait_for(Stage::Releasing(false), Step::Write(claim));
+            return self.wait_for(Stage::Releasing(false), LeaseStep::Write(claim));
         }
-        let step = Step::Write(claim.clone());
+        let step = LeaseStep::Write(claim.clone());
         self.wait_for(Stage::Renewing(Making::Write, claim, began), step)
     }
 
@@ -353,13 +355,13 @@ impl Contender {
         making: Making,
         claim: Claim,
         began: Duration,
-        reply: &Reply,
+        reply: &LeaseReply,
         now: Duration,
-    ) -> Step {
+    ) -> LeaseStep {
         let (next, step) = match (making, reply) {
-            (Making::Write, Reply::Done) => (Making::Sync, Step::Sync),
-            (Making::Sync, Reply::Done) => (Making::List, Step::List),
-            (Making::List, Reply::Listed(epochs)) => {
+            (Making::Write, LeaseReply::Done) => (Making::Sync, LeaseStep::Sync),
+            (Making::Sync, LeaseReply::Done) => (Making::List, LeaseStep::List),
+            (Making::List, LeaseReply::Listed(epochs)) => {
                 let epoch = claim.epoch;
                 return match epochs.last() {
                     Some(&highest) if highest > epoch => self.lose(epoch, Some(highest)),
@@ -376,16 +378,16 @@ impl Contender {
     }
 
     /// Its own file is not there. Who may only be fenced by a higher epoch looks for one.
-    fn gone(&mut self, claim: Claim) -> Step {
+    fn gone(&mut self, claim: Claim) -> LeaseStep {
         if self.terms.strict || self.releasing {
             return self.lose(claim.epoch, None);
         }
-        self.wait_for(Stage::Missing(claim), Step::List)
+        self.wait_for(Stage::Missing(claim), LeaseStep::List)
     }
 
     /// Without a higher one nobody has taken it: somebody has emptied the folder, or another volume is
     /// in its place. A new claim is made, and until it is held the old one counts.
-    fn missed(&mut self, claim: Claim, epochs: &[Epoch], now: Duration) -> Step {
+    fn missed(&mut self, claim: Claim, epochs: &[Epoch], now: Duration) -> LeaseStep {
         match epochs.last() {
             Some(&highest) if highest > claim.epoch => self.lose(claim.epoch, Some(highest)),
             _ => {

@@ -7,7 +7,7 @@ fn claim(epoch: Epoch) -> Claim {
     Claim {
         epoch,
         first: 3,
-        holder: Holder {
+        holder: HolderIdentity {
             id: "5f0c6b1e-63a5-4b43-9d0e-0f8f2f7a9f10".to_owned(),
             node: "node-7".to_owned(),
             boot_id: "b".repeat(36),
@@ -79,30 +79,54 @@ fn only_names_of_ten_digits_are_claims() {
 fn the_steps_do_what_they_say() {
     let scratch = Scratch::new();
     let mut claims = Claims::on(&scratch.0);
-    assert_eq!(claims.carry_out(&Step::List), Reply::Listed(vec![]));
+    assert_eq!(
+        claims.carry_out(&LeaseStep::List),
+        LeaseReply::Listed(vec![])
+    );
     assert_eq!(highest(&scratch.0).unwrap(), None);
-    assert_eq!(claims.carry_out(&Step::Open(1)), Reply::Gone);
+    assert_eq!(claims.carry_out(&LeaseStep::Open(1)), LeaseReply::Gone);
     for epoch in [1, 2] {
-        assert_eq!(claims.carry_out(&Step::Create(claim(epoch))), Reply::Done);
+        assert_eq!(
+            claims.carry_out(&LeaseStep::Create(claim(epoch))),
+            LeaseReply::Done
+        );
         // It is there with its contents before the first write.
         let there = Record::Claim(claim(epoch));
         assert_eq!(highest(&scratch.0).unwrap(), Some((epoch, there)));
-        assert_eq!(claims.carry_out(&Step::Write(claim(epoch))), Reply::Done);
-        assert_eq!(claims.carry_out(&Step::Sync), Reply::Done);
-        assert_eq!(claims.carry_out(&Step::SyncDirectory), Reply::Done);
+        assert_eq!(
+            claims.carry_out(&LeaseStep::Write(claim(epoch))),
+            LeaseReply::Done
+        );
+        assert_eq!(claims.carry_out(&LeaseStep::Sync), LeaseReply::Done);
+        assert_eq!(
+            claims.carry_out(&LeaseStep::SyncDirectory),
+            LeaseReply::Done
+        );
     }
-    assert_eq!(claims.carry_out(&Step::Create(claim(2))), Reply::Exists);
-    assert_eq!(claims.carry_out(&Step::List), Reply::Listed(vec![1, 2]));
+    assert_eq!(
+        claims.carry_out(&LeaseStep::Create(claim(2))),
+        LeaseReply::Exists
+    );
+    assert_eq!(
+        claims.carry_out(&LeaseStep::List),
+        LeaseReply::Listed(vec![1, 2])
+    );
     // A delayed write of an old holder goes to its own file, which has no name any more.
     let mut old = Claims::on(&scratch.0);
-    assert!(matches!(old.carry_out(&Step::Open(1)), Reply::Read(_)));
-    assert_eq!(claims.carry_out(&Step::Remove(1)), Reply::Done);
-    assert_eq!(old.carry_out(&Step::Write(claim(1))), Reply::Done);
-    assert_eq!(old.carry_out(&Step::Sync), Reply::Done);
-    assert_eq!(old.carry_out(&Step::Open(1)), Reply::Gone);
-    assert_eq!(claims.carry_out(&Step::List), Reply::Listed(vec![2]));
-    let whole = Reply::Read(Record::Claim(claim(2)));
-    assert_eq!(claims.carry_out(&Step::Read(2)), whole);
+    assert!(matches!(
+        old.carry_out(&LeaseStep::Open(1)),
+        LeaseReply::Read(_)
+    ));
+    assert_eq!(claims.carry_out(&LeaseStep::Remove(1)), LeaseReply::Done);
+    assert_eq!(old.carry_out(&LeaseStep::Write(claim(1))), LeaseReply::Done);
+    assert_eq!(old.carry_out(&LeaseStep::Sync), LeaseReply::Done);
+    assert_eq!(old.carry_out(&LeaseStep::Open(1)), LeaseReply::Gone);
+    assert_eq!(
+        claims.carry_out(&LeaseStep::List),
+        LeaseReply::Listed(vec![2])
+    );
+    let whole = LeaseReply::Read(Record::Claim(claim(2)));
+    assert_eq!(claims.carry_out(&LeaseStep::Read(2)), whole);
     // Nothing else is left behind.
     let folder = Folder::on_volume(&scratch.0).unwrap().unwrap();
     assert_eq!(folder.names().unwrap(), [name(2)]);
@@ -112,11 +136,18 @@ fn the_steps_do_what_they_say() {
 fn a_step_without_an_open_file_and_a_missing_volume_are_failures_not_losses() {
     let scratch = Scratch::new();
     let mut claims = Claims::on(&scratch.0);
-    assert!(matches!(claims.carry_out(&Step::Sync), Reply::Failed(_)));
+    assert!(matches!(
+        claims.carry_out(&LeaseStep::Sync),
+        LeaseReply::Failed(_)
+    ));
     let mut claims = Claims::on(&scratch.0.join("absent"));
-    for step in [Step::List, Step::Open(1), Step::Create(claim(1))] {
+    for step in [
+        LeaseStep::List,
+        LeaseStep::Open(1),
+        LeaseStep::Create(claim(1)),
+    ] {
         assert!(
-            matches!(claims.carry_out(&step), Reply::Failed(_)),
+            matches!(claims.carry_out(&step), LeaseReply::Failed(_)),
             "{step:?}"
         );
     }
@@ -126,13 +157,19 @@ fn a_step_without_an_open_file_and_a_missing_volume_are_failures_not_losses() {
 fn a_link_or_a_directory_in_the_place_of_a_claim_is_no_claim() {
     let scratch = Scratch::new();
     let mut claims = Claims::on(&scratch.0);
-    claims.carry_out(&Step::List);
+    claims.carry_out(&LeaseStep::List);
     let folder = Folder::on_volume(&scratch.0).unwrap().unwrap();
     fs::write(scratch.0.join("precious"), "precious").unwrap();
     let place = folder.path().join(name(4));
     std::os::unix::fs::symlink(scratch.0.join("precious"), &place).unwrap();
-    assert!(matches!(claims.carry_out(&Step::Open(4)), Reply::Failed(_)));
-    assert_eq!(claims.carry_out(&Step::Create(claim(4))), Reply::Exists);
+    assert!(matches!(
+        claims.carry_out(&LeaseStep::Open(4)),
+        LeaseReply::Failed(_)
+    ));
+    assert_eq!(
+        claims.carry_out(&LeaseStep::Create(claim(4))),
+        LeaseReply::Exists
+    );
     assert_eq!(highest(&scratch.0).unwrap(), Some((4, Record::Torn(0))));
     assert_eq!(
         fs::read_to_string(scratch.0.join("precious")).unwrap(),
@@ -144,10 +181,10 @@ fn a_link_or_a_directory_in_the_place_of_a_claim_is_no_claim() {
 fn leftovers_of_contenders_that_died_are_removed_with_the_old_claims() {
     let scratch = Scratch::new();
     let mut claims = Claims::on(&scratch.0);
-    claims.carry_out(&Step::List);
+    claims.carry_out(&LeaseStep::List);
     let folder = Folder::on_volume(&scratch.0).unwrap().unwrap();
     fs::write(folder.path().join("claim-00000000000000aa"), "").unwrap();
     fs::write(folder.path().join(name(1)), "").unwrap();
-    assert_eq!(claims.carry_out(&Step::Remove(1)), Reply::Done);
+    assert_eq!(claims.carry_out(&LeaseStep::Remove(1)), LeaseReply::Done);
     assert!(folder.names().unwrap().is_empty());
 }
