@@ -99,7 +99,7 @@ pub enum ReasonsFormat {
     Table,
     /// For programs.
     Json,
-    /// For the README.
+    /// For docs/probes-and-reasons.md.
     Markdown,
 }
 

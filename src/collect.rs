@@ -266,7 +266,7 @@ pub fn mistakes(effective: &Effective, taken: &[String]) -> Vec<Mistake> {
             .cloned()
             .unwrap_or(Origin::Default),
         what: "names no collector".to_owned(),
-        advice: "the README lists those that are built in".to_owned(),
+        advice: "docs/metrics.md lists those that are built in".to_owned(),
     });
     let strangers: Vec<_> = strangers.collect();
     let wrong = loaded.into_iter().filter_map(|file| file.collector.err());

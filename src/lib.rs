@@ -51,7 +51,7 @@
 //! | whatever a collector is answered, the exposition is valid, and verdicts and other collectors stay | `collect::tests`, `it::collect` |
 //! | a loop that stops deciding is reported, not served | `publish::routes` tests |
 //!
-//! What a *person* has to know, how to install and run it, is in the README.
+//! What a *person* has to know, how to install and run it, is in the README and below `docs/`.
 
 pub mod act;
 pub mod app;

@@ -60,7 +60,7 @@ pub fn command() -> Command {
                 .about("Show why probes fail, and what to do about it")
                 .arg(Arg::new("code").value_name("CODE").help("Show this one in full"))
                 .arg(flag("json", "Print it for programs"))
-                .arg(flag("markdown", "Print it for the README").hide(true).conflicts_with("code")),
+                .arg(flag("markdown", "Print it for docs/probes-and-reasons.md").hide(true).conflicts_with("code")),
         )
         .subcommand(
             Command::new("setup-sql")

@@ -73,7 +73,7 @@ pub const DIFFERENCES: &[Difference] = &[
     row("awaragi", "mssql_io_stall_total", Differing::Type, GROWS),
 ];
 
-/// The README's table, between `<!-- differences:begin -->` and `<!-- differences:end -->`.
+/// The table in docs/metrics.md, between `<!-- differences:begin -->` and `<!-- differences:end -->`.
 #[must_use]
 pub fn differences() -> String {
     let mut table = String::from("| profile | metric | difference |\n| --- | --- | --- |\n");

@@ -1,4 +1,4 @@
-//! The README's table of what is built in.
+//! The table in docs/metrics.md of what is built in.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! `reasons`: the catalogue from the code, as a table, JSON or the README's Markdown.
+//! `reasons`: the catalogue from the code, as a table, JSON, or the Markdown of docs/probes-and-reasons.md.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -199,7 +199,7 @@ fn in_full(row: &Row, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "\n{LEGEND}")
 }
 
-/// The catalogue for the README, each row with an anchor of its own.
+/// The catalogue for docs/probes-and-reasons.md, each row with an anchor of its own.
 #[must_use]
 pub fn markdown() -> String {
     let mut text = String::from(

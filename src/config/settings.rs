@@ -1,4 +1,4 @@
-//! Every setting, in one table. Flags, variables, file keys, help, the README's reference and the
+//! Every setting, in one table. Flags, variables, file keys, help, the reference in docs/configuration.md and the
 //! tests are made from it, so that a setting is added here and nowhere else.
 
 mod values;

@@ -1,5 +1,5 @@
 //! The catalogue of reasons. It stands in this file and nowhere else: the probe answers, `/status`,
-//! the metrics, the `reasons` command and the runbook in the README are made from it.
+//! the metrics, the `reasons` command and the runbook in docs/probes-and-reasons.md are made from it.
 
 use serde::Serialize;
 

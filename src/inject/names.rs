@@ -1,5 +1,5 @@
 //! What the supervisor is called in a pod and the numbers of its probes: one place for everybody who
-//! writes a pod down. The README's snippet, the kustomize component and the chart are held against it.
+//! writes a pod down. The pod in docs/install.md, the kustomize component and the chart are held against it.
 
 use std::time::Duration;
 
@@ -121,7 +121,7 @@ pub const READY_PROBE: Probe = Probe {
 
 /// Processor time that each added container asks for: twice what it takes at the default pace.
 pub const CPU: &str = "10m";
-/// Memory that it asks for: twice its resident memory (README, Limits).
+/// Memory that it asks for: twice its resident memory (docs/evidence.md, Limits).
 pub const MEMORY: &str = "16Mi";
 /// Its limit: room for the page cache of what it reads.
 pub const MEMORY_LIMIT: &str = "64Mi";

@@ -173,7 +173,7 @@ impl Why {
             Self::UserWithoutSecret => "name the Secret with its password by --sql-secret NAME:KEY",
             Self::Shape(..) => "see `kubectl explain deployment.spec.template.spec`",
             Self::Unsure => {
-                "nothing was printed; please report the manifest's shape, and add the sidecar by hand as the README shows"
+                "nothing was printed; please report the manifest's shape, and add the sidecar by hand as docs/install.md shows"
             }
         }
     }

@@ -37,7 +37,7 @@ fn the_image_is_compiled_with_the_flags_that_are_measured() {
     let flags = quoted(&measured, "const FLAGS: &str = \"");
     assert!(flags.contains("+crt-static"), "{flags}");
     assert_eq!(quoted(&compile, "\nRUSTFLAGS=\""), flags);
-    assert_eq!(quoted(&read("README.md"), "RUSTFLAGS=\""), flags);
+    assert_eq!(quoted(&read("docs/install.md"), "RUSTFLAGS=\""), flags);
     let words = "cargo build --locked --release --bin sql-edge-supervisor --target";
     assert!(compile.contains(words), "{words}");
     let arguments: String = words

@@ -7,7 +7,7 @@
 #![allow(clippy::expect_used, clippy::panic)] // a test fails by panicking
 
 mod docker;
-mod readme;
+mod docs;
 
 use std::fs;
 use std::path::{Path, PathBuf};

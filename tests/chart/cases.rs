@@ -132,9 +132,20 @@ fn runbooks_are_where_the_values_say() {
     for part in ["-reasons", "-supervisor", "-engine"] {
         let rule = find(&objects, "PrometheusRule", part).value["spec"].to_string();
         assert!(rule.contains("\"https://wiki.example/sql#"), "{part}");
-        assert!(!rule.contains("README.md#"), "{part}");
+        assert!(!rule.contains("docs/"), "{part}");
     }
     assert_sound(&objects, on);
+    let folder = on.replace("wiki.example/sql", "git.example/docs/");
+    let objects = render(NEWEST, &folder);
+    for (part, page) in [
+        ("-reasons", "probes-and-reasons.md#"),
+        ("-engine", "alerts-and-dashboards.md#"),
+    ] {
+        let rule = find(&objects, "PrometheusRule", part).value["spec"].to_string();
+        let wanted = format!("\"https://git.example/docs/{page}");
+        assert!(rule.contains(&wanted), "{part}");
+        assert!(!rule.contains("\"docs/"), "{part}");
+    }
 }
 
 /// What stands in golden files for a generated password.

@@ -110,7 +110,12 @@ fn the_chart_passes_lint() {
 fn the_commands_of_the_readmes_render() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut seen = 0;
-    for readme in [root.join("README.md"), crate::chart().join("README.md")] {
+    let pages = [
+        root.join("README.md"),
+        root.join("docs/install.md"),
+        crate::chart().join("README.md"),
+    ];
+    for readme in pages {
         let text = std::fs::read_to_string(&readme).expect("a README is readable");
         let text = text.replace("\\\n", " ");
         let commands = text.lines().map(str::trim);

@@ -113,11 +113,11 @@ fn stop(pod: &Value, config: &Config, values: &str) {
     );
 }
 
-/// Everything of the pod in the README's chapter that is not a name or a place of its own.
+/// Everything of the pod in docs/install.md's chapter that is not a name or a place of its own.
 #[test]
-fn the_readme_and_the_chart_describe_the_same_pod() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = std::fs::read_to_string(path).expect("the README is there");
+fn the_docs_and_the_chart_describe_the_same_pod() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/install.md");
+    let readme = std::fs::read_to_string(path).expect("the page is there");
     let chapter = readme
         .split_once("## Add it to a pod")
         .expect("it has that chapter")
@@ -157,7 +157,9 @@ fn the_readme_and_the_chart_describe_the_same_pod() {
         }
     }
     // What it says of the modes that it does not show in full.
-    let words = chapter.split_once("## ").expect("another chapter").0;
+    let words = chapter.split_once("\n## ").expect("another chapter").0;
+    let words: Vec<_> = words.split_whitespace().collect();
+    let words = words.join(" ");
     let attach = render(NEWEST, "{acceptEula: true, supervisor: {mode: attach}}");
     let threshold = &container(pod(&attach), "sql")["livenessProbe"]["failureThreshold"];
     assert!(

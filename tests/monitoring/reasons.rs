@@ -210,7 +210,10 @@ fn quoted(text: &str) -> String {
 
 /// Where the reason's runbook entry is. The chart puts its `runbookBase` before it.
 pub fn runbook(reason: Reason) -> String {
-    format!("README.md#{}", reason.code().to_lowercase())
+    format!(
+        "docs/probes-and-reasons.md#{}",
+        reason.code().to_lowercase()
+    )
 }
 
 const HEAD: &str = "\

@@ -42,7 +42,7 @@ pub(super) fn check(
         Ok(root) => document(&root, names, &mut notes),
         Err((line, what)) => {
             let what = format!("is not YAML: {what}");
-            notes.line("file", line, &what, "see the example in the README");
+            notes.line("file", line, &what, "see the example in docs/metrics.md");
             None
         }
     };

@@ -205,7 +205,7 @@ pub fn names() -> Vec<String> {
     names
 }
 
-/// The table for the README, between `<!-- metrics:begin -->` and `<!-- metrics:end -->`.
+/// The table for docs/metrics.md, between `<!-- metrics:begin -->` and `<!-- metrics:end -->`.
 #[must_use]
 pub fn reference() -> String {
     let mut table =

@@ -194,9 +194,9 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
-fn the_example_of_the_readme_is_good() {
-    let readme = include_str!("../../../../README.md");
-    let (_, rest) = readme
+fn the_example_of_the_docs_is_good() {
+    let page = include_str!("../../../../docs/metrics.md");
+    let (_, rest) = page
         .split_once("<!-- example:begin -->\n```yaml\n")
         .expect("it is marked");
     let (text, _) = rest
