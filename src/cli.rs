@@ -27,7 +27,7 @@ pub enum Invocation {
     Launch {
         /// Settings.
         flags: Flags,
-        /// What to start, with its arguments; not empty.
+        /// What to start, with its arguments; where it is empty, what the image starts by itself.
         command: Vec<OsString>,
     },
     /// Copy this program into a directory.

@@ -1,4 +1,4 @@
-//! `launch -- COMMAND...`: the first process of the SQL container.
+//! `launch [-- COMMAND...]`: the first process of the SQL container.
 //!
 //! It waits for the gate, starts the image's own command, passes signals on to the real `sqlservr`
 //! below the image's shell, reaps everything, stays until the engine is gone and ends with its status.
@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | [`init`] | the first process's duties; needs nothing of the others |
 //! | [`children`], [`engine`], [`signals`] | what it does them with |
+//! | [`image`] | what is started where no command is given |
 //! | [`gate`], [`lease`] | when the command is started |
 //! | [`partner`], [`sidecar`] | the link to the supervisor, [`crate::link`] |
 //! | [`act`] | what the supervisor orders, carried out here: no shared PID namespace is needed |
@@ -25,6 +26,7 @@ pub mod act;
 pub mod children;
 pub mod engine;
 pub mod gate;
+pub mod image;
 pub mod init;
 pub mod lease;
 pub mod livez;
@@ -33,7 +35,7 @@ pub mod sidecar;
 pub mod signals;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, set_child_subreaper};
@@ -59,15 +61,32 @@ use signals::Signals;
 /// The kubelet's default `terminationMessagePath`, in this container.
 const TERMINATION_LOG: &str = "/dev/termination-log";
 
+/// The exit code where there is nothing to start, as the shells have it.
+const NO_SUCH_COMMAND: u8 = 127;
+
 /// The first process of a PID namespace.
 const INIT: i32 = 1;
 
-/// Starts `command` when the gate is open, and stays until it and its engine are gone; the exit code.
+/// Starts `command`, or what the image starts by itself where that is empty, when the gate is open, and stays
+/// until it and its engine are gone; the exit code.
 ///
 /// # Errors
 ///
 /// The system has no descriptor or handler left.
 pub fn run(config: Config, command: Vec<OsString>) -> anyhow::Result<u8> {
+    let command = match command.is_empty() {
+        true => match image::command(Path::new("/")) {
+            Ok(image) => {
+                info!(command = ?image.words, image = image.kind, "no command is given: the image's own start");
+                image.words
+            }
+            Err(error) => {
+                error!("{error}");
+                return Ok(NO_SUCH_COMMAND);
+            }
+        },
+        false => command,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

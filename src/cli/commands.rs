@@ -96,14 +96,13 @@ fn container_commands() -> [Command; 3] {
         Command::new("launch")
             .about("Be the first process of the SQL container: start its command when the gate opens, and look after it")
             .after_help(
-                "It ends with the engine's own status, 128 + n where signal n ended it. Where the command can't be run: 126, or 127 if there is none.",
+                "Without a command it starts what the image would, by what lies in it: SQL Edge's companions, `launch_sqlservr.sh` of SQL Server since 2022 CU18, and the check of permissions. It ends with the engine's own status, 128 + n where signal n ended it. Where the command can't be run: 126, or 127 if there is none.",
             )
             .args(settings_arguments())
             .arg(
                 Arg::new("command")
                     .value_name("COMMAND")
-                    .help("What to start, with its arguments: the image's own command")
-                    .required(true)
+                    .help("What to start, with its arguments; else the image's own start")
                     .last(true)
                     .num_args(1..)
                     .value_parser(value_parser!(OsString)),

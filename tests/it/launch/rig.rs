@@ -82,6 +82,23 @@ impl Site {
 
     /// `launch` with `command`, which waits for a supervisor for so long.
     pub fn launch_waiting(&self, patience: &str, command: &[String]) -> Container {
+        let mut line = self.line(patience);
+        line.push("--".to_owned());
+        line.extend_from_slice(command);
+        self.start(&line)
+    }
+
+    /// `launch` without a command, where the directory `image` is /opt, and without a supervisor to wait for.
+    pub fn launch_image(&self, image: &str) -> Container {
+        // The container has mounts of its own.
+        let mount = "mount --bind \"$0\" /opt && exec \"$@\"";
+        let mut line = ["sh", "-c", mount, image].map(str::to_owned).to_vec();
+        line.extend(self.line("10ms"));
+        self.start(&line)
+    }
+
+    /// `launch` with its settings.
+    fn line(&self, patience: &str) -> Vec<String> {
         let mut line = vec![binary().display().to_string(), "launch".to_owned()];
         let own = [
             ("state-dir", self.text("state")),
@@ -100,13 +117,15 @@ impl Site {
         for (key, value) in own.chain(&self.settings) {
             line.extend([format!("--{key}"), value.clone()]);
         }
-        line.push("--".to_owned());
-        line.extend_from_slice(command);
+        line
+    }
+
+    fn start(&self, line: &[String]) -> Container {
         let environment = [
             ("STANDIN_NAME", self.name.as_str()),
             ("MSSQL_SA_PASSWORD", DEFAULT_PASSWORD),
         ];
-        Container::start(&line, &environment, &self.path("launch.log"))
+        Container::start(line, &environment, &self.path("launch.log"))
     }
 
     /// Waits until the engine answers; the next start has the same port.
