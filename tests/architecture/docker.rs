@@ -38,7 +38,7 @@ fn the_image_is_compiled_with_the_flags_that_are_measured() {
     assert!(flags.contains("+crt-static"), "{flags}");
     assert_eq!(quoted(&compile, "\nRUSTFLAGS=\""), flags);
     assert_eq!(quoted(&read("docs/install.md"), "RUSTFLAGS=\""), flags);
-    let words = "cargo build --locked --release --bin sql-edge-supervisor --target";
+    let words = "cargo build --locked --profile dist --bin sql-edge-supervisor --target";
     assert!(compile.contains(words), "{words}");
     let arguments: String = words
         .split(' ')

@@ -23,7 +23,7 @@ pub fn build() -> anyhow::Result<PathBuf> {
     let host = host()?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     eprintln!(
-        "building: RUSTFLAGS=\"{FLAGS}\" cargo build --locked --release \
+        "building: RUSTFLAGS=\"{FLAGS}\" cargo build --locked --profile dist \
          --bin sql-edge-supervisor --target {host} (minutes, the first time)"
     );
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -41,7 +41,8 @@ pub fn build() -> anyhow::Result<PathBuf> {
         .args([
             "build",
             "--locked",
-            "--release",
+            "--profile",
+            "dist",
             "--bin",
             "sql-edge-supervisor",
             "--target",
@@ -52,7 +53,7 @@ pub fn build() -> anyhow::Result<PathBuf> {
         .context("starting cargo")?;
     ensure!(status.success(), "cargo build: {status}");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
-    Ok(target.join(host).join("release/sql-edge-supervisor"))
+    Ok(target.join(host).join("dist/sql-edge-supervisor"))
 }
 
 /// The target triple of this machine.
