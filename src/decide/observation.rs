@@ -6,6 +6,7 @@
 mod act;
 mod contact;
 mod host;
+mod listeners;
 mod log;
 mod process;
 mod server;
@@ -22,7 +23,10 @@ pub use host::{
     CgroupReport, Denial, EngineMount, KernelVersion, Mount, Space, VolumeCheck, VolumeFault,
     VolumeReport, WriteCheck,
 };
-pub use log::{Dumps, EngineLog, FileFault, LoggedError, LoggedRecovery, StartFault};
+pub use listeners::ListenersReport;
+pub use log::{
+    Dumps, EngineLog, FileFault, LoggedError, LoggedRecovery, LoggedStart, LoggedStop, StartFault,
+};
 pub use process::{
     ExitStatus, ProcessExit, ProcessId, ProcessReport, ProcessRole, RunState, RunningProcess,
 };
@@ -45,7 +49,9 @@ pub struct Observed<T> {
 pub enum Observation {
     /// The `sqlservr` processes.
     Process(ProcessReport),
-    /// One query on the state connection.
+    /// Where the engine listens and where it is asked.
+    Listeners(ListenersReport),
+    /// One query on the standing connection.
     Ping(Attempt),
     /// A fresh connection with login and query: what a new client meets.
     Login(Attempt),

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::observation::{
     ActionReport, Attempt, AttemptResult, Certificates, CgroupReport, ComponentState, ContactError,
     DatabaseList, DatabasesReport, Diagnostics, DiagnosticsReport, EngineLog, KernelVersion,
-    LeaseReport, LinkReport, Observation, Observed, OperatorWord, ProcessExit, ProcessId,
-    ProcessReport, ProcessRole, RunningProcess, ServerError, ServerProperties, VolumeCheck,
-    VolumeReport,
+    LeaseReport, LinkReport, ListenersReport, Observation, Observed, OperatorWord, ProcessExit,
+    ProcessId, ProcessReport, ProcessRole, RunningProcess, ServerError, ServerProperties,
+    VolumeCheck, VolumeReport,
 };
 use super::time::Time;
 pub use renewal::Aged;
@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub process: Option<Observed<ProcessReport>>,
     /// The last exit seen, kept when a new process has taken its place.
     pub last_exit: Option<Observed<ProcessExit>>,
+    /// Where the engine listens and where it is asked.
+    pub listeners: Option<Observed<ListenersReport>>,
     /// The standing connection.
     pub ping: Contact,
     /// Fresh logins.
@@ -129,6 +131,7 @@ impl Snapshot {
         let Observed { at, value } = observed;
         match value {
             Observation::Process(report) => self.apply_process(at, report),
+            Observation::Listeners(value) => self.listeners = Some(Observed { at, value }),
             Observation::Ping(attempt) => {
                 self.answers.apply(at, &attempt);
                 self.ping.apply(at, attempt);
@@ -249,6 +252,7 @@ impl Snapshot {
         self.answers = Answers::default();
         self.databases = None;
         self.databases_error = None;
+        self.listeners = None;
     }
 
     fn apply_diagnostics(&mut self, at: Time, report: DiagnosticsReport) {

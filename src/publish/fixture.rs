@@ -289,6 +289,7 @@ pub fn ready() -> Snapshot {
             version: "15.0.2000.1574".to_owned(),
             edition: "Azure SQL Edge Developer (64-bit)".to_owned(),
             engine_edition: 9,
+            single_user: Some(false),
         }),
         Observation::Certificates(Certificates {
             server_expiry: Some(1_893_456_000),

@@ -108,6 +108,7 @@ impl Metrics {
             | Observation::Certificates(_)
             | Observation::Dac(_)
             | Observation::Kernel(_)
+            | Observation::Listeners(_)
             | Observation::Link(_)
             | Observation::Operator(_) => {}
         }

@@ -18,6 +18,38 @@ pub struct EngineLog {
     pub start_fault: Option<StartFault>,
     /// Errors by number, in the order of their first appearance.
     pub errors: Vec<LoggedError>,
+    /// How far the start has come.
+    pub start: LoggedStart,
+    /// A stop on purpose that the log has seen to begin.
+    pub stop: Option<LoggedStop>,
+    /// Upgrade scripts run: the log names one, and has not said that recovery is complete (3408) since.
+    pub upgrading: bool,
+}
+
+/// How far a start has come, by the log alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoggedStart {
+    /// The log has the beginning of this start and is in a language whose "ready" is known: that it was
+    /// not written can be relied on.
+    pub begun: bool,
+    /// "SQL Server is now ready for client connections" (17126), or a new log that the engine has begun
+    /// since (`sp_cycle_errorlog`): logins are taken. Upgrades, msdb and tempdb may still follow.
+    pub ready: bool,
+    /// "Recovery is complete" (3408): the start is over.
+    pub complete: bool,
+}
+
+/// A line by which the log says that a stop on purpose has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LoggedStop {
+    /// 17148: the answer to SIGTERM.
+    StopRequest,
+    /// 17147: the machine goes down.
+    SystemShutdown,
+    /// 6006: `SHUTDOWN` by a login.
+    Statement,
 }
 
 /// Progress of a recovery, message 3450.

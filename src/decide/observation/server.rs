@@ -145,4 +145,7 @@ pub struct ServerProperties {
     pub edition: String,
     /// `SERVERPROPERTY('EngineEdition')`; 9 is Azure SQL Edge.
     pub engine_edition: i32,
+    /// `SERVERPROPERTY('IsSingleUser')`: one connection is all that the engine takes. Absent where it
+    /// was not read.
+    pub single_user: Option<bool>,
 }

@@ -14,7 +14,8 @@ use crate::tds::value::{Cells, first_chars};
 /// What the engine is. Cast, because `SERVERPROPERTY` returns `sql_variant`.
 const PROPERTIES: &str = "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)) AS version, \
      CAST(SERVERPROPERTY('Edition') AS nvarchar(128)) AS edition, \
-     CAST(SERVERPROPERTY('EngineEdition') AS int) AS engine_edition";
+     CAST(SERVERPROPERTY('EngineEdition') AS int) AS engine_edition, \
+     CAST(SERVERPROPERTY('IsSingleUser') AS int) AS single_user";
 
 /// Characters kept of a property; they are `nvarchar(128)` in the engine.
 const MAX_PROPERTY_CHARS: usize = 128;
@@ -28,7 +29,6 @@ const MAX_PROPERTY_CHARS: usize = 128;
 pub async fn observe(config: SqlConfig, sink: Sink) {
     let pace = config.login;
     let mut connector = Connector::new(config);
-    let mut known = None;
     let mut certificates = Certificates::default();
     loop {
         let began = Began::now(sink.clock());
@@ -49,9 +49,7 @@ pub async fn observe(config: SqlConfig, sink: Sink) {
         };
         if let Ok(session) = outcome
             && let Some(properties) = properties(session, deadline).await
-            && known.as_ref() != Some(&properties)
         {
-            known = Some(properties.clone());
             sink.send(Observation::Server(properties)).await;
         }
         began.wait(next).await;
@@ -95,6 +93,7 @@ fn read(cells: &Cells<'_>) -> Option<ServerProperties> {
             .integer("engine_edition")
             .and_then(|value| i32::try_from(value).ok())
             .unwrap_or_default(),
+        single_user: cells.integer("single_user").map(|value| value != 0),
     })
 }
 
@@ -116,11 +115,13 @@ mod tests {
                 ColumnData::String(Some("Azure SQL Edge Developer (64-bit)".into())),
             ),
             ("engine_edition", ColumnData::I32(Some(9))),
+            ("single_user", ColumnData::I32(Some(1))),
         ];
         let expected = ServerProperties {
             version: "15.0.2000.155916".to_owned(),
             edition: "Azure SQL Edge Developer (64-bit)".to_owned(),
             engine_edition: 9,
+            single_user: Some(true),
         };
         assert_eq!(read(&Cells::of(&cells)), Some(expected));
     }

@@ -11,7 +11,9 @@
 
 use std::time::Duration;
 
-use crate::decide::observation::{EngineLog, FileFault, LoggedError, LoggedRecovery, StartFault};
+use crate::decide::observation::{
+    EngineLog, FileFault, LoggedError, LoggedRecovery, LoggedStop, StartFault,
+};
 
 /// Numbers that are kept; a log has a handful, and each is a line of `/status`.
 const MAX_NUMBERS: usize = 32;
@@ -23,6 +25,25 @@ const MAX_NAME_CHARS: usize = 128;
 const READY: [&str; 2] = [
     "SQL Server is now ready for client connections",
     "The error log has been reinitialized",
+];
+
+/// 17104, at the beginning of each log. Where it stands in English so will 17126.
+const BEGUN: &str = "Server process ID is ";
+
+/// 17148, 17147 and 6006.
+const STOPS: [(&str, LoggedStop); 3] = [
+    (
+        "SQL Server is terminating in response to a 'stop' request",
+        LoggedStop::StopRequest,
+    ),
+    (
+        "SQL Server is terminating because of a system shutdown",
+        LoggedStop::SystemShutdown,
+    ),
+    (
+        "Server shut down by request from login ",
+        LoggedStop::Statement,
+    ),
 ];
 
 /// What the lines so far have said.
@@ -50,6 +71,8 @@ impl Told {
     pub(super) fn gap(&mut self) {
         self.log.recovery = None;
         self.log.start_fault = None;
+        self.log.upgrading = false;
+        self.log.start.begun = false;
         self.number = None;
     }
 
@@ -68,10 +91,16 @@ impl Told {
             self.blame(number.and_then(|number| fault_of_number(number, text)));
             self.blame(fault_of_text(text).map(|fault| (fault, true)));
             self.recovery(text);
+            self.log.start.begun |= text.starts_with(BEGUN);
             if READY.iter().any(|ready| text.starts_with(ready)) {
                 self.ready = true;
                 self.log.start_fault = None;
+                self.log.start.ready = true;
             }
+            let stop = STOPS.iter().find(|(begins, _)| text.starts_with(begins));
+            self.log.stop = self.log.stop.or(stop.map(|(_, stop)| *stop));
+            self.log.upgrading |=
+                text.starts_with("Database '") && text.contains("' is upgrading script '");
         }
     }
 
@@ -108,6 +137,9 @@ impl Told {
         } else if text.starts_with("Recovery is complete.") {
             // 3408
             self.log.recovery = None;
+            self.log.start.ready = true;
+            self.log.start.complete = true;
+            self.log.upgrading = false;
         } else if let Some(database) = recovered(text)
             && let Some(recovery) = &self.log.recovery
             && recovery.database == database

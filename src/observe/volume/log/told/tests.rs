@@ -1,4 +1,5 @@
 use super::*;
+use crate::decide::observation::LoggedStart;
 
 /// As the errorlog has it.
 fn dated(text: &str) -> String {
@@ -335,4 +336,63 @@ fn garbage_says_nothing() {
     ] {
         assert_eq!(told(&[line]), told(&[]), "{line:?}");
     }
+}
+
+#[test]
+fn how_far_the_start_is_and_that_it_ends() {
+    const SHUTDOWN: &str = "SQL Server is terminating in response to a 'stop' request from Service Control Manager. This is an informational message only. No user action is required.";
+    let banner = "Microsoft SQL Server 2019 (RTM-CU25) (KB5033688) - 15.0.4355.3 (X64) ";
+    let begun = "Server process ID is 32.";
+    let ready = "SQL Server is now ready for client connections. This is an informational message; no user action is required.";
+    let script = "Database 'master' is upgrading script 'msdb110_upgrade.sql' from level 234884100 to level 234884281.";
+    let complete =
+        "Recovery is complete. This is an informational message only. No user action is required.";
+    let reinitialized =
+        "The error log has been reinitialized. See the previous log for older entries.";
+    let statement = "Server shut down by request from login sa.";
+    for (lines, stage, upgrading, stop) in [
+        (&[][..], [false, false, false], false, None),
+        (&[banner], [false, false, false], false, None),
+        (&[banner, begun], [true, false, false], false, None),
+        (&[banner, begun, ready], [true, true, false], false, None),
+        (&[begun, ready, script], [true, true, false], true, None),
+        (
+            &[begun, ready, script, complete],
+            [true, true, true],
+            false,
+            None,
+        ),
+        (
+            &[begun, complete, SHUTDOWN],
+            [true, true, true],
+            false,
+            Some(LoggedStop::StopRequest),
+        ),
+        (
+            &[begun, statement],
+            [true, false, false],
+            false,
+            Some(LoggedStop::Statement),
+        ),
+        (
+            &[SHUTDOWN, banner, begun],
+            [true, false, false],
+            false,
+            None,
+        ),
+        (&[begun, reinitialized], [true, true, false], false, None),
+    ] {
+        let log = told_dated(lines);
+        let LoggedStart {
+            begun,
+            ready,
+            complete,
+        } = log.start;
+        let seen = ([begun, ready, complete], log.upgrading, log.stop);
+        assert_eq!(seen, (stage, upgrading, stop), "{lines:?}");
+    }
+    let mut skipped = Told::default();
+    skipped.line(begun);
+    skipped.gap();
+    assert!(!skipped.log(7).start.begun);
 }

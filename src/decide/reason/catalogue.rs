@@ -1,0 +1,254 @@
+//! The rows of the catalogue.
+
+use serde::Serialize;
+
+use super::{Outcome, ReadyEffect, ReasonInfo};
+
+reasons! {
+    ProcessMissing: Restart level 1, ready Fails, lifeless;
+        "No sqlservr process, though one ran here before and the container goes on.";
+        "Nothing: the container is restarted. If it comes back, read the SQL container's log for what ended sqlservr."
+    ProcessExited: Wait, ready Fails;
+        "sqlservr exited.";
+        "The runtime restarts the container. Read the exit code here and the SQL container's previous log (`kubectl logs -p`)."
+    ProcessKilled: Wait, ready Fails;
+        "A signal ended sqlservr.";
+        "The runtime restarts the container. Signal 9 without an OOM kill comes from a person, the kubelet or the node; 6 and 11 are crashes: look for a dump under log/."
+    OomKilled: Wait, ready Fails;
+        "The kernel killed sqlservr for want of memory.";
+        "Set MSSQL_MEMORY_LIMIT_MB below the container's memory limit: SQL Edge, and SQL Server before 2022 CU20, do not see a cgroup v2 limit."
+    ProcessZombie: Restart level 1, ready Fails, lifeless;
+        "sqlservr is dead and nobody reaps it.";
+        "Nothing: the container is restarted. To avoid it, start the image through an init that reaps."
+    EngineUnresponsive: Restart level 2, ready Fails, lifeless;
+        "Neither ping, login nor diagnostics were answered for the configured time, and no progress was seen.";
+        "Nothing: the container is restarted. If it repeats, look at the volume's latency and for dumps under log/."
+    EngineBusy: Wait, ready Fails;
+        "Logins or queries time out, but the engine shows life.";
+        "Find the load: blocking chains, worker use, cpu. A restart would only lose the work under way."
+    NoFreshAnswer: Wait, ready Fails;
+        "No query was answered recently enough to call the engine ready.";
+        "Wait: it either answers again, or the evidence for a restart becomes complete."
+    ListenerLost: Restart level 1, ready Fails;
+        "The port is refused by a process that had been serving on it.";
+        "Nothing: the container is restarted. Look in the errorlog for 17182, 17826 or 17120."
+    SystemError: Restart level 3, ready Fails;
+        "sp_server_diagnostics reports the component system in error, repeatedly.";
+        "Nothing: the container is restarted. Look for dumps, access violations and orphaned spinlocks in the errorlog."
+    ResourceError: Restart level 4, ready Fails;
+        "sp_server_diagnostics reports the component resource in error, repeatedly.";
+        "Give the instance more memory, or lower what else uses it."
+    SchedulersDeadlocked: Restart level 5, ready Fails;
+        "sp_server_diagnostics reports query_processing in error: deadlocked schedulers or an unsolvable deadlock.";
+        "Look for the head of the blocking chain; raise max worker threads only with care."
+    Restarting: Wait, ready Fails;
+        "The supervisor ends the engine, so that its container is started anew.";
+        "Nothing: the reason stands beside this one, in the log and in `status`."
+    RestartFailed: Operator, ready Fails;
+        "The supervisor could not end the engine: liveness fails instead, for the kubelet to do it.";
+        "Run the supervisor with the uid of sqlservr (10001). A process that outlives SIGKILL waits for its volume: check the storage."
+    NotYetObserved: Wait, ready Fails;
+        "The supervisor has not seen the engine yet.";
+        "Wait a few seconds. If it stays: share the PID namespace or use launch, and check the SQL address."
+    Starting: Wait, ready Fails;
+        "The engine is starting.";
+        "Wait. The first start on an empty volume copies the system databases."
+    StartupStalled: Restart level 2, ready Fails, lifeless;
+        "The start made no progress for the configured time.";
+        "Nothing: the container is restarted. Read the SQL container's log and the errorlog's last line."
+    StartFailed: Operator, ready Fails;
+        "sqlservr ended during its start, and did not say why where it can be read.";
+        "Read the SQL container's log (`kubectl logs -p`). Exit codes 134, 139 and 255 are crashes; `engine-output` lets the supervisor read what it prints."
+    EvaluationExpired: Operator, ready Fails, holds;
+        "The evaluation period has expired (17051).";
+        "Set MSSQL_PID to an edition that you may use; the data is kept."
+    EulaNotAccepted: Operator, ready Fails, holds;
+        "The licence terms were not accepted.";
+        "Set ACCEPT_EULA=Y in the SQL container's environment."
+    SaPasswordRejected: Operator, ready Fails, holds;
+        "The engine refuses the password that it is to set up `sa` with: too weak, or missing.";
+        "Give MSSQL_SA_PASSWORD at least 8 characters of three kinds: upper case, lower case, digits, symbols."
+    MemoryTooSmall: Operator, ready Fails, holds;
+        "The machine or the container has less memory than the engine asks for.";
+        "Raise the memory limit: 2000 MB for SQL Server, 1 GB for SQL Edge, at the least."
+    KernelUnsupported: Operator, ready Fails, holds;
+        "SQL Edge crashes at its start on Linux 6.7 and later, and this kernel is one.";
+        "Run it on a node with an older kernel, or move to SQL Server 2022 CU11 or later (microsoft/mssql-docker issues 868 and 893)."
+    ListenFailed: Operator, ready Fails, holds;
+        "The engine can't listen: the port is taken, or its certificate can't be loaded (17182, 17826, 17120).";
+        "Free the port, or correct network.tlscert and network.tlskey in mssql.conf."
+    DataDirectoryDenied: Operator, ready Fails, holds;
+        "The engine may not write its data directory.";
+        "Give the volume to uid 10001 (`fsGroup: 10001`; `chown -R 10001:0` on a volume without it)."
+    SystemDatabaseUnreadable: Operator, ready Fails, holds;
+        "The engine can't open or set up its system databases (17113).";
+        "2 means that master.mdf is missing, 5 that it may not be read: attach the right volume, or give it to uid 10001."
+    MasterUnrecoverable: Operator, ready Fails, holds;
+        "The engine can't recover master (3417).";
+        "Restore master from a backup, or rebuild it; read the errorlog for the cause before you do."
+    RecoveryStalled: Restart level 2, ready Fails;
+        "The recovery of a required database made no progress for the configured time.";
+        "Nothing: the container is restarted. If it repeats, look at the volume's latency and at the errorlog."
+    Recovering: Wait, ready Fails;
+        "A database is being recovered.";
+        "Wait: a restart begins the recovery anew. Long recoveries come from long transactions and many virtual log files."
+    ScriptUpgrade: Wait, ready Fails;
+        "The engine runs its upgrade scripts (18401).";
+        "Wait: a restart begins them anew."
+    DumpInProgress: Wait, ready Fails, holds, excuses;
+        "A dump is being written; the engine stands still meanwhile.";
+        "Wait. Keep the dump for support; see that the volume has room for it."
+    Stopping: Wait, ready Fails, holds;
+        "The engine is being stopped on purpose.";
+        "Nothing: liveness never kills a clean shutdown."
+    Paused: Operator, ready Fails;
+        "The engine was paused and takes no new connections (17142).";
+        "Continue it, or find out who paused it."
+    AdministratorsOnly: Operator, ready Fails;
+        "Only administrators may log in (18451, 18461): single-user or minimal start.";
+        "Finish the maintenance, then start the engine without -m or -f."
+    LoginFailed: Operator, ready AsProven;
+        "The engine refuses the supervisor's login (18456 and its like).";
+        "Correct the password that the supervisor reads. MSSQL_SA_PASSWORD is used only when a volume is first set up; afterwards the login's own password counts."
+    LoginDisabled: Operator, ready AsProven;
+        "The supervisor's login is disabled or locked out (18470, 18486).";
+        "ALTER LOGIN ... ENABLE, or UNLOCK; use a login of its own for the supervisor (`setup-sql`)."
+    PasswordExpired: Operator, ready AsProven;
+        "The login's password expired or must be changed (18487, 18488).";
+        "Change it, or set CHECK_EXPIRATION = OFF for the supervisor's login."
+    CredentialsUnreadable: Operator, ready AsProven;
+        "The supervisor has no password it can read.";
+        "Check the path and the permissions of the password file, or the secret that is mounted there."
+    PermissionMissing: Operator, ready AsProven;
+        "The supervisor's login may not read what it needs.";
+        "Run the output of `setup-sql` as an administrator."
+    TlsFailed: Operator, ready AsProven;
+        "TLS could not be agreed upon with the engine.";
+        "Give the supervisor the CA that signed network.tlscert, or trust the certificate on loopback; check the certificate's dates and name."
+    EngineUnreachable: Operator, ready Fails;
+        "The SQL address can't be reached at all: no route, no such name, or no TDS behind it.";
+        "Check the SQL host and port that the supervisor is given."
+    QueryRefused: Operator, ready Fails;
+        "The engine answers the probe's query with an error that has no reason of its own.";
+        "Look up the error number; it is in the evidence."
+    DatabaseSuspect: Operator, ready Fails;
+        "A required database is SUSPECT.";
+        "Read the errorlog for the cause (files, log, checksum), mend the storage, then restore or ALTER DATABASE ... SET ONLINE."
+    DatabaseRecoveryPending: Operator, ready Fails;
+        "A required database is RECOVERY_PENDING: its files, memory or disk space were not to be had.";
+        "Mend that, then ALTER DATABASE ... SET ONLINE; no restart is needed."
+    DatabaseOffline: Operator, ready Fails;
+        "A required database is OFFLINE or missing.";
+        "ALTER DATABASE ... SET ONLINE, or correct the list of required databases."
+    DatabaseEmergency: Operator, ready Fails;
+        "A required database is in EMERGENCY mode.";
+        "Finish the repair that it was set so for."
+    DatabaseRestoring: Wait, ready Fails;
+        "A required database is being restored.";
+        "Wait, or finish the restore WITH RECOVERY."
+    WorkersExhausted: Wait, ready Fails;
+        "The engine has no worker or thread left.";
+        "Find what holds the workers: blocking, parallelism; check the pids limit of the container."
+    ConnectionsExhausted: Wait, ready Fails;
+        "The engine takes no more connections.";
+        "Raise user connections or find the client that leaks them."
+    OutOfMemory: Restart level 4, ready Fails;
+        "The engine has reported for a while that memory ran out (701, 802, 17803).";
+        "Give it more memory, or lower max server memory's consumers. Set MSSQL_MEMORY_LIMIT_MB below the container's limit."
+    LogFull: Operator, ready Fails;
+        "A transaction log is full (9002).";
+        "Look at log_reuse_wait_desc: back up the log, end the transaction that holds it, or enlarge it."
+    DiskFull: Operator, ready Fails, gate, holds;
+        "The volume, or a filegroup, has no room.";
+        "Enlarge the volume or free space. The pod stays up so that you can."
+    DiskLow: Notice, ready None;
+        "The volume is running low on bytes or inodes.";
+        "Enlarge it before it fills; look for dumps under log/."
+    DataCorruption: Operator, ready Fails, holds;
+        "The engine read wrong data from storage (823, 824, 825 and their like).";
+        "Stop writing, check the storage, run DBCC CHECKDB, restore. A restart mends nothing."
+    VolumeUnchecked: Wait, ready None, gate;
+        "The first check of the volume has not finished.";
+        "Wait a few seconds."
+    VolumeNotMounted: Recreate, ready Fails, gate, holds;
+        "The data directory is not a mount of its own: what is written there dies with the container.";
+        "Mount the persistent volume at the data directory; outside Kubernetes, allow it by name (`--require-mount false`)."
+    VolumeEphemeral: Operator, ready Fails, gate, holds;
+        "The data directory's mount does not outlive the pod: an emptyDir, a tmpfs or a container's anonymous volume.";
+        "Mount a persistent volume claim at the data directory. Where the data may be lost, allow it by name (`--allow-ephemeral true`). Back up what is there first."
+    VolumeReplaced: Recreate, ready Fails, gate, holds;
+        "Another volume than before is mounted at the data directory beneath the running engine.";
+        "Mount the former one again; or delete the pod, so that engine and volume start together. The engine's open files are on the former one."
+    VolumeMissing: Recreate, ready Fails, gate, holds;
+        "The data directory does not exist.";
+        "Mount the volume in the supervisor's container too, at the path given by `--data-dir`."
+    VolumeUnidentified: Wait, ready None, gate;
+        "Which volume this is has not been established yet.";
+        "Wait a few seconds. If it stays, the evidence says what can't be read or written."
+    VolumeForeign: Operator, ready Fails, gate, holds;
+        "It is another volume than the one that is meant, or another instance's.";
+        "Attach the right volume, or say `adopt` if this one is meant."
+    VolumeEmpty: Recreate, ready Fails, gate, holds;
+        "The system databases of this volume's instance are gone, or were never there.";
+        "Do not restart by hand: the engine would set up an empty instance. Attach the right volume; say `adopt` if an empty one is meant."
+    VolumeIdentityRefused: Operator, ready None, gate, holds;
+        "The volume's identity can't be understood: torn, of another version, or not the supervisor's.";
+        "Look at .sql-edge-supervisor/identity on the volume. If the volume is the right one say `adopt`: the file is kept aside and a new one written."
+    VolumeReadOnly: Recreate, ready Fails, gate, holds;
+        "The volume is read-only.";
+        "Delete the pod, so that the volume is attached anew; check the node's and the storage's log."
+    VolumeStalled: Recreate, ready Fails, gate, holds, excuses;
+        "The volume does not finish a write in time.";
+        "Check the storage. The engine is not restarted: it could not come back on this volume."
+    VolumeIoError: Recreate, ready Fails, gate, holds;
+        "The volume answers with an I/O error.";
+        "Delete the pod, so that the volume is attached anew; check the storage."
+    VolumeDisconnected: Recreate, ready Fails, gate, holds;
+        "The server or daemon behind the mount is gone (ESTALE, ENOTCONN).";
+        "Bring it back, then delete the pod, so that the volume is attached anew: a mount that lost its daemon does not heal by itself."
+    VolumePermissionDenied: Operator, ready None, gate;
+        "The supervisor may not write its own folder on the volume.";
+        "Give the volume to uid 10001 (fsGroup: 10001)."
+    VolumeMismatch: Recreate, ready Fails, holds;
+        "The supervisor and sqlservr see different volumes at the data directory.";
+        "Mount the same claim at the same path in both containers."
+    LeaseNotHeld: Wait, ready None, gate;
+        "The volume's lease is not held yet.";
+        "Wait: a claim that nobody renews is free after `lease-stale`. If it stays, the evidence says why it can't be taken."
+    LeaseHeldElsewhere: Wait, ready Fails, gate, holds, fences;
+        "Another pod holds the volume's lease.";
+        "Wait until it ends. See that the Deployment's strategy is Recreate, and that each pod is given its own uid (`pod-uid`)."
+    LeaseLost: Operator, ready Fails, gate, holds, fences;
+        "The volume's lease was lost: another pod may have it, so this engine is fenced.";
+        "See why two pods wanted one volume, or why the lease could not be renewed in time; delete the pod that is not meant."
+    LeaseNotRenewed: Wait, ready None, gate;
+        "The lease could not be renewed for a while; nobody else has taken it.";
+        "Check the storage. With `lease: strict` the engine would have been fenced."
+    LeaseOff: Notice, ready None;
+        "There is no lease: nothing keeps two pods from writing one volume.";
+        "Set `lease` to advisory, or to strict where several nodes can attach the volume."
+    Fencing: Wait, ready Fails, holds;
+        "The supervisor kills the engine: it may not write this volume.";
+        "Nothing: the reason stands beside this one."
+    FenceFailed: Restart level 1, ready Fails, lifeless;
+        "The supervisor could not kill an engine that may not write this volume: liveness fails, for the kubelet to do it.";
+        "Run the supervisor with the uid of sqlservr (10001), or use launch. A process that outlives SIGKILL waits for its volume."
+    CpuThrottled: Notice, ready None;
+        "The container is throttled by its cpu limit: timeouts are stretched.";
+        "Raise the cpu limit of the SQL container."
+    CgroupFrozen: Wait, ready Fails, holds, excuses;
+        "The container's control group is frozen.";
+        "Thaw it: somebody, or a checkpoint of the container, froze it."
+    SupervisorStalled: Notice, ready None;
+        "The supervisor itself did not run for a while; that time counts for nothing.";
+        "Look at the node's load and at the supervisor's cpu limit."
+    RestartBudgetExhausted: Operator, ready Fails, holds;
+        "Restarts did not help: the engine is left alone for inspection.";
+        "Find the cause while the volume is accessible. `release` ends the hold; so does a minute of readiness."
+    Maintenance: Notice, ready None, holds;
+        "Liveness is held for maintenance.";
+        "It ends by itself, or by `resume`."
+    Settling: Wait, ready Fails;
+        "The evidence is good again and has to stay so for a moment.";
+        "Nothing: it passes by itself."
+}
