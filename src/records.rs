@@ -9,9 +9,12 @@
 //! A leaf: it knows the values of [`crate::decide`] and nothing else, and judges nothing. Any call may
 //! wait for as long as the device does, so that only threads call it which nobody waits for.
 //!
+//! All of them are opened [`beneath`] the data directory, without following links.
+//!
 //! **Architecture invariant:** nothing is written over that was not understood. It is kept aside first.
 
 pub mod atomic;
+pub mod beneath;
 pub mod claims;
 pub mod history;
 pub mod identity;

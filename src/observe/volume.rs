@@ -13,7 +13,7 @@
 
 mod dumps;
 mod log;
-mod mounts;
+pub(super) mod mounts;
 mod write;
 
 use std::fs;
@@ -34,7 +34,9 @@ use crate::decide::identity::IdentityFile;
 use crate::decide::observation::{
     Denial, EngineMount, Observation, Space, VolumeCheck, VolumeFault, VolumeReport, WriteCheck,
 };
+use crate::records::beneath::{self, Root};
 use crate::records::identity::{self, Expected};
+pub use dumps::dump_of;
 use log::Log;
 pub use write::FOLDER;
 
@@ -115,7 +117,7 @@ impl Checker {
     fn new(config: &VolumeConfig) -> Self {
         Self {
             writer: write::Writer::default(),
-            errorlog: Log::at(config.data_dir.join("log/errorlog")),
+            errorlog: Log::below(&config.data_dir, "log/errorlog"),
             output: config.engine_output.clone().map(Log::at),
             expected: Expected {
                 id: config.expected_id.clone(),
@@ -132,6 +134,7 @@ impl Checker {
             .and_then(|pid| mounts::engine_mount(proc_root, pid, &config.engine_data_dir));
         let mount = mounts::own_mount(proc_root, data_dir);
         let write = self.writer.check(data_dir);
+        let root = Root::open(data_dir).ok();
         let denied = write == WriteCheck::Failed(VolumeFault::PermissionDenied);
         VolumeCheck {
             engine_mount,
@@ -140,12 +143,12 @@ impl Checker {
             denial: denied.then(|| denial(data_dir)).flatten(),
             // After the write: if that was refused for want of room, this says of which.
             space: space(data_dir),
-            master_present: present(&data_dir.join("data/master.mdf")),
+            master_present: beneath::has_file(data_dir, identity::MASTER),
             // One that is not there has no identity to be judged.
             identity: (write != WriteCheck::Failed(VolumeFault::Missing))
                 .then(|| identity::facts(data_dir, &self.expected)),
             errorlog: self.errorlog.read(),
-            dumps: dumps::count(&data_dir.join("log")),
+            dumps: root.as_ref().and_then(dumps::count),
             output: self.output.as_mut().and_then(Log::read),
         }
     }
@@ -175,15 +178,6 @@ fn denial(data_dir: &Path) -> Option<Denial> {
         by_uid: geteuid().as_raw(),
         by_gid: getegid().as_raw(),
     })
-}
-
-/// Whether a file is there; absent where that can't be told.
-fn present(file: &Path) -> Option<bool> {
-    match fs::metadata(file) {
-        Ok(found) => Some(found.is_file()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(false),
-        Err(_) => None,
-    }
 }
 
 #[cfg(test)]

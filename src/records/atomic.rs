@@ -13,6 +13,7 @@ use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, fsync, mkdirat, openat, rename
 use rustix::io::Errno;
 
 use super::FOLDER;
+use super::beneath::{self, Root};
 
 /// What is appended to a file's name until it is synced.
 const NEW: &str = ".new";
@@ -78,11 +79,8 @@ impl Folder {
     /// # Errors
     /// It can't be opened, or the data directory is not there.
     pub fn on_volume(data_dir: &Path) -> io::Result<Option<Self>> {
-        // Of these two the data directory may be a link.
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let volume = openat(CWD, data_dir, flags, Mode::empty())?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        match openat(&volume, FOLDER, flags, Mode::empty()) {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match beneath::open(Root::open(data_dir)?, FOLDER, flags, Mode::empty()) {
             Ok(fd) => Ok(Some(Self {
                 fd,
                 path: data_dir.join(FOLDER),
@@ -100,7 +98,7 @@ impl Folder {
         if let Some(folder) = Self::on_volume(data_dir)? {
             return Ok(folder);
         }
-        match mkdirat(CWD, data_dir.join(FOLDER), Mode::RWXU | Mode::RWXG) {
+        match mkdirat(Root::open(data_dir)?, FOLDER, Mode::RWXU | Mode::RWXG) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -119,8 +117,8 @@ impl Folder {
     /// # Errors
     /// It is there and can't be read, is no file, or longer than that.
     pub fn read(&self, name: &str, max: usize) -> Result<Option<Vec<u8>>, Unreadable> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match openat(&self.fd, name, flags, Mode::empty()) {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match beneath::open(&self.fd, name, flags, Mode::empty()) {
             Ok(file) => std::fs::File::from(file),
             Err(Errno::NOENT) => return Ok(None),
             Err(Errno::LOOP) => return Err(Unreadable::NotAFile),

@@ -13,6 +13,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, fstat, fsync, linkat, openat, unlinkat};
 use rustix::io::{Errno, pread, pwrite};
 
 use super::atomic::Folder;
+use super::beneath;
 use crate::decide::lease::{
     Claim, Epoch, HolderIdentity, LeaseReply, LeaseStep, MAX_EPOCH, Record,
 };
@@ -200,8 +201,8 @@ impl Claims {
 
     fn open(&mut self, epoch: Epoch, mode: OFlags) -> Result<LeaseReply, Errno> {
         let folder = self.folder()?;
-        let flags = mode | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = openat(&folder, name(epoch), flags, Mode::empty())?;
+        let flags = mode | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = beneath::open(&folder, &name(epoch), flags, Mode::empty())?;
         // One byte more than there should be.
         let mut bytes = [0; BLOCK + 1];
         let mut filled = 0;

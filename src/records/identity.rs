@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::FOLDER;
 use super::atomic::{Folder, Unreadable};
+use super::beneath::{self, Root};
 use crate::decide::identity::{ExpectedId, Identity, IdentityFacts, IdentityFile};
 
 /// Its name in the supervisor's folder.
@@ -21,6 +22,10 @@ const VERSION: u64 = 1;
 const MAX_BYTES: usize = 4096;
 /// Bytes of an id.
 const MAX_ID: usize = 128;
+/// The engine's own id of the instance, below the data directory.
+const INSTANCE_ID: &str = ".system/instance_id";
+/// The first file of master, below the data directory.
+pub const MASTER: &str = "data/master.mdf";
 /// Entries of the data directory that are looked at to find it empty.
 const MAX_ENTRIES: usize = 16;
 const MODE: Mode = Mode::RUSR
@@ -187,18 +192,16 @@ pub fn facts(data_dir: &Path, expected: &Expected) -> IdentityFacts {
     IdentityFacts {
         expected: expected.read(),
         file: read(data_dir),
-        instance_id: short_text(&data_dir.join(".system/instance_id")).unwrap_or_default(),
-        master_present: present(&data_dir.join("data/master.mdf")),
+        instance_id: instance_id(data_dir),
+        master_present: beneath::has_file(data_dir, MASTER),
         empty: is_empty(data_dir),
     }
 }
 
-fn present(file: &Path) -> Option<bool> {
-    match fs::metadata(file) {
-        Ok(found) => Some(found.is_file()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(false),
-        Err(_) => None,
-    }
+/// The instance that the engine says it is, once it has written that.
+fn instance_id(data_dir: &Path) -> Option<String> {
+    let file = Root::open(data_dir).ok()?.file(INSTANCE_ID).ok()??;
+    id_in(file).ok().flatten()
 }
 
 fn is_empty(data_dir: &Path) -> Option<bool> {
@@ -222,6 +225,10 @@ fn short_text(path: &Path) -> io::Result<Option<String>> {
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
+    id_in(file)
+}
+
+fn id_in(file: File) -> io::Result<Option<String>> {
     let mut text = String::new();
     file.take(MAX_BYTES as u64).read_to_string(&mut text)?;
     match text.trim() {

@@ -65,6 +65,53 @@ async fn a_data_directory_that_is_missing_is_named() {
     assert_eq!(supervisor.get("/gatez").await.0, 503);
 }
 
+/// Whoever can write the volume must not have the supervisor show a file of its own container.
+#[tokio::test]
+async fn a_link_on_the_volume_shows_nothing_of_what_it_leads_to() {
+    const SECRET: &str = "Canary-4711-of-the-password-file";
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let volume = scratch.path().join("mssql");
+    let secret = scratch.path().join("password");
+    std::fs::write(&secret, format!("{SECRET}\n")).expect("writable");
+    for folder in [".system", "log", "data"] {
+        std::fs::create_dir_all(volume.join(folder)).expect("writable");
+    }
+    // An errorlog whose every line would be shown, had it been read: an error's number.
+    let log = scratch.path().join("elsewhere.log");
+    let line = "2026-11-23 04:51:00.12 Server      Error: 17120, Severity: 16, State: 1.\n";
+    std::fs::write(&log, line).expect("writable");
+    for (link, to) in [(".system/instance_id", &secret), ("log/errorlog", &log)] {
+        std::os::unix::fs::symlink(to, volume.join(link)).expect("writable");
+    }
+    std::fs::write(volume.join("data/master.mdf"), "pages").expect("writable");
+    let mut settings = fast(scratch.path(), &name, 1, &volume);
+    let file = secret.display().to_string();
+    settings.push(("sql-password-file".to_owned(), file));
+    let mut supervisor = supervisor(&settings, &[]).await;
+    supervisor.passes("gate").await;
+    // The identity is written by now, and with it what the engine says that it is.
+    let identity = volume.join(".sql-edge-supervisor/identity");
+    let identity = std::fs::read_to_string(identity).expect("it is written before the gate opens");
+    let mut shown = vec![identity];
+    for path in [
+        "/gatez?verbose",
+        "/readyz?verbose",
+        "/livez?verbose",
+        "/status",
+        "/",
+        "/metrics",
+    ] {
+        shown.push(supervisor.get(path).await.1);
+    }
+    let status = shown[4].clone();
+    let (_, log) = supervisor.terminate().await;
+    shown.push(log);
+    for text in shown {
+        assert!(!text.contains("Canary"), "{text}");
+    }
+    assert!(!status.contains("17120"), "the log was read: {status}");
+}
+
 #[tokio::test]
 async fn a_volume_that_turns_read_only_is_not_ready_and_comes_back() {
     let (scratch, name) = (Scratch::new(), unique_name());

@@ -5,10 +5,10 @@
 //! (microsoft/mssql-docker, issues 56 and 798). A fault within the engine leaves `SQLDump0001.mdmp`
 //! with a `.log` and a `.txt`.
 
-use std::fs;
-use std::path::Path;
+use rustix::fs::{AtFlags, Dir, FileType, statat};
 
 use crate::decide::observation::Dumps;
+use crate::records::beneath::Root;
 
 /// Entries that are looked at in one check, those of directories included: of a volume full of
 /// dumps the first ones say enough.
@@ -21,22 +21,28 @@ const CORE: &str = "core.sqlservr.";
 const UNFINISHED: &str = ".temp";
 const SMALL: &str = "SQLDump";
 
-/// Counts them; absent where the directory can't be read. Symbolic links are not followed.
-pub(super) fn count(log_dir: &Path) -> Option<Dumps> {
-    let is_directory = fs::symlink_metadata(log_dir).ok()?.is_dir();
-    let entries = fs::read_dir(log_dir).ok().filter(|_| is_directory)?;
+/// Counts them on the volume at `root`; absent where `log` can't be read. No link is followed.
+pub(super) fn count(root: &Root) -> Option<Dumps> {
+    count_in(&root.directory("log").ok()??)
+}
+
+fn count_in(log: &Root) -> Option<Dumps> {
     let mut budget = MAX_ENTRIES;
     let mut dumps = Dumps::default();
     let mut names = Vec::new();
-    for entry in entries.flatten() {
+    for entry in Dir::read_from(log).ok()?.flatten() {
+        if matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            continue;
+        }
         if budget == 0 {
             break;
         }
         budget -= 1;
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
+        let Ok(name) = entry.file_name().to_str() else {
+            continue;
+        };
         let Some(dump) = dump_of(name) else { continue };
-        let bytes = size(&entry, MAX_DEPTH, &mut budget);
+        let bytes = size(log, name, MAX_DEPTH, &mut budget);
         dumps.bytes += bytes;
         if dump.ends_with(UNFINISHED) {
             *dumps.writing_bytes.get_or_insert(0) += bytes;
@@ -50,7 +56,8 @@ pub(super) fn count(log_dir: &Path) -> Option<Dumps> {
 }
 
 /// The dump that a file or directory belongs to: its name without what tells companions apart.
-fn dump_of(name: &str) -> Option<&str> {
+#[must_use]
+pub fn dump_of(name: &str) -> Option<&str> {
     if let Some(rest) = name.strip_prefix(CORE) {
         let whole = rest.ends_with(UNFINISHED);
         // A pid at the end is no extension.
@@ -65,28 +72,38 @@ fn dump_of(name: &str) -> Option<&str> {
     numbered.then_some(stem)
 }
 
-/// Bytes of a file, or of the files in a directory.
-fn size(entry: &fs::DirEntry, depth: usize, budget: &mut usize) -> u64 {
-    // Of the link itself, where it is one.
-    let Ok(found) = entry.metadata() else {
+/// Bytes of a file, or of the files in a directory; a link has none.
+fn size(directory: &Root, name: &str, depth: usize, budget: &mut usize) -> u64 {
+    let Ok(found) = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) else {
         return 0;
     };
-    if found.is_file() {
-        return found.len();
+    match FileType::from_raw_mode(found.st_mode) {
+        FileType::RegularFile => u64::try_from(found.st_size).unwrap_or(0),
+        FileType::Directory if depth > 0 => size_below(directory, name, depth, budget),
+        _ => 0,
     }
-    if !found.is_dir() || depth == 0 {
+}
+
+fn size_below(directory: &Root, name: &str, depth: usize, budget: &mut usize) -> u64 {
+    let Ok(Some(inner)) = directory.directory(name) else {
         return 0;
-    }
-    let Ok(entries) = fs::read_dir(entry.path()) else {
+    };
+    let Ok(entries) = Dir::read_from(&inner) else {
         return 0;
     };
     let mut bytes = 0;
     for entry in entries.flatten() {
+        let Ok(name) = entry.file_name().to_str() else {
+            continue;
+        };
+        if matches!(name, "." | "..") {
+            continue;
+        }
         if *budget == 0 {
             break;
         }
         *budget -= 1;
-        bytes += size(&entry, depth - 1, budget);
+        bytes += size(&inner, name, depth - 1, budget);
     }
     bytes
 }
@@ -95,6 +112,10 @@ fn size(entry: &fs::DirEntry, depth: usize, budget: &mut usize) -> u64 {
 mod tests {
     use super::*;
     use crate::observe::testing::TempDir;
+
+    fn count(log: &std::path::Path) -> Option<Dumps> {
+        count_in(&Root::open(log).ok()?.directory(".").ok()??)
+    }
 
     #[test]
     fn a_core_and_its_companions_are_one_dump() {
@@ -143,7 +164,7 @@ mod tests {
         assert_eq!((found.count, found.bytes), (1, 0));
         let log = elsewhere.path().join("log");
         std::os::unix::fs::symlink(dir.path(), &log).unwrap();
-        assert_eq!(count(&log), None);
+        assert_eq!(super::count(&Root::open(elsewhere.path()).unwrap()), None);
     }
 
     #[test]

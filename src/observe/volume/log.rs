@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use crate::decide::observation::EngineLog;
+use crate::records::beneath::Root;
 use lines::Lines;
 use told::Told;
 
@@ -38,10 +39,33 @@ const _: () = assert!(
     HEAD_BYTES < MAX_READ_BYTES && MARK_BYTES < CHUNK_BYTES && HEAD_BYTES.is_multiple_of(2)
 );
 
+/// Where a log is.
+#[derive(Debug)]
+enum Place {
+    /// At this path.
+    Named(PathBuf),
+    /// On the volume at the first path, at the second.
+    Below(PathBuf, &'static str),
+}
+
+impl Place {
+    /// Opens it without waiting: what is no regular file, a FIFO for one, must not hold the thread.
+    fn open(&self) -> Option<File> {
+        match self {
+            Self::Named(path) => {
+                let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+                let mut options = OpenOptions::new();
+                options.read(true).custom_flags(flags).open(path).ok()
+            }
+            Self::Below(data_dir, path) => Root::open(data_dir).ok()?.file(path).ok().flatten(),
+        }
+    }
+}
+
 /// Follows the file at one path.
 #[derive(Debug)]
 pub(super) struct Log {
-    path: PathBuf,
+    path: Place,
     current: Option<Current>,
 }
 
@@ -59,9 +83,18 @@ struct Current {
 }
 
 impl Log {
+    /// A file that the configuration names; links to it are followed.
     pub(super) fn at(path: PathBuf) -> Self {
         Self {
-            path,
+            path: Place::Named(path),
+            current: None,
+        }
+    }
+
+    /// The file at `path` on the volume at `data_dir`; no link to it is followed.
+    pub(super) fn below(data_dir: &Path, path: &'static str) -> Self {
+        Self {
+            path: Place::Below(data_dir.to_owned(), path),
             current: None,
         }
     }
@@ -69,7 +102,7 @@ impl Log {
     /// What it says now; absent where it is not there or can't be read. May block for as long as
     /// the device does.
     pub(super) fn read(&mut self) -> Option<EngineLog> {
-        let file = open(&self.path)?;
+        let file = self.path.open()?;
         let found = file.metadata().ok()?;
         if !found.is_file() {
             return None;
@@ -135,13 +168,6 @@ impl Current {
         }
         Ok(())
     }
-}
-
-/// Opens without waiting: what is no regular file, a FIFO for one, must not hold the thread.
-fn open(path: &Path) -> Option<File> {
-    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(flags).open(path).ok()
 }
 
 fn mark(file: &File) -> io::Result<Vec<u8>> {

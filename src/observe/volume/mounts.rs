@@ -58,7 +58,7 @@ fn point(mount: &MountInfo) -> PathBuf {
 
 /// Undoes the kernel's escapes: blank, tab, newline and backslash as `\` with three octal digits
 /// (fs/proc_namespace.c, `mangle`). `procfs` leaves them in.
-fn unescape(text: &str) -> String {
+pub(in crate::observe) fn unescape(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
