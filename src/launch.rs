@@ -166,7 +166,18 @@ fn help(
     told: mpsc::Sender<Told>,
 ) {
     let engine_pid = EnginePid::default();
-    let process = process::observe(config.process.clone(), engine_pid.clone(), sink.clone());
+    // What is in this container is its engine's, unless the pod shares its process namespace.
+    let volume = process::volume::WatchedVolume::new(
+        config.process.proc_root.clone(),
+        config.volume.engine_data_dir.clone(),
+        config.volume.engine_data_dir.clone(),
+    );
+    let process = process::observe(
+        config.process.clone(),
+        volume,
+        engine_pid.clone(),
+        sink.clone(),
+    );
     tasks.spawn(process);
     let cgroup = cgroup::observe(config.cgroup_interval, engine_pid, sink.clone());
     tasks.spawn(cgroup);

@@ -8,6 +8,9 @@
 //! `NotFound` when nothing is left. A zombie that is there when the supervisor starts is reported in
 //! the same order: its exit, then its state. So an exit is never missed, and never told twice.
 //!
+//! **Whose.** A process is watched only if its data directory is the very volume that the supervisor
+//! watches, see [`volume`]: a host, or a pod that shares its process namespace, may have other instances.
+//!
 //! **Cost.** While parent and engine are attached a round reads these two; all of `/proc` is read
 //! only while one of them is missing, and each `SURROUNDINGS_INTERVAL` for what runs beside them.
 //! `/proc/PID/task/TID/children` is not used: a child stands in the file of the thread that forked
@@ -17,22 +20,26 @@
 //! Linux 5.3, or where pidfd_open(2) is refused, exits are seen at the next round instead of at once.
 
 mod table;
-mod watch;
+pub mod volume;
+mod watched;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Sink;
 use crate::config::ProcessConfig;
 use crate::decide::observation::{
-    EngineMount, Observation, ProcessId, ProcessReport, ProcessRole, RunState, RunningProcess,
+    EngineMount, EngineNetwork, Observation, ProcessId, ProcessReport, ProcessRole, RunState,
+    RunningProcess,
 };
 use table::{Family, Surroundings, Table};
-use watch::Watch;
+use volume::WatchedVolume;
+use watched::Watch;
 
 /// Where procfs is mounted.
 pub(super) const PROC_ROOT: &str = "/proc";
@@ -49,10 +56,12 @@ const SEARCH_SPAN: Duration = Duration::from_secs(10);
 /// The pid of the engine (of its parent while there is none), shared with the observers that read
 /// other things of the same process. Nothing is kept open by it: whoever reads by this pid must bear
 /// that the process ends meanwhile. With it the mount that the engine has, where somebody else sees it.
+/// And with it where it listens, whoever sees that.
 #[derive(Clone, Debug, Default)]
 pub struct EnginePid {
     pid: Arc<AtomicI32>,
     mount: Arc<Mutex<Option<EngineMount>>>,
+    network: watch::Sender<Option<EngineNetwork>>,
 }
 
 impl EnginePid {
@@ -75,6 +84,23 @@ impl EnginePid {
         mount.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Where the engine listens, and each change of it.
+    #[must_use]
+    pub fn network(&self) -> watch::Receiver<Option<EngineNetwork>> {
+        self.network.subscribe()
+    }
+
+    /// Sets that; only a change is told.
+    pub fn set_network(&self, seen: Option<EngineNetwork>) {
+        self.network.send_if_modified(|known| {
+            let news = *known != seen;
+            if news {
+                *known = seen;
+            }
+            news
+        });
+    }
+
     /// Sets that.
     pub fn set_mount(&self, mount: Option<EngineMount>) {
         *self.mount.lock().unwrap_or_else(PoisonError::into_inner) = mount;
@@ -93,10 +119,15 @@ pub fn outermost_below(proc_root: &Path, name: &str, ancestor: i32) -> Option<Pr
     Table::read(proc_root, name).outermost_below(ancestor)
 }
 
-/// Watches the processes named by `config`, and keeps `engine_pid` up to date. Ends never; drop it
-/// to end it. It must run on a tokio runtime with I/O and time enabled.
-pub async fn observe(config: ProcessConfig, engine_pid: EnginePid, sink: Sink) {
-    let mut observer = Observer::new(config, engine_pid, sink);
+/// Watches the processes named by `config` whose data directory is `volume`, and keeps `engine_pid` up to
+/// date. Ends never; drop it to end it. It must run on a tokio runtime with I/O and time enabled.
+pub async fn observe(
+    config: ProcessConfig,
+    volume: WatchedVolume,
+    engine_pid: EnginePid,
+    sink: Sink,
+) {
+    let mut observer = Observer::new(config, volume, engine_pid, sink);
     loop {
         let ended = tokio::select! {
             biased;
@@ -152,6 +183,7 @@ type Shape = Option<(ProcessId, Option<ProcessId>, RunState, RunState)>;
 
 struct Observer {
     config: ProcessConfig,
+    volume: WatchedVolume,
     engine_pid: EnginePid,
     sink: Sink,
     attached: Attached,
@@ -165,10 +197,16 @@ struct Observer {
 }
 
 impl Observer {
-    fn new(config: ProcessConfig, engine_pid: EnginePid, sink: Sink) -> Self {
+    fn new(
+        config: ProcessConfig,
+        volume: WatchedVolume,
+        engine_pid: EnginePid,
+        sink: Sink,
+    ) -> Self {
         let now = Instant::now();
         Self {
             config,
+            volume,
             engine_pid,
             sink,
             attached: Attached::default(),
@@ -261,7 +299,8 @@ impl Observer {
     fn scan(&mut self, now: Instant) {
         let table = Table::read(&self.config.proc_root, &self.config.name);
         let attached = self.attached.parent.as_ref().map(|watch| watch.id);
-        let family = table.family(attached);
+        let ours = self.volume.look(table.candidates(attached));
+        let family = table.family(attached, |id| ours.contains(&id));
         self.surroundings = table.surroundings(family);
         self.next_surroundings = now + SURROUNDINGS_INTERVAL;
         if let Some(Family { parent, engine }) = family {
@@ -312,7 +351,7 @@ impl Observer {
             return ProcessReport::NotFound;
         };
         let engine = self.attached.engine.as_ref();
-        let usage = watch::Usage::of([Some(parent), engine].into_iter().flatten());
+        let usage = watched::Usage::of([Some(parent), engine].into_iter().flatten());
         ProcessReport::Running(RunningProcess {
             parent: parent.id,
             engine: engine.map(|watch| watch.id),

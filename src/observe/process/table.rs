@@ -98,14 +98,29 @@ impl Table {
         Self(entries.collect())
     }
 
+    /// The outermost processes of the name that are not watched yet, and whether each is dead.
+    pub(super) fn candidates(
+        &self,
+        attached: Option<ProcessId>,
+    ) -> impl Iterator<Item = (ProcessId, bool)> {
+        self.roots()
+            .filter(move |entry| attached != Some(entry.id))
+            .map(|entry| (entry.id, entry.dead))
+    }
+
     /// The family to watch: `attached` while it lives, else the oldest live one, else the oldest
-    /// dead one. Never by the largest pid: pids are used again.
-    pub(super) fn family(&self, attached: Option<ProcessId>) -> Option<Family> {
+    /// dead one, of those that are `ours`. Never by the largest pid: pids are used again.
+    pub(super) fn family(
+        &self,
+        attached: Option<ProcessId>,
+        ours: impl Fn(ProcessId) -> bool,
+    ) -> Option<Family> {
         let rank = |entry: &&Entry| {
             let other = attached != Some(entry.id);
             (entry.dead, other, entry.id.start_ticks, entry.id.pid)
         };
-        let parent = self.roots().min_by_key(rank)?.id;
+        let counts = |entry: &&Entry| attached == Some(entry.id) || ours(entry.id);
+        let parent = self.roots().filter(counts).min_by_key(rank)?.id;
         let engine = self
             .named()
             .filter(|entry| entry.parent == parent.pid && entry.id != parent)
@@ -263,7 +278,7 @@ mod tests {
             (30, 900, "sqlservr", 'S', 20),
             (31, 30, "sqlservr", 'R', 21),
         ]);
-        let family = table.family(None);
+        let family = table.family(None, |_| true);
         assert_eq!(pids(family), (Some(900), Some(30)));
         assert_eq!(family.unwrap().engine.unwrap().start_ticks, 20);
         let around = table.surroundings(family);
@@ -279,15 +294,51 @@ mod tests {
             (7, 1, "sqlservr", 'Z', 10),
             (8, 1, "sqlservr", 'X', 9),
         ]);
-        assert_eq!(pids(table.family(None)), (Some(6), None));
+        assert_eq!(pids(table.family(None, |_| true)), (Some(6), None));
         let attached = |pid, start_ticks| Some(ProcessId { pid, start_ticks });
-        assert_eq!(pids(table.family(attached(5, 30))), (Some(5), None));
-        assert_eq!(pids(table.family(attached(7, 10))), (Some(6), None), "dead");
         assert_eq!(
-            pids(table.family(attached(5, 29))),
+            pids(table.family(attached(5, 30), |_| true)),
+            (Some(5), None)
+        );
+        assert_eq!(
+            pids(table.family(attached(7, 10), |_| true)),
+            (Some(6), None),
+            "dead"
+        );
+        assert_eq!(
+            pids(table.family(attached(5, 29), |_| true)),
             (Some(6), None),
             "another 5"
         );
+    }
+
+    #[test]
+    fn those_of_others_are_passed_over() {
+        let table = table(&[
+            (5, 1, "sqlservr", 'S', 10),
+            (6, 5, "sqlservr", 'S', 11),
+            (7, 1, "sqlservr", 'S', 20),
+            (8, 7, "sqlservr", 'S', 21),
+            (9, 1, "sqlservr", 'Z', 5),
+        ]);
+        let ours = table.family(None, |id| id.pid == 7);
+        assert_eq!(pids(ours), (Some(7), Some(8)));
+        assert_eq!(pids(table.family(None, |_| false)), (None, None));
+        let five = ProcessId {
+            pid: 5,
+            start_ticks: 10,
+        };
+        // One that is watched stays so: its directory may be gone from sight.
+        assert_eq!(
+            pids(table.family(Some(five), |_| false)),
+            (Some(5), Some(6))
+        );
+        let candidates: Vec<_> = table.candidates(Some(five)).collect();
+        let ids: Vec<_> = candidates
+            .iter()
+            .map(|(id, dead)| (id.pid, *dead))
+            .collect();
+        assert_eq!(ids, [(7, false), (9, true)]);
     }
 
     #[test]
@@ -313,13 +364,13 @@ mod tests {
     #[test]
     fn a_zombie_is_better_than_nothing() {
         let alone = table(&[(7, 1, "sqlservr", 'Z', 10)]);
-        assert_eq!(pids(alone.family(None)), (Some(7), None));
+        assert_eq!(pids(alone.family(None, |_| true)), (Some(7), None));
         let engines = table(&[
             (7, 1, "sqlservr", 'S', 10),
             (8, 7, "sqlservr", 'Z', 11),
             (9, 7, "sqlservr", 'S', 12),
         ]);
-        assert_eq!(pids(engines.family(None)), (Some(7), Some(9)));
+        assert_eq!(pids(engines.family(None, |_| true)), (Some(7), Some(9)));
     }
 
     #[test]
@@ -329,7 +380,7 @@ mod tests {
             (6, 1, "sqlserv", 'S', 1),
             (7, 1, "a) S sqlservr", 'S', 1),
         ]);
-        assert_eq!(pids(table.family(None)), (None, None));
+        assert_eq!(pids(table.family(None, |_| true)), (None, None));
         assert_eq!(table.surroundings(None), Surroundings::default());
     }
 
@@ -341,22 +392,28 @@ mod tests {
             (20, 6, "handle-crash.sh", 'S', 3),
             (21, 20, "paldumper", 'R', 4),
         ]);
-        let oldest = two.family(None);
+        let oldest = two.family(None, |_| true);
         assert_eq!(two.surroundings(oldest).dumper, None);
         let six = ProcessId {
             pid: 6,
             start_ticks: 2,
         };
-        assert_eq!(two.surroundings(two.family(Some(six))).dumper, Some(21));
+        assert_eq!(
+            two.surroundings(two.family(Some(six), |_| true)).dumper,
+            Some(21)
+        );
         let orphan = table(&[
             (5, 1, "sqlservr", 't', 1),
             (21, 1, "paldumper", 'R', 4),
             (22, 1, "paldumper", 'Z', 3),
         ]);
-        assert_eq!(orphan.surroundings(orphan.family(None)).dumper, Some(21));
+        assert_eq!(
+            orphan.surroundings(orphan.family(None, |_| true)).dumper,
+            Some(21)
+        );
         let over = table(&[(5, 1, "sqlservr", 'S', 1), (22, 5, "paldumper", 'Z', 3)]);
         assert_eq!(
-            over.surroundings(over.family(None)).dumper,
+            over.surroundings(over.family(None, |_| true)).dumper,
             None,
             "it has ended"
         );

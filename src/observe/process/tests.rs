@@ -71,7 +71,11 @@ impl Rig {
             interval: Duration::from_millis(200),
             proc_root: PROC_ROOT.into(),
         };
-        let observer = tokio::spawn(observe(config, engine_pid.clone(), sink));
+        // The processes of most tests are in the test's own mount namespace: what is there is theirs.
+        let data_dir = dir.path().join("mssql");
+        std::fs::create_dir(&data_dir).unwrap();
+        let volume = WatchedVolume::new(PROC_ROOT.into(), data_dir.clone(), data_dir);
+        let observer = tokio::spawn(observe(config, volume, engine_pid.clone(), sink));
         Self {
             dir,
             name,
@@ -447,4 +451,41 @@ impl Drop for MemoryGroup {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir(&self.0);
     }
+}
+
+/// A shell command that mounts another volume at `data_dir`, in a mount namespace of its own.
+fn elsewhere(data_dir: &Path, then: &str) -> String {
+    let data_dir = data_dir.display();
+    format!("exec unshare --mount sh -c 'mount -t tmpfs none {data_dir} && {then}'")
+}
+
+#[tokio::test]
+async fn the_engine_of_another_volume_is_never_watched() {
+    let mut rig = Rig::new();
+    let data_dir = rig.dir.path().join("mssql");
+    // The older one, in the place of another pod's on the same host.
+    let exec = format!("exec {} 1000", rig.named("/bin/sleep").display());
+    let script = elsewhere(&data_dir, &exec);
+    let foreign = rig.start("/bin/sh", &["-c", &script]);
+    let comm = format!("/proc/{}/comm", foreign.pid());
+    // The first program has the watched name, and then another one: until the last has begun.
+    while !std::fs::read_link(format!("/proc/{}/exe", foreign.pid()))
+        .is_ok_and(|exe| exe.ends_with("sleep"))
+    {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(std::fs::read_to_string(comm).unwrap().trim(), rig.name);
+    let own = rig.sleep();
+    let running = rig.running(|running| running.parent.pid == own.pid()).await;
+    assert_eq!(rig.engine_pid.get(), Some(own.pid()));
+    // Its own ends: the other one does not take its place.
+    own.signal(Signal::SIGKILL);
+    assert_eq!(rig.exited().await.process, running.parent);
+    drop(own);
+    for _ in 0..3 {
+        rig.not_found().await;
+    }
+    assert_eq!(rig.engine_pid.get(), None);
+    let comm = std::fs::read_to_string(format!("/proc/{}/comm", foreign.pid()));
+    assert_eq!(comm.unwrap().trim(), rig.name, "it runs still");
 }

@@ -1,0 +1,258 @@
+//! Whose engine a process is: it is the supervised one only if its data directory is the very volume that
+//! the supervisor watches.
+//!
+//! A process and the supervisor may have mount namespaces of their own, and then a path says nothing. What
+//! is compared is where each of them finds its data directory: the device of the file system, and the
+//! directory within it, as `/proc/PID/mountinfo` has it for the process (proc_pid_mountinfo(5)). So two
+//! containers are told apart that have different volumes at the same path, or different directories of one
+//! volume (`subPath`), and two that share one are not. Nothing on the volume is touched: a device that does
+//! not answer keeps nobody from being told apart.
+//!
+//! **Limits.** Of a process that has ended nothing is known; such a one is taken for the supervised one only
+//! where no engine of another volume is in sight. Links in the engine's own path can't be followed from
+//! outside: it is compared as it is written.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use procfs::process::{MountInfos, Process};
+
+use crate::decide::observation::ProcessId;
+use crate::observe::volume::mounts::unescape;
+
+/// How long is waited for the links in the data directory's path to be followed.
+const LOOKUP: Duration = Duration::from_secs(2);
+
+/// Processes of others that are remembered as said; beyond them none is said any more.
+const MAX_SAID: usize = 64;
+
+/// The volume that is watched, and how it is told from others.
+#[derive(Debug)]
+pub struct WatchedVolume {
+    proc_root: PathBuf,
+    /// The data directory as the supervisor names it, and with its links followed.
+    own: Vec<PathBuf>,
+    /// The same as the engine names it.
+    engine: PathBuf,
+    /// Those of others that were said to be.
+    said: BTreeSet<ProcessId>,
+}
+
+/// A directory by its file system and its place in it.
+type Place = (String, PathBuf);
+
+/// What is known of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    Ours,
+    Others,
+    Unknown,
+}
+
+impl WatchedVolume {
+    /// The volume at `own_dir` for the supervisor and at `engine_dir` for the engine, neither of them a link.
+    #[must_use]
+    pub fn new(proc_root: PathBuf, own_dir: PathBuf, engine_dir: PathBuf) -> Self {
+        Self {
+            proc_root,
+            own: vec![own_dir],
+            engine: engine_dir,
+            said: BTreeSet::new(),
+        }
+    }
+
+    /// The same where links may lead to `own_dir`. On a volume that does not answer in time they are not
+    /// followed, and the lookup stays behind on a thread that nobody waits for.
+    pub async fn following(proc_root: PathBuf, own_dir: PathBuf, engine_dir: PathBuf) -> Self {
+        let directory = own_dir.clone();
+        let lookup = tokio::task::spawn_blocking(move || std::fs::canonicalize(directory));
+        let followed = tokio::time::timeout(LOOKUP, lookup).await;
+        let mut volume = Self::new(proc_root, own_dir, engine_dir);
+        if let Ok(Ok(Ok(followed))) = followed
+            && !volume.own.contains(&followed)
+        {
+            volume.own.push(followed);
+        }
+        volume
+    }
+
+    /// Those of `candidates` that are ours; with each stands whether it is dead.
+    pub(super) fn look(
+        &mut self,
+        candidates: impl Iterator<Item = (ProcessId, bool)>,
+    ) -> BTreeSet<ProcessId> {
+        let candidates: Vec<_> = candidates.collect();
+        if candidates.is_empty() {
+            return BTreeSet::new();
+        }
+        let own = self.own_places();
+        let (mut ours, mut dead, mut others) = (BTreeSet::new(), Vec::new(), false);
+        for (id, is_dead) in candidates {
+            match self.whose(id.pid, &own) {
+                Whose::Ours => {
+                    ours.insert(id);
+                }
+                Whose::Unknown if is_dead => dead.push(id),
+                Whose::Others | Whose::Unknown => {
+                    others = true;
+                    self.say(id);
+                }
+            }
+        }
+        if !others {
+            ours.extend(dead);
+        }
+        ours
+    }
+
+    fn own_places(&self) -> Vec<Place> {
+        let Some(mounts) = mounts(&self.proc_root.join("self")) else {
+            return Vec::new();
+        };
+        let places = self.own.iter().filter_map(|own| place(&mounts, own));
+        places.collect()
+    }
+
+    fn whose(&self, pid: i32, own: &[Place]) -> Whose {
+        let theirs = mounts(&super::directory(&self.proc_root, pid))
+            .and_then(|mounts| place(&mounts, &self.engine));
+        match theirs {
+            Some(theirs) if own.contains(&theirs) => Whose::Ours,
+            Some(_) => Whose::Others,
+            None => Whose::Unknown,
+        }
+    }
+
+    fn say(&mut self, id: ProcessId) {
+        if self.said.len() < MAX_SAID && self.said.insert(id) {
+            let data_dir = self.engine.display();
+            tracing::info!(pid = id.pid, %data_dir,
+                "not watched: its data directory is not the volume that is watched here");
+        }
+    }
+}
+
+/// None where they can't be read, or the process has ended.
+fn mounts(process: &Path) -> Option<MountInfos> {
+    let mounts = Process::new_with_root(process.to_owned()).ok()?.mountinfo();
+    mounts.ok().filter(|mounts| !mounts.0.is_empty())
+}
+
+/// Where the process with these mounts finds `directory`. The mount that holds it is the one with the
+/// longest mount point above it, and of several at one point the last, which covers the others.
+fn place(mounts: &MountInfos, directory: &Path) -> Option<Place> {
+    let (point, mount) = mounts
+        .iter()
+        .map(|mount| {
+            (
+                PathBuf::from(unescape(&mount.mount_point.to_string_lossy())),
+                mount,
+            )
+        })
+        .filter(|(point, _)| directory.starts_with(point))
+        .max_by_key(|(point, _)| point.components().count())?;
+    let below = directory.strip_prefix(point).ok()?;
+    let mut within = PathBuf::from(unescape(&mount.root));
+    // Joining an empty path would append a slash.
+    if below.components().next().is_some() {
+        within.push(below);
+    }
+    Some((mount.majmin.clone(), within))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::testing::TempDir;
+
+    const STAT: &str = "(sqlservr) S 1 1 1 0 -1 0 0 0 0 0 5 6 0 0 20 0 1 0 10 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n";
+
+    /// A `/proc` in which the supervisor has the first of these mountinfos, and pid 100, 101 ... the others.
+    fn proc_root(mountinfos: &[&str]) -> TempDir {
+        let proc_root = TempDir::new();
+        for (index, mountinfo) in mountinfos.iter().enumerate() {
+            let name = (99 + index).to_string();
+            proc_root.write(format!("{name}/mountinfo"), mountinfo);
+            proc_root.write(format!("{name}/stat"), &format!("{} {STAT}", 99 + index));
+        }
+        proc_root.write("uptime", "1 1\n");
+        std::os::unix::fs::symlink("99", proc_root.path().join("self")).unwrap();
+        proc_root
+    }
+
+    fn id(pid: i32) -> ProcessId {
+        ProcessId {
+            pid,
+            start_ticks: 10,
+        }
+    }
+
+    /// The pids of those that are ours.
+    fn ours(proc_root: &TempDir, own: &str, engine: &str, pids: &[(i32, bool)]) -> Vec<i32> {
+        let root = proc_root.path().to_owned();
+        let mut volume = WatchedVolume::new(root, own.into(), engine.into());
+        let candidates = pids.iter().map(|(pid, dead)| (id(*pid), *dead));
+        let found = volume.look(candidates);
+        found.into_iter().map(|id| id.pid).collect()
+    }
+
+    const ROOT: &str = "21 1 0:40 / / rw - overlay overlay rw\n";
+    const VOLUME: &str = "22 21 8:16 / /var/opt/mssql rw - ext4 /dev/sdb rw\n";
+    const SUB_A: &str = "22 21 8:16 /a /var/opt/mssql rw - ext4 /dev/sdb rw\n";
+    const SUB_B: &str = "22 21 8:16 /b /var/opt/mssql rw - ext4 /dev/sdb rw\n";
+    const OTHER: &str = "22 21 8:32 / /var/opt/mssql rw - ext4 /dev/sdc rw\n";
+    const PATH: &str = "/var/opt/mssql";
+
+    #[test]
+    fn the_volume_tells_two_instances_apart() {
+        let with = |volume: &str| format!("{ROOT}{volume}");
+        let alive = [(100, false), (101, false)];
+        for (own, first, second, expected) in [
+            (VOLUME, VOLUME, OTHER, &[100][..]),
+            (VOLUME, OTHER, VOLUME, &[101]),
+            (SUB_A, SUB_B, SUB_A, &[101]),
+            (SUB_A, VOLUME, OTHER, &[]),
+            // None has a volume: a container's own layer is another one for each.
+            (VOLUME, "", "", &[]),
+            (VOLUME, VOLUME, VOLUME, &[100, 101]),
+        ] {
+            let proc_root = proc_root(&[&with(own), &with(first), &with(second)]);
+            assert_eq!(ours(&proc_root, PATH, PATH, &alive), expected, "{own}");
+        }
+    }
+
+    #[test]
+    fn the_same_directory_is_known_by_whatever_path() {
+        // The supervisor has the volume's parent elsewhere.
+        let own = format!("{ROOT}22 21 8:16 / /volumes rw - ext4 /dev/sdb rw\n");
+        let engine = format!("{ROOT}{SUB_A}");
+        let proc_root = proc_root(&[&own, &engine]);
+        let pids = [(100, false)];
+        assert_eq!(ours(&proc_root, "/volumes/a", PATH, &pids), [100]);
+        assert!(ours(&proc_root, "/volumes/b", PATH, &pids).is_empty());
+        assert!(ours(&proc_root, "/volumes", PATH, &pids).is_empty());
+    }
+
+    #[test]
+    fn on_a_bare_host_the_directory_is_that_of_the_host() {
+        let host = "21 1 8:1 / / rw - ext4 /dev/sda rw\n";
+        let container = format!("{ROOT}{VOLUME}");
+        let proc_root = proc_root(&[host, host, &container]);
+        let pids = [(100, false), (101, false)];
+        assert_eq!(ours(&proc_root, PATH, PATH, &pids), [100]);
+    }
+
+    #[test]
+    fn one_of_which_nothing_is_known_is_nobodys() {
+        let proc_root = proc_root(&[&format!("{ROOT}{VOLUME}"), "", &format!("{ROOT}{OTHER}")]);
+        assert!(ours(&proc_root, PATH, PATH, &[(100, false)]).is_empty());
+        // A dead one alone, and beside another instance.
+        assert_eq!(ours(&proc_root, PATH, PATH, &[(100, true)]), [100]);
+        assert!(ours(&proc_root, PATH, PATH, &[(100, true), (101, false)]).is_empty());
+        // One with another root, in which the directory has no mount that can be seen.
+        let elsewhere = "22 21 8:16 / /srv rw - ext4 /dev/sdb rw\n";
+        let proc_root = self::proc_root(&[&format!("{ROOT}{VOLUME}"), elsewhere]);
+        assert!(ours(&proc_root, PATH, PATH, &[(100, false)]).is_empty());
+    }
+}
