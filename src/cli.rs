@@ -69,6 +69,8 @@ pub enum Invocation {
     },
     /// Show what happened to the engine on this volume.
     History(HistoryTarget),
+    /// Show what takes the volume's room, or make some.
+    Space(SpaceTarget),
     /// Show the effective configuration.
     CheckConfig {
         /// The flags to check.
@@ -182,6 +184,7 @@ where
             flags: flags(matches),
             json: matches.get_flag("json"),
         }),
+        Some(("space", matches)) => Invocation::Space(space(matches)),
         Some(("check-config", matches)) => Invocation::CheckConfig {
             flags: flags(matches),
             reference: matches.get_flag("reference"),
@@ -201,6 +204,17 @@ where
         Some((_, matches)) => Invocation::Run(flags(matches)),
         None => Invocation::Run(flags(&matches)),
     })
+}
+
+/// Whose room, and what is to be done about it.
+#[derive(Clone, Debug)]
+pub struct SpaceTarget {
+    /// Settings.
+    pub flags: Flags,
+    /// How many crash dumps are to be kept, where the others are to be removed.
+    pub prune: Option<usize>,
+    /// Remove them; else they are only named.
+    pub yes: bool,
 }
 
 /// The version with what was built.
@@ -245,6 +259,15 @@ fn invoked(matches: &ArgMatches) -> Invoked {
         },
         user: text("sql-user"),
         secret: matches.get_one("sql-secret").cloned(),
+    }
+}
+
+fn space(matches: &ArgMatches) -> SpaceTarget {
+    let keep = || matches.get_one("keep").copied().unwrap_or_default();
+    SpaceTarget {
+        flags: flags(matches),
+        prune: matches.contains_id("prune").then(keep),
+        yes: matches.get_flag("yes"),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod install;
 pub mod probe;
 pub mod reasons;
 pub mod setup_sql;
+pub mod space;
 pub mod status;
 pub mod table;
 
@@ -88,6 +89,7 @@ pub fn execute(invocation: Invocation) -> Exit {
             control::execute(order, &target, environment, out, err)
         }
         Invocation::History(target) => history::execute(&target, environment, out, err),
+        Invocation::Space(target) => space::execute(&target, environment, out, err),
         Invocation::CheckConfig { flags, reference } => {
             check_config::execute(flags, environment, reference, out, err)
         }

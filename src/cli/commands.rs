@@ -49,6 +49,7 @@ pub fn command() -> Command {
                 .args(only_settings(VOLUME_SETTINGS))
                 .arg(flag("json", "Print a JSON object a line")),
         )
+        .subcommand(space_command())
         .subcommand(
             Command::new("check-config")
                 .about("Print the effective configuration, as a file for --config")
@@ -118,6 +119,30 @@ fn container_commands() -> [Command; 3] {
                     .help("The directory; it has to be there"),
             ),
     ]
+}
+
+fn space_command() -> Command {
+    Command::new("space")
+        .about("Show what takes the room of the volume, and remove old crash dumps")
+        .arg(config_argument())
+        .args(only_settings(VOLUME_SETTINGS))
+        .arg(
+            Arg::new("prune")
+                .long("prune")
+                .value_name("WHAT")
+                .value_parser(["dumps"])
+                .help("Name the crash dumps that could be removed, but the newest"),
+        )
+        .arg(
+            Arg::new("keep")
+                .long("keep")
+                .value_name("COUNT")
+                .default_value("2")
+                .value_parser(value_parser!(usize))
+                .requires("prune")
+                .help("How many of them stay"),
+        )
+        .arg(flag("yes", "Remove them").requires("prune"))
 }
 
 fn inject_command() -> Command {
