@@ -6,6 +6,7 @@
 //! each step of a restart, leaves as a value through the function that [`crate::app`] hands in, and
 //! comes back to the engine as an observation like any other.
 
+pub mod bootstrap;
 pub mod checkpoint;
 pub mod control;
 pub mod holder;

@@ -6,7 +6,7 @@ use super::Exit;
 use crate::config::kind::Kind;
 use crate::config::raw::{Given, Origin, Raw};
 use crate::config::text::SYSNAME;
-use crate::observe::sql::permissions::setup_script;
+use crate::tds::permissions::setup_script;
 
 /// Prints it.
 ///

@@ -20,7 +20,6 @@ pub mod dac;
 pub mod databases;
 pub mod diagnostics;
 pub mod login;
-pub mod permissions;
 pub mod ping;
 pub mod silence;
 

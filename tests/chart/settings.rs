@@ -27,9 +27,15 @@ const OWN: &[(&str, &str, &str)] = &[
         "/run/other",
     ),
     (
-        "sql-host",
+        "sql-tls-server-name",
         "tls: {secretName: my-tls, serverName: db.example.com}",
         "db.example.com",
+    ),
+    ("sql-bootstrap-user", "{}", "sa"),
+    (
+        "sql-bootstrap-password-file",
+        "{}",
+        "/etc/sql-edge-supervisor/administrator/password",
     ),
     ("sql-port", "sql: {port: 3}", "3"),
     (
@@ -238,6 +244,12 @@ fn schema_of(describe: &str) -> Value {
         let number = |text: &str| text.parse().expect("a bound is a number");
         (number(low), number(high))
     };
+    if let Some(given) = describe.strip_prefix("auto, or ") {
+        return match schema_of(given)["type"] == "integer" {
+            true => json!({"type": ["integer", "string"], "pattern": "^(auto|[0-9]+)$"}),
+            false => schema_of(given),
+        };
+    }
     if let Some(range) = describe.strip_prefix("a whole number from ") {
         let (low, high) = bounds(range);
         return json!({"type": "integer", "minimum": low as u64, "maximum": high as u64});
@@ -263,7 +275,10 @@ fn schema_of(describe: &str) -> Value {
         text if text.contains("separated by commas") => {
             json!({"type": ["string", "array"], "items": {"type": "string", "minLength": 1}})
         }
-        text if text.starts_with("a name ") || text.starts_with("an id ") => {
+        text if ["a name ", "an id ", "a host name "]
+            .iter()
+            .any(|start| text.starts_with(start)) =>
+        {
             json!({"type": "string", "minLength": 1})
         }
         other => panic!("the chart's schema has no form for {other:?}"),

@@ -22,12 +22,6 @@ spec:
   # 15 characters are what a machine's name may have for SQL Server.
   hostname: {{ .Values.sql.hostname | default (include "azure-sql-edge.fullname" . | trunc 15 | trimSuffix "-") }}
   {{- end }}
-  {{- with .Values.tls.serverName }}
-  # The engine's certificate is for this name, and the engine is in this pod.
-  hostAliases:
-    - ip: 127.0.0.1
-      hostnames: [{{ . }}]
-  {{- end }}
   {{- with .Values.imagePullSecrets }}
   imagePullSecrets: {{- toYaml . | nindent 4 }}
   {{- end }}
@@ -97,6 +91,15 @@ seccompProfile:
     defaultMode: 288 # 0440
     items:
       - { key: {{ $login.key }}, path: password }
+{{- if include "azure-sql-edge.bootstrap" . }}
+{{- $administrator := include "azure-sql-edge.saSecret" . | fromYaml }}
+- name: administrator
+  secret:
+    secretName: {{ $administrator.name }}
+    defaultMode: 288 # 0440
+    items:
+      - { key: {{ $administrator.key }}, path: password }
+{{- end }}
 {{- if include "azure-sql-edge.mssqlConf" . }}
 - name: mssql-conf
   configMap:

@@ -24,8 +24,12 @@ stand here; any other setting comes from supervisor.settings, whose schema is ma
 {{/* Settings for the supervisor's own containers only: they name files that no other has, and what goes with them. */}}
 {{- define "azure-sql-edge.supervisorSettings" -}}
 sql-password-file: /etc/sql-edge-supervisor/login/password
+{{- if include "azure-sql-edge.bootstrap" . }}
+sql-bootstrap-user: sa
+sql-bootstrap-password-file: /etc/sql-edge-supervisor/administrator/password
+{{- end }}
 {{- with .Values.tls.serverName }}
-sql-host: {{ . }}
+sql-tls-server-name: {{ . }}
 {{- end }}
 {{- if include "azure-sql-edge.tlsCa" . }}
 sql-tls-ca: /etc/sql-edge-supervisor/tls/ca.crt
@@ -69,6 +73,12 @@ collectors-dir: /etc/sql-edge-supervisor/collectors
 {{- $claim = lookup "v1" "PersistentVolumeClaim" $.Release.Namespace . | default dict -}}
 {{- end -}}
 {{- ($claim.spec).accessModes | default (list .Values.persistence.accessMode) | toYaml -}}
+{{- end -}}
+
+{{/* "true" where the supervisor makes its own login. */}}
+{{- define "azure-sql-edge.bootstrap" -}}
+{{- $login := .Values.supervisor.login -}}
+{{- if and $login.bootstrap (ne $login.name "sa") -}}true{{- end -}}
 {{- end -}}
 
 {{/* "true" where the supervisor verifies the engine's certificate. */}}

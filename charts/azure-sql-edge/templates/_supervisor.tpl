@@ -39,6 +39,11 @@ volumeMounts:
   - name: supervisor-login
     mountPath: /etc/sql-edge-supervisor/login
     readOnly: true
+  {{- if include "azure-sql-edge.bootstrap" . }}
+  - name: administrator
+    mountPath: /etc/sql-edge-supervisor/administrator
+    readOnly: true
+  {{- end }}
   {{- if include "azure-sql-edge.tlsCa" . }}
   - name: tls-ca
     mountPath: /etc/sql-edge-supervisor/tls

@@ -29,12 +29,11 @@ const REFUSED_RETRY: Duration = Duration::from_secs(600);
 /// # Cancel safety
 /// Drop it to end it; its connection, if one is open, is closed.
 pub async fn observe(config: SqlConfig, patience: Duration, mut silence: Listener, sink: Sink) {
-    if config.dac_port == 0 {
+    if config.dac_port == Some(0) {
         return;
     }
     let pace = config.login;
-    let port = config.dac_port;
-    let mut connector = Connector::new(SqlConfig { port, ..config });
+    let mut connector = Connector::to_admin(config);
     loop {
         let _ = silence.lasting(patience).await;
         let began = Began::now(sink.clock());

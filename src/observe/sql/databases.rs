@@ -13,7 +13,7 @@ use crate::decide::observation::{
 use crate::decide::sql_error::{SqlErrorClass, classify};
 use crate::observe::Sink;
 use crate::tds::deadline::Deadline;
-use crate::tds::session::Standing;
+use crate::tds::standing::Standing;
 use crate::tds::value::{Cells, first_chars};
 
 /// `sysname` is `nvarchar(128)`.

@@ -218,19 +218,25 @@ async fn next_report(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::TlsMode;
+    use crate::config::endpoint::Endpoint;
+    use crate::config::refusals::Refusals;
     use crate::config::secret::PasswordSource;
+    use crate::config::{BootstrapConfig, TlsMode};
 
     fn config(interval: Duration, deadline: Duration) -> SqlConfig {
         let pace = Pace { interval, deadline };
         SqlConfig {
-            host: "127.0.0.1".to_owned(),
-            port: 1,
-            dac_port: 0,
+            host: Some("127.0.0.1".to_owned()),
+            port: Some(1),
+            dac_port: Some(0),
+            endpoint: Endpoint::default(),
+            refusals: Refusals::default(),
             user: "sa".to_owned(),
             password: PasswordSource::Missing,
             tls: TlsMode::Off,
             tls_ca: None,
+            tls_server_name: None,
+            bootstrap: BootstrapConfig::default(),
             ping: pace,
             login: pace,
             databases: pace,

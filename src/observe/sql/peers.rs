@@ -9,8 +9,10 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc::Receiver;
 
 use super::{databases, diagnostics, login, ping, silence};
+use crate::config::endpoint::Endpoint;
+use crate::config::refusals::Refusals;
 use crate::config::secret::PasswordSource;
-use crate::config::{Pace, SqlConfig, TlsMode};
+use crate::config::{BootstrapConfig, Pace, SqlConfig, TlsMode};
 use crate::decide::observation::{
     Attempt, AttemptResult, ContactError, DatabasesReport, DiagnosticsReport, Observation,
     Observed, Stage,
@@ -39,14 +41,18 @@ fn config(address: SocketAddr, tls: TlsMode) -> SqlConfig {
         deadline: DEADLINE,
     };
     SqlConfig {
-        host: address.ip().to_string(),
-        port: address.port(),
-        dac_port: 0,
+        host: Some(address.ip().to_string()),
+        port: Some(address.port()),
+        dac_port: Some(0),
+        endpoint: Endpoint::default(),
+        refusals: Refusals::default(),
         user: "monitor".to_owned(),
         // Any variable that is set will do: no peer here looks at the password.
         password: PasswordSource::Env("PATH".to_owned()),
         tls,
         tls_ca: None,
+        tls_server_name: None,
+        bootstrap: BootstrapConfig::default(),
         ping: pace,
         login: pace,
         databases: pace,

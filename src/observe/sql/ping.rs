@@ -6,7 +6,7 @@ use crate::config::SqlConfig;
 use crate::decide::observation::{ContactError, Observation};
 use crate::observe::Sink;
 use crate::tds::deadline::Deadline;
-use crate::tds::session::Standing;
+use crate::tds::standing::Standing;
 
 /// Touches no table: it needs a session, a worker and a scheduler that runs it.
 pub(super) const QUERY: &str = "SELECT 1";

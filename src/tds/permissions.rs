@@ -1,4 +1,7 @@
-//! The least-privileged login for the supervisor, as T-SQL for an administrator to run once.
+//! The least-privileged login for the supervisor: as T-SQL for an administrator to run once, and as the
+//! statements that the supervisor runs itself where it is given an administrator's login.
+
+use crate::config::secret::Password;
 
 /// `sysname` is `nvarchar(128)`: UTF-16 code units.
 const MAX_LOGIN_UNITS: usize = 128;
@@ -14,8 +17,7 @@ const DEFAULT_LOGIN: &str = "sql_edge_supervisor";
 #[must_use]
 pub fn setup_script(login: &str) -> String {
     let login = usable(login);
-    let name = format!("[{}]", login.replace(']', "]]"));
-    let text = format!("N'{}'", login.replace('\'', "''"));
+    let (name, text) = (bracketed(&login), quoted(&login));
     format!(
         "\
 -- The login of sql-edge-supervisor. Run it once as an administrator of the instance.
@@ -61,6 +63,52 @@ GO
 -- GO
 "
     )
+}
+
+/// A batch, and what may be said of it: the same without the password.
+pub(crate) struct Statement {
+    pub(crate) batch: String,
+    pub(crate) said: String,
+}
+
+/// What makes `login`, one statement after the other: the login, and the two permissions that
+/// [`setup_script`] grants. The optional ones are an administrator's to give.
+pub(crate) fn statements(login: &str, password: &Password) -> [Statement; 3] {
+    let name = bracketed(&usable(login));
+    let create = |password: &str| {
+        format!(
+            "CREATE LOGIN {name} WITH PASSWORD = {password}, DEFAULT_DATABASE = [master], \
+             CHECK_POLICY = ON, CHECK_EXPIRATION = OFF"
+        )
+    };
+    let grant = |permission: &str| {
+        let batch = format!("GRANT {permission} TO {name}");
+        Statement {
+            said: batch.clone(),
+            batch,
+        }
+    };
+    [
+        Statement {
+            batch: create(&quoted(password.expose())),
+            said: create("***"),
+        },
+        grant("VIEW SERVER STATE"),
+        grant("VIEW ANY DEFINITION"),
+    ]
+}
+
+/// Asks whether there is a login of this name: one row, whose one column is null where there is none.
+pub(crate) fn is_there(login: &str) -> String {
+    format!("SELECT SUSER_ID({}) AS id", quoted(&usable(login)))
+}
+
+fn bracketed(name: &str) -> String {
+    format!("[{}]", name.replace(']', "]]"))
+}
+
+fn quoted(text: &str) -> String {
+    format!("N'{}'", text.replace('\'', "''"))
 }
 
 fn usable(login: &str) -> String {
@@ -118,6 +166,28 @@ mod tests {
                 |line: &&&str| line.contains(permission) && line.ends_with("TO [monitor];");
             assert_eq!(optional.iter().filter(is_this).count(), 1, "{permission}");
         }
+    }
+
+    #[test]
+    fn what_is_run_is_what_is_printed_and_is_said_without_the_password() {
+        let password = crate::config::secret::tests::password("it's a 'secret'");
+        let statements = statements("a]b", &password);
+        let [create, first, second] = &statements;
+        let escaped = "PASSWORD = N'it''s a ''secret''', ";
+        assert!(create.batch.contains(escaped), "{}", create.batch);
+        assert!(!create.said.contains("secret") && create.said.contains("[a]]b]"));
+        let script = setup_script("a]b");
+        for grant in [first, second] {
+            assert!(
+                script.contains(&format!("\n{};\n", grant.batch)),
+                "{}",
+                grant.batch
+            );
+            assert_eq!(grant.batch, grant.said);
+        }
+        let policy = "CHECK_POLICY = ON, CHECK_EXPIRATION = OFF";
+        assert!(create.batch.ends_with(policy) && script.contains(policy));
+        assert_eq!(is_there("o'x"), "SELECT SUSER_ID(N'o''x') AS id");
     }
 
     #[test]
