@@ -9,12 +9,14 @@
 //! | `collect` | [`crate::collect`] | an answer of megabytes takes time to parse, render and compress; it yields to the others (nice 10) |
 //! | `lease` | [`crate::act::holder`] | so may the lease's, which another thread has to judge then |
 
+mod bootstrapping;
 mod carry_out;
 mod chronicle;
 mod collecting;
 pub mod gate;
 mod lease;
 mod linked;
+mod listening;
 mod memory;
 mod stop;
 mod supervise;
@@ -156,8 +158,9 @@ impl Bound {
         let last = decisions.clone();
         let chronicler = chronicler(&config, &holder, &decisions);
         let stopper = Stopper::new(&config, decisions.clone(), sink.clone(), chronicler.clone());
-        let way = Link::new(engine_pid, sink.clone());
         let mut tasks = observers(&config, &sink);
+        find_the_way_in(&mut tasks, &config, &engine_pid, &decisions, &sink);
+        let way = Link::new(engine_pid, sink.clone());
         let here = linked::watch_here(config.clone(), way.clone(), memory.linked);
         tasks.spawn(here);
         if let Some(link) = link {
@@ -292,6 +295,19 @@ impl Orders {
         self.sink.send(Observation::Operator(word)).await;
         Ok(order.done())
     }
+}
+
+/// Sees to where the engine is asked, and as whom.
+fn find_the_way_in(
+    tasks: &mut JoinSet<()>,
+    config: &Config,
+    engine: &EnginePid,
+    decisions: &Reader,
+    sink: &Sink,
+) {
+    let (decisions, sink) = (decisions.clone(), sink.clone());
+    tasks.spawn(bootstrapping::follow(config.sql.clone(), decisions.clone()));
+    tasks.spawn(listening::follow(config, engine.network(), decisions, sink));
 }
 
 /// Starts every observer that runs on this thread, but those that `launch` takes the place of.

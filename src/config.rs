@@ -4,6 +4,7 @@
 //! to be: [`sources`] gathers what was given (the only part that touches the world), [`mod@parse`] turns
 //! it into a [`Config`] or into every mistake at once, by the one table in [`settings`].
 
+pub mod endpoint;
 pub mod file;
 pub mod id;
 pub mod kind;
@@ -11,6 +12,7 @@ pub mod metrics;
 pub mod mistake;
 pub mod parse;
 pub mod raw;
+pub mod refusals;
 pub mod relations;
 pub mod secret;
 pub mod settings;
@@ -23,6 +25,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::decide::policy::Policy;
+use endpoint::Endpoint;
+use refusals::Refusals;
 use secret::PasswordSource;
 
 pub use metrics::MetricsConfig;
@@ -95,20 +99,29 @@ pub struct HttpConfig {
 /// How the engine is reached.
 #[derive(Clone, Debug)]
 pub struct SqlConfig {
-    /// Host name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// TCP port of the dedicated administrator connection; zero where that is never asked.
-    pub dac_port: u16,
+    /// Host name or address; none where it is to be found out.
+    pub host: Option<String>,
+    /// TCP port; none where it is to be found out.
+    pub port: Option<u16>,
+    /// TCP port of the dedicated administrator connection; zero where that is never asked, none where it is
+    /// to be found out.
+    pub dac_port: Option<u16>,
+    /// What was found out of these, shared by all clones of this.
+    pub endpoint: Endpoint,
+    /// The login that the engine refused last, shared by all clones of this.
+    pub refusals: Refusals,
     /// Login.
     pub user: String,
     /// Where its password is read, at each login.
     pub password: PasswordSource,
+    /// Who makes that login where the engine does not know it.
+    pub bootstrap: BootstrapConfig,
     /// Whether and how TLS is used.
     pub tls: TlsMode,
     /// CA certificates (PEM) to trust instead of trusting any certificate.
     pub tls_ca: Option<PathBuf>,
+    /// The name that the engine's certificate has to be for; none for the host's.
+    pub tls_server_name: Option<String>,
     /// Ping: pace and deadline.
     pub ping: Pace,
     /// Fresh login: pace and deadline (TCP, TLS, login and query together).
@@ -119,6 +132,24 @@ pub struct SqlConfig {
     pub diagnostics: Pace,
     /// Databases kept from `sys.databases` at most.
     pub max_databases: usize,
+}
+
+/// An administrator's login, used once: to make the supervisor's own.
+#[derive(Clone, Debug)]
+pub struct BootstrapConfig {
+    /// Its name; none where nothing is to be made.
+    pub user: Option<String>,
+    /// Where its password is read.
+    pub password: PasswordSource,
+}
+
+impl Default for BootstrapConfig {
+    fn default() -> Self {
+        Self {
+            user: None,
+            password: PasswordSource::Missing,
+        }
+    }
 }
 
 /// How often, and for how long at most.

@@ -7,6 +7,7 @@
 pub mod cgroup;
 pub mod clock;
 pub mod kernel;
+pub mod listeners;
 pub mod process;
 pub mod sql;
 #[cfg(test)]

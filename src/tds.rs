@@ -13,8 +13,13 @@
 //! - The engine's texts and the password appear in no error.
 
 pub(crate) mod certificate;
+pub(crate) mod channel;
 pub(crate) mod deadline;
 pub(crate) mod dial;
 pub(crate) mod error;
+pub(crate) mod permissions;
+mod prelogin;
 pub(crate) mod session;
+pub(crate) mod standing;
+pub(crate) mod trust;
 pub(crate) mod value;

@@ -22,7 +22,8 @@ use crate::decide::policy::RestartBy;
 use crate::decide::reason::Reason;
 use crate::link::{Answer, FromLaunch, FromSidecar, Order, OrderKind, Why, Word};
 use crate::observe::process::EnginePid;
-use crate::observe::{Sink, cgroup, process};
+use crate::observe::process::volume::WatchedVolume;
+use crate::observe::{Sink, cgroup, listeners, process};
 use crate::publish::{Published, Reader};
 
 /// How long a run waits for the `launch` that an earlier one was linked with before it looks for
@@ -113,8 +114,15 @@ pub async fn watch_here(config: Config, link: Link, expected: bool) {
     }
     let (engine, sink) = (link.engine.clone(), link.sink.clone());
     let watch = async {
+        let volume = WatchedVolume::following(
+            config.process.proc_root.clone(),
+            config.volume.data_dir,
+            config.volume.engine_data_dir,
+        )
+        .await;
         tokio::join!(
-            process::observe(config.process, engine.clone(), sink.clone()),
+            listeners::observe(config.process.proc_root.clone(), engine.clone()),
+            process::observe(config.process, volume, engine.clone(), sink.clone()),
             cgroup::observe(config.cgroup_interval, engine.clone(), sink),
         )
     };
@@ -124,6 +132,7 @@ pub async fn watch_here(config: Config, link: Link, expected: bool) {
         _ = watch => {}
     }
     link.engine.set(None);
+    link.engine.set_network(None);
 }
 
 /// Makes words. The termination messages bear the time of their first word, so that the same order is

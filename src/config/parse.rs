@@ -5,16 +5,18 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::endpoint::Endpoint;
 use super::metrics::{Filter, MetricsConfig, Profiles};
 use super::mistake::{ConfigErrors, Mistake, nearest};
 use super::raw::{Given, Origin, Problem, Raw};
+use super::refusals::Refusals;
 use super::relations::{RELATIONS, Relation, WARNINGS};
 use super::secret::PasswordSource;
 use super::settings::{ENV_PREFIX, SETTINGS, Setting, by_key};
 use super::sources::{CONFIG_ENV, Sources};
 use super::{
-    Config, HttpConfig, LaunchConfig, LeaseConfig, LogConfig, LogFormat, Pace, ProcessConfig,
-    SqlConfig, StopConfig, TlsMode, VolumeConfig,
+    BootstrapConfig, Config, HttpConfig, LaunchConfig, LeaseConfig, LogConfig, LogFormat, Pace,
+    ProcessConfig, SqlConfig, StopConfig, TlsMode, VolumeConfig,
 };
 use crate::decide::policy::Policy;
 
@@ -204,13 +206,17 @@ fn stranger(key: &str, origin: Origin, name: impl Fn(&str) -> String) -> Mistake
 /// Of [`blank`], what the SQL settings fill.
 fn blank_sql(pace: Pace) -> SqlConfig {
     SqlConfig {
-        host: String::new(),
-        port: 0,
-        dac_port: 0,
+        host: None,
+        port: None,
+        dac_port: None,
+        endpoint: Endpoint::default(),
+        refusals: Refusals::default(),
         user: String::new(),
         password: PasswordSource::Missing,
         tls: TlsMode::Required,
         tls_ca: None,
+        tls_server_name: None,
+        bootstrap: BootstrapConfig::default(),
         ping: pace,
         login: pace,
         databases: pace,

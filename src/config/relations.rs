@@ -48,6 +48,17 @@ pub const RELATIONS: &[Relation] = &[
         },
     },
     Relation {
+        keys: &["sql-bootstrap-user", "sql-user"],
+        check: |config| {
+            let maker = config.sql.bootstrap.user.as_deref();
+            (maker == Some(config.sql.user.as_str())).then(|| Broken {
+                what: "is sql-user itself, which can't make itself".to_owned(),
+                advice: "give the engine's administrator here and another name as sql-user"
+                    .to_owned(),
+            })
+        },
+    },
+    Relation {
         keys: &["metrics-timeout", "metrics-interval"],
         check: |config| {
             let pace = config.metrics.pace;
@@ -298,10 +309,11 @@ pub const WARNINGS: &[Relation] = &[
     Relation {
         keys: &["sql-tls"],
         check: |config| {
-            let loopback = match config.sql.host.parse::<std::net::IpAddr>() {
-                Ok(address) => address.is_loopback(),
-                Err(_) => config.sql.host == "localhost",
-            };
+            let host = config.sql.host.as_deref();
+            let loopback = host.is_none_or(|host| match host.parse::<std::net::IpAddr>() {
+                Ok(address) => address.is_loopback() || address.is_unspecified(),
+                Err(_) => host == "localhost",
+            });
             let bare = config.sql.tls == super::TlsMode::Off || config.sql.tls_ca.is_none();
             (bare && !loopback).then(|| Broken {
                 what: "does not prove who answers, and the engine is not on loopback".to_owned(),

@@ -11,9 +11,9 @@ const MAX_PASSWORD_BYTES: u64 = 1024;
 /// Where the password is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PasswordSource {
-    /// This file; one trailing line break is not part of it.
+    /// This file; one trailing line break is not part of it, unless a login works with it alone.
     File(PathBuf),
-    /// This environment variable.
+    /// This environment variable, byte for byte.
     Env(String),
     /// Nowhere: none was configured.
     Missing,
@@ -67,6 +67,16 @@ impl PasswordSource {
     /// # Errors
     /// When the source can't be read or holds no usable password.
     pub fn read(&self) -> Result<Password, PasswordError> {
+        self.read_both().map(|(password, _)| password)
+    }
+
+    /// The same, and beside it the password with the line break that the file ends with, where it ends
+    /// with one: a Secret that was made by `echo | base64` has one that nobody meant, and the Secret from
+    /// which the engine got its own password may have had the same.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_both(&self) -> Result<(Password, Option<Password>), PasswordError> {
         match self {
             Self::File(path) => {
                 let fail = |error: std::io::Error| PasswordError::File {
@@ -82,7 +92,10 @@ impl PasswordSource {
                 usable(text, &path.display().to_string())
             }
             Self::Env(name) => match std::env::var_os(name) {
-                Some(value) => usable(value.into_encoded_bytes(), name),
+                Some(value) => {
+                    let whole = whole(value.into_encoded_bytes(), name)?;
+                    Ok((Password(whole), None))
+                }
                 None => Err(PasswordError::Missing),
             },
             Self::Missing => Err(PasswordError::Missing),
@@ -90,37 +103,64 @@ impl PasswordSource {
     }
 }
 
-fn usable(bytes: Vec<u8>, place: &str) -> Result<Password, PasswordError> {
-    let unusable = |why| PasswordError::Unusable {
+/// The password of a file: without its trailing line break, and with it where there is one.
+fn usable(bytes: Vec<u8>, place: &str) -> Result<(Password, Option<Password>), PasswordError> {
+    let whole = whole(bytes, place)?;
+    let Some(line) = whole.strip_suffix('\n') else {
+        return Ok((Password(whole), None));
+    };
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.is_empty() {
+        return Err(unusable(place, "it is empty"));
+    }
+    Ok((Password(line.to_owned()), Some(Password(whole))))
+}
+
+fn unusable(place: &str, why: &'static str) -> PasswordError {
+    PasswordError::Unusable {
         place: place.to_owned(),
         why,
-    };
+    }
+}
+
+/// All of it, if it can be a password.
+fn whole(bytes: Vec<u8>, place: &str) -> Result<String, PasswordError> {
     if bytes.len() as u64 > MAX_PASSWORD_BYTES {
-        return Err(unusable("it is longer than 1024 bytes"));
+        return Err(unusable(place, "it is longer than 1024 bytes"));
     }
-    let mut text = String::from_utf8(bytes).map_err(|_| unusable("it is not UTF-8"))?;
-    if text.ends_with('\n') {
-        text.pop();
-        if text.ends_with('\r') {
-            text.pop();
-        }
+    let text = String::from_utf8(bytes).map_err(|_| unusable(place, "it is not UTF-8"))?;
+    match text.is_empty() {
+        true => Err(unusable(place, "it is empty")),
+        false => Ok(text),
     }
-    if text.is_empty() {
-        return Err(unusable("it is empty"));
-    }
-    Ok(Password(text))
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A password of a test.
+    pub(crate) fn password(text: &str) -> Password {
+        Password(text.to_owned())
+    }
 
     #[test]
     fn one_trailing_line_break_is_left_out() {
-        let read = |text: &str| usable(text.into(), "test").map(|p| p.expose().to_owned());
-        assert_eq!(read("secret\n"), Ok("secret".to_owned()));
-        assert_eq!(read("secret\r\n"), Ok("secret".to_owned()));
-        assert_eq!(read("secret\n\n"), Ok("secret\n".to_owned()));
+        let read = |text: &str| {
+            let (password, whole) = usable(text.into(), "test").unwrap();
+            let whole = whole.map(|password| password.expose().to_owned());
+            (password.expose().to_owned(), whole)
+        };
+        let both = |one: &str, two: Option<&str>| (one.to_owned(), two.map(str::to_owned));
+        assert_eq!(read("secret"), both("secret", None));
+        assert_eq!(read("secret\n"), both("secret", Some("secret\n")));
+        assert_eq!(read("secret\r\n"), both("secret", Some("secret\r\n")));
+        assert_eq!(read("secret\n\n"), both("secret\n", Some("secret\n\n")));
+    }
+
+    #[test]
+    fn a_variable_is_taken_byte_for_byte() {
+        assert_eq!(whole(b"secret\n".to_vec(), "test").unwrap(), "secret\n");
     }
 
     #[test]

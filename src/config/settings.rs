@@ -11,7 +11,8 @@ use super::kind::{Count, Flag, Kind, MemoryBytes, Ratio, span};
 use super::metrics::{CollectorNames, Patterns, ProfileList};
 use super::raw::{Given, Problem, Raw, Shown};
 use super::text::{
-    AbsolutePath, Address, COMM, Host, Names, OptionalPath, PasswordPlace, SYSNAME, SocketPath,
+    AbsolutePath, Address, Auto, COMM, Host, Names, Optional, OptionalPath, PasswordPlace, SYSNAME,
+    SocketPath,
 };
 use values::*;
 
@@ -176,23 +177,30 @@ settings! {
         "Time for open requests to end after SIGTERM"
     Http "decision-stale-after" => http.decision_stale_after, span(ms(500), HOUR), text("5s");
         "Age at which a decision is no longer served: the supervisor itself then counts as broken"
-    Sql "sql-host" => sql.host, Host, text("127.0.0.1");
-        "Host of the engine"
+    Sql "sql-host" => sql.host, Auto(Host), text("auto"), or_env(&["MSSQL_IP_ADDRESS"]);
+        "Host of the engine; auto asks where the engine's processes listen, else what its errorlog, its variables and mssql.conf name, else this host"
     Sql "sql-port" => sql.port,
-        Count::<u16> { min: 1, max: u16::MAX }, text("1433"), or_env(&["MSSQL_TCP_PORT"]);
-        "TCP port of the engine"
-    Sql "sql-dac-port" => sql.dac_port, Count::<u16> { min: 0, max: u16::MAX }, text("1434");
-        "TCP port of the dedicated administrator connection, asked only while pings get no answer: it tells a busy engine from a hung one; 0 never asks"
+        Auto(Count::<u16> { min: 1, max: u16::MAX }), text("auto"), or_env(&["MSSQL_TCP_PORT"]);
+        "TCP port of the engine; auto finds it out as the host, else 1433"
+    Sql "sql-dac-port" => sql.dac_port, Auto(Count::<u16> { min: 0, max: u16::MAX }), text("auto");
+        "TCP port of the dedicated administrator connection, asked only while pings get no answer: it tells a busy engine from a hung one; auto is what the errorlog names, else 1434; 0 never asks"
     Sql "sql-user" => sql.user, SYSNAME, text("sa");
         "Login; `setup-sql` prints how to make one that may do nothing but look"
     Sql "sql-password-file" => sql.password,
         PasswordPlace, text(""), or_env(&["MSSQL_SA_PASSWORD", "SA_PASSWORD"]), secret();
         "File that holds the login's password, read anew at each login"
+    Sql "sql-bootstrap-user" => sql.bootstrap.user, Optional(SYSNAME), text("");
+        "Administrator's login by which the supervisor makes `sql-user` itself, with what `setup-sql` prints, where the engine does not know it yet; without one it changes nothing in the engine"
+    Sql "sql-bootstrap-password-file" => sql.bootstrap.password,
+        PasswordPlace, text(""), or_env(&["MSSQL_SA_PASSWORD", "SA_PASSWORD"]), secret();
+        "File that holds that administrator's password"
     Sql "sql-tls" => sql.tls, TLS, text("required");
         "Encryption: of everything, of the login only, TDS 8, or none"
     Sql "sql-tls-ca" => sql.tls_ca, OptionalPath, text("");
         "CA certificates (PEM) to trust; without it any certificate is trusted, as on loopback"
-    Sql "ping-interval" => sql.ping.interval, PACE, text("2s");
+    Sql "sql-tls-server-name" => sql.tls_server_name, Optional(Host), text("");
+        "Name that the engine's certificate has to be for, if not the host's; it counts with sql-tls-ca, and not for a certificate that stands in it"
+    Sql "ping-interval" => sql.ping.interval, PING_PACE, text("2s");
         "Pace of the query on a standing connection"
     Sql "ping-timeout" => sql.ping.deadline, DEADLINE, text("2s");
         "Deadline of that query"

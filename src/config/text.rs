@@ -92,6 +92,58 @@ impl Kind for Host {
     }
 }
 
+/// What leaves a setting to what is found out.
+pub const AUTO: &str = "auto";
+
+/// A value of another kind, or `auto`, which is none.
+#[derive(Clone, Copy, Debug)]
+pub struct Auto<K>(pub K);
+
+impl<K: Kind> Kind for Auto<K> {
+    type Value = Option<K::Value>;
+
+    fn parse(&self, given: &Given) -> Result<Option<K::Value>, Problem> {
+        match scalar(given)?.trim() {
+            AUTO => Ok(None),
+            _ => self.0.parse(given).map(Some),
+        }
+    }
+
+    fn show(&self, value: &Option<K::Value>) -> Shown {
+        match value {
+            None => Shown::Plain(AUTO.to_owned()),
+            Some(value) => self.0.show(value),
+        }
+    }
+
+    fn describe(&self) -> String {
+        format!("{AUTO}, or {}", self.0.describe())
+    }
+}
+
+/// A text of another kind, or nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Optional<K>(pub K);
+
+impl<K: Kind<Value = String>> Kind for Optional<K> {
+    type Value = Option<String>;
+
+    fn parse(&self, given: &Given) -> Result<Option<String>, Problem> {
+        match scalar(given)?.trim() {
+            "" => Ok(None),
+            _ => self.0.parse(given).map(Some),
+        }
+    }
+
+    fn show(&self, value: &Option<String>) -> Shown {
+        Shown::Quoted(value.clone().unwrap_or_default())
+    }
+
+    fn describe(&self) -> String {
+        format!("{}, or nothing", self.0.describe())
+    }
+}
+
 /// A name of limited length.
 #[derive(Clone, Copy, Debug)]
 pub struct Name {

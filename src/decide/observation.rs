@@ -8,6 +8,7 @@ mod contact;
 mod host;
 mod listeners;
 mod log;
+mod network;
 mod process;
 mod server;
 
@@ -27,6 +28,7 @@ pub use listeners::ListenersReport;
 pub use log::{
     Dumps, EngineLog, FileFault, LoggedError, LoggedRecovery, LoggedStart, LoggedStop, StartFault,
 };
+pub use network::EngineNetwork;
 pub use process::{
     ExitStatus, ProcessExit, ProcessId, ProcessReport, ProcessRole, RunState, RunningProcess,
 };

@@ -1,27 +1,11 @@
-//! Until when certificates are valid: the one that the engine showed in its handshake, and those of
-//! the CA file.
-//!
-//! The client library hands no certificate out, so the server's is read from the bytes of the
-//! handshake as they pass. Up to TLS 1.2, which is what the engine speaks within TDS 7, certificates
-//! travel in the clear; in TLS 1.3 they do not, and nothing is known. Nothing is decided by what is
-//! read here: whether a certificate is good is the business of the TLS library.
+//! From when and until when certificates are valid: the one that the engine showed, and those of the CA
+//! file. Whether a certificate is good is decided in [`super::trust`].
 //!
 //! All of it takes bytes from a peer or a file that may be hostile: each step checks its bounds, none
 //! recurses, and what is not understood ends in `None`.
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-
-/// A TDS packet's header: type, status, length, SPID, id, window; MS-TDS 2.2.3.1.
-const TDS_HEADER_BYTES: usize = 8;
-/// The type of the packets in which TDS 7 wraps the handshake, MS-TDS 2.2.3.1.1.
-const TDS_PRELOGIN: u8 = 0x12;
-/// A TLS record's header: type, version, length; RFC 5246, 6.2.1.
-const TLS_HEADER_BYTES: usize = 5;
-/// The record type `handshake`.
-const TLS_HANDSHAKE: u8 = 22;
-/// The handshake message `certificate`, RFC 5246, 7.4.2.
-const CERTIFICATE: u8 = 11;
 
 /// ASN.1's tags, X.690.
 const SEQUENCE: u8 = 0x30;
@@ -30,27 +14,6 @@ const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 /// The optional version at the head of a certificate, RFC 5280, 4.1.
 const VERSION: u8 = 0xa0;
-
-/// When the engine's certificate expires, in seconds since 1970, from the first bytes that the
-/// engine sent on a connection.
-pub(crate) fn shown(received: &[u8]) -> Option<i64> {
-    let records = match received.first()? {
-        // TDS 8 begins with TLS.
-        &TLS_HANDSHAKE => received.to_vec(),
-        _ => unwrapped(received),
-    };
-    let messages = handshake(&records);
-    let mut rest = messages.as_slice();
-    loop {
-        let (kind, body, after) = message(rest)?;
-        if kind == CERTIFICATE {
-            // The list's length, then each certificate with its own; the first is the engine's.
-            let (list, _) = long(body)?;
-            return not_after(long(list)?.0);
-        }
-        rest = after;
-    }
-}
 
 /// The earliest end of the certificates of a CA file: DER, or any number in PEM.
 pub(crate) fn earliest(file: &[u8]) -> Option<i64> {
@@ -61,54 +24,13 @@ pub(crate) fn earliest(file: &[u8]) -> Option<i64> {
     })
 }
 
-/// What the handshake's TDS packets wrap.
-fn unwrapped(mut received: &[u8]) -> Vec<u8> {
-    let mut payload = Vec::new();
-    while let Some((header, rest)) = received.split_at_checked(TDS_HEADER_BYTES) {
-        let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
-        let Some(body) = length.checked_sub(TDS_HEADER_BYTES) else {
-            break;
-        };
-        let (body, after) = rest.split_at(body.min(rest.len()));
-        if header[0] == TDS_PRELOGIN {
-            payload.extend_from_slice(body);
-        }
-        received = after;
-    }
-    payload
+/// `notAfter` of a certificate in DER, in seconds since 1970.
+pub(super) fn not_after(certificate: &[u8]) -> Option<i64> {
+    validity(certificate).map(|(_, end)| end)
 }
 
-/// The handshake messages of TLS records, up to the first record that is something else.
-fn handshake(mut records: &[u8]) -> Vec<u8> {
-    let mut messages = Vec::new();
-    while let Some((header, rest)) = records.split_at_checked(TLS_HEADER_BYTES) {
-        if header[0] != TLS_HANDSHAKE {
-            break;
-        }
-        let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
-        let (body, after) = rest.split_at(length.min(rest.len()));
-        messages.extend_from_slice(body);
-        records = after;
-    }
-    messages
-}
-
-/// Type, body and what follows.
-fn message(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (kind, rest) = bytes.split_first()?;
-    let (body, after) = long(rest)?;
-    Some((*kind, body, after))
-}
-
-/// What stands behind a length of three bytes, and what follows.
-fn long(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_at_checked(3)?;
-    let length = u32::from_be_bytes([0, length[0], length[1], length[2]]);
-    rest.split_at_checked(usize::try_from(length).ok()?)
-}
-
-/// `notAfter` of a certificate in DER, RFC 5280, 4.1.
-fn not_after(certificate: &[u8]) -> Option<i64> {
+/// `notBefore` and `notAfter` of a certificate in DER, RFC 5280, 4.1, in seconds since 1970.
+pub(super) fn validity(certificate: &[u8]) -> Option<(i64, i64)> {
     let (outer, _) = element(certificate, SEQUENCE)?;
     let (fields, _) = element(outer, SEQUENCE)?;
     let fields = element(fields, VERSION).map_or(fields, |(_, rest)| rest);
@@ -116,8 +38,9 @@ fn not_after(certificate: &[u8]) -> Option<i64> {
     let (_algorithm, fields) = element(fields, SEQUENCE)?;
     let (_issuer, fields) = element(fields, SEQUENCE)?;
     let (validity, _) = element(fields, SEQUENCE)?;
-    let (_, end) = time(validity)?;
-    time(end).map(|(seconds, _)| seconds)
+    let (begin, rest) = time(validity)?;
+    let (end, _) = time(rest)?;
+    Some((begin, end))
 }
 
 /// The content of the element at the head of `bytes`, if it is one of this tag, and what follows.
@@ -196,28 +119,6 @@ mod tests {
         params.self_signed(&key).expect("a certificate")
     }
 
-    /// The handshake as an engine sends it, in records of at most `record` bytes within packets of at
-    /// most `packet` bytes, with the prelogin's answer before it.
-    fn conversation(der: &[u8], record: usize, packet: usize) -> Vec<u8> {
-        let three = |length: usize| u32::try_from(length).unwrap().to_be_bytes()[1..].to_vec();
-        let list = [three(der.len()), der.to_vec()].concat();
-        let body = [three(list.len()), list].concat();
-        let hello = [vec![2], three(4), vec![3, 3, 0, 0]].concat();
-        let messages = [hello, vec![CERTIFICATE], three(body.len()), body].concat();
-        let two = |length: usize| u16::try_from(length).unwrap().to_be_bytes();
-        let records: Vec<u8> = messages
-            .chunks(record)
-            .flat_map(|part| [&[TLS_HANDSHAKE, 3, 3], &two(part.len())[..], part].concat())
-            .collect();
-        let mut sent = vec![4, 1, 0, 10, 0, 0, 1, 0, 0xff, 0xff];
-        for part in records.chunks(packet) {
-            let [high, low] = two(part.len() + TDS_HEADER_BYTES);
-            sent.extend([TDS_PRELOGIN, 1, high, low, 0, 0, 1, 0]);
-            sent.extend(part);
-        }
-        sent
-    }
-
     #[test]
     fn the_end_of_a_certificate_is_found_in_both_notations() {
         for ((year, month, day), seconds) in [
@@ -230,17 +131,6 @@ mod tests {
             let made = certificate(year, month, day);
             assert_eq!(not_after(made.der()), Some(seconds), "{year}");
         }
-    }
-
-    #[test]
-    fn it_is_found_in_the_handshake_however_that_is_cut() {
-        let made = certificate(2030, 1, 1);
-        for (record, packet) in [(16_384, 4_088), (100, 7), (3, 1)] {
-            let sent = conversation(made.der(), record, packet);
-            assert_eq!(shown(&sent), Some(1_893_456_000), "{record}/{packet}");
-        }
-        let plain = unwrapped(&conversation(made.der(), 16_384, 4_088));
-        assert_eq!(shown(&plain), Some(1_893_456_000), "TDS 8");
     }
 
     #[test]
@@ -257,40 +147,19 @@ mod tests {
         assert_eq!(earliest(b"-----BEGIN CERTIFICATE-----\nnothing"), None);
     }
 
-    #[test]
-    fn without_a_certificate_nothing_is_known() {
-        let login = [4, 1, 0, 12, 0, 0, 1, 0, 0xfd, 0, 0, 0];
-        let encrypted = [TLS_HANDSHAKE, 3, 3, 0, 4, 2, 0, 0, 0, 23, 3, 3, 0, 2, 1, 1];
-        for bytes in [&[][..], &login, &encrypted] {
-            assert_eq!(shown(bytes), None);
-        }
-    }
-
-    #[test]
-    fn a_cut_or_damaged_handshake_does_no_harm() {
-        let sent = conversation(certificate(2030, 1, 1).der(), 500, 200);
-        for end in 0..sent.len() {
-            let _ = shown(&sent[..end]);
-        }
-    }
-
     proptest! {
         #[test]
         fn no_bytes_do_harm(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-            let _ = (shown(&bytes), not_after(&bytes), earliest(&bytes));
+            let _ = (validity(&bytes), earliest(&bytes));
         }
 
         #[test]
         fn no_changed_byte_does_harm(at in 0usize..2000, value: u8) {
             let made = certificate(2030, 1, 1);
-            let mut sent = conversation(made.der(), 500, 200);
-            let at = at % sent.len();
-            sent[at] = value;
-            let _ = shown(&sent);
             let mut der = made.der().to_vec();
             let at = at % der.len();
             der[at] = value;
-            let _ = not_after(&der);
+            let _ = validity(&der);
         }
     }
 }

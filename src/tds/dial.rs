@@ -1,10 +1,10 @@
 //! TCP to the engine: the name's addresses, the connection, and a limit on what is read from it.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, ToSocketAddrs};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -13,90 +13,102 @@ use tokio::task::JoinHandle;
 
 use super::deadline::Deadline;
 use super::error::{bounded, from_io};
+use crate::config::endpoint::{Target, TargetHost};
 use crate::decide::observation::{ContactError, Stage};
 
 /// Addresses of a name that are tried, in the resolver's order.
 const MAX_ADDRESSES: usize = 4;
 
-/// Bytes kept of what a peer says first: a handshake with a chain of certificates is a few thousand.
-const MAX_GREETING_BYTES: usize = 32 * 1024;
-
 /// Looks a name up on a thread of its own, one lookup at a time: the resolver of the C library can't
 /// be cancelled, and a name server that is silent must not collect threads.
 #[derive(Debug, Default)]
 struct Resolver {
-    pending: Option<JoinHandle<io::Result<Vec<SocketAddr>>>>,
+    /// The name that is being looked up, and the lookup.
+    pending: Option<(String, JoinHandle<io::Result<Vec<IpAddr>>>)>,
 }
 
 impl Resolver {
-    /// The addresses of `host`, which is used as it is where it is numeric.
+    /// The addresses of the host of that name.
     ///
     /// # Cancel safety
-    /// A lookup goes on when this future is dropped; the next call takes up its result.
-    async fn lookup(&mut self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        if let Ok(address) = host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(address, port)]);
+    /// A lookup goes on when this future is dropped; the next call takes up its result. A lookup of
+    /// another name is waited for first.
+    async fn lookup(&mut self, host: &str) -> io::Result<Vec<IpAddr>> {
+        loop {
+            let (name, lookup) = self.pending.get_or_insert_with(|| {
+                let name = host.to_owned();
+                let lookup = tokio::task::spawn_blocking(move || {
+                    // The port is of no consequence: the resolver wants one.
+                    let addresses = (name.as_str(), 0).to_socket_addrs()?;
+                    Ok(addresses
+                        .map(|found| found.ip())
+                        .take(MAX_ADDRESSES)
+                        .collect())
+                });
+                (host.to_owned(), lookup)
+            });
+            let result = lookup.await;
+            let asked = name == host;
+            self.pending = None;
+            if asked {
+                return result.map_err(io::Error::other)?;
+            }
         }
-        let pending = self.pending.get_or_insert_with(|| {
-            let host = host.to_owned();
-            tokio::task::spawn_blocking(move || {
-                let addresses = (host.as_str(), port).to_socket_addrs()?;
-                Ok(addresses.take(MAX_ADDRESSES).collect())
-            })
-        });
-        let result = pending.await;
-        self.pending = None;
-        result.map_err(io::Error::other)?
     }
 }
 
-/// Makes TCP connections to one host and port.
-#[derive(Debug)]
+/// Makes TCP connections.
+#[derive(Debug, Default)]
 pub(crate) struct Dialer {
-    host: String,
-    port: u16,
     resolver: Resolver,
 }
 
 impl Dialer {
-    pub(crate) fn new(host: &str, port: u16) -> Self {
-        Self {
-            host: host.to_owned(),
-            port,
-            resolver: Resolver::default(),
-        }
-    }
-
-    /// A connection, within `deadline`.
+    /// A connection to `target`, within `deadline`, and the address that it was made to.
     ///
     /// # Errors
-    /// The error of the last address that was tried.
+    /// The error of the first address that was tried, unless a later one was refused: that nothing
+    /// listens on 127.0.0.1 says more than that this host has no IPv6.
     ///
     /// # Cancel safety
     /// A connection that is being made is closed.
-    pub(crate) async fn dial(&mut self, deadline: Deadline) -> Result<Limited, ContactError> {
-        deadline.bound(Stage::Connect, self.connect()).await
+    pub(crate) async fn dial(
+        &mut self,
+        target: &Target,
+        deadline: Deadline,
+    ) -> Result<(Limited, IpAddr), ContactError> {
+        deadline.bound(Stage::Connect, self.connect(target)).await
     }
 
-    async fn connect(&mut self) -> Result<Limited, ContactError> {
-        let addresses = self
-            .resolver
-            .lookup(&self.host, self.port)
-            .await
-            .map_err(|error| ContactError::Unreachable(bounded(&error.to_string())))?;
-        let mut last = ContactError::Unreachable("the host name has no address".to_owned());
-        for address in addresses {
-            match TcpStream::connect(address).await {
+    async fn connect(&mut self, target: &Target) -> Result<(Limited, IpAddr), ContactError> {
+        let addresses = match &target.host {
+            TargetHost::Addresses(addresses) => addresses.clone(),
+            TargetHost::Name(name) => self
+                .resolver
+                .lookup(name)
+                .await
+                .map_err(|error| ContactError::Unreachable(bounded(&error.to_string())))?,
+        };
+        let mut failure = None;
+        for address in addresses.into_iter().take(MAX_ADDRESSES) {
+            match TcpStream::connect((address, target.port)).await {
                 Ok(stream) => {
                     // A question is one small packet: waiting for more would only add delay.
                     // Where it can't be set the connection serves all the same.
                     let _ = stream.set_nodelay(true);
-                    return Ok(Limited::new(stream));
+                    return Ok((Limited::new(stream), address));
                 }
-                Err(error) => last = from_io(&error, Stage::Connect),
+                Err(error) => {
+                    let error = from_io(&error, Stage::Connect);
+                    if failure.is_none() || error == ContactError::Refused {
+                        failure = Some(error);
+                    }
+                }
             }
         }
-        Err(last)
+        Err(failure.unwrap_or_else(|| {
+            ContactError::Unreachable("the host name has no address".to_owned())
+        }))
     }
 }
 
@@ -124,37 +136,12 @@ impl Allowance {
     }
 }
 
-/// The first bytes that a peer sent, until they are taken; shared with the one who takes them.
-#[derive(Clone, Debug)]
-pub(crate) struct Greeting(Arc<Mutex<Option<Vec<u8>>>>);
-
-impl Greeting {
-    fn new() -> Self {
-        Self(Arc::new(Mutex::new(Some(Vec::new()))))
-    }
-
-    /// What came so far. From now on nothing more is kept.
-    pub(crate) fn take(&self) -> Vec<u8> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.take().unwrap_or_default()
-    }
-
-    fn keep(&self, bytes: &[u8]) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = kept.as_mut() {
-            let room = MAX_GREETING_BYTES.saturating_sub(kept.len());
-            kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        }
-    }
-}
-
 /// A connection that fails once its [`Allowance`] is used up: `tiberius` keeps what belongs to one
 /// value in memory, however long the peer makes it.
 #[derive(Debug)]
 pub(crate) struct Limited {
     stream: TcpStream,
     allowance: Allowance,
-    greeting: Greeting,
 }
 
 impl Limited {
@@ -163,13 +150,7 @@ impl Limited {
         Self {
             stream,
             allowance: Allowance::default(),
-            greeting: Greeting::new(),
         }
-    }
-
-    /// What the peer says first; to be taken when that is over.
-    pub(crate) fn greeting(&self) -> Greeting {
-        self.greeting.clone()
     }
 
     pub(crate) fn allowance(&self) -> Allowance {
@@ -192,7 +173,6 @@ impl AsyncRead for Limited {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         self.allowance.take(buffer.filled().len() - before);
-        self.greeting.keep(&buffer.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }
@@ -226,12 +206,20 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(5);
 
+    fn target(host: TargetHost, port: u16) -> Target {
+        Target { host, port }
+    }
+
     #[tokio::test]
     async fn no_more_is_read_than_allowed() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let port = listener.local_addr().expect("address").port();
-        let mut dialer = Dialer::new("127.0.0.1", port);
-        let mut stream = dialer.dial(Deadline::after(LIMIT)).await.expect("dial");
+        let target = target(TargetHost::of("127.0.0.1"), port);
+        let dialed = Dialer::default()
+            .dial(&target, Deadline::after(LIMIT))
+            .await;
+        let (mut stream, address) = dialed.expect("dial");
+        assert!(address.is_loopback());
         let (mut peer, _) = listener.accept().await.expect("accept");
         peer.write_all(&[7; 100]).await.expect("write");
         stream.allowance().set(60);
@@ -246,8 +234,26 @@ mod tests {
         // On most systems localhost is ::1 first; only 127.0.0.1 listens.
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let port = listener.local_addr().expect("address").port();
-        let mut dialer = Dialer::new("localhost", port);
-        dialer.dial(Deadline::after(LIMIT)).await.expect("dial");
+        let mut dialer = Dialer::default();
+        let target = target(TargetHost::of("localhost"), port);
+        let deadline = Deadline::after(LIMIT);
+        dialer.dial(&target, deadline).await.expect("dial");
+    }
+
+    #[tokio::test]
+    async fn of_several_addresses_the_one_that_listens_is_found() {
+        let listener = TcpListener::bind("[::1]:0").await.expect("bind");
+        let port = listener.local_addr().expect("address").port();
+        let target = target(TargetHost::loopback(), port);
+        let dialed = Dialer::default()
+            .dial(&target, Deadline::after(LIMIT))
+            .await;
+        assert!(dialed.expect("dial").1.is_ipv6());
+        drop(listener);
+        let dialed = Dialer::default()
+            .dial(&target, Deadline::after(LIMIT))
+            .await;
+        assert_eq!(dialed.err(), Some(ContactError::Refused));
     }
 
     #[tokio::test]
@@ -256,8 +262,9 @@ mod tests {
         let held = tokio::net::TcpSocket::new_v4().expect("a socket");
         held.bind(([127, 0, 0, 1], 0).into()).expect("bind");
         let address = held.local_addr().expect("address");
-        let result = Dialer::new("127.0.0.1", address.port())
-            .dial(Deadline::after(LIMIT))
+        let target = target(TargetHost::of("127.0.0.1"), address.port());
+        let result = Dialer::default()
+            .dial(&target, Deadline::after(LIMIT))
             .await;
         assert_eq!(result.err(), Some(ContactError::Refused));
     }

@@ -1,19 +1,24 @@
 //! A logged-in connection to the engine, and the way there.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+use std::net::IpAddr;
+use std::time::Instant;
 
 use futures_util::TryStreamExt;
+use rustls::pki_types::ServerName;
 use tiberius::{AuthMethod, Client, EncryptionLevel, QueryItem, QueryStream, Row};
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
-use super::certificate;
+use super::channel::Channel;
 use super::deadline::Deadline;
 use super::dial::{Allowance, Dialer, Limited};
 use super::error::{bounded, from_tds};
-use crate::config::{SqlConfig, TlsMode};
-use crate::decide::observation::{Certificates, ContactError, Stage};
+use super::trust::Trust;
+use crate::config::SqlConfig;
+use crate::config::endpoint::{Target, TargetHost};
+use crate::config::refusals::Refusals;
+use crate::config::secret::{Password, PasswordError};
+use crate::decide::observation::{Certificates, ContactError, ServerError, Stage};
+use crate::decide::sql_error::{SqlErrorClass, classify};
 
 /// How the supervisor names itself in `sys.dm_exec_sessions.program_name`.
 const APPLICATION_NAME: &str = "sql-edge-supervisor";
@@ -31,16 +36,36 @@ const MAX_LOGIN_BYTES: usize = 256 * 1024;
 /// Bytes of the answer to a query.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
-/// Bytes of a CA file.
-const MAX_CA_BYTES: u64 = 256 * 1024;
+/// The engine's answer to a wrong password.
+const WRONG_PASSWORD: u32 = 18_456;
+
+/// Which of the engine's listeners is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// That of clients.
+    Clients,
+    /// The dedicated administrator connection's.
+    Admin,
+}
 
 /// Makes [`Session`]s as the configuration says.
 #[derive(Debug)]
 pub(crate) struct Connector {
     config: SqlConfig,
     application_name: &'static str,
+    door: Door,
     dialer: Dialer,
     certificates: Certificates,
+    line_break: LineBreak,
+}
+
+/// Whether the line break at the end of a password's file belongs to the password.
+#[derive(Debug, Default)]
+struct LineBreak {
+    /// With it the last login worked.
+    belongs: bool,
+    /// The password, without it, with which that was tried last.
+    tried: Option<Password>,
 }
 
 impl Connector {
@@ -50,13 +75,22 @@ impl Connector {
 
     /// One whose connections have another name.
     pub(crate) fn named(config: SqlConfig, application_name: &'static str) -> Self {
-        let dialer = Dialer::new(&config.host, config.port);
-        let certificates = Certificates::default();
         Self {
             config,
             application_name,
-            dialer,
-            certificates,
+            door: Door::Clients,
+            dialer: Dialer::default(),
+            certificates: Certificates::default(),
+            line_break: LineBreak::default(),
+        }
+    }
+
+    /// One for the administrator connection. That a login is refused there says nothing of other logins.
+    pub(crate) fn to_admin(config: SqlConfig) -> Self {
+        let refusals = Refusals::default();
+        Self {
+            door: Door::Admin,
+            ..Self::new(SqlConfig { refusals, ..config })
         }
     }
 
@@ -68,95 +102,164 @@ impl Connector {
     /// A new connection with TLS and login, all of it within `deadline`. The password and the CA
     /// are read before anything is sent, so that a rotated secret is picked up.
     ///
+    /// While the refusal of this very password stands (see [`Refusals`]) nobody logs in: the engine is asked
+    /// for its PRELOGIN alone, which it does not log, and the refusal is the error if it answers that.
+    ///
     /// # Errors
     /// How far it came and why not further; [`ContactError::Credentials`] before the first byte.
     ///
     /// # Cancel safety
     /// The connection is closed.
     pub(crate) async fn open(&mut self, deadline: Deadline) -> Result<Session, ContactError> {
-        let (settings, ca_expiry) = settings(&self.config, self.application_name)?;
-        self.certificates.ca_expiry = ca_expiry;
-        let stream = self.dialer.dial(deadline).await?;
-        let (allowance, greeting) = (stream.allowance(), stream.greeting());
+        let unusable =
+            |error: PasswordError| ContactError::Credentials(bounded(&error.to_string()));
+        let (password, with_break) = self.config.password.read_both().map_err(unusable)?;
+        if let Some(refusal) = self.config.refusals.standing(&password, Instant::now()) {
+            self.knock(deadline).await?;
+            return Err(ContactError::Server(refusal));
+        }
+        let (first, second) = match (&with_break, self.line_break.belongs) {
+            (Some(with_break), true) => (with_break, Some(&password)),
+            (Some(with_break), false) => (&password, Some(with_break)),
+            (None, _) => (&password, None),
+        };
+        let mut result = self.log_in(first, deadline).await;
+        let once = self.line_break.tried.as_ref() != Some(&password);
+        if let (Err(error), Some(second), true) = (&result, second, once)
+            && is_refused(error).is_some_and(|error| error.number == WRONG_PASSWORD)
+        {
+            self.line_break.tried = Some(password.clone());
+            result = self.log_in(second, deadline).await;
+            if result.is_ok() {
+                self.line_break.belongs = !self.line_break.belongs;
+                self.line_break.tried = None;
+            }
+        }
+        match &result {
+            Ok(_) => self.config.refusals.clear(),
+            Err(error) => {
+                if let Some(error) = is_refused(error) {
+                    let refusals = &self.config.refusals;
+                    refusals.refused(&password, error, Instant::now());
+                }
+            }
+        }
+        result
+    }
+
+    /// Asks whether an engine answers, without a login.
+    async fn knock(&mut self, deadline: Deadline) -> Result<(), ContactError> {
+        let trust = self.trust()?;
+        let (stream, name) = self.dial(deadline).await?;
+        stream.allowance().set(MAX_LOGIN_BYTES);
+        let knock = Channel::knock(stream, self.config.tls, &trust, name);
+        deadline.bound(Stage::Login, knock).await
+    }
+
+    /// A connection, as encrypted as the two sides agree, without a login.
+    async fn secure(&mut self, deadline: Deadline) -> Result<(Channel, Allowance), ContactError> {
+        let trust = self.trust()?;
+        let (stream, name) = self.dial(deadline).await?;
+        let allowance = stream.allowance();
         allowance.set(MAX_LOGIN_BYTES);
-        let connected = deadline
+        let open = Channel::open(stream, self.config.tls, &trust, name);
+        let opened = deadline.bound(Stage::Login, open).await;
+        // A peer that did not come as far as its certificate says nothing of the one it had.
+        let shown = trust.server_expiry();
+        if shown.is_some() || opened.is_ok() {
+            self.certificates.server_expiry = shown;
+        }
+        Ok((opened?, allowance))
+    }
+
+    fn trust(&mut self) -> Result<Trust, ContactError> {
+        let trust = match &self.config.tls_ca {
+            Some(path) => Trust::file(path)?,
+            None => Trust::anybody(),
+        };
+        self.certificates.ca_expiry = trust.ca_expiry();
+        Ok(trust)
+    }
+
+    /// A connection on which nothing was sent, and the name that its certificate has to be for.
+    async fn dial(
+        &mut self,
+        deadline: Deadline,
+    ) -> Result<(Limited, ServerName<'static>), ContactError> {
+        let targets = self.config.targets();
+        let target = match self.door {
+            Door::Clients => targets.clients,
+            Door::Admin => targets.admin.unwrap_or(targets.clients),
+        };
+        let (stream, address) = self.dialer.dial(&target, deadline).await?;
+        let name = self.server_name(&target, address);
+        Ok((stream, name))
+    }
+
+    /// The name that the certificate has to be for: that of the settings, else the host's.
+    fn server_name(&self, target: &Target, address: IpAddr) -> ServerName<'static> {
+        let named = self.config.tls_server_name.as_deref();
+        let named = named.or(match &target.host {
+            TargetHost::Name(name) => Some(name.as_str()),
+            TargetHost::Addresses(_) => None,
+        });
+        named
+            .and_then(|name| ServerName::try_from(name.to_owned()).ok())
+            .unwrap_or_else(|| ServerName::from(address))
+    }
+
+    async fn log_in(
+        &mut self,
+        password: &Password,
+        deadline: Deadline,
+    ) -> Result<Session, ContactError> {
+        let (channel, allowance) = self.secure(deadline).await?;
+        let settings = settings(&self.config, self.application_name, password);
+        let client = deadline
             .bound(Stage::Login, async {
-                Client::connect(settings, stream.compat_write())
+                Client::connect(settings, channel.compat_write())
                     .await
                     .map_err(|error| from_tds(&error, Stage::Login))
             })
-            .await;
-        // A peer that did not come as far as its certificate says nothing of the one it had.
-        let shown = certificate::shown(&greeting.take());
-        if shown.is_some() || connected.is_ok() {
-            self.certificates.server_expiry = shown;
-        }
-        let client = connected?;
+            .await?;
         Ok(Session { client, allowance })
     }
 }
 
-/// What `tiberius` needs to know, with the secrets as they are now, and when the first certificate of
-/// the CA file expires.
-fn settings(
-    config: &SqlConfig,
-    application_name: &str,
-) -> Result<(tiberius::Config, Option<i64>), ContactError> {
-    let unusable =
-        |error: &dyn std::fmt::Display| ContactError::Credentials(bounded(&error.to_string()));
-    let password = config.password.read().map_err(|error| unusable(&error))?;
+/// The error by which the engine refused the login itself, if it is one.
+fn is_refused(error: &ContactError) -> Option<ServerError> {
+    let ContactError::Server(error) = error else {
+        return None;
+    };
+    let class = classify(error.number)?.class;
+    let refused = matches!(
+        class,
+        SqlErrorClass::LoginFailed | SqlErrorClass::LoginDisabled | SqlErrorClass::PasswordExpired
+    );
+    refused.then_some(*error)
+}
+
+/// What `tiberius` needs to know. It encrypts nothing: that is done below it, in [`Channel`].
+fn settings(config: &SqlConfig, application_name: &str, password: &Password) -> tiberius::Config {
     let mut settings = tiberius::Config::new();
-    settings.host(&config.host);
-    settings.port(config.port);
+    // It dials nothing; the engine is told this name.
+    settings.host(config.host.as_deref().unwrap_or("localhost"));
     settings.database(DATABASE);
     settings.application_name(application_name);
     settings.authentication(AuthMethod::sql_server(&config.user, password.expose()));
-    settings.encryption(match config.tls {
-        TlsMode::Required => EncryptionLevel::Required,
-        TlsMode::Login => EncryptionLevel::Off,
-        TlsMode::Strict => EncryptionLevel::Strict,
-        TlsMode::Off => EncryptionLevel::NotSupported,
-    });
-    let mut ca_expiry = None;
-    match &config.tls_ca {
-        Some(path) => {
-            let bundle = read_ca(path).map_err(|error| {
-                unusable(&format_args!(
-                    "the CA file {} can't be used: {error}",
-                    path.display()
-                ))
-            })?;
-            ca_expiry = certificate::earliest(&bundle);
-            settings.trust_cert_ca_bundle(bundle);
-        }
-        None => settings.trust_cert(),
-    }
+    settings.encryption(EncryptionLevel::NotSupported);
     // Deadline::bound limits the whole attempt. The library's own limits would be a second opinion,
     // take a thread for their timer, and end the diagnostics stream between two reports.
     settings.handshake_timeout(None);
     settings.command_timeout(None);
     // A database's name may be any UTF-16, lone surrogates included; that must not cost the list.
     settings.lossy_utf16_decoding(true);
-    Ok((settings, ca_expiry))
-}
-
-/// The CA certificates: one DER certificate, or any number in PEM.
-fn read_ca(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(MAX_CA_BYTES + 1)
-        .read_to_end(&mut bytes)?;
-    let refuse = |why| Err(std::io::Error::new(std::io::ErrorKind::InvalidData, why));
-    match bytes.len() as u64 {
-        0 => refuse("it is empty"),
-        1..=MAX_CA_BYTES => Ok(bytes),
-        _ => refuse("it is longer than 256 KiB"),
-    }
+    settings
 }
 
 /// A connection on which the last answer was complete.
 pub(crate) struct Session {
-    client: Client<Compat<Limited>>,
+    client: Client<Compat<Channel>>,
     allowance: Allowance,
 }
 
@@ -243,56 +346,5 @@ impl Session {
                     .map_err(|error| from_tds(&error, Stage::Query))
             })
             .await;
-    }
-}
-
-/// A connection that is kept between queries, and made anew when it is gone.
-pub(crate) struct Standing {
-    connector: Connector,
-    session: Option<Session>,
-}
-
-impl Standing {
-    pub(crate) fn new(config: SqlConfig) -> Self {
-        Self {
-            connector: Connector::new(config),
-            session: None,
-        }
-    }
-
-    /// Runs `batch` on the connection it has, or on a new one.
-    ///
-    /// A connection found closed is replaced once: the engine or an administrator may have ended it
-    /// since the last query, which says nothing about whether it answers now.
-    ///
-    /// # Errors
-    /// As [`Connector::open`] and [`Session::query`].
-    ///
-    /// # Cancel safety
-    /// The connection is closed; the next call makes a new one.
-    pub(crate) async fn query(
-        &mut self,
-        batch: &str,
-        deadline: Deadline,
-        each: &mut (dyn FnMut(usize, &Row) + Send),
-    ) -> Result<(), ContactError> {
-        if let Some(session) = self.session.take() {
-            let mut rows = 0_usize;
-            let mut count = |index: usize, row: &Row| {
-                rows += 1;
-                each(index, row);
-            };
-            match session.query(batch, deadline, &mut count).await {
-                Ok(session) => {
-                    self.session = Some(session);
-                    return Ok(());
-                }
-                Err(ContactError::Closed) if rows == 0 => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let session = self.connector.open(deadline).await?;
-        self.session = Some(session.query(batch, deadline, each).await?);
-        Ok(())
     }
 }

@@ -126,6 +126,7 @@ async fn tls_in_each_mode() {
         ("on", "required"),
         ("off", "login"),
         ("not-supported", "off"),
+        ("strict", "strict"),
     ] {
         let (scratch, name) = (Scratch::new(), unique_name());
         let standin = standin_with(&scratch, &name, |options| {
@@ -164,6 +165,43 @@ async fn a_certificate_is_verified_when_a_ca_is_given() {
     refused.finds("TlsFailed").await;
     assert_eq!(refused.get("/readyz").await.0, 503);
     assert_eq!(refused.get("/livez").await.0, 200);
+}
+
+/// A certificate as `openssl req -x509` makes it: its own issuer, which calls itself a CA.
+fn by_hand(name: &str) -> (String, String) {
+    let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("a name");
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let certificate = params.self_signed(&key).expect("a certificate");
+    (certificate.pem(), key.serialize_pem())
+}
+
+#[tokio::test]
+async fn a_certificate_made_by_hand_is_its_own_ca() {
+    for (engine, mode) in [
+        ("required", "required"),
+        ("off", "login"),
+        ("strict", "strict"),
+    ] {
+        let (scratch, name) = (Scratch::new(), unique_name());
+        let (certificate, key) = by_hand("sql.internal");
+        let (pem, key_file) = (
+            scratch.path().join("cert.pem"),
+            scratch.path().join("key.pem"),
+        );
+        std::fs::write(&pem, &certificate).expect("writable");
+        std::fs::write(&key_file, key).expect("writable");
+        let standin = standin_with(&scratch, &name, |options| {
+            let options = options.argument("--encryption").argument(engine);
+            let options = options.argument("--tls-cert").argument(&pem);
+            options.argument("--tls-key").argument(&key_file)
+        })
+        .await;
+        let ca = pem.display().to_string();
+        let more = [("sql-tls", mode), ("sql-tls-ca", ca.as_str())];
+        let mut supervisor = supervise(&standin, &name, &more).await;
+        supervisor.passes("ready").await;
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod shared;
 #[path = "../standin/standin.rs"]
 mod standin;
 
+mod asking;
 mod cli;
 mod client;
 mod collect;

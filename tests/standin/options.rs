@@ -25,6 +25,8 @@ pub struct Options {
     pub announce: Option<PathBuf>,
     pub script: Option<PathBuf>,
     pub encryption: Encryption,
+    /// TDS 8: TLS comes first.
+    pub strict: bool,
     pub certificate: Option<(PathBuf, PathBuf)>,
     pub utf16_errorlog: bool,
     pub max_connections: usize,
@@ -95,7 +97,7 @@ fn command() -> Command {
             Arg::new("encryption")
                 .long("encryption")
                 .default_value("off")
-                .value_parser(["off", "on", "required", "not-supported"]),
+                .value_parser(["off", "on", "required", "not-supported", "strict"]),
         )
         .arg(
             path_flag("tls-cert", "Certificate chain, PEM; self-signed otherwise")
@@ -121,10 +123,13 @@ fn options(matches: ArgMatches) -> Options {
     let number = |name: &str| matches.get_one::<u16>(name).copied().unwrap_or_default();
     let encryption = match matches.get_one::<String>("encryption").map(String::as_str) {
         Some("on") => Encryption::On,
-        Some("required") => Encryption::Required,
+        Some("required" | "strict") => Encryption::Required,
         Some("not-supported") => Encryption::NotSupported,
         _ => Encryption::Off,
     };
+    let strict = matches
+        .get_one::<String>("encryption")
+        .is_some_and(|mode| mode == "strict");
     Options {
         data_dir: path("data-dir").unwrap_or_default(),
         listen_address: matches
@@ -140,6 +145,7 @@ fn options(matches: ArgMatches) -> Options {
         announce: path("announce"),
         script: path("script"),
         encryption,
+        strict,
         certificate: path("tls-cert").zip(path("tls-key")),
         utf16_errorlog: matches.get_flag("errorlog-utf16"),
         max_connections: usize::from(number("max-connections")),

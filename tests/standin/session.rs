@@ -82,6 +82,9 @@ async fn greet(
     connection: &mut Connection,
     door: Door,
 ) -> io::Result<Option<Agreement>> {
+    if engine.options.strict && door == Door::Clients {
+        connection.start_strict(&engine.acceptor).await?;
+    }
     let Some(message) = connection.next_message().await? else {
         return Ok(None);
     };
@@ -100,7 +103,7 @@ async fn greet(
     let version = engine.script.borrow().product.wire_version();
     let answer = prelogin::encode_answer(version, answer).freeze();
     connection.send(answer, true).await?;
-    if agreement != Agreement::Plain {
+    if agreement != Agreement::Plain && !engine.options.strict {
         if door == Door::Clients && engine.script.borrow().accept == Accept::TlsGarbage {
             connection.next_message().await?;
             connection.send_raw(TLS_GARBAGE).await?;

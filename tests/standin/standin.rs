@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! sqlservr --data-dir DIR [--port 0] [--dac-port 0] [--control SOCKET] [--script FILE] [--announce FILE]
-//!          [--encryption off|on|required|not-supported] [--tls-cert PEM --tls-key PEM]
+//!          [--encryption off|on|required|not-supported|strict] [--tls-cert PEM --tls-key PEM]
 //!          [--listen-address 127.0.0.1] [--errorlog-utf16] [--max-connections 512]
 //!          [--fail-start evaluation|eula|password|memory|system-dir|master|listen]
 //! ```
@@ -31,7 +31,7 @@
 //! - Parent and child with the kernel's name `sqlservr` and the same command line. The child dies with its parent
 //!   (PR_SET_PDEATHSIG); the parent exits with the child's status, 128 + signal when it was killed. SIGTERM to either is
 //!   a clean shutdown: 17148 in the errorlog (17147 on SIGINT), 17188 for logins, 6005 for requests, exit 0.
-//! - TDS 7.2 to 7.4: prelogin, TLS 1.2 inside prelogin packets for the login or the whole session, LOGIN7, batches,
+//! - TDS 7.2 to 7.4, and TDS 8 (`strict`, TLS first): prelogin, TLS 1.2 inside prelogin packets for the login or the whole session, LOGIN7, batches,
 //!   `sp_executesql` and procedures by name, transaction requests, attention, connection reset, packet sizes.
 //! - SELECT with joins, derived tables and uncorrelated subqueries, WHERE, GROUP BY, HAVING, ORDER BY, TOP, DISTINCT,
 //!   UNION ALL, arithmetic, CASE and the functions that monitoring queries use; `DECLARE`, `SET`, `SELECT @name = ...`,

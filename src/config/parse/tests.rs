@@ -163,8 +163,8 @@ fn the_defaults_are_those_of_the_policy() {
     let config = effective.config;
     assert_eq!(config.http.listen, SocketAddr::from(([0, 0, 0, 0], 9433)));
     assert_eq!(
-        (config.sql.host.as_str(), config.sql.port),
-        ("127.0.0.1", 1433)
+        (&config.sql.host, config.sql.port, config.sql.dac_port),
+        (&None, None, None)
     );
     assert_eq!(config.sql.diagnostics.interval, Duration::from_secs(10));
     assert_eq!(config.volume.engine_data_dir, config.volume.data_dir);
@@ -180,15 +180,15 @@ fn flag_before_variable_before_file_before_fallback_before_default() {
         file: "sql-port: 3",
     };
     let port = |given: &Given| given.effective().config.sql.port;
-    assert_eq!(port(&given), 1);
+    assert_eq!(port(&given), Some(1));
     given.flags = &[];
-    assert_eq!(port(&given), 2);
+    assert_eq!(port(&given), Some(2));
     given.env = &given.env[1..];
-    assert_eq!(port(&given), 3);
+    assert_eq!(port(&given), Some(3));
     given.file = "sql-port:";
-    assert_eq!(port(&given), 4);
+    assert_eq!(port(&given), Some(4));
     given.env = &[("MSSQL_TCP_PORT", ""), ("SUPERVISOR_SQL_PORT", "")];
-    assert_eq!(port(&given), 1433);
+    assert_eq!(port(&given), None);
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn all_mistakes_are_named_at_once() {
         "listn (env SUPERVISOR_LISTN): is not a setting; did you mean SUPERVISOR_LISTEN?",
         "sql-prot (file /c.yaml:2): is not a setting; did you mean sql-port?",
         "listen = \"9433\" (flag --listen): is a port without an address; give 0.0.0.0:9433 for every address, 127.0.0.1:9433 for this host only",
-        "sql-port = \"70000\" (env SUPERVISOR_SQL_PORT): is above 65535; give a whole number from 1 to 65535",
+        "sql-port = \"70000\" (env SUPERVISOR_SQL_PORT): is above 65535; give auto, or a whole number from 1 to 65535",
         "ping-interval = \"2\" (flag --ping-interval): has no unit; add one: 2s for seconds, 2ms for milliseconds",
         "process-name = \"a-name-of-17-bytes\" (file /c.yaml:1): is longer than 15 bytes; give a name of at most 15 bytes",
         "restart-budget = \"0\" (file /c.yaml:4): is below 1; give a whole number from 1 to 100",

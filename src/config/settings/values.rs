@@ -16,6 +16,8 @@ pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 /// How often something is looked at. Below 10 ms the looking itself would be the load.
 pub(super) const PACE: Span = span(ms(10), HOUR);
+/// How often the engine is pinged: no attempt follows another sooner, see `observe::sql::pace`.
+pub(super) const PING_PACE: Span = span(ms(50), HOUR);
 /// How often the engine is asked for metrics: Prometheus scrapes no faster than once a second.
 pub(super) const COLLECT_PACE: Span = span(ms(1_000), HOUR);
 /// How long one try may take.

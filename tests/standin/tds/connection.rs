@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::packet::{Assembler, DEFAULT_PACKET_BYTES, Fragmenter, Message, PacketType};
-use super::tls::Wrapped;
+use super::tls::{TDS_8, Wrapped};
 
 enum Transport {
     Plain(Wrapped),
@@ -65,12 +65,25 @@ impl Connection {
 
     /// Does the TLS handshake of TDS 7; afterwards everything passes through TLS.
     pub async fn start_tls(&mut self, acceptor: &TlsAcceptor) -> io::Result<()> {
+        self.handshake(acceptor, true).await
+    }
+
+    /// Does the TLS handshake of TDS 8, in which nothing is wrapped and a client says what it means by it.
+    pub async fn start_strict(&mut self, acceptor: &TlsAcceptor) -> io::Result<()> {
+        self.handshake(acceptor, false).await?;
+        match &self.transport {
+            Transport::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(TDS_8) => Ok(()),
+            _ => Err(io::Error::other("a client that does not ask for TDS 8")),
+        }
+    }
+
+    async fn handshake(&mut self, acceptor: &TlsAcceptor, wraps: bool) -> io::Result<()> {
         let Transport::Plain(mut wrapped) =
             std::mem::replace(&mut self.transport, Transport::Switching)
         else {
             return Err(io::Error::other("TLS is on already"));
         };
-        wrapped.set_wrapping(true);
+        wrapped.set_wrapping(wraps);
         let mut tls = acceptor.accept(wrapped).await?;
         tls.get_mut().0.set_wrapping(false);
         self.transport = Transport::Tls(Box::new(tls));

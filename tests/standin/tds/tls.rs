@@ -16,6 +16,9 @@ use tokio_rustls::rustls::{self, ServerConfig};
 
 use super::packet::{DEFAULT_PACKET_BYTES, Fragmenter, HEADER_BYTES, Header, PacketType};
 
+/// The protocol of TDS 8 in TLS, ALPN.
+pub const TDS_8: &[u8] = b"tds/8.0";
+
 /// A certificate with its key, both PEM.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -42,12 +45,13 @@ impl Identity {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         // TDS 7 over TLS 1.3 would put session tickets into the gap where clients switch framing; the 15.0 engine
         // that is imitated ends at TLS 1.2 as well.
-        let config = ServerConfig::builder_with_provider(provider)
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS12])
             .context("choosing TLS 1.2")?
             .with_no_client_auth()
             .with_single_cert(chain, key)
             .context("loading certificate and key")?;
+        config.alpn_protocols.push(TDS_8.to_vec());
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 }

@@ -1,0 +1,114 @@
+//! Where to ask: gathers what is known of where the engine listens, and tells those who ask.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tracing::info;
+
+use crate::config::endpoint::Targets;
+use crate::config::{Config, SqlConfig};
+use crate::decide::observation::{EngineNetwork, Observation};
+use crate::observe::listeners::conf::{self, NetworkConf};
+use crate::observe::listeners::target::{Known, Logged, choose};
+use crate::observe::{Sink, listeners};
+use crate::publish::Reader;
+
+/// From one report to the next while nothing changes: one that is old counts as absent.
+const REPORT_INTERVAL: Duration = Duration::from_secs(2);
+
+/// From one reading of mssql.conf to the next.
+const CONF_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Follows what is seen of the engine's sockets (`network`), its errorlog and mssql.conf, keeps the shared
+/// [`crate::config::endpoint::Endpoint`] up to date, and reports what was chosen.
+///
+/// # Cancel safety
+/// Drop it to end it. A reading of mssql.conf from a device that does not answer stays behind, on a thread
+/// that nobody waits for.
+pub fn follow(
+    config: &Config,
+    mut network: watch::Receiver<Option<EngineNetwork>>,
+    decisions: Reader,
+    sink: Sink,
+) -> impl Future<Output = ()> + use<> {
+    let sql = config.sql.clone();
+    let mut conf = ConfReader::new(config.volume.data_dir.clone());
+    let own_namespace = listeners::own_namespace(&config.process.proc_root);
+    async move {
+        let mut tick = interval(REPORT_INTERVAL);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {}
+                changed = network.changed() => if changed.is_err() {
+                    return;
+                },
+            }
+            let seen = network.borrow_and_update().clone();
+            let known = Known {
+                network: seen,
+                own_namespace,
+                conf: conf.read().await,
+                logged: logged(&decisions),
+            };
+            let (targets, report) = choose(&sql, &known);
+            tell(&sql, &targets);
+            sink.send(Observation::Listeners(report)).await;
+        }
+    }
+}
+
+fn tell(sql: &SqlConfig, targets: &Targets) {
+    let before = sql.targets().clients.to_string();
+    let now = targets.clients.to_string();
+    sql.endpoint.set(targets.clone());
+    if before != now {
+        info!(
+            address = now,
+            before, "the engine is asked at another address"
+        );
+    }
+}
+
+/// What the errorlog of the present start says.
+fn logged(_decisions: &Reader) -> Logged {
+    Logged::default()
+}
+
+/// Reads mssql.conf, one reading at a time and waiting for none.
+struct ConfReader {
+    data_dir: PathBuf,
+    reading: Option<JoinHandle<NetworkConf>>,
+    last: NetworkConf,
+    next: Instant,
+}
+
+impl ConfReader {
+    fn new(data_dir: PathBuf) -> Self {
+        Self {
+            data_dir,
+            reading: None,
+            last: NetworkConf::default(),
+            next: Instant::now(),
+        }
+    }
+
+    /// What it said at the last reading that has come to its end.
+    async fn read(&mut self) -> NetworkConf {
+        if let Some(done) = self.reading.take_if(|reading| reading.is_finished())
+            && let Ok(read) = done.await
+        {
+            self.last = read;
+        }
+        if self.reading.is_none() && Instant::now() >= self.next {
+            self.next = Instant::now() + CONF_INTERVAL;
+            let data_dir = self.data_dir.clone();
+            self.reading = Some(tokio::task::spawn_blocking(move || conf::read(&data_dir)));
+        }
+        self.last.clone()
+    }
+}

@@ -1,0 +1,142 @@
+//! Logins that the engine refused: remembered by all who log in, so that together they do not fill its
+//! log, or lock the login out, after a password was changed.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::secret::Password;
+use crate::decide::observation::ServerError;
+
+/// After the first refusal nobody logs in for this long; it doubles with each further one ...
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+
+/// ... up to this: a password that was put right in the engine is found out within it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+
+/// Doublings from the first pause to the longest.
+const MAX_DOUBLINGS: u32 = 5;
+
+const _: () = assert!(FIRST_PAUSE.as_secs() << MAX_DOUBLINGS >= LONGEST_PAUSE.as_secs());
+
+/// The refusal that stands, shared by everybody who has a clone of it.
+#[derive(Clone, Debug, Default)]
+pub struct Refusals(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Passwords are told apart by this, and not kept.
+    hasher: RandomState,
+    standing: Mutex<Option<Standing>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Standing {
+    /// The hash of the password that was refused.
+    of: u64,
+    error: ServerError,
+    count: u32,
+    /// Nobody logs in before this.
+    until: Instant,
+}
+
+impl Refusals {
+    /// The refusal that keeps a login with this password from being tried at `now`. Another password is
+    /// always tried.
+    #[must_use]
+    pub fn standing(&self, password: &Password, now: Instant) -> Option<ServerError> {
+        let standing = *self.lock();
+        let standing = standing.filter(|standing| now < standing.until)?;
+        (standing.of == self.hash(password)).then_some(standing.error)
+    }
+
+    /// A login with this password was refused at `now`. Those that were under way when the first was
+    /// refused count as one.
+    pub fn refused(&self, password: &Password, error: ServerError, now: Instant) {
+        let of = self.hash(password);
+        let mut standing = self.lock();
+        let before = standing.filter(|before| before.of == of);
+        if before.is_some_and(|before| now < before.until) {
+            return;
+        }
+        let count = before.map_or(0, |before| before.count.saturating_add(1));
+        let pause = FIRST_PAUSE * (1 << count.min(MAX_DOUBLINGS));
+        *standing = Some(Standing {
+            of,
+            error,
+            count,
+            until: now + pause.min(LONGEST_PAUSE),
+        });
+    }
+
+    /// A login was let in.
+    pub fn clear(&self) {
+        *self.lock() = None;
+    }
+
+    fn hash(&self, password: &Password) -> u64 {
+        self.0.hasher.hash_one(password.expose())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Standing>> {
+        self.0
+            .standing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::secret::tests::password;
+    use super::*;
+
+    const ERROR: ServerError = ServerError {
+        number: 18456,
+        state: 1,
+        class: 14,
+    };
+
+    #[test]
+    fn the_pause_doubles_up_to_its_limit_and_ends_with_another_password() {
+        let refusals = Refusals::default();
+        let (old, new) = (password("old"), password("new"));
+        let mut now = Instant::now();
+        assert_eq!(refusals.standing(&old, now), None);
+        for seconds in [5, 10, 20, 40, 80, 120, 120] {
+            refusals.refused(&old, ERROR, now);
+            // Somebody else whose login was under way.
+            refusals.refused(&old, ERROR, now);
+            let pause = Duration::from_secs(seconds);
+            let last = now + pause - Duration::from_millis(1);
+            assert_eq!(refusals.standing(&old, last), Some(ERROR), "{seconds}");
+            assert_eq!(refusals.standing(&new, last), None, "{seconds}");
+            now += pause;
+            assert_eq!(refusals.standing(&old, now), None, "{seconds}");
+        }
+        refusals.refused(&new, ERROR, now);
+        assert_eq!(refusals.standing(&new, now + FIRST_PAUSE), None, "anew");
+        refusals.refused(&old, ERROR, now);
+        refusals.clone().clear();
+        assert_eq!(refusals.standing(&old, now), None);
+    }
+
+    /// What an hour of a wrong password costs the engine, with everybody who logs in at its usual pace.
+    #[test]
+    fn an_hour_of_a_wrong_password_is_some_thirty_refusals() {
+        let refusals = Refusals::default();
+        let wrong = password("wrong");
+        let begin = Instant::now();
+        let mut reached = 0;
+        for second in 0..3600 {
+            let now = begin + Duration::from_secs(second);
+            for _observer in 0..6 {
+                if refusals.standing(&wrong, now).is_none() {
+                    reached += 1;
+                    refusals.refused(&wrong, ERROR, now);
+                }
+            }
+        }
+        assert!((30..=40).contains(&reached), "{reached}");
+    }
+}
