@@ -67,6 +67,15 @@ pub enum Invocation {
         /// Whom.
         target: ControlTarget,
     },
+    /// Run a command, and then stop the engine.
+    StopAfter {
+        /// The command; not empty.
+        hook: Vec<OsString>,
+        /// The grace of the stop, where it was given.
+        grace: Option<Duration>,
+        /// Whom.
+        target: ControlTarget,
+    },
     /// Show what happened to the engine on this volume.
     History(HistoryTarget),
     /// Show what takes the volume's room, or make some.
@@ -176,10 +185,7 @@ where
         Some(("resume", matches)) => control(Order::Resume, matches),
         Some(("release", matches)) => control(Order::Release, matches),
         Some(("adopt", matches)) => control(Order::Adopt, matches),
-        Some(("stop", matches)) => {
-            let grace = matches.get_one("grace").copied();
-            control(Order::Stop(grace), matches)
-        }
+        Some(("stop", matches)) => stop(matches),
         Some(("history", matches)) => Invocation::History(HistoryTarget {
             flags: flags(matches),
             json: matches.get_flag("json"),
@@ -254,11 +260,26 @@ fn invoked(matches: &ArgMatches) -> Invoked {
             container: text("container"),
             launch: !matches.get_flag("attach"),
             classic: matches.get_flag("classic"),
-            login: None,
+            user: text("sql-user"),
+            secret: matches.get_one("sql-secret").cloned(),
+            password_file: text("sql-password-file"),
+            uid: matches.get_one("uid").copied(),
+            dev: matches.get_flag("dev"),
+            if_needed: matches.get_flag("if-needed"),
             patch: matches.get_flag("patch"),
         },
-        user: text("sql-user"),
-        secret: matches.get_one("sql-secret").cloned(),
+    }
+}
+
+fn stop(matches: &ArgMatches) -> Invocation {
+    let grace = matches.get_one("grace").copied();
+    match matches.get_many("hook") {
+        Some(words) => Invocation::StopAfter {
+            hook: words.cloned().collect(),
+            grace,
+            target: control_target(matches),
+        },
+        None => control(Order::Stop(grace), matches),
     }
 }
 
@@ -272,11 +293,15 @@ fn space(matches: &ArgMatches) -> SpaceTarget {
 }
 
 fn control(order: Order, matches: &ArgMatches) -> Invocation {
-    let target = ControlTarget {
+    let target = control_target(matches);
+    Invocation::Control { order, target }
+}
+
+fn control_target(matches: &ArgMatches) -> ControlTarget {
+    ControlTarget {
         flags: flags(matches),
         timeout: timeout(matches),
-    };
-    Invocation::Control { order, target }
+    }
 }
 
 fn timeout(matches: &ArgMatches) -> Duration {

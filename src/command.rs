@@ -2,6 +2,7 @@
 //! standard output is an error of the command; a closed standard error changes no exit code, since
 //! there is nobody left to tell.
 
+pub mod after;
 pub mod check_config;
 pub mod client;
 pub mod control;
@@ -88,6 +89,11 @@ pub fn execute(invocation: Invocation) -> Exit {
         Invocation::Control { order, target } => {
             control::execute(order, &target, environment, out, err)
         }
+        Invocation::StopAfter {
+            hook,
+            grace,
+            target,
+        } => after::execute(&hook, grace, &target, environment, out, err),
         Invocation::History(target) => history::execute(&target, environment, out, err),
         Invocation::Space(target) => space::execute(&target, environment, out, err),
         Invocation::CheckConfig { flags, reference } => {

@@ -8,8 +8,10 @@
 //! | [`node`] | the documents with the places of their values |
 //! | [`workload`], [`images`] | which of them run SQL, and in which container |
 //! | [`obstacles`], [`facts`] | what stands in the way; what the additions are made from |
+//! | [`volumes`], [`environment`], [`conf`], [`login`], [`hook`] | of these, what the engine has on volumes, in its environment and in mssql.conf, the login, and a hook that is there |
+//! | [`mesh`], [`quantity`] | what a service mesh must not redirect; amounts of memory |
 //! | [`additions`], [`names`] | what is added, with all names and numbers |
-//! | [`plan`] | the changes, and what their owner should know |
+//! | [`plan`], [`remarks`] | the changes, and what their owner should know |
 //! | [`edit`], [`render`] | the changes as text |
 //! | [`patch`] | the changes as a strategic merge patch |
 //!
@@ -17,31 +19,40 @@
 //! to mean what the changes mean for the original, has to be known as "already there", and every other
 //! document has to be what it was.
 //!
-//! Run on its own output it refuses: [`Why::AlreadyThere`].
+//! Run on its own output it refuses, or leaves it as it is where that was asked for: [`Why::AlreadyThere`].
 
 pub mod additions;
+pub mod conf;
 pub mod edit;
+pub mod environment;
 pub mod facts;
+pub mod hook;
 pub mod images;
+pub mod login;
+pub mod mesh;
 pub mod names;
 pub mod node;
 pub mod obstacles;
 pub mod patch;
 pub mod plan;
+pub mod quantity;
 pub mod refusal;
+pub mod remarks;
 pub mod render;
 pub mod value;
+pub mod volumes;
 pub mod workload;
 
 use granit_parser::ErrorKind;
 
-use edit::{Edit, Source, apply, rewrite};
-use node::{Document, Kind, MAX_NODES, Node, NotYaml};
+use edit::{Edit, Source, apply, rewrite, shared};
+use facts::Uid;
+use node::{Document, MAX_NODES, Node, NotYaml};
 use plan::Plan;
 use refusal::{Refusal, Why};
 use render::{Layout, block_entries, flow};
 use value::Value;
-use workload::{Found, Objection, Workload, look, object};
+use workload::{Found, Objection, Workload, look, object, objects};
 
 /// Bytes of a file at most: etcd takes no object above 1.5 MiB (`--max-request-bytes`), and several
 /// stand in one file.
@@ -59,20 +70,39 @@ pub struct Request {
     /// For clusters without native sidecars.
     pub classic: bool,
     /// The supervisor's login, where it was named.
-    pub login: Option<Login>,
+    pub user: Option<String>,
+    /// The Secret with its password and the key in it, where they were named.
+    pub secret: Option<(String, String)>,
+    /// The file with its password, as the SQL container has it.
+    pub password_file: Option<String>,
+    /// The user of the added containers, where it was named.
+    pub uid: Option<Uid>,
+    /// Volumes that go with the pod will do.
+    pub dev: bool,
+    /// What has the supervisor already, and what runs no SQL, is left as it is.
+    pub if_needed: bool,
     /// Only the patch.
     pub patch: bool,
 }
 
-/// A login, and the Secret's key that holds its password.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Login {
-    /// Its name.
-    pub user: String,
-    /// The Secret.
-    pub secret: String,
-    /// The key in it.
-    pub key: String,
+impl Request {
+    /// What is asked for where nothing but the image is said.
+    #[must_use]
+    pub fn of(image: impl Into<String>) -> Self {
+        Self {
+            image: image.into(),
+            container: None,
+            launch: true,
+            classic: false,
+            user: None,
+            secret: None,
+            password_file: None,
+            uid: None,
+            dev: false,
+            if_needed: false,
+            patch: false,
+        }
+    }
 }
 
 /// What came of it.
@@ -99,36 +129,45 @@ struct Change<'a> {
 /// the supervisor already. Then nothing of the manifest is changed.
 pub fn inject(text: &str, request: &Request) -> Result<Injected, Refusal> {
     let documents = parse(text)?;
-    let roots: Vec<_> = documents
-        .iter()
-        .filter_map(|document| document.root.as_ref())
-        .collect();
+    let everything: Vec<_> = documents.iter().flat_map(objects).collect();
+    let everything: Vec<_> = everything.into_iter().map(|(_, object)| object).collect();
     let mut notes = Vec::new();
     let mut changes = Vec::new();
     for (index, document) in documents.iter().enumerate() {
-        let said = |objection| refusal(text, document.root.as_ref(), objection);
-        let name = document.root.as_ref().and_then(object).unwrap_or_default();
-        match look(document, request.container.as_deref()).map_err(said)? {
-            Found::Other => {}
-            Found::OtherKind => notes.push(format!(
-                "{name}: left as it is: Deployments and StatefulSets only are changed"
-            )),
-            Found::Workload(workload) => {
-                let mut plan = plan::plan(&workload, request, &roots).map_err(said)?;
-                let named = plan.notes.drain(..).map(|note| format!("{name}: {note}"));
-                notes.extend(named);
-                changes.push(Change {
-                    index,
-                    workload,
-                    plan,
-                    layout: layout(workload.root),
-                });
+        for (base, root) in objects(document) {
+            let said = |objection| refusal(text, root, objection);
+            let name = object(root).unwrap_or_default();
+            match look(document, (&base, root), request.container.as_deref()) {
+                Ok(Found::Other) => {}
+                Ok(Found::OtherKind) => notes.push(format!("{name}: left as it is: {OTHER_KIND}")),
+                Ok(Found::Workload(workload)) => {
+                    let mut plan = plan::plan(&workload, request, &everything).map_err(said)?;
+                    let at = document
+                        .root
+                        .as_ref()
+                        .and_then(|root| shared(root, &plan.edits));
+                    if at.is_some() {
+                        let why = Why::Anchor;
+                        return Err(said(Objection { why, at }));
+                    }
+                    let named = plan.notes.drain(..).map(|note| format!("{name}: {note}"));
+                    notes.extend(named);
+                    changes.push(Change {
+                        index,
+                        layout: layout(&workload, document.root.as_ref()),
+                        workload,
+                        plan,
+                    });
+                }
+                Err(objection) if request.if_needed && objection.is_there() => {
+                    notes.push(format!("{name}: left as it is: {}", objection.why));
+                }
+                Err(objection) => return Err(said(objection)),
             }
         }
     }
     if changes.is_empty() {
-        let seen = notes.iter().map(|note| format!(" ({note})")).collect();
-        return Err(whole(Why::Nothing(seen)));
+        return nothing(text, &documents, request, notes);
     }
     let result = written(text, &documents, &changes, request)
         .filter(|result| request.patch || is_read_back(result, &documents, &changes, request));
@@ -136,6 +175,41 @@ pub fn inject(text: &str, request: &Request) -> Result<Injected, Refusal> {
         Some(text) => Ok(Injected { text, notes }),
         None => Err(whole(Why::Unsure)),
     }
+}
+
+/// Said of an object that runs SQL and is of none of the kinds that are changed.
+const OTHER_KIND: &str =
+    "Deployments, StatefulSets, DeploymentConfigs and Pods are changed, and nothing else";
+
+/// What comes of a file in which nothing is to be changed.
+fn nothing(
+    text: &str,
+    documents: &[Document],
+    request: &Request,
+    notes: Vec<String>,
+) -> Result<Injected, Refusal> {
+    if request.if_needed {
+        let text = match request.patch {
+            true => String::new(),
+            false => text.to_owned(),
+        };
+        return Ok(Injected { text, notes });
+    }
+    let mut roots = documents
+        .iter()
+        .filter_map(|document| document.root.as_ref());
+    let is_compose = |root: &Node| {
+        let services = root.get("services").map(Node::entries).unwrap_or_default();
+        root.get("kind").is_none()
+            && services
+                .iter()
+                .any(|service| service.value.text_of("image").is_some())
+    };
+    if roots.any(is_compose) {
+        return Err(whole(Why::Compose));
+    }
+    let seen = notes.iter().map(|note| format!(" ({note})")).collect();
+    Err(whole(Why::Nothing(seen)))
 }
 
 /// A refusal that is about the whole file.
@@ -147,11 +221,11 @@ fn whole(why: Why) -> Refusal {
     }
 }
 
-fn refusal(text: &str, root: Option<&Node>, objection: Objection) -> Refusal {
+fn refusal(text: &str, root: &Node, objection: Objection) -> Refusal {
     let before = objection.at.and_then(|at| text.get(..at));
     Refusal {
         line: before.map(|before| before.matches('\n').count() + 1),
-        object: root.and_then(object),
+        object: object(root),
         why: objection.why,
     }
 }
@@ -180,20 +254,21 @@ fn parse(text: &str) -> Result<Vec<Document>, Refusal> {
 }
 
 /// How a document is laid out, as far as it shows.
-fn layout(root: &Node) -> Layout {
+fn layout(workload: &Workload<'_>, document: Option<&Node>) -> Layout {
     /// More would be alignment, not indentation.
     const MOST: usize = 8;
     let columns = |parent: Option<&Node>, key: &str| {
         let entry = parent?.entries().iter().find(|entry| entry.is(key))?;
         let columns = entry.value.column.checked_sub(entry.key.column)?;
-        (!entry.value.is_flow() && columns <= MOST).then_some(columns)
+        let is_here = entry.value.shared.is_none() && !entry.value.is_flow();
+        (is_here && columns <= MOST).then_some(columns)
     };
     let like = Layout::default();
-    let step = columns(Some(root), "spec").filter(|step| *step > 0);
+    let step = columns(Some(workload.root), "spec").filter(|step| *step > 0);
     Layout {
         step: step.unwrap_or(like.step),
-        dash: columns(root.at(&["spec", "template", "spec"]), "containers").unwrap_or(like.dash),
-        json: matches!(root.kind, Kind::Map { flow: true, .. }),
+        dash: columns(Some(workload.pod), "containers").unwrap_or(like.dash),
+        json: document.is_some_and(Node::is_flow),
     }
 }
 
@@ -263,14 +338,15 @@ fn is_read_back(
             (before, after) => return before.is_none() && after.is_none(),
         };
         let mut meant = Value::of(before);
-        let Some(change) = changes.iter().find(|change| change.index == index) else {
-            return Value::of(after_root).means(&meant);
-        };
-        let is_there = look(after, request.container.as_deref())
-            .is_err_and(|objection| matches!(objection.why, Why::AlreadyThere(_)));
-        is_there
-            && apply(&mut meant, &change.plan.edits).is_ok()
-            && Value::of(after_root).means(&meant)
+        let there = objects(after);
+        let mut changes = changes.iter().filter(|change| change.index == index);
+        changes.all(|change| {
+            let object = there.iter().find(|(base, _)| *base == change.workload.base);
+            let looked =
+                object.map(|(base, root)| look(after, (base, root), request.container.as_deref()));
+            looked.is_some_and(|looked| looked.is_err_and(|objection| objection.is_there()))
+                && apply(&mut meant, &change.plan.edits).is_ok()
+        }) && Value::of(after_root).means(&meant)
     };
     read.len() == documents.len() && documents.iter().zip(&read).enumerate().all(is_meant)
 }

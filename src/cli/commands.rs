@@ -9,10 +9,11 @@ use clap::{Arg, ArgAction, Command, value_parser};
 use super::version;
 use crate::act::order::{parse_grace, parse_hold};
 use crate::command::client::Endpoint;
-use crate::config::parse::{CONTROL_SETTINGS, VOLUME_SETTINGS};
+use crate::config::parse::{CONTROL_SETTINGS, STOP_SETTINGS, VOLUME_SETTINGS};
 use crate::config::settings::{SETTINGS, Setting};
 use crate::config::sources::CONFIG_ENV;
 use crate::decide::decision::Probe;
+use crate::inject::facts::Uid;
 use crate::inject::names::PASSWORD_KEY;
 
 /// All of it.
@@ -150,9 +151,9 @@ fn inject_command() -> Command {
         Arg::new(name).long(name).value_name(placeholder).help(help)
     };
     Command::new("inject")
-        .about("Add the supervisor to a manifest's Deployment or StatefulSet that runs SQL, and print it")
+        .about("Add the supervisor to what runs SQL in a manifest (Deployment, StatefulSet, DeploymentConfig, Pod, Lists of them), and print it")
         .after_help(
-            "Everything else is printed as it is, byte for byte; what is changed of the workload is said on standard error. It refuses, with 64, what it does not understand, and a workload that has the supervisor already.",
+            "Everything else is printed as it is, byte for byte; what is changed of the workload is said on standard error. It refuses, with 64, what it does not understand, and without --if-needed a workload that has the supervisor already.",
         )
         .arg(
             Arg::new("file")
@@ -177,6 +178,35 @@ fn inject_command() -> Command {
             value("sql-secret", "NAME[:KEY]", "The Secret with its password; the key is `password` if none is given")
                 .value_parser(parse_secret),
         )
+        .arg(
+            value("sql-password-file", "FILE", "The file with its password in the SQL container; the supervisor gets the volume that it lies on (CSI, Vault)")
+                .value_parser(parse_absolute),
+        )
+        .arg(
+            value("uid", "UID", "The user of what is added, which has to be the engine's: a number, or `none` where the cluster assigns it (OpenShift)")
+                .value_parser(parse_uid),
+        )
+        .arg(flag("dev", "For development: take a volume that goes with the pod (emptyDir)"))
+        .arg(flag("if-needed", "End with 0, and print it as it is, where nothing is to be done: the supervisor is there, or nothing runs SQL"))
+}
+
+/// A path from the root.
+fn parse_absolute(text: &str) -> Result<String, String> {
+    match text.starts_with('/') && text.len() > 1 {
+        true => Ok(text.to_owned()),
+        false => Err("give the whole path, such as /mnt/secrets/sa-password".to_owned()),
+    }
+}
+
+/// `none` or a number.
+fn parse_uid(text: &str) -> Result<Uid, String> {
+    match text {
+        "none" => Ok(Uid::Assigned),
+        text => text
+            .parse()
+            .map(Uid::Number)
+            .map_err(|_| "give a number, or none".to_owned()),
+    }
 }
 
 /// `name` or `name:key`.
@@ -252,7 +282,20 @@ fn control_commands() -> [Command; 5] {
                     .value_parser(parse_grace)
                     .help("For all of it, such as 25s; from 1s to 1h and within the pod's own; else `stop-grace` of the supervisor"),
             )
-            .args(client_arguments("65m", CONTROL_SETTINGS)),
+            .arg(
+                flag("after", "Run COMMAND first, a preStop hook that was there before: it may take all of `termination-grace-period` but 30 s, or half of a short one, and is killed then")
+                    .requires("hook"),
+            )
+            .args(client_arguments("65m", STOP_SETTINGS))
+            .arg(
+                Arg::new("hook")
+                    .value_name("COMMAND")
+                    .help("With --after: what to run first, with its arguments")
+                    .requires("after")
+                    .last(true)
+                    .num_args(1..)
+                    .value_parser(value_parser!(OsString)),
+            ),
     ]
 }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::Exit;
 use super::table::safe;
 use crate::inject::refusal::Why;
-use crate::inject::{Login, MAX_BYTES, Request, inject};
+use crate::inject::{MAX_BYTES, Request, inject};
 
 /// What is read, and what is wanted.
 #[derive(Clone, Debug)]
@@ -17,10 +17,6 @@ pub struct Invoked {
     pub file: PathBuf,
     /// What is wanted.
     pub request: Request,
-    /// The login's name, where it was given.
-    pub user: Option<String>,
-    /// The Secret and its key, where they were given.
-    pub secret: Option<(String, String)>,
 }
 
 /// Reads, adds, prints.
@@ -33,7 +29,7 @@ pub fn execute(invoked: Invoked, out: &mut dyn Write, err: &mut dyn Write) -> io
         let _ = writeln!(err, "inject: {}", safe(&refusal.to_string()));
         Ok(Exit::Usage)
     };
-    let request = match request(&invoked) {
+    let request = match request(&invoked.request) {
         Ok(request) => request,
         Err(why) => return refused(err, &format!("{why}; {}", why.advice())),
     };
@@ -48,7 +44,7 @@ pub fn execute(invoked: Invoked, out: &mut dyn Write, err: &mut dyn Write) -> io
     let Ok(text) = String::from_utf8(bytes) else {
         return refused(err, &format!("{}; {}", Why::NotText, Why::NotText.advice()));
     };
-    match inject(&text, &request) {
+    match inject(&text, request) {
         Ok(injected) => {
             for note in &injected.notes {
                 let _ = writeln!(err, "inject: {}", safe(note));
@@ -61,21 +57,13 @@ pub fn execute(invoked: Invoked, out: &mut dyn Write, err: &mut dyn Write) -> io
     }
 }
 
-/// The request with its login: the user's password has to be known.
-fn request(invoked: &Invoked) -> Result<Request, Why> {
-    let login = match (&invoked.user, &invoked.secret) {
-        (user, Some((secret, key))) => Some(Login {
-            user: user.clone().unwrap_or_else(|| "sa".to_owned()),
-            secret: secret.clone(),
-            key: key.clone(),
-        }),
-        (Some(_), None) => return Err(Why::UserWithoutSecret),
-        (None, None) => None,
-    };
-    Ok(Request {
-        login,
-        ..invoked.request.clone()
-    })
+/// The request: a user's password has to be known, from one place.
+fn request(request: &Request) -> Result<&Request, Why> {
+    match (&request.user, &request.secret, &request.password_file) {
+        (_, Some(_), Some(_)) => Err(Why::TwoPasswords),
+        (Some(_), None, None) => Err(Why::UserWithoutSecret),
+        _ => Ok(request),
+    }
 }
 
 /// The whole of it, and a byte more than is taken.

@@ -102,6 +102,14 @@ pub fn parse_control_socket(sources: &Sources) -> Result<PathBuf, Box<Mistake>> 
     parse_some(CONTROL_SETTINGS, sources).map(|config| config.control_socket)
 }
 
+/// Reads `termination-grace-period`, whatever else may be wrong.
+///
+/// # Errors
+/// When it, or the file as a whole, is wrong.
+pub fn parse_pod_grace(sources: &Sources) -> Result<Duration, Box<Mistake>> {
+    parse_some(STOP_SETTINGS, sources).map(|config| config.stop.pod_grace)
+}
+
 /// Reads `data-dir`, whatever else may be wrong.
 ///
 /// # Errors
@@ -115,6 +123,9 @@ pub const VOLUME_SETTINGS: &[&str] = &["data-dir"];
 
 /// The settings that say where the control socket is.
 pub const CONTROL_SETTINGS: &[&str] = &["state-dir", "control-socket"];
+
+/// The settings of `stop`: the socket's, and the pod's grace for a hook that runs before.
+pub const STOP_SETTINGS: &[&str] = &["state-dir", "control-socket", "termination-grace-period"];
 
 /// A configuration in which only the settings `keys` have a meaning.
 fn parse_some(keys: &[&str], sources: &Sources) -> Result<Config, Box<Mistake>> {

@@ -2,6 +2,7 @@
 
 use super::Request;
 use super::facts::Facts;
+use super::login::Password;
 use super::names::{
     ATTACHED_LIVE_PROBE, CPU, CPU_LIMIT, GATE, GATE_PROBE, GROUP_READABLE, HEALTH_PROBE, HTTP_PORT,
     INSTALL, LAUNCHED_LIVE_PROBE, LOGIN_DIR, LOGIN_VOLUME, MAX_GRACE, MEMORY, MEMORY_LIMIT,
@@ -30,8 +31,10 @@ pub struct Additions {
     pub pre_stop: Value,
 }
 
-/// The words that `launch` is called by.
-pub const LAUNCH: [&str; 3] = [PROGRAM, "launch", "--"];
+/// The words that `launch` is called by; with a command, `--` and that follow.
+pub const LAUNCH: [&str; 2] = [PROGRAM, "launch"];
+/// The words that a preStop hook which was there before is run by.
+pub const STOP_AFTER: [&str; 4] = [PROGRAM, "stop", "--after", "--"];
 
 /// Makes them.
 #[must_use]
@@ -48,6 +51,8 @@ pub fn additions(facts: &Facts, request: &Request) -> Additions {
     };
     let variables = match request.launch {
         true => [identity(), told_both(facts)].concat(),
+        // `stop --after` has to know the grace.
+        false if facts.hook.is_some() => told_both(facts),
         false => vec![],
     };
     Additions {
@@ -64,7 +69,16 @@ pub fn additions(facts: &Facts, request: &Request) -> Additions {
             ("livenessProbe", probe(live)),
             ("readinessProbe", probe(READY_PROBE)),
         ],
-        pre_stop: stop(PROGRAM),
+        pre_stop: match &facts.hook {
+            Some(hook) => exec(
+                STOP_AFTER
+                    .map(text)
+                    .into_iter()
+                    .chain(hook.words())
+                    .collect(),
+            ),
+            None => stop(PROGRAM),
+        },
     }
 }
 
@@ -121,22 +135,44 @@ fn supervisor(facts: &Facts, request: &Request) -> Value {
 
 /// What the supervisor and the gate are told and given.
 fn supervise(container: &mut Value, facts: &Facts) {
-    let mut variables = vec![
-        setting("sql-user", &facts.login.user),
-        setting("sql-password-file", &format!("{LOGIN_DIR}/{PASSWORD_KEY}")),
-        // Given although it is the default: a Service named `mssql-tcp` makes a variable MSSQL_TCP_PORT.
-        setting("sql-port", &facts.port),
-    ];
+    let mut variables = vec![setting("sql-user", &facts.login.user)];
+    if let Some(file) = facts.login.file() {
+        variables.push(setting("sql-password-file", &file));
+    }
+    variables.extend(facts.network.iter().cloned());
     variables.extend(told_both(facts));
     variables.extend(identity());
+    // A name stands once: the engine's own variable counts.
+    let own = |variable: &Value| {
+        facts
+            .variables
+            .iter()
+            .any(|own| own.get("name") == variable.get("name"))
+    };
+    variables.retain(|variable| !own(variable));
+    variables.extend(facts.variables.iter().cloned());
     container.set("env", Value::List(variables));
+    if !facts.env_from.is_empty() {
+        container.set("envFrom", Value::List(facts.env_from.clone()));
+    }
     confine(container, facts);
     let mut mounts = facts.data_mounts.clone();
-    mounts.push(map([
-        ("name", text(LOGIN_VOLUME)),
-        ("mountPath", text(LOGIN_DIR)),
-        ("readOnly", boolean(true)),
-    ]));
+    match &facts.login.password {
+        Password::Key { .. } => mounts.push(map([
+            ("name", text(LOGIN_VOLUME)),
+            ("mountPath", text(LOGIN_DIR)),
+            ("readOnly", boolean(true)),
+        ])),
+        Password::File {
+            mount: Some(mount), ..
+        } if !mounts
+            .iter()
+            .any(|there| there.get("mountPath") == mount.get("mountPath")) =>
+        {
+            mounts.push(mount.clone());
+        }
+        Password::File { .. } | Password::Variable { .. } | Password::EnvFrom => {}
+    }
     mounts.push(map([
         ("name", text(RUN_VOLUME)),
         ("mountPath", text(RUN_DIR)),
@@ -197,11 +233,14 @@ fn confine(container: &mut Value, facts: &Facts) {
     ]);
     container.set("resources", resources);
     container.set("terminationMessagePolicy", text("FallbackToLogsOnError"));
-    let mut context = map([("runAsUser", number(facts.user))]);
+    let mut context = map([]);
+    if let Some(user) = facts.user {
+        context.set("runAsUser", number(user));
+    }
     if let Some(group) = facts.group {
         context.set("runAsGroup", number(group));
     }
-    if facts.user != 0 {
+    if facts.user != Some(0) {
         context.set("runAsNonRoot", boolean(true));
     }
     context.set("readOnlyRootFilesystem", boolean(true));
@@ -224,27 +263,39 @@ fn volumes(facts: &Facts) -> Vec<Value> {
         let limit = map([("sizeLimit", text(size))]);
         map([("name", text(name)), ("emptyDir", limit)])
     };
-    let item = map([
-        ("key", text(&facts.login.key)),
-        ("path", text(PASSWORD_KEY)),
-    ]);
-    let mut secret = map([
-        ("secretName", text(&facts.login.secret)),
-        ("items", Value::List(vec![item])),
-    ]);
-    if facts.fs_group {
-        secret.set("defaultMode", number(GROUP_READABLE));
-    }
-    vec![
+    let mut volumes = vec![
         empty(PROGRAM_VOLUME, PROGRAM_SIZE),
         empty(RUN_VOLUME, RUN_SIZE),
-        map([("name", text(LOGIN_VOLUME)), ("secret", secret)]),
-    ]
+    ];
+    if let Password::Key {
+        secret,
+        key,
+        optional,
+    } = &facts.login.password
+    {
+        let item = map([("key", text(key)), ("path", text(PASSWORD_KEY))]);
+        let mut source = map([
+            ("secretName", text(secret)),
+            ("items", Value::List(vec![item])),
+        ]);
+        if *optional {
+            source.set("optional", boolean(true));
+        }
+        if facts.fs_group {
+            source.set("defaultMode", number(GROUP_READABLE));
+        }
+        volumes.push(map([("name", text(LOGIN_VOLUME)), ("secret", source)]));
+    }
+    volumes
 }
 
 fn stop(program: &str) -> Value {
-    let exec = map([("command", texts([program, "stop"]))]);
-    map([("exec", exec)])
+    exec(vec![text(program), text("stop")])
+}
+
+fn exec(words: Vec<Value>) -> Value {
+    let command = map([("command", Value::List(words))]);
+    map([("exec", command)])
 }
 
 fn probe(probe: Probe) -> Value {

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::node::{Entry, Kind, Node};
+use super::node::{Entry, Kind, Node, Shared};
 use super::render::{Layout, block_entries, block_items, flow, flow_entry, indented};
 use super::value::Value;
 
@@ -49,6 +49,43 @@ pub enum Change {
 /// A change that has no place in the document: a list that is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Misplaced;
+
+/// The first place that a change would spoil because its text means something in several places: one within what
+/// has an anchor or is an alias, or the text of an anchor that goes.
+#[must_use]
+pub fn shared(root: &Node, edits: &[Edit]) -> Option<usize> {
+    let of = |node: &Node| node.shared.map(|_| node.range.start);
+    edits.iter().find_map(|edit| {
+        let mut node = root;
+        for step in &edit.at {
+            if let Some(at) = of(node) {
+                return Some(at);
+            }
+            node = match step {
+                Step::Key(key) => node.get(key),
+                Step::Item(index) => node.items().get(*index),
+            }?;
+        }
+        let replaced = match &edit.change {
+            Change::Set { key, .. } => node.entries().iter().find(|entry| entry.is(key)),
+            Change::Append(_) | Change::Prepend(_) => None,
+        };
+        let goes = replaced.filter(|entry| !entry.merged);
+        of(node).or_else(|| goes.and_then(|entry| anchor_in(&entry.value)))
+    })
+}
+
+/// An anchor in what would be replaced.
+fn anchor_in(node: &Node) -> Option<usize> {
+    match node.shared {
+        Some(Shared::Alias) => None,
+        Some(Shared::Anchor) => Some(node.range.start),
+        None => {
+            let entries = node.entries().iter().map(|entry| &entry.value);
+            node.items().iter().chain(entries).find_map(anchor_in)
+        }
+    }
+}
 
 /// A text that takes the place of another.
 #[derive(Debug)]
@@ -137,7 +174,7 @@ impl Source<'_> {
         }
         let (range, text) = match (&edit.change, &node.kind) {
             (Change::Set { key, value, after }, Kind::Map { entries, flow }) => {
-                match entries.iter().find(|entry| entry.is(key)) {
+                match entries.iter().find(|entry| entry.is(key) && !entry.merged) {
                     Some(entry) => self.replace(&entry.value, value, layout),
                     None => {
                         let new = ((*key).to_owned(), value.clone());
@@ -162,10 +199,11 @@ impl Source<'_> {
 
     /// Another value in the place of one that is there.
     fn replace(self, old: &Node, new: &Value, layout: Layout) -> (Range<usize>, String) {
-        let in_block = matches!(
-            old.kind,
-            Kind::Map { flow: false, .. } | Kind::List { flow: false, .. }
-        );
+        let in_block = old.shared != Some(Shared::Alias)
+            && matches!(
+                old.kind,
+                Kind::Map { flow: false, .. } | Kind::List { flow: false, .. }
+            );
         let lines = match new {
             Value::Map(entries) if in_block && !entries.is_empty() => {
                 block_entries(entries, layout)
@@ -193,7 +231,7 @@ impl Source<'_> {
         layout: Layout,
     ) -> (Range<usize>, String) {
         if in_flow {
-            let last = entries.last();
+            let last = entries.iter().rfind(|entry| !entry.merged);
             let last = last.map(|entry| (entry.key.range.start, entry.value.range.end));
             return self.add_in_flow(node, last, &[flow_entry(&new, layout.json)]);
         }

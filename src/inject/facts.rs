@@ -1,36 +1,47 @@
-//! What is taken from the manifest: the engine's volume, user, port, login and start command.
+//! What is taken from the manifest: the engine's volumes, user, port, login and start command.
 
-use super::images::Engine;
-use super::names::{DATA_DIR, GRACE, READ_BELOW_DATA_DIR, SQL_UID};
+use super::Request;
+use super::conf::Conf;
+use super::environment::{Copied, DIRECTORIES, plain, sources};
+use super::hook::{Hook, grace, pre_stop};
+use super::images::{self, Engine};
+use super::login::{Login, Password, login};
+use super::names::SQL_UID;
 use super::node::{Kind, Node};
 use super::refusal::Why;
-use super::value::{Value, boolean, map, text};
-use super::workload::{Objection, Workload};
-use super::{Login, Request};
+use super::value::{Value, map, text};
+use super::volumes::Volumes;
+use super::workload::{Controller, Objection, Workload};
 
 /// What the additions are made from.
 #[derive(Debug)]
 pub struct Facts {
-    /// Mounts of the supervisor's container at the engine's directory.
+    /// Mounts of the supervisor's container where the engine has its volumes.
     pub data_mounts: Vec<Value>,
     /// Several nodes can attach the volume, or several pods write it.
     pub shared_volume: bool,
-    /// The engine's user, and its group where the manifest names one.
-    pub user: u64,
-    /// The group.
+    /// The user of the added containers; none where the cluster assigns it.
+    pub user: Option<u64>,
+    /// Their group, where the manifest names one.
     pub group: Option<u64>,
     /// A group of the pod can read what is given to it.
     pub fs_group: bool,
-    /// The engine's port.
-    pub port: String,
+    /// Where the engine listens, as variables of the supervisor.
+    pub network: Vec<Value>,
     /// The grace of the pod, seconds.
     pub grace: u64,
     /// The supervisor's login.
     pub login: Login,
+    /// Variables of the SQL container that the supervisor has as well.
+    pub variables: Vec<Value>,
+    /// Sources of `envFrom` that it has as well.
+    pub env_from: Vec<Value>,
     /// The container's quality of service is Guaranteed, as that of the whole pod.
     pub guaranteed: bool,
     /// What `launch` starts.
     pub command: Command,
+    /// The preStop hook that is there.
+    pub hook: Option<Hook>,
 }
 
 /// What `launch` starts.
@@ -40,37 +51,54 @@ pub enum Command {
     Own,
     /// Its `args`: the images hand over to what they are given.
     Arguments,
-    /// That of the image.
-    Image(&'static [&'static str]),
+    /// What the image starts, found by `launch` in the image.
+    Image,
 }
 
-/// Takes them. `documents` are the roots of the whole input, where the volume's claim may stand.
+/// The user of the added containers, where the command line says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uid {
+    /// The cluster assigns one.
+    Assigned,
+    /// This one.
+    Number(u64),
+}
+
+/// Takes them.
 ///
 /// # Errors
 /// When one of them is not there, or not to be had.
 pub fn take(
     workload: &Workload<'_>,
     request: &Request,
-    documents: &[&Node],
+    objects: &[&Node],
+    volumes: &Volumes<'_>,
+    conf: &Conf<'_>,
 ) -> Result<Facts, Objection> {
-    let mount = data_mount(workload)?;
-    let user = of_context(workload, "runAsUser").unwrap_or(SQL_UID);
-    let grace = workload.pod.text_of("terminationGracePeriodSeconds");
-    let grace = grace.and_then(|text| text.parse().ok()).unwrap_or(0);
-    let port = workload
-        .variable("MSSQL_TCP_PORT")
-        .and_then(|port| port.text_of("value"));
+    let mut copied = Copied::of(workload);
+    let hook = pre_stop(workload, request.classic)?;
+    let given = workload.pod.text_of("terminationGracePeriodSeconds");
+    let login = login(workload, request, &mut copied)?;
+    let data_mounts = volumes.copies(&mut copied);
+    for name in DIRECTORIES {
+        copied.take(name, name);
+    }
+    let network = network(workload, conf, &mut copied);
+    let secrets = login.password == Password::EnvFrom || copied.names_unknown();
     Ok(Facts {
-        data_mounts: data_mounts(workload, mount),
-        shared_volume: is_shared(workload, mount, documents),
-        user,
+        data_mounts,
+        shared_volume: volumes.shared.is_some(),
+        user: user(workload, request, objects),
         group: of_context(workload, "runAsGroup"),
         fs_group: workload.pod.at(&["securityContext", "fsGroup"]).is_some(),
-        port: port.unwrap_or("1433").to_owned(),
-        grace: GRACE.as_secs().max(grace),
-        login: login(workload, request)?,
+        network,
+        grace: grace(given.and_then(|text| text.parse().ok()), hook.is_some()),
+        login,
+        variables: copied.variables(),
+        env_from: sources(workload, secrets),
         guaranteed: workload.all_containers().all(is_guaranteed),
         command: command(workload, request)?,
+        hook,
     })
 }
 
@@ -82,148 +110,78 @@ fn of_context(workload: &Workload<'_>, key: &str) -> Option<u64> {
     })
 }
 
-fn path_of(mount: &Node) -> &str {
-    let path = mount.text_of("mountPath").unwrap_or_default();
-    match path.trim_end_matches('/') {
-        "" => path,
-        path => path,
+/// The engine's user: the supervisor has to be the same.
+fn user(workload: &Workload<'_>, request: &Request, objects: &[&Node]) -> Option<u64> {
+    match request.uid {
+        Some(Uid::Assigned) => return None,
+        Some(Uid::Number(uid)) => return Some(uid),
+        None => {}
     }
+    if let Some(user) = of_context(workload, "runAsUser") {
+        return Some(user);
+    }
+    if is_assigned(workload, objects) {
+        return None;
+    }
+    let image = workload.sql().text_of("image").unwrap_or_default();
+    Some(match images::runs_as_root(image) {
+        true => 0,
+        false => SQL_UID,
+    })
 }
 
-fn mounts_of<'a>(workload: &Workload<'a>) -> &'a [Node] {
-    let mounts = workload.sql().get("volumeMounts").map(Node::items);
-    mounts.unwrap_or_default()
+/// Whether OpenShift assigns the pod's uid, which refuses any other.
+fn is_assigned(workload: &Workload<'_>, objects: &[&Node]) -> bool {
+    let constraint = workload.annotation("openshift.io/required-scc");
+    let constraint = constraint.or_else(|| workload.annotation("openshift.io/scc"));
+    if let Some(constraint) = constraint {
+        return constraint.starts_with("restricted");
+    }
+    let image = workload.sql().text_of("image").unwrap_or_default();
+    workload.controller == Controller::DeploymentConfig
+        || image.starts_with("image-registry.openshift-image-registry.svc")
+        || objects.iter().any(|object| {
+            let api = object.text_of("apiVersion").unwrap_or_default();
+            api.split('/')
+                .next()
+                .unwrap_or_default()
+                .ends_with(".openshift.io")
+        })
 }
 
-/// The mount at the engine's directory, of a volume that outlives the pod and can be written.
-fn data_mount<'a>(workload: &Workload<'a>) -> Result<&'a Node, Objection> {
-    let mounts = mounts_of(workload);
-    let Some(mount) = mounts.iter().find(|mount| path_of(mount) == DATA_DIR) else {
-        let below: Vec<_> = mounts
-            .iter()
-            .map(path_of)
-            .filter(|path| path.starts_with(DATA_DIR))
-            .collect();
-        let found = match below.is_empty() {
-            true => String::new(),
-            false => format!(", only at {}", below.join(", ")),
-        };
-        return Err(Objection::new(Why::NoVolume(found), workload.sql()));
-    };
-    if mount.get("readOnly").is_some_and(Node::is_true) {
-        return Err(Objection::new(Why::ReadOnly, mount));
+/// Where the engine listens, as the manifest says it: in plain text, or by a reference that the supervisor gets as
+/// well. What only the image or a file of the cluster says is not known here.
+fn network(workload: &Workload<'_>, conf: &Conf<'_>, copied: &mut Copied<'_>) -> Vec<Value> {
+    let setting = |name: &str, value: &str| map([("name", text(name)), ("value", text(value))]);
+    let mut variables = Vec::new();
+    let port = plain(workload, "MSSQL_TCP_PORT");
+    if port.is_none() && workload.variable("MSSQL_TCP_PORT").is_some() {
+        copied.take("MSSQL_TCP_PORT", PORT);
+    } else if let Some(port) = port.or_else(|| conf.get("network", "tcpport")) {
+        variables.push(setting(PORT, port));
+    } else if sources(workload, false).is_empty() {
+        // Given although it is the default: a Service named `mssql-tcp` makes a variable MSSQL_TCP_PORT.
+        variables.push(setting(PORT, "1433"));
     }
-    if mount.get("subPathExpr").is_some() {
-        return Err(Objection::new(Why::SubPathExpr, mount));
-    }
-    let name = mount.text_of("name").unwrap_or_default();
-    match (volume(workload, name), template(workload, name)) {
-        (Some(volume), _) if volume.get("emptyDir").is_some() => {
-            Err(Objection::new(Why::Ephemeral, volume))
+    let address = plain(workload, "MSSQL_IP_ADDRESS");
+    if address.is_none() && workload.variable("MSSQL_IP_ADDRESS").is_some() {
+        copied.take("MSSQL_IP_ADDRESS", HOST);
+    } else if let Some(address) = address.or_else(|| conf.get("network", "ipaddress")) {
+        let any = address.chars().all(|c| "0.:".contains(c));
+        let one = !any
+            && address
+                .chars()
+                .all(|c| c.is_ascii_hexdigit() || ".:".contains(c));
+        if one {
+            variables.push(setting(HOST, address));
         }
-        (None, None) => Err(Objection::new(
-            Why::Shape(
-                format!("the volume {name} of the mount"),
-                "one of the pod's volumes",
-            ),
-            mount,
-        )),
-        _ => Ok(mount),
     }
+    variables
 }
 
-fn volume<'a>(workload: &Workload<'a>, name: &str) -> Option<&'a Node> {
-    let volumes = workload.pod.get("volumes")?.items();
-    volumes
-        .iter()
-        .find(|volume| volume.text_of("name") == Some(name))
-}
-
-/// The claim template of that name, of a StatefulSet.
-fn template<'a>(workload: &Workload<'a>, name: &str) -> Option<&'a Node> {
-    let templates = workload.spec.get("volumeClaimTemplates")?.items();
-    let named =
-        |template: &&Node| template.at(&["metadata", "name"]).and_then(Node::text) == Some(name);
-    templates.iter().find(named)
-}
-
-/// The supervisor's mounts: the volume itself, and what it reads of it where that lies on volumes of its
-/// own.
-fn data_mounts(workload: &Workload<'_>, data: &Node) -> Vec<Value> {
-    let copy = |mount: &Node, read_only: bool| {
-        let name = mount.text_of("name").unwrap_or_default();
-        let mut copy = map([("name", text(name)), ("mountPath", text(path_of(mount)))]);
-        if let Some(path) = mount.text_of("subPath") {
-            copy.set("subPath", text(path));
-        }
-        if read_only {
-            copy.set("readOnly", boolean(true));
-        }
-        copy
-    };
-    let below = mounts_of(workload).iter().filter(|mount| {
-        let path = path_of(mount).strip_prefix(DATA_DIR);
-        let path = path.and_then(|path| path.strip_prefix('/'));
-        path.is_some_and(|path| READ_BELOW_DATA_DIR.contains(&path))
-            && mount.get("subPathExpr").is_none()
-    });
-    let below = below.map(|mount| copy(mount, true));
-    std::iter::once(copy(data, false)).chain(below).collect()
-}
-
-/// Whether more than one node can attach the volume, as far as the input says.
-fn is_shared(workload: &Workload<'_>, mount: &Node, documents: &[&Node]) -> bool {
-    /// Volumes that are file systems of a server, in the pod's own words.
-    const SERVED: [&str; 4] = ["nfs", "azureFile", "cephfs", "glusterfs"];
-    let name = mount.text_of("name").unwrap_or_default();
-    let many = |claim: &Node| {
-        let modes = claim.at(&["spec", "accessModes"]).map(Node::items);
-        let mut modes = modes.unwrap_or_default().iter();
-        modes.any(|mode| mode.text() == Some("ReadWriteMany"))
-    };
-    if template(workload, name).is_some_and(many) {
-        return true;
-    }
-    let Some(volume) = volume(workload, name) else {
-        return false;
-    };
-    let claim = volume
-        .at(&["persistentVolumeClaim", "claimName"])
-        .and_then(Node::text);
-    let claims = documents.iter().filter(|root| {
-        root.text_of("kind") == Some("PersistentVolumeClaim")
-            && root.at(&["metadata", "name"]).and_then(Node::text) == claim
-    });
-    SERVED.iter().any(|kind| volume.get(kind).is_some())
-        || claims.into_iter().any(|root| many(root))
-}
-
-/// The login: the one that was named, else `sa` by the Secret that the engine has its password from.
-fn login(workload: &Workload<'_>, request: &Request) -> Result<Login, Objection> {
-    if let Some(login) = &request.login {
-        return Ok(login.clone());
-    }
-    let variable = ["MSSQL_SA_PASSWORD", "SA_PASSWORD"]
-        .iter()
-        .find_map(|name| workload.variable(name));
-    let Some(variable) = variable else {
-        let why = "no MSSQL_SA_PASSWORD or SA_PASSWORD stands in the container's env";
-        return Err(Objection::new(Why::Password(why), workload.sql()));
-    };
-    let reference = variable.at(&["valueFrom", "secretKeyRef"]);
-    let part = |key| reference.and_then(|reference| reference.text_of(key));
-    match (part("name"), part("key")) {
-        (Some(secret), Some(key)) => Ok(Login {
-            user: "sa".to_owned(),
-            secret: secret.to_owned(),
-            key: key.to_owned(),
-        }),
-        _ => Err(Objection::new(
-            Why::Password("it does not come from a Secret's key"),
-            variable,
-        )),
-    }
-}
+/// The settings sql-port and sql-host, as variables.
+const PORT: &str = "SUPERVISOR_SQL_PORT";
+const HOST: &str = "SUPERVISOR_SQL_HOST";
 
 /// Limits on both, and no request that differs from them: Kubernetes then calls the pod Guaranteed.
 fn is_guaranteed(container: &Node) -> bool {
@@ -247,7 +205,7 @@ fn command(workload: &Workload<'_>, request: &Request) -> Result<Command, Object
     let image = sql.get("image");
     match image.and_then(Node::text).and_then(Engine::of) {
         Some(_) if has("args") => Ok(Command::Arguments),
-        Some(engine) => Ok(Command::Image(engine.command())),
+        Some(_) => Ok(Command::Image),
         None => Err(Objection::new(
             Why::UnknownCommand(
                 image
@@ -268,15 +226,4 @@ pub fn words(node: Option<&Node>) -> Vec<Value> {
         _ => Vec::new(),
     })
     .unwrap_or_default()
-}
-
-/// Where user databases go, if that is on no volume.
-#[must_use]
-pub fn homeless_data_dir<'a>(workload: &Workload<'a>) -> Option<&'a str> {
-    let dir = workload.variable("MSSQL_DATA_DIR")?.text_of("value")?;
-    let on_volume = mounts_of(workload).iter().map(path_of).any(|path| {
-        dir.strip_prefix(path)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    });
-    (!on_volume).then_some(dir)
 }

@@ -1,4 +1,4 @@
-//! Which image is an engine, and what it starts.
+//! Which image is an engine, and whose processes it starts.
 
 /// An engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,14 +11,6 @@ pub enum Engine {
 
 /// What a container's command or arguments hold where they start an engine.
 pub const SQLSERVR: &str = "/opt/mssql/bin/sqlservr";
-
-/// Azure SQL Edge's own command (`docker inspect`, the same in three dumps): its companions beside
-/// `sqlservr`, in a shell that hands no signal on.
-const EDGE: [&str; 3] = [
-    "/bin/sh",
-    "-c",
-    "/opt/mssql/bin/launchpadd -usens=false -enableOutboundAccess=true -usesameuser=true -sqlGroup root -- -reparentOrphanedDescendants=true -useDefaultLaunchers=false & /app/asdepackage/AsdePackage & /opt/mssql/bin/sqlservr",
-];
 
 impl Engine {
     /// The engine of an image by its repository, whatever the registry: a mirror keeps the last words.
@@ -36,16 +28,17 @@ impl Engine {
             _ => None,
         }
     }
+}
 
-    /// What its image starts, without the entrypoint: that one checks permissions, and hands over to
-    /// what it is given.
-    #[must_use]
-    pub const fn command(self) -> &'static [&'static str] {
-        match self {
-            Self::Edge => &EDGE,
-            Self::Server => &[SQLSERVR],
-        }
-    }
+/// Whether an image's engine runs as root, where nobody says otherwise: those of SQL Server 2017 do, by their tag
+/// or by the repository that had no others.
+#[must_use]
+pub fn runs_as_root(image: &str) -> bool {
+    let image = image.split('@').next().unwrap_or_default();
+    let last = image.rsplit('/').next().unwrap_or_default();
+    let (name, tag) = last.split_once(':').unwrap_or((last, ""));
+    Engine::of(image) == Some(Engine::Server)
+        && (tag.starts_with("2017") || name == "mssql-server-linux")
 }
 
 #[cfg(test)]
@@ -88,6 +81,24 @@ mod tests {
             ("@", None),
         ] {
             assert_eq!(Engine::of(image), engine, "{image}");
+        }
+    }
+
+    #[test]
+    fn the_images_of_2017_run_as_root() {
+        for (image, root) in [
+            ("mcr.microsoft.com/mssql/server:2017-latest", true),
+            (
+                "mirror:5000/mssql/server:2017-CU31-ubuntu-18.04@sha256:0",
+                true,
+            ),
+            ("microsoft/mssql-server-linux", true),
+            ("mcr.microsoft.com/mssql/server:2019-latest", false),
+            ("mcr.microsoft.com/mssql/server", false),
+            ("mcr.microsoft.com/azure-sql-edge:1.0.4", false),
+            ("own/engine:2017", false),
+        ] {
+            assert_eq!(runs_as_root(image), root, "{image}");
         }
     }
 }

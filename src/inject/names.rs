@@ -48,6 +48,8 @@ pub const SQL_UID: u64 = 10_001;
 
 /// Grace of a pod for the ladder of a stop: drain, a checkpoint of each database, SIGTERM.
 pub const GRACE: Duration = Duration::from_secs(60);
+/// Of the grace, what stays for the stop where a preStop hook runs before it (`stop --after`).
+pub const STOP_RESERVE: Duration = Duration::from_secs(30);
 /// What `termination-grace-period` takes at most.
 pub const MAX_GRACE: Duration = Duration::from_secs(3600);
 

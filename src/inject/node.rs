@@ -3,8 +3,11 @@
 //! The tree keeps offsets into the text and nothing of the text's layout: comments, blank lines, quotes
 //! and widths stay what they are because nobody writes them anew.
 
+mod aliases;
+
 use std::ops::Range;
 
+use aliases::Anchors;
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StructureStyle};
 
 /// Nodes of a file at most: a thousand times what a Deployment has, and some 20 MiB of memory.
@@ -18,14 +21,14 @@ const MAX_DEPTH: usize = 64;
 pub struct Document {
     /// Its root; none where it is empty.
     pub root: Option<Node>,
-    /// Offset of the first anchor or alias.
+    /// Offset of the first alias that stands for nothing: within its own anchor, or for too much.
     pub anchor: Option<usize>,
     /// Offset of the first tag that is not one of YAML's own.
     pub tag: Option<usize>,
 }
 
 /// A value and where it stands.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Node {
     /// What it is.
     pub kind: Kind,
@@ -34,10 +37,21 @@ pub struct Node {
     pub range: Range<usize>,
     /// The column it begins in, counted from 0; of a block sequence that of its dashes.
     pub column: usize,
+    /// Whether it stands in other places as well.
+    pub shared: Option<Shared>,
+}
+
+/// A value that stands in several places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shared {
+    /// Its text stands here, and others refer to it.
+    Anchor,
+    /// Its text stands elsewhere: what is in it has the places there.
+    Alias,
 }
 
 /// What a node is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Kind {
     /// A plain scalar.
     Plain(String),
@@ -57,17 +71,19 @@ pub enum Kind {
         /// Its entries in their order.
         entries: Vec<Entry>,
     },
-    /// `*name`; the document is not to be changed.
+    /// `*name` that stands for nothing; the document is not to be changed.
     Alias,
 }
 
 /// An entry of a map.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     /// The key.
     pub key: Node,
     /// The value.
     pub value: Node,
+    /// It comes from another map, by `<<`, and does not stand here.
+    pub merged: bool,
 }
 
 /// Why a text is not understood.
@@ -171,6 +187,7 @@ pub fn parse(text: &str) -> Result<Vec<Document>, NotYaml> {
         documents: Vec::new(),
         document: Document::default(),
         open: Vec::new(),
+        anchors: Anchors::default(),
     };
     let events = Parser::new_from_str_with_options(text, options);
     for (count, event) in events.enumerate() {
@@ -188,6 +205,7 @@ struct Reader<'a> {
     documents: Vec<Document>,
     document: Document,
     open: Vec<Open>,
+    anchors: Anchors,
 }
 
 /// A collection whose end has not come yet.
@@ -195,6 +213,8 @@ struct Open {
     node: Node,
     /// Of a map: the key whose value comes next.
     key: Option<Node>,
+    /// Its anchor; 0 where it has none.
+    anchor: usize,
 }
 
 impl Reader<'_> {
@@ -202,63 +222,79 @@ impl Reader<'_> {
         let range = span.byte_range().unwrap_or_default();
         self.note(event, range.start);
         let column = span.start.col();
-        let node = |kind| Node {
+        let node = |kind, anchor: usize| Node {
             kind,
             range: range.clone(),
             column,
+            shared: (anchor != 0).then_some(Shared::Anchor),
         };
         match event {
-            Event::DocumentStart(..) => self.document = Document::default(),
+            Event::DocumentStart(..) => {
+                self.document = Document::default();
+                self.anchors = Anchors::default();
+            }
             Event::DocumentEnd => self.documents.push(std::mem::take(&mut self.document)),
-            Event::Scalar(text, style, ..) => {
+            Event::Scalar(text, style, anchor, _) => {
                 let text = text.to_string();
-                self.close(node(match style {
+                let kind = match style {
                     ScalarStyle::Plain => Kind::Plain(text),
                     _ => Kind::Text(text),
-                }));
+                };
+                let node = node(kind, *anchor);
+                self.anchors.keep(*anchor, &node);
+                self.close(node);
             }
-            Event::Alias(_) => self.close(node(Kind::Alias)),
-            Event::SequenceStart(style, ..) => self.open.push(Open {
-                node: node(Kind::List {
-                    flow: *style == StructureStyle::Flow,
-                    items: Vec::new(),
-                }),
-                key: None,
-            }),
-            Event::MappingStart(style, ..) => self.open.push(Open {
-                node: node(Kind::Map {
-                    flow: *style == StructureStyle::Flow,
-                    entries: Vec::new(),
-                }),
-                key: None,
-            }),
+            Event::Alias(anchor) => {
+                let kind = self.anchors.stand_in(*anchor);
+                if kind.is_none() {
+                    self.document.anchor.get_or_insert(range.start);
+                }
+                let mut alias = node(kind.unwrap_or(Kind::Alias), 0);
+                alias.shared = Some(Shared::Alias);
+                self.close(alias);
+            }
+            Event::SequenceStart(style, anchor, _) => {
+                let items = Vec::new();
+                let flow = *style == StructureStyle::Flow;
+                self.begin(node(Kind::List { flow, items }, *anchor), *anchor);
+            }
+            Event::MappingStart(style, anchor, _) => {
+                let entries = Vec::new();
+                let flow = *style == StructureStyle::Flow;
+                self.begin(node(Kind::Map { flow, entries }, *anchor), *anchor);
+            }
             Event::SequenceEnd | Event::MappingEnd => {
-                let Some(Open { mut node, .. }) = self.open.pop() else {
+                let Some(Open {
+                    mut node, anchor, ..
+                }) = self.open.pop()
+                else {
                     return;
                 };
                 node.range.end = match node.is_flow() {
                     true => range.end,
                     false => end_of_content(&node),
                 };
+                aliases::merge(&mut node);
+                self.anchors.keep(anchor, &node);
                 self.close(node);
             }
             _ => {}
         }
     }
 
+    fn begin(&mut self, node: Node, anchor: usize) {
+        let key = None;
+        self.open.push(Open { node, key, anchor });
+    }
+
     /// Remembers what makes a document one that is not to be changed.
     fn note(&mut self, event: &Event<'_>, at: usize) {
-        let (anchor, tag) = match event {
-            Event::Scalar(_, _, anchor, tag) => (*anchor, tag),
-            Event::SequenceStart(_, anchor, tag) | Event::MappingStart(_, anchor, tag) => {
-                (*anchor, tag)
-            }
-            Event::Alias(anchor) => (*anchor, &None),
-            _ => return,
+        let (Event::Scalar(_, _, _, tag)
+        | Event::SequenceStart(_, _, tag)
+        | Event::MappingStart(_, _, tag)) = event
+        else {
+            return;
         };
-        if anchor != 0 {
-            self.document.anchor.get_or_insert(at);
-        }
         if tag.as_ref().is_some_and(|tag| !tag.is_yaml_core_schema()) {
             self.document.tag.get_or_insert(at);
         }
@@ -279,12 +315,17 @@ impl Reader<'_> {
                         let at = behind_colon(self.text, key.range.end);
                         node.range = at..at;
                     }
-                    if matches!(node.kind, Kind::List { flow: false, .. }) {
+                    let is_here = node.shared != Some(Shared::Alias);
+                    if is_here && matches!(node.kind, Kind::List { flow: false, .. }) {
                         let begin = (node.range.start, node.column);
                         let dash = dash(self.text, &key);
                         (node.range.start, node.column) = dash.unwrap_or(begin);
                     }
-                    entries.push(Entry { key, value: node });
+                    entries.push(Entry {
+                        key,
+                        value: node,
+                        merged: false,
+                    });
                 }
             },
             Kind::Plain(_) | Kind::Text(_) | Kind::Alias => {}
@@ -386,8 +427,9 @@ mod tests {
     #[test]
     fn what_makes_a_change_ambiguous_is_noted() {
         for (text, anchor, tag) in [
-            ("a: &b c\n", true, false),
-            ("a: &b {}\nd: *b\n", true, false),
+            ("a: &b c\n", false, false),
+            ("a: &b {}\nd: *b\n", false, false),
+            ("a: &b [*b]\n", true, false),
             ("a: !b c\n", false, true),
             ("a: !!str c\n", false, false),
             ("a: '*b &c !d'\n", false, false),

@@ -2,11 +2,12 @@
 
 use super::Request;
 use super::names::{
-    DATA_DIR, GATE, HTTP_PORT, INSTALL, LIVEZ_PORT, LOGIN_VOLUME, PROGRAM_DIR, PROGRAM_VOLUME,
-    RUN_DIR, RUN_VOLUME, SUPERVISOR,
+    GATE, HTTP_PORT, INSTALL, LIVEZ_PORT, LOGIN_VOLUME, PROGRAM_DIR, PROGRAM_VOLUME, RUN_DIR,
+    RUN_VOLUME, SUPERVISOR,
 };
 use super::node::{Kind, Node};
 use super::refusal::Why;
+use super::volumes::has_claims_of_its_own;
 use super::workload::{Objection, Workload};
 
 /// Checks everything that needs no more than a look.
@@ -17,17 +18,11 @@ pub fn check(workload: &Workload<'_>, request: &Request) -> Result<(), Objection
     shapes(workload)?;
     replicas(workload)?;
     namespaces(workload, request)?;
+    windows(workload)?;
     hooks(workload, request)?;
     names(workload)?;
     ports(workload)?;
-    mounts(workload)?;
-    if let Some(file) = workload.variable("MSSQL_MASTER_DATA_FILE") {
-        let there = format!("{DATA_DIR}/data/master.mdf");
-        if file.text_of("value") != Some(there.as_str()) {
-            return Err(Objection::new(Why::MasterElsewhere, file));
-        }
-    }
-    Ok(())
+    mounts(workload)
 }
 
 /// What is changed has to be what Kubernetes has there.
@@ -40,6 +35,7 @@ fn shapes(workload: &Workload<'_>) -> Result<(), Objection> {
         (sql, "command"),
         (sql, "args"),
         (sql, "env"),
+        (sql, "envFrom"),
         (sql, "volumeMounts"),
         (sql, "ports"),
     ];
@@ -57,6 +53,7 @@ fn shapes(workload: &Workload<'_>) -> Result<(), Objection> {
         (sql, "securityContext"),
         (pod, "securityContext"),
         (workload.spec, "strategy"),
+        (workload.holder, "metadata"),
     ];
     for (parent, key) in maps {
         is(parent, key, "a map", |node| {
@@ -87,15 +84,29 @@ fn is(
     }
 }
 
+/// Several pods are several instances only where each has claims of its own.
 fn replicas(workload: &Workload<'_>) -> Result<(), Objection> {
     match workload.spec.get("replicas") {
-        Some(count)
-            if count
+        Some(count) if workload.replicas() > 1 && !has_claims_of_its_own(workload) => Err(
+            Objection::new(Why::Replicas(workload.replicas().to_string()), count),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Nodes of Windows run no SQL Server on Linux.
+fn windows(workload: &Workload<'_>) -> Result<(), Objection> {
+    let os = workload.pod.at(&["os", "name"]);
+    let selected = ["kubernetes.io/os", "beta.kubernetes.io/os"]
+        .iter()
+        .find_map(|key| workload.pod.at(&["nodeSelector", key]));
+    match os.or(selected) {
+        Some(node)
+            if node
                 .text()
-                .is_some_and(|text| !matches!(text, "" | "0" | "1")) =>
+                .is_some_and(|os| os.eq_ignore_ascii_case("windows")) =>
         {
-            let text = count.text().unwrap_or_default().to_owned();
-            Err(Objection::new(Why::Replicas(text), count))
+            Err(Objection::new(Why::Windows, node))
         }
         _ => Ok(()),
     }
@@ -119,9 +130,6 @@ fn hooks(workload: &Workload<'_>, request: &Request) -> Result<(), Objection> {
         let hook = workload.sql().at(&["lifecycle", name]);
         hook.filter(|hook| !hook.is_null())
     };
-    if let Some(hook) = hook("preStop") {
-        return Err(Objection::new(Why::PreStop, hook));
-    }
     match hook("postStart") {
         Some(hook) if request.launch && request.classic => {
             Err(Objection::new(Why::PostStart, hook))

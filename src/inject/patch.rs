@@ -20,7 +20,9 @@ pub fn patch(workload: &Workload<'_>, edits: &[Edit]) -> Value {
         ("metadata", metadata),
     ]);
     for edit in edits {
-        merge(&mut patch, overlay(root, &edit.at, &edit.change));
+        // The edits are the document's, and a List has its objects deeper.
+        let at = edit.at.get(workload.base.len()..).unwrap_or_default();
+        merge(&mut patch, overlay(root, at, &edit.change));
     }
     patch
 }

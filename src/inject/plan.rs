@@ -1,12 +1,17 @@
 //! From a workload to the changes that it gets, and to what its owner should know of them.
 
 use super::Request;
-use super::additions::{Additions, LAUNCH, additions};
+use super::additions::{Additions, LAUNCH, STOP_AFTER, additions};
+use super::conf::Conf;
 use super::edit::{Change, Edit, Step};
-use super::facts::{Command, Facts, homeless_data_dir, take};
+use super::facts::{Command, Facts, take};
+use super::hook::{self, Hook};
+use super::mesh;
 use super::node::Node;
 use super::obstacles;
+use super::remarks::remarks;
 use super::value::{Value, map, number, text, texts};
+use super::volumes;
 use super::workload::{Controller, Objection, Workload};
 
 /// What becomes of a workload.
@@ -18,20 +23,19 @@ pub struct Plan {
     pub notes: Vec<String>,
 }
 
-const SPEC: [Step; 1] = [Step::Key("spec")];
-const POD: [Step; 3] = [Step::Key("spec"), Step::Key("template"), Step::Key("spec")];
-
-/// Plans the changes.
+/// Plans the changes. `objects` are all of the input.
 ///
 /// # Errors
 /// When something stands in the way.
 pub fn plan(
     workload: &Workload<'_>,
     request: &Request,
-    documents: &[&Node],
+    objects: &[&Node],
 ) -> Result<Plan, Objection> {
     obstacles::check(workload, request)?;
-    let facts = take(workload, request, documents)?;
+    let conf = Conf::find(workload, objects);
+    let volumes = volumes::take(workload, objects, &conf, request.dev)?;
+    let facts = take(workload, request, objects, &volumes, &conf)?;
     let mut planner = Planner {
         workload,
         facts: &facts,
@@ -42,10 +46,13 @@ pub fn plan(
     };
     let additions = additions(&facts, request);
     planner.strategy();
+    planner.mesh(request);
     planner.sql(&additions, request);
     planner.pod(additions, request);
-    planner.remark(request);
-    Ok(planner.plan)
+    let mut plan = planner.plan;
+    plan.notes
+        .extend(remarks(workload, request, &facts, &volumes, &conf));
+    Ok(plan)
 }
 
 struct Planner<'a> {
@@ -94,27 +101,66 @@ impl Planner<'_> {
 
     /// Two engines would write one volume while a new pod takes the place of the old one.
     fn strategy(&mut self) {
-        if self.workload.controller != Controller::Deployment {
-            return;
-        }
+        let default = match self.workload.controller {
+            Controller::Deployment => "RollingUpdate, by default",
+            Controller::DeploymentConfig => "Rolling, by default",
+            Controller::StatefulSet | Controller::Pod => return,
+        };
         let before = self.workload.spec.get("strategy");
         let kind = before.and_then(|strategy| strategy.text_of("type"));
         if kind == Some("Recreate") {
             return;
         }
         let value = map([("type", text("Recreate"))]);
-        self.set(&SPEC, "strategy", value, &["replicas", "selector"]);
+        let at = self.workload.spec_path();
+        self.set(&at, "strategy", value, &["replicas", "selector"]);
         self.note(format!(
             "strategy is now Recreate (it was {}): two engines would have written one volume",
-            kind.unwrap_or("RollingUpdate, by default")
+            kind.unwrap_or(default)
         ));
+    }
+
+    /// A mesh must not redirect what the kubelet asks.
+    fn mesh(&mut self, request: &Request) {
+        let ports = mesh::ports(request.launch);
+        let with_ports = |key| {
+            let value = mesh::with_ports(self.workload.annotation(key), &ports);
+            (key, text(value))
+        };
+        let changed: Vec<_> = mesh::ANNOTATIONS
+            .into_iter()
+            .map(with_ports)
+            .filter(|(key, value)| self.workload.annotation(key).map(text).as_ref() != Some(value))
+            .collect();
+        let at = self.workload.template_path();
+        let metadata = self.workload.holder.get("metadata");
+        let is_there = |node: Option<&Node>| node.is_some_and(|node| !node.entries().is_empty());
+        let annotations = metadata.and_then(|metadata| metadata.get("annotations"));
+        if is_there(annotations) {
+            let at = [&at[..], &[Step::Key("metadata"), Step::Key("annotations")]].concat();
+            for (key, value) in changed {
+                self.set(&at, key, value, &[]);
+            }
+            return;
+        }
+        let mut value = map([]);
+        for (key, annotation) in changed {
+            value.set(key, annotation);
+        }
+        match is_there(metadata) {
+            true => {
+                let at = [&at[..], &[Step::Key("metadata")]].concat();
+                self.set(&at, "annotations", value, &["labels", "name"]);
+            }
+            false => self.set(&at, "metadata", map([("annotations", value)]), &[]),
+        }
     }
 
     fn sql(&mut self, additions: &Additions, request: &Request) {
         let workload = self.workload;
         let sql = workload.sql();
         let at = [
-            &POD[..],
+            &workload.pod_path()[..],
             &[Step::Key("containers"), Step::Item(workload.index)],
         ]
         .concat();
@@ -150,45 +196,54 @@ impl Planner<'_> {
     }
 
     fn launch(&mut self, at: &[Step]) {
+        let with_command = || LAUNCH.iter().copied().chain(["--"]);
         match self.facts.command {
             Command::Own => {
-                let words = LAUNCH.map(text).into();
+                let words = with_command().map(text).collect();
                 let at = [at, &[Step::Key("command")]].concat();
                 self.edit(&at, Change::Prepend(words));
             }
             Command::Arguments => {
-                self.set(at, "command", texts(LAUNCH), &["image"]);
+                self.set(at, "command", texts(with_command()), &["image"]);
                 self.note("launch starts the container's args without the image's entrypoint");
             }
-            Command::Image(command) => {
-                let words = LAUNCH.iter().chain(command).copied();
-                self.set(at, "command", texts(words), &["image"]);
-            }
+            Command::Image => self.set(at, "command", texts(LAUNCH), &["image"]),
         }
     }
 
     fn lifecycle(&mut self, at: &[Step], stop: Value) {
         let sql = self.workload.sql();
         let hooks = sql.get("lifecycle").filter(|hooks| !hooks.is_null());
-        match hooks {
-            Some(_) => {
-                let at = [at, &[Step::Key("lifecycle")]].concat();
-                self.set(&at, "preStop", stop, &[]);
+        let at_hooks = [at, &[Step::Key("lifecycle")]].concat();
+        if let Some(hook) = &self.facts.hook {
+            self.note(format!(
+                "the preStop hook that was there runs first, and gets all of the grace but {} s; what still runs then is killed, and the stop begins",
+                hook::RESERVE
+            ));
+            if *hook == Hook::Exec {
+                let below = ["preStop", "exec", "command"].map(Step::Key);
+                let words = STOP_AFTER.map(text).into();
+                self.edit(&[&at_hooks[..], &below].concat(), Change::Prepend(words));
+                return;
             }
+        }
+        match hooks {
+            Some(_) => self.set(&at_hooks, "preStop", stop, &[]),
             None => self.set(at, "lifecycle", map([("preStop", stop)]), &[]),
         }
     }
 
     fn pod(&mut self, additions: Additions, request: &Request) {
         let pod = self.workload.pod;
+        let at = self.workload.pod_path();
         if !request.launch && !pod.get("shareProcessNamespace").is_some_and(Node::is_true) {
             let yes = Value::Plain("true".to_owned());
-            self.set(&POD, "shareProcessNamespace", yes, &[]);
+            self.set(&at, "shareProcessNamespace", yes, &[]);
         }
         let before = pod.text_of("terminationGracePeriodSeconds").unwrap_or("");
         if before.parse() != Ok(self.facts.grace) {
             let key = "terminationGracePeriodSeconds";
-            self.set(&POD, key, number(self.facts.grace), &[]);
+            self.set(&at, key, number(self.facts.grace), &[]);
             let was = if before.is_empty() {
                 "30, by default"
             } else {
@@ -200,37 +255,9 @@ impl Planner<'_> {
             ));
         }
         let init = additions.init_containers;
-        self.add(&POD, pod, "initContainers", init, &["containers"]);
-        self.add(&POD, pod, "containers", additions.containers, &[]);
-        self.add(&POD, pod, "volumes", additions.volumes, &[]);
-    }
-
-    /// What else its owner should know.
-    fn remark(&mut self, request: &Request) {
-        if request.login.is_none() {
-            self.note(
-                "the supervisor logs in as sa, by the engine's own Secret; `setup-sql` makes a login that may only look, for --sql-user and --sql-secret",
-            );
-        }
-        if self.facts.user == 0 {
-            self.note("the SQL container runs as root, and so does the supervisor: it has to be the same user");
-        }
-        if self.facts.shared_volume {
-            self.note("several nodes can attach the volume: the lease is strict");
-        }
-        if self
-            .workload
-            .pod
-            .get("hostNetwork")
-            .is_some_and(Node::is_true)
-        {
-            self.note("with hostNetwork the supervisor's ports are the node's");
-        }
-        if let Some(dir) = homeless_data_dir(self.workload) {
-            self.note(format!(
-                "MSSQL_DATA_DIR, {dir}, is on no volume: databases there go with the container"
-            ));
-        }
+        self.add(&at, pod, "initContainers", init, &["containers"]);
+        self.add(&at, pod, "containers", additions.containers, &[]);
+        self.add(&at, pod, "volumes", additions.volumes, &[]);
     }
 }
 

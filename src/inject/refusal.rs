@@ -36,7 +36,7 @@ pub enum Why {
     Template,
     /// Anchors, aliases, tags.
     #[error(
-        "anchors, aliases and tags (&name, *name, !name) would make a change in one place one in several"
+        "what has to be changed stands in several places (&name, *name), or has a tag (!name): a change in one place would be one in several"
     )]
     Anchor,
     /// A key twice in one map.
@@ -45,18 +45,20 @@ pub enum Why {
     /// A key that is a list or a map.
     #[error("a key is a list or a map")]
     KeyNoText,
-    /// `kind: List`.
-    #[error("a List of objects is not taken apart")]
-    List,
+    /// A file of Docker Compose.
+    #[error("this is a file of Docker Compose, not a manifest of Kubernetes")]
+    Compose,
     /// No workload that runs SQL.
-    #[error("no Deployment or StatefulSet here runs SQL Edge or SQL Server{0}")]
+    #[error(
+        "no Deployment, StatefulSet, DeploymentConfig or Pod here runs SQL Edge or SQL Server{0}"
+    )]
     Nothing(String),
     /// The supervisor is there.
     #[error("the supervisor is already there ({0})")]
     AlreadyThere(String),
     /// Another API.
-    #[error("its apiVersion is {0}, not apps/v1")]
-    ApiVersion(String),
+    #[error("its apiVersion is {0}, not {1}")]
+    ApiVersion(String, &'static str),
     /// More than one pod.
     #[error("it has {0} replicas, and one volume takes one engine")]
     Replicas(String),
@@ -69,24 +71,29 @@ pub enum Why {
     /// It is not known what the container starts.
     #[error("what the image {0} starts is not known here")]
     UnknownCommand(String),
-    /// No volume at the data directory.
-    #[error("no volume is mounted at /var/opt/mssql{0}")]
-    NoVolume(String),
+    /// The system databases are on no volume.
+    #[error("the system databases, {0}, are on no volume: {1}")]
+    NoVolume(String, String),
     /// A volume that goes with the pod.
-    #[error("the volume at /var/opt/mssql is an emptyDir, whose data goes with the pod")]
-    Ephemeral,
+    #[error("the volume at {0}, with the system databases, goes with the pod")]
+    Ephemeral(String),
     /// A volume that can't be written.
-    #[error("the volume at /var/opt/mssql is mounted read-only")]
-    ReadOnly,
-    /// A path that is made from variables.
-    #[error("the volume at /var/opt/mssql is mounted with subPathExpr")]
-    SubPathExpr,
-    /// The master database is elsewhere.
-    #[error("MSSQL_MASTER_DATA_FILE puts master.mdf elsewhere than to /var/opt/mssql/data")]
-    MasterElsewhere,
-    /// A preStop hook.
-    #[error("the container has a preStop hook")]
+    #[error("the volume at {0}, with the system databases, is mounted read-only")]
+    ReadOnly(String),
+    /// Replicas with one volume.
+    #[error("its {0} replicas would write the same volume, {1}")]
+    SharedByReplicas(String, String),
+    /// Another operating system.
+    #[error("it is for nodes of Windows")]
+    Windows,
+    /// A preStop hook that no command stands for.
+    #[error("the container has a preStop hook that is no command")]
     PreStop,
+    /// A preStop hook beside an ordinary sidecar.
+    #[error(
+        "the container has a preStop hook, and without a native sidecar the supervisor is stopped at the same time"
+    )]
+    PreStopClassic,
     /// A postStart hook where it would wait for ever.
     #[error(
         "the container has a postStart hook: the kubelet starts the next container, the supervisor, when it has ended, and SQL waits for the supervisor"
@@ -109,9 +116,17 @@ pub enum Why {
     /// Something is mounted where the supervisor's things go.
     #[error("something is mounted at {0}, where the supervisor's things go")]
     Mount(String),
-    /// Where the password comes from.
-    #[error("the password of the login can't be given to the supervisor: {0}")]
-    Password(&'static str),
+    /// No password is known.
+    #[error(
+        "no MSSQL_SA_PASSWORD or SA_PASSWORD stands in the container's env, and it has no envFrom"
+    )]
+    NoPassword,
+    /// A file on no volume.
+    #[error("the SQL container has no volume where {0} would lie; it has: {1}")]
+    PasswordFile(String, String),
+    /// A Secret and a file.
+    #[error("--sql-secret and --sql-password-file name two places for one password")]
+    TwoPasswords,
     /// A user without its password.
     #[error("--sql-user names a login whose password is not known here")]
     UserWithoutSecret,
@@ -137,13 +152,19 @@ impl Why {
             Self::Anchor => "write it out: `kubectl create --dry-run=client -o yaml -f FILE` does",
             Self::KeyTwice(_) => "remove one of them",
             Self::KeyNoText => "give a manifest as kubectl takes it",
-            Self::List => "put each object into a document of its own, with `---` between them",
+            Self::Compose => {
+                "docker/compose.yaml shows the supervisor beside SQL there; or `kompose convert`, and inject what comes of it"
+            }
             Self::Nothing(_) => "name the container by --container if its image is your own",
             Self::AlreadyThere(_) => {
-                "nothing is to be done; to change it, inject the manifest as it was before"
+                "nothing is to be done (--if-needed ends with 0 then); to change it, inject the manifest as it was before"
             }
-            Self::ApiVersion(_) => "change it to apps/v1",
-            Self::Replicas(_) => "set replicas to 1",
+            Self::ApiVersion(..) => "change it",
+            Self::Replicas(_) => {
+                "set replicas to 1; several need a StatefulSet with volumeClaimTemplates, a volume for each"
+            }
+            Self::SharedByReplicas(..) => "take it from volumeClaimTemplates, or set replicas to 1",
+            Self::Windows => "the supervisor looks after SQL on Linux",
             Self::SeveralContainers(_) => {
                 "give each engine a pod of its own: the supervisor looks after one"
             }
@@ -151,26 +172,33 @@ impl Why {
             Self::UnknownCommand(_) => {
                 "write the image's entrypoint into the container's `command`, or use --attach"
             }
-            Self::NoVolume(_) => {
-                "mount the claim there: the system databases, the engine's id and its logs lie below it"
+            Self::NoVolume(..) => {
+                "each new pod begins with an empty instance. Back its databases up first: an engine that gets a new volume begins with an empty instance too. Then mount a claim at /var/opt/mssql, and restore them; for development, mount an emptyDir there and give --dev"
             }
-            Self::Ephemeral => "use a PersistentVolumeClaim",
-            Self::ReadOnly => "mount it without readOnly",
-            Self::SubPathExpr => "use subPath, or a claim of its own",
-            Self::MasterElsewhere => {
-                "leave master.mdf where it is by default, and move the user databases only (MSSQL_DATA_DIR)"
+            Self::Ephemeral(_) => {
+                "for development, give --dev; else use a PersistentVolumeClaim, and restore a backup of the databases: an engine on a new volume begins with an empty instance"
             }
+            Self::ReadOnly(_) => "mount it without readOnly",
             Self::PreStop => {
-                "remove it; if it has to stay, let it end with `/supervisor/sql-edge-supervisor stop` in a manifest of your own"
+                "give the command that does the same, as exec: it then runs before the stop"
             }
+            Self::PreStopClassic => "inject without --classic, or remove the hook",
             Self::PostStart => "remove it, or inject without --classic",
             Self::HostPid => "remove it",
             Self::ProcessNamespace => "remove it, or inject without --attach",
             Self::Port(..) => "use another one for it",
             Self::Name(..) => "rename it",
             Self::Mount(_) => "mount it elsewhere",
-            Self::Password(_) => "put it into a Secret, and name that by --sql-secret NAME:KEY",
-            Self::UserWithoutSecret => "name the Secret with its password by --sql-secret NAME:KEY",
+            Self::NoPassword => {
+                "name a Secret by --sql-secret NAME:KEY, or a file that the SQL container has by --sql-password-file FILE"
+            }
+            Self::PasswordFile(..) => {
+                "mount the volume that holds it (of a CSI driver, of Vault, of a Secret) in the SQL container, and give the path there"
+            }
+            Self::TwoPasswords => "give one of them",
+            Self::UserWithoutSecret => {
+                "name its password by --sql-secret NAME:KEY or --sql-password-file FILE"
+            }
             Self::Shape(..) => "see `kubectl explain deployment.spec.template.spec`",
             Self::Unsure => {
                 "nothing was printed; please report the manifest's shape, and add the sidecar by hand as docs/install.md shows"

@@ -1,9 +1,15 @@
-//! Which document is a workload that runs SQL, and which of its containers does.
+//! Which object is a workload that runs SQL, and which of its containers does.
 
-use super::images::{Engine, SQLSERVR};
+mod choice;
+mod keys;
+
+use super::edit::Step;
+use super::images::Engine;
 use super::names::PROGRAM_NAME;
-use super::node::{Document, Kind, Node};
+use super::node::{Document, Node};
 use super::refusal::Why;
+use choice::{choose, starts_engine, words};
+use keys::{odd_key, unambiguous};
 
 /// A refusal, and the offset that it is about.
 #[derive(Debug)]
@@ -22,6 +28,12 @@ impl Objection {
             at: Some(node.range.start),
         }
     }
+
+    /// Whether it is about a supervisor that is there already.
+    #[must_use]
+    pub const fn is_there(&self) -> bool {
+        matches!(self.why, Why::AlreadyThere(_))
+    }
 }
 
 /// What manages the pod.
@@ -31,17 +43,55 @@ pub enum Controller {
     Deployment,
     /// A StatefulSet.
     StatefulSet,
+    /// OpenShift's DeploymentConfig.
+    DeploymentConfig,
+    /// None: a pod by itself.
+    Pod,
+}
+
+impl Controller {
+    /// By the object's kind.
+    fn of(kind: &str) -> Option<Self> {
+        Some(match kind {
+            "Deployment" => Self::Deployment,
+            "StatefulSet" => Self::StatefulSet,
+            "DeploymentConfig" => Self::DeploymentConfig,
+            "Pod" => Self::Pod,
+            _ => return None,
+        })
+    }
+
+    /// The version of the API that it belongs to.
+    const fn api(self) -> &'static str {
+        match self {
+            Self::Deployment | Self::StatefulSet => "apps/v1",
+            Self::DeploymentConfig => "apps.openshift.io/v1",
+            Self::Pod => "v1",
+        }
+    }
+
+    /// The steps from the object to what holds the pod's metadata and spec.
+    const fn template(self) -> &'static [Step] {
+        match self {
+            Self::Pod => &[],
+            _ => &[Step::Key("spec"), Step::Key("template")],
+        }
+    }
 }
 
 /// A workload that runs SQL.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Workload<'a> {
     /// What it is.
     pub controller: Controller,
-    /// Its document.
+    /// The object.
     pub root: &'a Node,
+    /// The steps to it in its document: none, or into the items of a List.
+    pub base: Vec<Step>,
     /// Its `spec`.
     pub spec: &'a Node,
+    /// What holds the pod's metadata and spec.
+    pub holder: &'a Node,
     /// The pod's `spec`.
     pub pod: &'a Node,
     /// The pod's containers.
@@ -50,7 +100,7 @@ pub struct Workload<'a> {
     pub index: usize,
 }
 
-/// What a document is.
+/// What an object is.
 #[derive(Debug)]
 pub enum Found<'a> {
     /// Something else.
@@ -61,7 +111,7 @@ pub enum Found<'a> {
     Workload(Workload<'a>),
 }
 
-/// The kind and name of the object in a document, as `Deployment/name`.
+/// The kind and name of an object, as `Deployment/name`.
 #[must_use]
 pub fn object(root: &Node) -> Option<String> {
     let kind = root.text_of("kind")?;
@@ -72,17 +122,29 @@ pub fn object(root: &Node) -> Option<String> {
     })
 }
 
+/// The objects of a document, each with the steps to it: itself, or the items of a List.
+#[must_use]
+pub fn objects(document: &Document) -> Vec<(Vec<Step>, &Node)> {
+    let Some(root) = &document.root else {
+        return vec![];
+    };
+    let kind = root.text_of("kind").unwrap_or_default();
+    match root.get("items") {
+        Some(items) if kind.ends_with("List") => {
+            let items = items.items().iter().enumerate();
+            items
+                .map(|(index, item)| (vec![Step::Key("items"), Step::Item(index)], item))
+                .collect()
+        }
+        _ => vec![(vec![], root)],
+    }
+}
+
 impl<'a> Workload<'a> {
     /// The container that runs SQL.
     #[must_use]
     pub fn sql(&self) -> &'a Node {
         &self.containers[self.index]
-    }
-
-    /// Its name; Kubernetes lets none be without.
-    #[must_use]
-    pub fn sql_name(&self) -> &'a str {
-        self.sql().text_of("name").unwrap_or_default()
     }
 
     /// Every container of the pod, those that run first included.
@@ -91,7 +153,7 @@ impl<'a> Workload<'a> {
         self.containers.iter().chain(first.unwrap_or_default())
     }
 
-    /// The value of a variable of the SQL container, where it is written there.
+    /// The entry of a variable of the SQL container, where it is written there.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<&'a Node> {
         let variables = self.sql().get("env")?.items();
@@ -99,40 +161,117 @@ impl<'a> Workload<'a> {
             .iter()
             .find(|variable| variable.text_of("name") == Some(name))
     }
+
+    /// The mounts of the SQL container.
+    #[must_use]
+    pub fn mounts(&self) -> &'a [Node] {
+        let mounts = self.sql().get("volumeMounts").map(Node::items);
+        mounts.unwrap_or_default()
+    }
+
+    /// The pod's volume of that name.
+    #[must_use]
+    pub fn volume(&self, name: &str) -> Option<&'a Node> {
+        let mut volumes = self.pod.get("volumes")?.items().iter();
+        volumes.find(|volume| volume.text_of("name") == Some(name))
+    }
+
+    /// The claim template of that name, of a StatefulSet.
+    #[must_use]
+    pub fn template(&self, name: &str) -> Option<&'a Node> {
+        let mut templates = self.spec.get("volumeClaimTemplates")?.items().iter();
+        templates
+            .find(|template| template.at(&["metadata", "name"]).and_then(Node::text) == Some(name))
+    }
+
+    /// An annotation of the pod.
+    #[must_use]
+    pub fn annotation(&self, key: &str) -> Option<&'a str> {
+        self.holder.at(&["metadata", "annotations"])?.text_of(key)
+    }
+
+    /// Whether the pod has an annotation whose key begins so.
+    #[must_use]
+    pub fn has_annotation(&self, prefix: &str) -> bool {
+        let annotations = self.holder.at(&["metadata", "annotations"]);
+        let mut entries = annotations.map(Node::entries).unwrap_or_default().iter();
+        entries.any(|entry| entry.key.text().is_some_and(|key| key.starts_with(prefix)))
+    }
+
+    /// A label of the pod.
+    #[must_use]
+    pub fn label(&self, key: &str) -> Option<&'a str> {
+        self.holder.at(&["metadata", "labels"])?.text_of(key)
+    }
+
+    /// How many pods it asks for.
+    #[must_use]
+    pub fn replicas(&self) -> u64 {
+        let count = self
+            .spec
+            .text_of("replicas")
+            .filter(|_| self.controller != Controller::Pod);
+        count.and_then(|count| count.parse().ok()).unwrap_or(1)
+    }
+
+    /// The steps to its `spec`.
+    #[must_use]
+    pub fn spec_path(&self) -> Vec<Step> {
+        [&self.base[..], &[Step::Key("spec")]].concat()
+    }
+
+    /// The steps to what holds the pod's metadata.
+    #[must_use]
+    pub fn template_path(&self) -> Vec<Step> {
+        [&self.base[..], self.controller.template()].concat()
+    }
+
+    /// The steps to the pod's `spec`.
+    #[must_use]
+    pub fn pod_path(&self) -> Vec<Step> {
+        [&self.template_path()[..], &[Step::Key("spec")]].concat()
+    }
 }
 
-/// Looks at a document. `chosen` is the container that was asked for.
+/// Looks at an object of a document, with the steps to it. `chosen` is the container that was asked for.
 ///
 /// # Errors
 /// When it is a workload that runs SQL and can't be understood.
-pub fn look<'a>(document: &'a Document, chosen: Option<&str>) -> Result<Found<'a>, Objection> {
-    let Some(root) = &document.root else {
-        return Ok(Found::Other);
-    };
+pub fn look<'a>(
+    document: &'a Document,
+    (base, root): (&[Step], &'a Node),
+    chosen: Option<&str>,
+) -> Result<Found<'a>, Objection> {
     let kind = root.text_of("kind").unwrap_or_default();
-    if kind.ends_with("List") && root.get("items").is_some() {
-        return Err(Objection::new(Why::List, root));
-    }
-    let controller = match kind {
-        "Deployment" => Controller::Deployment,
-        "StatefulSet" => Controller::StatefulSet,
-        _ => return Ok(other(root)),
+    let Some(controller) = Controller::of(kind) else {
+        return Ok(other(root));
     };
     if let Some(key) = odd_key(root) {
         return Err(key);
     }
-    let Some(pod) = root.at(&["spec", "template", "spec"]) else {
+    let holder = match controller {
+        Controller::Pod => Some(root),
+        _ => root.at(&["spec", "template"]),
+    };
+    let Some((holder, pod)) = holder.and_then(|holder| Some((holder, holder.get("spec")?))) else {
         return Ok(Found::Other);
     };
     let containers = pod.get("containers").map(Node::items).unwrap_or_default();
     let Some(index) = choose(containers, chosen)? else {
         return Ok(Found::Other);
     };
+    // Pods by themselves have the engine's image for its tools more often than not.
+    if controller == Controller::Pod && chosen.is_none() && !starts_engine(&containers[index]) {
+        return Ok(Found::Other);
+    }
     unambiguous(document, root)?;
     let api = root.get("apiVersion");
-    if api.and_then(Node::text) != Some("apps/v1") {
+    if api.and_then(Node::text) != Some(controller.api()) {
         let found = api.and_then(Node::text).unwrap_or("missing").to_owned();
-        return Err(Objection::new(Why::ApiVersion(found), api.unwrap_or(root)));
+        return Err(Objection::new(
+            Why::ApiVersion(found, controller.api()),
+            api.unwrap_or(root),
+        ));
     }
     for (name, node) in [
         ("metadata.name", root.at(&["metadata", "name"])),
@@ -145,11 +284,12 @@ pub fn look<'a>(document: &'a Document, chosen: Option<&str>) -> Result<Found<'a
             ));
         }
     }
-    let spec = root.get("spec").unwrap_or(root);
     let workload = Workload {
         controller,
         root,
-        spec,
+        base: base.to_vec(),
+        spec: root.get("spec").unwrap_or(root),
+        holder,
         pod,
         containers,
         index,
@@ -158,136 +298,18 @@ pub fn look<'a>(document: &'a Document, chosen: Option<&str>) -> Result<Found<'a
     Ok(Found::Workload(workload))
 }
 
-/// An object of another kind: does it run SQL?
+/// An object of another kind: does something in it run SQL?
 fn other(root: &Node) -> Found<'_> {
-    let pods: [&[&str]; 3] = [
-        &["spec"],
-        &["spec", "template", "spec"],
-        &["spec", "jobTemplate", "spec", "template", "spec"],
-    ];
-    let runs_sql = pods.iter().any(|path| {
-        let containers = root.at(path).and_then(|pod| pod.get("containers"));
-        containers.is_some_and(|containers| containers.items().iter().any(is_engine))
-    });
-    match runs_sql {
-        true => Found::OtherKind,
-        false => Found::Other,
-    }
-}
-
-/// The container that runs SQL, by name where one was chosen.
-fn choose(containers: &[Node], chosen: Option<&str>) -> Result<Option<usize>, Objection> {
-    let all = || (0..containers.len()).collect::<Vec<_>>();
-    let name = |index: usize| containers[index].text_of("name").unwrap_or("?");
-    let names = |indices: &[usize]| {
-        indices
-            .iter()
-            .map(|i| name(*i))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let mut engines = all();
-    engines.retain(|index| is_engine(&containers[*index]));
-    if let Some(chosen) = chosen {
-        let index = all().into_iter().find(|index| name(*index) == chosen);
-        return match (index, engines.first()) {
-            (Some(index), _) => Ok(Some(index)),
-            (None, None) => Ok(None),
-            (None, Some(first)) => Err(Objection::new(
-                Why::NoSuchContainer(chosen.to_owned(), names(&all())),
-                &containers[*first],
-            )),
-        };
-    }
-    // The engine's image has tools as well: what is told to start something else is no engine.
-    if engines.len() > 1 {
-        let told = |index: &usize| {
-            let container = &containers[*index];
-            container.get("command").is_none() || mentions_engine(container)
-        };
-        let starting: Vec<_> = engines.iter().copied().filter(told).collect();
-        if !starting.is_empty() {
-            engines = starting;
-        }
-    }
-    match engines[..] {
-        [] => match containers.iter().find(|container| {
-            container
-                .text_of("image")
-                .is_some_and(|image| image.contains("{{"))
-        }) {
-            Some(container) => Err(Objection::new(Why::Template, container)),
-            None => Ok(None),
-        },
-        [index] => Ok(Some(index)),
-        [first, ..] => Err(Objection::new(
-            Why::SeveralContainers(names(&engines)),
-            &containers[first],
-        )),
-    }
-}
-
-fn is_engine(container: &Node) -> bool {
-    container.text_of("image").and_then(Engine::of).is_some() || mentions_engine(container)
-}
-
-fn words(container: &Node) -> impl Iterator<Item = &str> {
-    let lists = ["command", "args"].into_iter();
-    lists
-        .filter_map(|key| container.get(key))
-        .flat_map(Node::items)
-        .filter_map(Node::text)
-}
-
-fn mentions_engine(container: &Node) -> bool {
-    words(container).any(|word| word.contains(SQLSERVR))
-}
-
-/// The first key that is no text, or that stands twice in its map.
-fn odd_key(root: &Node) -> Option<Objection> {
     let mut rest = vec![root];
     while let Some(node) = rest.pop() {
-        for entry in node.entries() {
-            if entry.key.text().is_none() {
-                // `{{ .Values.x }}` is a map whose key is a map.
-                let why = match entry.key.is_flow() {
-                    true => Why::Template,
-                    false => Why::KeyNoText,
-                };
-                return Some(Objection::new(why, &entry.key));
-            }
-            rest.push(&entry.value);
+        let image = node.text_of("image").and_then(Engine::of);
+        if image.is_some() && starts_engine(node) {
+            return Found::OtherKind;
         }
+        rest.extend(node.entries().iter().map(|entry| &entry.value));
         rest.extend(node.items());
     }
-    None
-}
-
-/// A change in one place is one in that place only, and each key is there once.
-fn unambiguous(document: &Document, root: &Node) -> Result<(), Objection> {
-    let at = document.anchor.or(document.tag);
-    if at.is_some() {
-        return Err(Objection {
-            why: Why::Anchor,
-            at,
-        });
-    }
-    let mut rest = vec![root];
-    while let Some(node) = rest.pop() {
-        let mut seen = std::collections::HashSet::new();
-        for entry in node.entries() {
-            let key = entry.key.text().unwrap_or_default();
-            if !seen.insert(key) {
-                return Err(Objection::new(Why::KeyTwice(key.to_owned()), &entry.key));
-            }
-            if key == "<<" && matches!(entry.key.kind, Kind::Plain(_)) {
-                return Err(Objection::new(Why::Anchor, &entry.key));
-            }
-            rest.push(&entry.value);
-        }
-        rest.extend(node.items());
-    }
-    Ok(())
+    Found::Other
 }
 
 /// The supervisor in this pod, by its program or by its image.

@@ -17,7 +17,7 @@ const OF_SQL: &[&str] = &[
     "MSSQL_MEMORY_LIMIT_MB",
 ];
 
-fn read(path: &str) -> String {
+pub fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

@@ -8,6 +8,7 @@
 
 mod docker;
 mod docs;
+mod iot_edge;
 
 use std::fs;
 use std::path::{Path, PathBuf};

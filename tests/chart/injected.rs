@@ -147,14 +147,7 @@ fn mount_paths(container: &Value) -> Vec<&str> {
 
 #[test]
 fn a_pod_of_the_chart_has_it_already() {
-    let request = Request {
-        image: "sql-edge-supervisor:0.1.0".to_owned(),
-        container: None,
-        launch: true,
-        classic: false,
-        login: None,
-        patch: false,
-    };
+    let request = Request::of("sql-edge-supervisor:0.1.0");
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chart/golden");
     for entry in fs::read_dir(golden).expect("there are golden files") {
         let path = entry.expect("they are readable").path();

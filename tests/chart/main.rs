@@ -10,6 +10,7 @@
 //! | [`cluster`] | what is in the cluster already (a password, a claim) is kept |
 //! | [`notes`] | what `helm install` prints names what is there |
 //! | [`injected`] | what `inject` makes of manifests passes the same checks, and its pod is the chart's |
+//! | [`field`] | what `inject` makes of manifests as people post them (tests/field) |
 //! | [`reference`] | the chart's README is what `values.yaml` says |
 //!
 //! [`checks`] is applied to each object that is rendered anywhere: typed API, pod security, consistency.
@@ -22,6 +23,8 @@
 mod cases;
 mod checks;
 mod cluster;
+#[path = "../field/table.rs"]
+mod field;
 mod helm;
 mod injected;
 mod matrix;

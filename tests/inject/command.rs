@@ -68,7 +68,7 @@ fn flags_are_what_the_request_is() {
     assert!(result(&["--attach"]).contains("shareProcessNamespace: true"));
     assert!(result(&["--classic"]).contains("name: gate"));
     assert!(result(&["--patch"]).starts_with("apiVersion: apps/v1\nkind: Deployment\n"));
-    assert!(result(&["--container", "mssql"]).contains("launch, --"));
+    assert!(result(&["--container", "mssql"]).contains("launch]\n"));
     let named = result(&["--sql-user", "looker", "--sql-secret", "eyes:key"]);
     for words in ["value: looker\n", "secretName: eyes\n", "- key: key\n"] {
         assert!(named.contains(words), "{words}");
@@ -99,7 +99,7 @@ fn mistakes_end_with_64_and_print_nothing() {
         (&["-f", "/"], b"", "directory"),
         (&["-f", "/dev/zero"], b"", "longer than"),
         (&["-f", "-"], b"\xff\xfe", "UTF-8"),
-        (&["-f", "-"], b"", "no Deployment or StatefulSet"),
+        (&["-f", "-"], b"", "runs SQL Edge or SQL Server"),
         (
             &["-f", "-"],
             twice.as_bytes(),

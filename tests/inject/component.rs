@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use sql_edge_supervisor::inject::Request;
 use sql_edge_supervisor::inject::additions::{Additions, LAUNCH, additions};
 use sql_edge_supervisor::inject::facts::{Command, Facts};
-use sql_edge_supervisor::inject::images::Engine;
+use sql_edge_supervisor::inject::login::{Login, Password};
 use sql_edge_supervisor::inject::names::{DATA_DIR, GRACE, PROGRAM_NAME, SQL_UID};
 use sql_edge_supervisor::inject::render::{Layout, block_entries, block_items};
 use sql_edge_supervisor::inject::value::{Value, map, null, number, text, texts};
 
-use super::given::{login, request};
+use super::given::{request, with_login};
 
 /// The container that gets the probes: the first one, because a patch can't know its name.
 const SQL: &str = "/spec/template/spec/containers/0";
@@ -24,12 +24,9 @@ pub fn folder() -> PathBuf {
 
 /// What `inject` is asked for the same.
 pub fn same_request() -> Request {
-    Request {
-        // By this name `images:` of a kustomization finds it.
-        image: format!("{PROGRAM_NAME}:{}", env!("CARGO_PKG_VERSION")),
-        login: login(),
-        ..request()
-    }
+    // By this name `images:` of a kustomization finds it.
+    let image = format!("{PROGRAM_NAME}:{}", env!("CARGO_PKG_VERSION"));
+    with_login(Request { image, ..request() })
 }
 
 /// What it would take from a manifest as in Microsoft's tutorials.
@@ -37,14 +34,27 @@ fn facts() -> Facts {
     Facts {
         data_mounts: vec![],
         shared_volume: false,
-        user: SQL_UID,
+        user: Some(SQL_UID),
         group: None,
         fs_group: true,
-        port: "1433".to_owned(),
+        network: vec![map([
+            ("name", text("SUPERVISOR_SQL_PORT")),
+            ("value", text("1433")),
+        ])],
         grace: GRACE.as_secs(),
-        login: login().expect("it is one"),
+        login: Login {
+            user: "supervisor".to_owned(),
+            password: Password::Key {
+                secret: "sql-supervisor".to_owned(),
+                key: "password".to_owned(),
+                optional: false,
+            },
+        },
+        variables: vec![],
+        env_from: vec![],
         guaranteed: false,
-        command: Command::Image(Engine::Edge.command()),
+        command: Command::Image,
+        hook: None,
     }
 }
 
@@ -69,13 +79,9 @@ fn conditions() -> Vec<Value> {
     conditions
 }
 
-fn command(engine: Engine) -> Value {
-    texts(LAUNCH.iter().chain(engine.command()).copied())
-}
-
 fn container(additions: &Additions) -> Vec<Value> {
     let mut operations = conditions();
-    operations.push(add("command", command(Engine::Edge)));
+    operations.push(add("command", texts(LAUNCH)));
     let items = |path, items: &[Value]| {
         let items = items.iter().cloned();
         items.map(|item| add(path, item)).collect::<Vec<_>>()
@@ -149,10 +155,4 @@ fn the_components_files_are_what_inject_adds() {
         panic!("an object is a map");
     };
     hold("component/pod.yaml", block_entries(&pod, layout));
-    let server = operation(
-        "replace",
-        &format!("{SQL}/command"),
-        command(Engine::Server),
-    );
-    hold("mssql-server/command.yaml", block_items(&[server], layout));
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sql_edge_supervisor::inject::{Injected, Login, Request, inject};
+use sql_edge_supervisor::inject::{Injected, Request, inject};
 
 /// A file of this folder.
 pub fn path(name: &str) -> PathBuf {
@@ -18,23 +18,16 @@ pub fn read(name: &str) -> String {
 
 /// What the command asks for without flags.
 pub fn request() -> Request {
-    Request {
-        image: "registry.example/sql-edge-supervisor:0.1.0".to_owned(),
-        container: None,
-        launch: true,
-        classic: false,
-        login: None,
-        patch: false,
-    }
+    Request::of("registry.example/sql-edge-supervisor:0.1.0")
 }
 
-/// A login of its own.
-pub fn login() -> Option<Login> {
-    Some(Login {
-        user: "supervisor".to_owned(),
-        secret: "sql-supervisor".to_owned(),
-        key: "password".to_owned(),
-    })
+/// The same with a login of its own.
+pub fn with_login(request: Request) -> Request {
+    Request {
+        user: Some("supervisor".to_owned()),
+        secret: Some(("sql-supervisor".to_owned(), "password".to_owned())),
+        ..request
+    }
 }
 
 /// Injects what has to be taken.

@@ -4,7 +4,7 @@
 use sql_edge_supervisor::inject::refusal::Why;
 use sql_edge_supervisor::inject::{Request, inject};
 
-use super::given::{injected, login, path, read, request};
+use super::given::{injected, path, read, request, with_login};
 
 /// File, what is asked, and the name of the result.
 fn cases() -> Vec<(&'static str, Request, &'static str)> {
@@ -26,14 +26,7 @@ fn cases() -> Vec<(&'static str, Request, &'static str)> {
             classic(attach()),
             "tutorial-classic-attach.yaml",
         ),
-        (
-            "tutorial.yaml",
-            Request {
-                login: login(),
-                ..plain()
-            },
-            "tutorial-login.yaml",
-        ),
+        ("tutorial.yaml", with_login(plain()), "tutorial-login.yaml"),
         ("statefulset.yaml", plain(), "statefulset.yaml"),
         ("statefulset.yaml", attach(), "statefulset-attach.yaml"),
         ("quickstart.yaml", plain(), "quickstart.yaml"),
@@ -94,6 +87,13 @@ fn a_result_is_refused_as_already_there() {
             };
             let refusal = inject(&result, &again).expect_err("it is there");
             assert!(matches!(refusal.why, Why::AlreadyThere(_)), "{refusal}");
+            let if_needed = Request {
+                if_needed: true,
+                ..again
+            };
+            let left = injected(&result, &if_needed);
+            assert_eq!(left.text, if patch { "" } else { &result });
+            assert!(left.notes[0].contains("already there"), "{:?}", left.notes);
         }
     }
 }
@@ -135,7 +135,8 @@ fn every_line_is_still_there_in_its_order() {
 }
 
 /// Words of the lines that `probed.yaml` loses: what is replaced, and a list on one line that grows.
-const PROBED_LOSES: [&str; 9] = [
+const PROBED_LOSES: [&str; 10] = [
+    "    metadata: { labels: { app: sql } }",
     "type: RollingUpdate",
     "rollingUpdate:",
     "maxSurge",

@@ -141,7 +141,7 @@ fn the_patches_come_to_the_same() {
 }
 
 /// A base with the manifest and its annotation, and an overlay with the component.
-fn overlay(scratch: &Scratch, given: &str, kind: &str, component: &str) {
+fn overlay(scratch: &Scratch, given: &str, kind: &str) {
     scratch.write("base/given.yaml", given);
     scratch.write(
         "base/kustomization.yaml",
@@ -149,7 +149,7 @@ fn overlay(scratch: &Scratch, given: &str, kind: &str, component: &str) {
             "resources: [given.yaml]\npatches:\n- target: {{ kind: {kind} }}\n  patch: |-\n    - op: add\n      path: /metadata/annotations\n      value: {{ sql-edge-supervisor/inject: \"true\" }}\n"
         ),
     );
-    let component = folder().join(component).display().to_string();
+    let component = folder().join("component").display().to_string();
     let up = "../".repeat(scratch.0.components().count());
     scratch.write(
         "over/kustomization.yaml",
@@ -173,10 +173,7 @@ fn without_annotation(objects: &mut [Value]) {
 
 #[test]
 fn the_component_comes_to_the_same() {
-    for (given, component) in [
-        ("tutorial.yaml", "component"),
-        ("quickstart.yaml", "mssql-server"),
-    ] {
+    for given in ["tutorial.yaml", "quickstart.yaml"] {
         let mut text = read(&format!("given/{given}"));
         // Its quality of service is nothing that a component can know.
         text = text.replace(
@@ -184,10 +181,17 @@ fn the_component_comes_to_the_same() {
             "",
         );
         let scratch = Scratch::new(&format!("component-{given}"));
-        overlay(&scratch, &text, "Deployment", component);
+        overlay(&scratch, &text, "Deployment");
         let mut built = objects(&scratch.build("over"));
         without_annotation(&mut built);
-        let expected = objects(&injected(&text, &same_request()).text);
+        let mut expected = objects(&injected(&text, &same_request()).text);
+        // A patch would take the place of annotations for a mesh that are there: README.md says them.
+        for object in &mut expected {
+            let metadata = object.pointer_mut("/spec/template/metadata");
+            if let Some(metadata) = metadata.and_then(Value::as_object_mut) {
+                metadata.remove("annotations").expect("they are added");
+            }
+        }
         assert_eq!(built, expected, "{given}");
     }
 }
@@ -196,7 +200,7 @@ fn the_component_comes_to_the_same() {
 fn the_component_leaves_what_is_not_meant() {
     let scratch = Scratch::new("not-meant");
     let text = read("given/tutorial.yaml");
-    overlay(&scratch, &text, "Service", "component");
+    overlay(&scratch, &text, "Service");
     let mut built = objects(&scratch.build("over"));
     without_annotation(&mut built);
     assert_eq!(built, objects(&text));
@@ -235,7 +239,7 @@ fn the_component_refuses_what_it_would_spoil() {
     ] {
         assert_ne!(text, tutorial, "{name}");
         let scratch = Scratch::new(&format!("refuses-{name}"));
-        overlay(&scratch, &text, "Deployment", "component");
+        overlay(&scratch, &text, "Deployment");
         let said = scratch.refused("over");
         assert!(said.contains("test"), "{name}: {said}");
     }

@@ -132,3 +132,32 @@ fn what_is_hostile_ends_in_a_refusal() {
         }
     }
 }
+
+#[test]
+fn anchors_are_resolved_where_no_change_touches_them() {
+    let text = read("given/quickstart.yaml");
+    let labels = "    metadata:\n      labels:\n        app: mssql\n";
+    assert!(text.contains(labels));
+    let anchored = text
+        .replacen("     matchLabels:\n", "     matchLabels: &labels\n", 1)
+        .replacen(labels, "    metadata:\n      labels: *labels\n", 1)
+        .replacen(
+            "          mountPath: /var/opt/mssql\n",
+            "          <<: { mountPath: /var/opt/mssql }\n",
+            1,
+        );
+    assert!(anchored.contains("*labels") && anchored.contains("<<:"));
+    let result = injected(&anchored, &request()).text;
+    assert!(result.contains("labels: *labels\n"), "{result}");
+    let objects = |text: &str| -> Vec<serde_json::Value> {
+        serde_saphyr::from_multiple(text).expect("it is YAML")
+    };
+    let sidecar = &objects(&result)[0]["spec"]["template"]["spec"]["initContainers"][1];
+    assert_eq!(sidecar["volumeMounts"][0]["mountPath"], "/var/opt/mssql");
+    // An alias that is replaced is replaced alone.
+    let probes =
+        "        livenessProbe: &probe\n          tcpSocket: { port: 1433 }\n        env:\n";
+    let alias = text.replacen("        env:\n", probes, 1);
+    let refused = sql_edge_supervisor::inject::inject(&alias, &request());
+    assert!(refused.is_err(), "the anchor would go");
+}

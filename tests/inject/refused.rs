@@ -3,7 +3,7 @@
 use sql_edge_supervisor::inject::refusal::{Refusal, Why};
 use sql_edge_supervisor::inject::{MAX_BYTES, Request, inject};
 
-use super::given::{injected, login, read, request};
+use super::given::{injected, read, request, with_login};
 
 fn refused(text: &str, request: &Request) -> Refusal {
     match inject(text, request) {
@@ -44,7 +44,7 @@ const OBSTACLES: &[Case] = &[
     (
         "apps/v1",
         "apps/v1beta2",
-        |why| matches!(why, Why::ApiVersion(found) if found == "apps/v1beta2"),
+        |why| matches!(why, Why::ApiVersion(found, "apps/v1") if found == "apps/v1beta2"),
     ),
     (POD, "      hostPID: true\n", |why| {
         matches!(why, Why::HostPid)
@@ -82,44 +82,41 @@ const OBSTACLES: &[Case] = &[
     ),
     (
         "mountPath: /var/opt/mssql\n",
-        "mountPath: /var/opt/mssql/data\n",
-        |why| matches!(why, Why::NoVolume(found) if found.contains("/var/opt/mssql/data")),
+        "mountPath: /var/opt/mssql/log\n",
+        |why| matches!(why, Why::NoVolume(dir, found) if dir == "/var/opt/mssql/data" && found.contains("/var/opt/mssql/log")),
     ),
-    (
-        "mountPath: /var/opt/mssql\n",
-        "mountPath: /data\n",
-        |why| matches!(why, Why::NoVolume(found) if found.is_empty()),
-    ),
+    (MOUNT, "        - []\n", |why| {
+        matches!(why, Why::NoVolume(..))
+    }),
     (
         "mountPath: /var/opt/mssql\n",
         "mountPath: /var/opt/mssql\n          readOnly: true\n",
-        |why| matches!(why, Why::ReadOnly),
-    ),
-    (
-        "mountPath: /var/opt/mssql\n",
-        "mountPath: /var/opt/mssql\n          subPathExpr: $(X)\n",
-        |why| matches!(why, Why::SubPathExpr),
+        |why| matches!(why, Why::ReadOnly(_)),
     ),
     (
         "persistentVolumeClaim:\n          claimName: mssql-data",
         "emptyDir: {}",
-        |why| matches!(why, Why::Ephemeral),
+        |why| matches!(why, Why::Ephemeral(path) if path == "/var/opt/mssql"),
+    ),
+    (
+        "ACCEPT_EULA\n          value: \"Y\"",
+        "MSSQL_MASTER_DATA_FILE\n          value: /data/master.mdf",
+        |why| matches!(why, Why::NoVolume(dir, _) if dir == "/data"),
+    ),
+    (
+        POD,
+        "      nodeSelector: { kubernetes.io/os: windows }\n",
+        |why| matches!(why, Why::Windows),
     ),
     (
         "      - name: mssqldb\n        persist",
         "      - name: another\n        persist",
         |why| matches!(why, Why::Shape(..)),
     ),
-    ("ACCEPT_EULA", "MSSQL_MASTER_DATA_FILE", |why| {
-        matches!(why, Why::MasterElsewhere)
-    }),
-    (REFERENCE, "          value: c4nary\n", |why| {
-        matches!(why, Why::Password(_))
-    }),
     (
-        "MSSQL_SA_PASSWORD\n          value",
-        "PASSWORD\n          value",
-        |why| matches!(why, Why::Password(_)),
+        "MSSQL_SA_PASSWORD\n          valueFrom",
+        "PASSWORD\n          valueFrom",
+        |why| matches!(why, Why::NoPassword),
     ),
     (
         MOUNT,
@@ -141,9 +138,11 @@ const OBSTACLES: &[Case] = &[
         "      - name: install\n        image: x\n      - name: mssql\n        image:",
         |why| matches!(why, Why::Name(name, "container") if name == "install"),
     ),
-    (POD, "      hostname: &name mssqlinst\n", |why| {
-        matches!(why, Why::Anchor)
-    }),
+    (
+        "      containers:\n",
+        "      initContainers: &more []\n      topologySpreadConstraints: *more\n      containers:\n",
+        |why| matches!(why, Why::Anchor),
+    ),
     (POD, "      hostname: !name mssqlinst\n", |why| {
         matches!(why, Why::Anchor)
     }),
@@ -177,14 +176,16 @@ fn hooks_are_not_overwritten() {
             ),
         )
     };
-    assert!(matches!(
-        refused(&hooks("preStop"), &request()).why,
-        Why::PreStop
-    ));
     let classic = Request {
         classic: true,
         ..request()
     };
+    assert!(matches!(
+        refused(&hooks("preStop"), &classic).why,
+        Why::PreStopClassic
+    ));
+    let asked = hooks("preStop").replace("exec: { command: [a] }", "httpGet: { port: 1 }");
+    assert!(matches!(refused(&asked, &request()).why, Why::PreStop));
     assert!(matches!(
         refused(&hooks("postStart"), &classic).why,
         Why::PostStart
@@ -257,10 +258,11 @@ fn whole_files_are_refused() {
     let list = "apiVersion: v1\nkind: List\nitems: []\n";
     type File = (String, fn(&Why) -> bool);
     let cases: Vec<File> = vec![
-        (list.to_owned(), |why| matches!(why, Why::List)),
-        (format!("{quickstart}---\n{list}"), |why| {
-            matches!(why, Why::List)
-        }),
+        (list.to_owned(), |why| matches!(why, Why::Nothing(_))),
+        (
+            "services:\n  db:\n    image: mcr.microsoft.com/mssql/server\n".to_owned(),
+            |why| matches!(why, Why::Compose),
+        ),
         (String::new(), |why| matches!(why, Why::Nothing(_))),
         ("---\n---\n# nothing\n".to_owned(), |why| {
             matches!(why, Why::Nothing(_))
@@ -297,28 +299,36 @@ fn whole_files_are_refused() {
 
 #[test]
 fn other_kinds_are_left_and_named() {
-    let pod = "apiVersion: v1\nkind: Pod\nmetadata: { name: p }\nspec:\n  containers:\n  - { name: sql, image: azure-sql-edge }\n";
-    let refusal = refused(pod, &request());
-    assert!(refusal.to_string().contains("Pod/p"), "{refusal}");
-    let both = format!("{pod}---\n{}", read("given/quickstart.yaml"));
-    let result = injected(&both, &request());
-    assert!(result.text.starts_with(pod));
-    assert!(
-        result.notes[0].starts_with("Pod/p: left as it is"),
-        "{:?}",
-        result.notes
-    );
+    let job = "apiVersion: batch/v1\nkind: Job\nmetadata: { name: p }\nspec:\n  template:\n    spec:\n      containers:\n      - { name: sql, image: azure-sql-edge }\n";
+    let operated = "apiVersion: example.com/v1\nkind: Database\nmetadata: { name: p }\nspec: { engine: { image: mcr.microsoft.com/mssql/server } }\n";
+    for (other, name) in [(job, "Job/p"), (operated, "Database/p")] {
+        let refusal = refused(other, &request());
+        assert!(refusal.to_string().contains(name), "{refusal}");
+        let both = format!("{other}---\n{}", read("given/quickstart.yaml"));
+        let result = injected(&both, &request());
+        assert!(result.text.starts_with(other));
+        assert!(
+            result.notes[0].starts_with(&format!("{name}: left as it is")),
+            "{:?}",
+            result.notes
+        );
+        let if_needed = Request {
+            if_needed: true,
+            ..request()
+        };
+        assert_eq!(injected(other, &if_needed).text, other);
+    }
+    let tools = "apiVersion: v1\nkind: Pod\nmetadata: { name: p }\nspec:\n  containers:\n  - { name: sql, image: azure-sql-edge, command: [sleep, infinity] }\n";
+    assert!(matches!(refused(tools, &request()).why, Why::Nothing(_)));
 }
 
 #[test]
 fn a_login_that_is_named_needs_no_password_in_the_manifest() {
     let literal = with(REFERENCE, "          value: c4nary\n");
-    let named = Request {
-        login: login(),
-        ..request()
-    };
+    let named = with_login(request());
     let result = injected(&literal, &named).text;
     assert!(result.contains("secretName: sql-supervisor\n"));
+    assert_eq!(result.matches("c4nary").count(), 1);
     let patch = Request {
         patch: true,
         ..named

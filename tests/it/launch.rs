@@ -2,6 +2,7 @@
 //! companions in the background and the engine in front.
 
 mod alone;
+mod assigned;
 mod image;
 mod linked;
 mod outage;

@@ -182,3 +182,51 @@ async fn a_grace_beyond_the_pods_is_refused_and_changes_nothing() {
     standin.status().await.expect("it runs");
     assert_eq!(supervisor.get("/readyz").await.0, 200);
 }
+
+/// `stop --after -- sh -c SCRIPT` within this grace of the pod: code and standard error.
+async fn stop_after(standin: &StandIn, grace: &str, script: &str) -> (i32, String) {
+    let mut command = std::process::Command::new(binary());
+    command
+        .args([
+            "stop",
+            "--termination-grace-period",
+            grace,
+            "--control-socket",
+        ])
+        .arg(socket(standin))
+        .args(["--after", "--", "/bin/sh", "-c", script])
+        .env_clear();
+    let (code, _, err) = outcome(command).await;
+    (code, err)
+}
+
+#[tokio::test]
+async fn a_hook_that_was_there_runs_before_the_stop() {
+    let (scratch, mut standin, _supervisor) = pair(&[]).await;
+    let seen = scratch.path().join("seen");
+    // Its failure keeps nobody from the stop.
+    let script = format!(
+        "kill -0 {} && echo alive > {}; exit 7",
+        standin.parent_pid(),
+        seen.display()
+    );
+    let (code, err) = stop_after(&standin, "60s", &script).await;
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("exit status: 7; the stop goes on"), "{err}");
+    assert_eq!(
+        std::fs::read_to_string(&seen).unwrap_or_default(),
+        "alive\n"
+    );
+    let ended = standin.wait().await.expect("it is reaped");
+    assert_eq!((ended.code(), ended.signal()), (Some(0), None));
+    assert!(standin.errorlog().expect("readable").contains(LAST_WORDS));
+}
+
+#[tokio::test]
+async fn a_hook_that_never_ends_leaves_the_stop_its_time() {
+    let (_scratch, mut standin, _supervisor) = pair(&[]).await;
+    let (code, err) = stop_after(&standin, "10s", "sleep 100000").await;
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("ran for 5s, which was its share"), "{err}");
+    standin.wait().await.expect("it is reaped");
+}

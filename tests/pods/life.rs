@@ -1,6 +1,7 @@
 //! The life of a pod: it comes up, its engine is killed, it is stopped, and the next one goes on.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -130,7 +131,7 @@ async fn is_killed(pod: &Pod) {
     // Whoever is not the parent may learn too late how it ended: the kernel forgets that with the reaped.
     let code = match pod.mode {
         Mode::Attach => "Process",
-        Mode::Launch | Mode::Classic => "ProcessKilled",
+        Mode::Launch | Mode::Classic | Mode::Field(_) => "ProcessKilled",
     };
     pod.fails("ready", code).await;
     pod.passes("live").await;
@@ -165,7 +166,12 @@ pub fn history(pod: &Pod) -> Vec<Value> {
 
 /// Whether all these rows are on the volume, once each; how many there are.
 pub fn has_all(volume: &Volume, acknowledged: &[i64]) -> usize {
-    let rows = journal::read(&volume.path()).expect("the table");
+    has_all_in(&volume.path(), acknowledged)
+}
+
+/// The same in the engine's directory at this place.
+pub fn has_all_in(directory: &Path, acknowledged: &[i64]) -> usize {
+    let rows = journal::read(directory).expect("the table");
     let mut ids = BTreeSet::new();
     for (id, _) in &rows {
         assert!(ids.insert(*id), "row {id} is there twice");

@@ -16,6 +16,7 @@
 #![allow(clippy::print_stderr)] // what takes minutes is said
 
 mod compose;
+mod field;
 mod image;
 mod images;
 mod inside;

@@ -1,4 +1,4 @@
-//! From the chart's Deployment to what podman can run of it.
+//! From the chart's Deployment, or from a manifest that `inject` was given, to what podman can run of it.
 //!
 //! The Deployment is one of those that tests/chart holds as golden files. What is changed, each because
 //! podman is no kubelet, and nothing else:
@@ -21,6 +21,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
+use sql_edge_supervisor::inject::{Request, inject};
 
 use crate::images;
 use crate::standin::handle::DEFAULT_PASSWORD;
@@ -34,6 +35,44 @@ pub enum Mode {
     Classic,
     /// By a shared PID namespace; a native sidecar.
     Attach,
+    /// A manifest of tests/field, as `inject` makes it.
+    Field(Field),
+}
+
+/// A manifest of tests/field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// Only the data directory is on the claim, and the engine runs as root.
+    DataOnly,
+    /// A claim for each directory, below one at the top.
+    Split,
+    /// With hooks of its own.
+    Hooks,
+    /// With scripts for the image's launcher.
+    Setup,
+    /// On OpenShift.
+    Assigned,
+}
+
+impl Field {
+    const fn file(self) -> &'static str {
+        match self {
+            Self::DataOnly => "01-data-only.yaml",
+            Self::Split => "03b-one-claim-below.yaml",
+            Self::Hooks => "12-poststart-restore.yaml",
+            Self::Setup => "23-custom-setup.yaml",
+            Self::Assigned => "09-openshift-assigned-uid.yaml",
+        }
+    }
+
+    /// The user of all containers that the cluster or the image would say.
+    const fn user(self) -> Option<(u32, u32)> {
+        match self {
+            Self::DataOnly => Some((0, 0)),
+            Self::Assigned => Some((1_003_350_000, 0)),
+            Self::Split | Self::Hooks | Self::Setup => None,
+        }
+    }
 }
 
 impl Mode {
@@ -42,6 +81,7 @@ impl Mode {
             Self::Launch => "default",
             Self::Classic => "classic",
             Self::Attach => "attach",
+            Self::Field(_) => panic!("no case of the chart"),
         }
     }
 
@@ -92,22 +132,34 @@ pub fn pod(mode: Mode, name: &str, claim: &str, directory: &Path) -> Value {
         ]) {
             container.remove(*left_out);
         }
-        let image = match container["name"] == SQL {
-            true => images::standin(),
-            false => images::supervisor(),
+        let image = match (container["name"] == SQL, mode) {
+            (true, Mode::Field(_)) => images::server(),
+            (true, _) => images::standin(),
+            (false, _) => images::supervisor(),
         };
         container.insert("image".to_owned(), json!(image));
         variables(container, name);
     }
     for volume in spec["volumes"].as_array_mut().expect("volumes") {
         if volume["persistentVolumeClaim"].is_object() {
-            volume["persistentVolumeClaim"]["claimName"] = json!(claim);
+            // The first one is the test's; a manifest may have others, which are named after it.
+            let own = volume["persistentVolumeClaim"]["claimName"].as_str();
+            let name = match own.and_then(|own| own.strip_prefix(TEMPLATE)) {
+                Some(template) => format!("{claim}-{template}"),
+                None => claim.to_owned(),
+            };
+            volume["persistentVolumeClaim"]["claimName"] = json!(name);
+        } else if volume["configMap"].is_object() {
+            *volume = configured(volume, directory);
         } else if volume["secret"].is_object() {
-            *volume = secret(volume, directory);
+            *volume = secret(volume, directory, mode);
         } else {
             assert!(volume["emptyDir"].is_object(), "{volume}");
             *volume = directory_of(volume, directory, 0o777);
         }
+    }
+    if let Mode::Field(_) = mode {
+        files_are_mounted_whole(&mut spec);
     }
     spec["restartPolicy"] = json!("Never");
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec})
@@ -141,8 +193,93 @@ pub fn questions(mode: Mode) -> Vec<Question> {
     found
 }
 
-/// The pod's specification as the chart renders it.
+/// What a claim template's volumes are called here.
+const TEMPLATE: &str = "template-";
+
+/// The pod's specification as `inject` makes it of a manifest: its SQL container is called as everywhere here, its
+/// claim templates are volumes, and its user is what the cluster or the image would say.
+fn injected(field: Field) -> Value {
+    let file = format!("tests/field/manifests/{}", field.file());
+    let text = fs::read_to_string(images::root().join(&file)).expect(&file);
+    let result = inject(&text, &Request::of("sql-edge-supervisor")).expect("it is accepted");
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&result.text).expect("YAML");
+    let workload = documents
+        .into_iter()
+        .find(|each| each["spec"]["template"].is_object());
+    let mut workload = workload.expect("a workload");
+    let mut spec = workload["spec"]["template"]["spec"].take();
+    spec["containers"][0]["name"] = json!(SQL);
+    let templates = workload["spec"]["volumeClaimTemplates"].as_array();
+    let volumes = spec["volumes"].as_array_mut().expect("volumes");
+    for template in templates.into_iter().flatten() {
+        let name = template["metadata"]["name"].as_str().expect("a name");
+        let claim = format!("{TEMPLATE}{name}");
+        volumes.push(json!({"name": name, "persistentVolumeClaim": {"claimName": claim}}));
+    }
+    if let Some((user, group)) = field.user() {
+        for container in containers(&mut spec) {
+            let mut context = container
+                .remove("securityContext")
+                .unwrap_or_else(|| json!({}));
+            context["runAsUser"] = json!(user);
+            context["runAsGroup"] = json!(group);
+            container.insert("securityContext".to_owned(), context);
+        }
+    }
+    spec
+}
+
+/// What the ConfigMaps of the manifests would hold: a file of settings, and a script that counts its runs.
+fn configured(volume: &Value, directory: &Path) -> Value {
+    let made = directory_of(volume, directory, 0o755);
+    let at = Path::new(made["hostPath"]["path"].as_str().expect("a path"));
+    fs::write(at.join("mssql.conf"), "[memory]\nmemorylimitmb = 1024\n").expect("writable");
+    let script = "echo run >> /var/opt/mssql/setup-runs\n";
+    fs::write(at.join("01-setup.sh"), script).expect("writable");
+    made
+}
+
+/// One file of a volume is a mount of that file here.
+fn files_are_mounted_whole(spec: &mut Value) {
+    let mut files = Vec::new();
+    for container in containers(spec) {
+        let mounts = container
+            .get_mut("volumeMounts")
+            .and_then(Value::as_array_mut);
+        for mount in mounts.into_iter().flatten() {
+            let Some(file) = mount
+                .as_object_mut()
+                .and_then(|mount| mount.remove("subPath"))
+            else {
+                continue;
+            };
+            let name = format!("{}-file", mount["name"].as_str().expect("a name"));
+            files.push((mount["name"].clone(), name.clone(), file));
+            mount["name"] = json!(name);
+        }
+    }
+    let volumes = spec["volumes"].as_array_mut().expect("volumes");
+    files.dedup();
+    for (volume, name, file) in files {
+        let found = volumes
+            .iter()
+            .find(|one| one["name"] == volume)
+            .expect("it is there");
+        let at = found["hostPath"]["path"]
+            .as_str()
+            .expect("a directory of this machine");
+        let path = format!("{at}/{}", file.as_str().expect("a path"));
+        if !volumes.iter().any(|one| one["name"] == *name) {
+            volumes.push(json!({"name": name, "hostPath": {"path": path, "type": "File"}}));
+        }
+    }
+}
+
+/// The pod's specification as the chart renders it, or as `inject` makes it.
 fn spec(mode: Mode) -> Value {
+    if let Mode::Field(field) = mode {
+        return injected(field);
+    }
     let file = format!("tests/chart/golden/{}.yaml", mode.case());
     let text = fs::read_to_string(images::root().join(&file)).expect(&file);
     let documents: Vec<Value> = serde_saphyr::from_multiple(&text).expect("YAML");
@@ -214,15 +351,22 @@ fn variables(container: &mut Map<String, Value>, pod: &str) {
     }
 }
 
-fn secret(volume: &Value, directory: &Path) -> Value {
+fn secret(volume: &Value, directory: &Path, mode: Mode) -> Value {
     let made = directory_of(volume, directory, 0o755);
     let at = made["hostPath"]["path"].as_str().expect("a path");
-    for item in volume["secret"]["items"].as_array().expect("items") {
+    let items = volume["secret"]["items"].as_array();
+    for item in items.into_iter().flatten() {
         let file = Path::new(at).join(item["path"].as_str().expect("a path"));
         fs::write(&file, DEFAULT_PASSWORD).expect("writable");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o440)).expect("ours");
         // podman gives no process the group of fsGroup.
         chown(&file, Some(10001), Some(10001)).expect("root may");
+        if let Mode::Field(field) = mode
+            && let Some((user, group)) = field.user()
+        {
+            // As the kubelet makes it readable to a user that the cluster assigned.
+            chown(&file, Some(user), Some(group)).expect("root may");
+        }
     }
     made
 }

@@ -41,13 +41,27 @@ impl Volume {
 
     /// Where it lies on this machine.
     pub fn path(&self) -> PathBuf {
-        let found = podman().run(["volume", "inspect", "--format={{.Mountpoint}}", &self.0]);
+        Self::path_of(&self.0)
+    }
+
+    /// Where the claim of a manifest's template lies.
+    pub fn path_of_template(&self, template: &str) -> PathBuf {
+        Self::path_of(&format!("{}-{template}", self.0))
+    }
+
+    fn path_of(name: &str) -> PathBuf {
+        let found = podman().run(["volume", "inspect", "--format={{.Mountpoint}}", name]);
         PathBuf::from(found)
     }
 }
 
 impl Drop for Volume {
     fn drop(&mut self) {
+        let others = podman().run(["volume", "ls", "--quiet"]);
+        let own = format!("{}-", self.0);
+        for other in others.lines().filter(|other| other.starts_with(&own)) {
+            podman().outcome(["volume", "rm", "--force", other]);
+        }
         podman().outcome(["volume", "rm", "--force", &self.0]);
     }
 }

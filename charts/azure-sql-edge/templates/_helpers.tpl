@@ -61,15 +61,6 @@ passwordKey: SA_PASSWORD
 gid: 0
 # What it asks for at the least: 1 GB.
 leastMemory: 1000000000
-# The image's own command, see the README of the project.
-command:
-  - /bin/sh
-  - -c
-  - >-
-    /opt/mssql/bin/launchpadd -usens=false -enableOutboundAccess=true -usesameuser=true -sqlGroup root
-    -- -reparentOrphanedDescendants=true -useDefaultLaunchers=false
-    & /app/asdepackage/AsdePackage
-    & /opt/mssql/bin/sqlservr
 {{- else -}}
 repository: mcr.microsoft.com/mssql/server
 tag: 2022-latest
@@ -77,7 +68,6 @@ passwordKey: MSSQL_SA_PASSWORD
 gid: 10001
 # "This program requires a machine with at least 2000 megabytes of memory."
 leastMemory: 2000000000
-command: [/opt/mssql/bin/sqlservr]
 {{- end -}}
 {{- end -}}
 

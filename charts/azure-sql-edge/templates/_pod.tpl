@@ -55,19 +55,30 @@ spec:
 {{- $_ := set $own "prometheus.io/port" (int .Values.supervisor.port | toString) -}}
 {{- $_ := set $own "prometheus.io/path" "/metrics" -}}
 {{- end -}}
-{{- merge $own .Values.podAnnotations | toYaml -}}
+{{- /* A service mesh must not redirect what the kubelet asks: its proxy runs later. Nobody else reads them. */ -}}
+{{- $ports := int .Values.supervisor.port | toString -}}
+{{- if eq .Values.supervisor.mode "launch" -}}
+{{- $ports = printf "%s,%d" $ports (int .Values.supervisor.livezPort) -}}
+{{- end -}}
+{{- $mesh := dict "traffic.sidecar.istio.io/excludeInboundPorts" $ports "config.linkerd.io/skip-inbound-ports" $ports -}}
+{{- merge $own .Values.podAnnotations $mesh | toYaml -}}
 {{- end -}}
 
 {{- define "azure-sql-edge.podSecurityContext" -}}
 {{- $context := .Values.podSecurityContext -}}
 runAsNonRoot: true
+{{- /* Without one the cluster assigns it, and with it the group: OpenShift, which refuses any other. */}}
+{{- if not (kindIs "invalid" $context.runAsUser) }}
 runAsUser: {{ int64 $context.runAsUser }}
-{{- if kindIs "invalid" $context.runAsGroup }}
-runAsGroup: {{ int64 (include "azure-sql-edge.engine" . | fromYaml).gid }}
-{{- else }}
-runAsGroup: {{ int64 $context.runAsGroup }}
 {{- end }}
+{{- if not (kindIs "invalid" $context.runAsGroup) }}
+runAsGroup: {{ int64 $context.runAsGroup }}
+{{- else if not (kindIs "invalid" $context.runAsUser) }}
+runAsGroup: {{ int64 (include "azure-sql-edge.engine" . | fromYaml).gid }}
+{{- end }}
+{{- if not (kindIs "invalid" $context.fsGroup) }}
 fsGroup: {{ int64 $context.fsGroup }}
+{{- end }}
 fsGroupChangePolicy: {{ $context.fsGroupChangePolicy }}
 seccompProfile:
   type: RuntimeDefault

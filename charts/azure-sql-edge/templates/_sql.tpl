@@ -8,11 +8,14 @@ name: sql
 image: {{ include "azure-sql-edge.image" (list $sql.image $engine.repository $engine.tag) }}
 imagePullPolicy: {{ $sql.image.pullPolicy }}
 {{- if $launch }}
+# Without a command it starts what the image would.
 command:
   - /supervisor/sql-edge-supervisor
   - launch
+  {{- with $sql.command }}
   - --
-  {{- $sql.command | default $engine.command | toYaml | nindent 2 }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- else if $sql.command }}
 command: {{- toYaml $sql.command | nindent 2 }}
 {{- end }}

@@ -21,6 +21,8 @@ pub struct Site {
     pub name: String,
     /// The argument of the companions, by which they are found.
     pub companion: String,
+    /// The uid of the containers' processes, with gid 0; root where there is none.
+    pub uid: Option<u32>,
     /// Further settings of `launch`.
     pub settings: Vec<(String, String)>,
     announced: Lines<BufReader<pipe::Receiver>>,
@@ -37,6 +39,7 @@ impl Site {
         Self {
             name: count.clone(),
             companion: marker(number.expect("a number")),
+            uid: None,
             settings: Vec::new(),
             announced,
             scratch,
@@ -99,7 +102,8 @@ impl Site {
 
     /// `launch` with its settings.
     fn line(&self, patience: &str) -> Vec<String> {
-        let mut line = vec![binary().display().to_string(), "launch".to_owned()];
+        let mut line = self.as_user();
+        line.extend([binary().display().to_string(), "launch".to_owned()]);
         let own = [
             ("state-dir", self.text("state")),
             ("data-dir", self.text("mssql")),
@@ -118,6 +122,22 @@ impl Site {
             line.extend([format!("--{key}"), value.clone()]);
         }
         line
+    }
+
+    /// The words that make a command run as the containers' user.
+    fn as_user(&self) -> Vec<String> {
+        let Some(uid) = self.uid else { return vec![] };
+        let uid = format!("--reuid={uid}");
+        [
+            "setpriv",
+            &uid,
+            "--regid=0",
+            "--clear-groups",
+            "--no-new-privs",
+            "--",
+        ]
+        .map(str::to_owned)
+        .to_vec()
     }
 
     fn start(&self, line: &[String]) -> Container {
@@ -190,6 +210,7 @@ impl Site {
         let mut command = std::process::Command::new("unshare");
         command
             .args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"])
+            .args(self.as_user())
             .arg(binary());
         let environment = [
             ("MSSQL_SA_PASSWORD", DEFAULT_PASSWORD),

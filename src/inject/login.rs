@@ -1,0 +1,153 @@
+//! The supervisor's login: the one that was named, else `sa` with the password that the engine is given, in the
+//! way in which the engine is given it.
+
+use super::Request;
+use super::environment::{Copied, PASSWORDS, sources};
+use super::names::{LOGIN_DIR, PASSWORD_KEY};
+use super::node::Node;
+use super::refusal::Why;
+use super::value::{Value, boolean};
+use super::volumes::{copy, covering, is_within, path_of};
+use super::workload::{Objection, Workload};
+
+/// Where the password of a login comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Password {
+    /// A Secret's key, mounted as a file: one that is rotated is seen at the next login.
+    Key {
+        /// The Secret.
+        secret: String,
+        /// The key in it.
+        key: String,
+        /// The pod starts without it.
+        optional: bool,
+    },
+    /// The engine's own variable of this name: its value stands in the manifest, or comes from elsewhere.
+    Variable {
+        /// Its name in the SQL container.
+        name: &'static str,
+        /// The value stands in the manifest.
+        plain: bool,
+    },
+    /// Whatever `envFrom` brings.
+    EnvFrom,
+    /// A file in the SQL container, and the mount that it lies on; none where an injector mounts it.
+    File {
+        /// The file.
+        path: String,
+        /// The mount for the supervisor's container.
+        mount: Option<Value>,
+    },
+}
+
+/// The supervisor's login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// Its name.
+    pub user: String,
+    /// Its password.
+    pub password: Password,
+}
+
+impl Login {
+    /// The file that the supervisor reads the password from; none where it is in the environment.
+    #[must_use]
+    pub fn file(&self) -> Option<String> {
+        match &self.password {
+            Password::Key { .. } => Some(format!("{LOGIN_DIR}/{PASSWORD_KEY}")),
+            Password::File { path, .. } => Some(path.clone()),
+            Password::Variable { .. } | Password::EnvFrom => None,
+        }
+    }
+}
+
+/// Finds it.
+///
+/// # Errors
+/// When no password is known, or none that can be given to the supervisor.
+pub fn login(
+    workload: &Workload<'_>,
+    request: &Request,
+    copied: &mut Copied<'_>,
+) -> Result<Login, Objection> {
+    let user = request.user.clone();
+    let user = user.unwrap_or_else(|| "sa".to_owned());
+    if let Some((secret, key)) = &request.secret {
+        let password = Password::Key {
+            secret: secret.clone(),
+            key: key.clone(),
+            optional: false,
+        };
+        return Ok(Login { user, password });
+    }
+    let password = match &request.password_file {
+        Some(path) => file(workload, path, copied)?,
+        None => own(workload, copied)?,
+    };
+    Ok(Login { user, password })
+}
+
+/// A file that the SQL container has.
+fn file(
+    workload: &Workload<'_>,
+    path: &str,
+    copied: &mut Copied<'_>,
+) -> Result<Password, Objection> {
+    let mount = covering(workload, path).map(|mount| {
+        let mut mount = copy(mount, copied);
+        mount.set("readOnly", boolean(true));
+        mount
+    });
+    if mount.is_none() && !vault_mounts(workload, path) {
+        let mounts: Vec<_> = workload.mounts().iter().map(path_of).collect();
+        return Err(Objection::new(
+            Why::PasswordFile(path.to_owned(), mounts.join(", ")),
+            workload.sql(),
+        ));
+    }
+    Ok(Password::File {
+        path: path.to_owned(),
+        mount,
+    })
+}
+
+/// Whether Vault's injector mounts its volume in every container, the supervisor's included.
+fn vault_mounts(workload: &Workload<'_>, path: &str) -> bool {
+    let annotation = |name: &str| {
+        let key = format!("vault.hashicorp.com/{name}");
+        workload.annotation(&key)
+    };
+    let dir = annotation("secret-volume-path").unwrap_or("/vault/secrets");
+    annotation("agent-inject").is_some_and(|value| value == "true")
+        && annotation("agent-inject-containers").is_none()
+        && is_within(path, dir)
+}
+
+/// The password that the engine is given.
+fn own(workload: &Workload<'_>, copied: &mut Copied<'_>) -> Result<Password, Objection> {
+    let found = PASSWORDS
+        .into_iter()
+        .find_map(|name| Some((name, workload.variable(name)?)));
+    let Some((name, variable)) = found else {
+        return match sources(workload, true).is_empty() {
+            false => Ok(Password::EnvFrom),
+            true => Err(Objection::new(Why::NoPassword, workload.sql())),
+        };
+    };
+    let reference = variable.at(&["valueFrom", "secretKeyRef"]);
+    let part = |key| reference.and_then(|reference| reference.text_of(key));
+    if let (Some(secret), Some(key)) = (part("name"), part("key")) {
+        let optional = reference.and_then(|reference| reference.get("optional"));
+        return Ok(Password::Key {
+            secret: secret.to_owned(),
+            key: key.to_owned(),
+            optional: optional.is_some_and(Node::is_true),
+        });
+    }
+    // Under the name that the supervisor reads first.
+    copied.take(name, PASSWORDS[0]);
+    Ok(Password::Variable {
+        name,
+        plain: variable.get("value").is_some(),
+    })
+}

@@ -1,0 +1,363 @@
+//! The engine's volumes: which of its mounts the supervisor's container is given, whether the databases outlive the
+//! pod, and who else can write them.
+//!
+//! | what lies there | where, by default | its volume |
+//! | --- | --- | --- |
+//! | `master.mdf` | `/var/opt/mssql/data` | has to outlive the pod (or `--dev`) and be writable; the lease lies on it |
+//! | data and log files of databases | the same | says whether the lease has to be strict |
+//! | errorlog, backups, dumps, secrets, tempdb | below `/var/opt/mssql` | is given to the supervisor as it is |
+//!
+//! The supervisor's container has each of them at the engine's own path, so that what it checks is what the engine
+//! has.
+
+use super::conf::{Conf, FILE};
+use super::environment::{Copied, plain};
+use super::names::DATA_DIR;
+use super::node::Node;
+use super::refusal::Why;
+use super::value::{Value, map, text};
+use super::workload::{Controller, Objection, Workload};
+
+/// Kinds of volumes in a pod's own words that one node at a time has, or that are the pod's own. All others can be
+/// reached by several.
+const EXCLUSIVE: [&str; 9] = [
+    "azureDisk",
+    "awsElasticBlockStore",
+    "gcePersistentDisk",
+    "cinder",
+    "vsphereVolume",
+    "emptyDir",
+    "ephemeral",
+    "configMap",
+    "secret",
+];
+/// Kinds that go with the pod.
+const EPHEMERAL: [&str; 2] = ["emptyDir", "ephemeral"];
+/// Kinds whose files are given by the cluster and are no databases.
+const GIVEN: [&str; 4] = ["configMap", "secret", "projected", "downwardAPI"];
+/// Kinds of a PersistentVolume that several nodes can reach whatever its access modes say.
+const REACHED_BY_MANY: [&str; 7] = [
+    "nfs",
+    "hostPath",
+    "iscsi",
+    "fc",
+    "cephfs",
+    "glusterfs",
+    "azureFile",
+];
+
+/// What is known of the engine's volumes.
+#[derive(Debug)]
+pub struct Volumes<'a> {
+    /// The mount that holds the system databases.
+    pub master: &'a Node,
+    /// The path of the system databases' directory.
+    pub master_dir: String,
+    /// The mounts that the supervisor gets.
+    pub mounts: Vec<&'a Node>,
+    /// What is reached by several nodes among those with databases: a mount, and why.
+    pub shared: Option<String>,
+    /// Claims of databases that the file does not show.
+    pub unseen_claims: Vec<&'a str>,
+    /// Directories of databases that go with the pod or the container, with the reason.
+    pub homeless: Vec<String>,
+    /// Databases of the system go with the pod.
+    pub goes_with_the_pod: bool,
+}
+
+/// Where the engine's files go, as far as the manifest says it.
+struct Places {
+    master: String,
+    databases: Vec<String>,
+    others: Vec<String>,
+}
+
+fn parent(file: &str) -> String {
+    let parent = file.rsplit_once('/').map_or("", |(parent, _)| parent);
+    match parent {
+        "" => "/".to_owned(),
+        parent => parent.to_owned(),
+    }
+}
+
+fn places(workload: &Workload<'_>, conf: &Conf<'_>) -> Places {
+    let said = |variable: &str, setting: &str| {
+        let said = plain(workload, variable).or_else(|| conf.get("filelocation", setting));
+        said.map(|path| path.trim_end_matches('/').to_owned())
+    };
+    let file = |variable, setting| said(variable, setting).map(|file| parent(&file));
+    let default = format!("{DATA_DIR}/data");
+    let master = file("MSSQL_MASTER_DATA_FILE", "masterdatafile").unwrap_or(default);
+    let databases = [
+        Some(master.clone()),
+        file("MSSQL_MASTER_LOG_FILE", "masterlogfile"),
+        said("MSSQL_DATA_DIR", "defaultdatadir"),
+        said("MSSQL_LOG_DIR", "defaultlogdir"),
+    ];
+    let others = [
+        Some(DATA_DIR.to_owned()),
+        said("MSSQL_BACKUP_DIR", "defaultbackupdir"),
+        said("MSSQL_DUMP_DIR", "defaultdumpdir"),
+        file("MSSQL_ERROR_LOG_FILE", "errorlogfile"),
+    ];
+    Places {
+        master,
+        databases: databases.into_iter().flatten().collect(),
+        others: others.into_iter().flatten().collect(),
+    }
+}
+
+/// The path of a mount.
+#[must_use]
+pub fn path_of(mount: &Node) -> &str {
+    let path = mount.text_of("mountPath").unwrap_or_default();
+    match path.trim_end_matches('/') {
+        "" => path,
+        path => path,
+    }
+}
+
+/// Whether `path` is `dir` or lies below it.
+#[must_use]
+pub fn is_within(path: &str, dir: &str) -> bool {
+    let rest = path.strip_prefix(dir.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The mount of the SQL container that a path lies on.
+#[must_use]
+pub fn covering<'a>(workload: &Workload<'a>, path: &str) -> Option<&'a Node> {
+    let mounts = workload.mounts().iter();
+    let over = mounts.filter(|mount| {
+        let at = path_of(mount);
+        at.starts_with('/') && is_within(path, at)
+    });
+    over.max_by_key(|mount| path_of(mount).len())
+}
+
+/// Takes them. `objects` are all of the input, where claims may stand.
+///
+/// # Errors
+/// When the system databases lie on no volume, on one that goes with the pod, or on one that can't be written.
+pub fn take<'a>(
+    workload: &Workload<'a>,
+    objects: &[&'a Node],
+    conf: &Conf<'_>,
+    dev: bool,
+) -> Result<Volumes<'a>, Objection> {
+    let places = places(workload, conf);
+    let master = master_mount(workload, &places.master)?;
+    let goes_with_the_pod = is_of(workload, master, &EPHEMERAL);
+    if goes_with_the_pod && !dev {
+        return Err(Objection::new(
+            Why::Ephemeral(path_of(master).to_owned()),
+            master,
+        ));
+    }
+    let given = |mount: &&Node| {
+        let path = path_of(mount);
+        let is_file = is_of(workload, mount, &GIVEN)
+            && mount.get("subPath").is_some()
+            && !path.ends_with(FILE);
+        let below = |dir: &String| is_within(path, dir);
+        let holds =
+            |dir: &String| covering(workload, dir).is_some_and(|over| std::ptr::eq(over, *mount));
+        let mut dirs = places.databases.iter().chain(&places.others);
+        !is_file && dirs.any(|dir| below(dir) || holds(dir))
+    };
+    let mounts = workload.mounts().iter().filter(given).collect();
+    let mut volumes = Volumes {
+        master,
+        master_dir: places.master.clone(),
+        mounts,
+        shared: None,
+        unseen_claims: Vec::new(),
+        homeless: Vec::new(),
+        goes_with_the_pod,
+    };
+    for dir in &places.databases {
+        volumes.databases(workload, objects, dir)?;
+    }
+    Ok(volumes)
+}
+
+/// The mount with the system databases.
+fn master_mount<'a>(workload: &Workload<'a>, dir: &str) -> Result<&'a Node, Objection> {
+    let Some(mount) = covering(workload, dir) else {
+        let found: Vec<_> = workload.mounts().iter().map(path_of).collect();
+        let found = match found.is_empty() {
+            true => "no volume is mounted at all".to_owned(),
+            false => format!("there are volumes at {}", found.join(", ")),
+        };
+        return Err(Objection::new(
+            Why::NoVolume(dir.to_owned(), found),
+            workload.sql(),
+        ));
+    };
+    if mount.get("readOnly").is_some_and(Node::is_true) {
+        return Err(Objection::new(
+            Why::ReadOnly(path_of(mount).to_owned()),
+            mount,
+        ));
+    }
+    let name = mount.text_of("name").unwrap_or_default();
+    if workload.volume(name).is_none() && workload.template(name).is_none() {
+        return Err(Objection::new(
+            Why::Shape(
+                format!("the volume {name} of the mount"),
+                "one of the pod's volumes",
+            ),
+            mount,
+        ));
+    }
+    Ok(mount)
+}
+
+fn is_of(workload: &Workload<'_>, mount: &Node, kinds: &[&str]) -> bool {
+    let name = mount.text_of("name").unwrap_or_default();
+    // A claim template takes the place of a volume of the same name.
+    let volume = match workload.template(name) {
+        Some(_) => None,
+        None => workload.volume(name),
+    };
+    volume.is_some_and(|volume| kinds.iter().any(|kind| volume.get(kind).is_some()))
+}
+
+impl<'a> Volumes<'a> {
+    /// A directory with databases: on what it lies, and who else can reach that.
+    fn databases(
+        &mut self,
+        workload: &Workload<'a>,
+        objects: &[&'a Node],
+        dir: &str,
+    ) -> Result<(), Objection> {
+        let Some(mount) = covering(workload, dir) else {
+            self.homeless.push(format!(
+                "{dir} is on no volume: databases there go with the container"
+            ));
+            return Ok(());
+        };
+        let name = mount.text_of("name").unwrap_or_default();
+        if is_of(workload, mount, &EPHEMERAL) && !std::ptr::eq(mount, self.master) {
+            self.homeless.push(format!(
+                "{dir} is on a volume that goes with the pod, and so do the databases there"
+            ));
+        }
+        if workload.replicas() > 1 && workload.template(name).is_none() {
+            let why = Why::SharedByReplicas(workload.replicas().to_string(), name.to_owned());
+            return Err(Objection::new(why, mount));
+        }
+        if let Some(why) = self.reached_by_many(workload, objects, name) {
+            self.shared.get_or_insert(why);
+        }
+        Ok(())
+    }
+
+    /// Why several nodes can reach a volume, if they can, as far as the input says.
+    fn reached_by_many(
+        &mut self,
+        workload: &Workload<'a>,
+        objects: &[&'a Node],
+        name: &str,
+    ) -> Option<String> {
+        if let Some(template) = workload.template(name) {
+            return is_many(template)
+                .then(|| format!("the claim template {name} is ReadWriteMany"));
+        }
+        let volume = workload.volume(name)?;
+        let Some(claim) = volume
+            .at(&["persistentVolumeClaim", "claimName"])
+            .and_then(Node::text)
+        else {
+            let kinds = volume.entries().iter().filter_map(|entry| entry.key.text());
+            let mut kinds = kinds.filter(|kind| *kind != "name");
+            let other = kinds.find(|kind| !EXCLUSIVE.contains(kind))?;
+            return Some(format!("the volume {name} is of the kind {other}"));
+        };
+        let named = |kind: &str, name: &str| {
+            let mut objects = objects.iter().copied();
+            objects.find(|object| {
+                object.text_of("kind") == Some(kind)
+                    && object.at(&["metadata", "name"]).and_then(Node::text) == Some(name)
+            })
+        };
+        let Some(object) = named("PersistentVolumeClaim", claim) else {
+            if !self.unseen_claims.contains(&claim) {
+                self.unseen_claims.push(claim);
+            }
+            return None;
+        };
+        if is_many(object) {
+            return Some(format!("the claim {claim} is ReadWriteMany"));
+        }
+        let class = object
+            .at(&["spec", "storageClassName"])
+            .and_then(Node::text);
+        let bound = object.at(&["spec", "volumeName"]).and_then(Node::text);
+        let mut candidates = objects.iter().filter(|object| {
+            object.text_of("kind") == Some("PersistentVolume")
+                && match bound {
+                    Some(bound) => {
+                        object.at(&["metadata", "name"]).and_then(Node::text) == Some(bound)
+                    }
+                    None => {
+                        class.is_some()
+                            && object
+                                .at(&["spec", "storageClassName"])
+                                .and_then(Node::text)
+                                == class
+                    }
+                }
+        });
+        candidates.find_map(|object| {
+            let kind = REACHED_BY_MANY
+                .iter()
+                .find(|kind| object.at(&["spec", kind]).is_some());
+            kind.map(|kind| {
+                format!("the claim {claim} is of a PersistentVolume of the kind {kind}")
+            })
+        })
+    }
+
+    /// The mounts for the supervisor's container, and what they need of the environment.
+    #[must_use]
+    pub fn copies(&self, copied: &mut Copied<'_>) -> Vec<Value> {
+        let mounts = self.mounts.iter();
+        mounts.map(|mount| copy(mount, copied)).collect()
+    }
+}
+
+/// A mount for another container, at the same place.
+#[must_use]
+pub fn copy(mount: &Node, copied: &mut Copied<'_>) -> Value {
+    let name = mount.text_of("name").unwrap_or_default();
+    let mut copy = map([("name", text(name)), ("mountPath", text(path_of(mount)))]);
+    for key in ["subPath", "subPathExpr"] {
+        if let Some(path) = mount.text_of(key) {
+            if key == "subPathExpr" {
+                copied.take_for(path);
+            }
+            copy.set(key, text(path));
+        }
+    }
+    if let Some(read_only) = mount
+        .get("readOnly")
+        .filter(|read_only| read_only.is_true())
+    {
+        copy.set("readOnly", Value::of(read_only));
+    }
+    copy
+}
+
+fn is_many(claim: &Node) -> bool {
+    let modes = claim.at(&["spec", "accessModes"]).map(Node::items);
+    let mut modes = modes.unwrap_or_default().iter();
+    modes.any(|mode| mode.text() == Some("ReadWriteMany"))
+}
+
+/// Whether the pod is one of a StatefulSet, each of which has claims of its own.
+#[must_use]
+pub fn has_claims_of_its_own(workload: &Workload<'_>) -> bool {
+    workload.controller == Controller::StatefulSet
+        && workload.spec.get("volumeClaimTemplates").is_some()
+}

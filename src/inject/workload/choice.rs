@@ -1,0 +1,79 @@
+//! Which container of a pod runs SQL.
+
+use super::Objection;
+use crate::inject::images::{Engine, SQLSERVR};
+use crate::inject::names::PROGRAM_NAME;
+use crate::inject::node::Node;
+use crate::inject::refusal::Why;
+
+/// The container that runs SQL, by name where one was chosen.
+pub fn choose(containers: &[Node], chosen: Option<&str>) -> Result<Option<usize>, Objection> {
+    let all = || (0..containers.len()).collect::<Vec<_>>();
+    let name = |index: usize| containers[index].text_of("name").unwrap_or("?");
+    let names = |indices: &[usize]| {
+        indices
+            .iter()
+            .map(|i| name(*i))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let mut engines = all();
+    engines.retain(|index| is_engine(&containers[*index]));
+    if let Some(chosen) = chosen {
+        let index = all().into_iter().find(|index| name(*index) == chosen);
+        return match (index, engines.first()) {
+            (Some(index), _) => Ok(Some(index)),
+            (None, None) => Ok(None),
+            (None, Some(first)) => Err(Objection::new(
+                Why::NoSuchContainer(chosen.to_owned(), names(&all())),
+                &containers[*first],
+            )),
+        };
+    }
+    // The engine's image has tools as well: what is told to start something else is no engine.
+    if engines.len() > 1 {
+        let starts = |index: &usize| starts_engine(&containers[*index]);
+        let starting: Vec<_> = engines.iter().copied().filter(starts).collect();
+        if !starting.is_empty() {
+            engines = starting;
+        }
+    }
+    match engines[..] {
+        [] => match containers.iter().find(|container| {
+            container
+                .text_of("image")
+                .is_some_and(|image| image.contains("{{"))
+        }) {
+            Some(container) => Err(Objection::new(Why::Template, container)),
+            None => Ok(None),
+        },
+        [index] => Ok(Some(index)),
+        [first, ..] => Err(Objection::new(
+            Why::SeveralContainers(names(&engines)),
+            &containers[first],
+        )),
+    }
+}
+
+fn is_engine(container: &Node) -> bool {
+    container.text_of("image").and_then(Engine::of).is_some() || mentions_engine(container)
+}
+
+/// The words of a container's command and arguments.
+pub fn words(container: &Node) -> impl Iterator<Item = &str> {
+    let lists = ["command", "args"].into_iter();
+    lists
+        .filter_map(|key| container.get(key))
+        .flat_map(Node::items)
+        .filter_map(Node::text)
+}
+
+/// Whether a container of the engine's image is left to start the engine.
+pub fn starts_engine(container: &Node) -> bool {
+    let launches = || words(container).any(|word| word.rsplit('/').next() == Some(PROGRAM_NAME));
+    container.get("command").is_none() || mentions_engine(container) || launches()
+}
+
+fn mentions_engine(container: &Node) -> bool {
+    words(container).any(|word| word.contains(SQLSERVR))
+}

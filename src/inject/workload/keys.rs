@@ -1,0 +1,51 @@
+//! Keys that make a document one that is not to be changed.
+
+use std::collections::HashSet;
+
+use super::Objection;
+use crate::inject::node::{Document, Node};
+use crate::inject::refusal::Why;
+
+/// The first key that is no text, or that stands twice in its map.
+pub fn odd_key(root: &Node) -> Option<Objection> {
+    let mut rest = vec![root];
+    while let Some(node) = rest.pop() {
+        for entry in node.entries() {
+            if entry.key.text().is_none() {
+                // `{{ .Values.x }}` is a map whose key is a map.
+                let why = match entry.key.is_flow() {
+                    true => Why::Template,
+                    false => Why::KeyNoText,
+                };
+                return Some(Objection::new(why, &entry.key));
+            }
+            rest.push(&entry.value);
+        }
+        rest.extend(node.items());
+    }
+    None
+}
+
+/// A change in one place is one in that place only, and each key is there once.
+pub fn unambiguous(document: &Document, root: &Node) -> Result<(), Objection> {
+    let at = document.anchor.or(document.tag);
+    if at.is_some() {
+        return Err(Objection {
+            why: Why::Anchor,
+            at,
+        });
+    }
+    let mut rest = vec![root];
+    while let Some(node) = rest.pop() {
+        let mut seen = HashSet::new();
+        for entry in node.entries() {
+            let key = entry.key.text().unwrap_or_default();
+            if !seen.insert(key) && !entry.merged {
+                return Err(Objection::new(Why::KeyTwice(key.to_owned()), &entry.key));
+            }
+            rest.push(&entry.value);
+        }
+        rest.extend(node.items());
+    }
+    Ok(())
+}
