@@ -9,6 +9,7 @@
 //! | `collect` | [`crate::collect`] | an answer of megabytes takes time to parse, render and compress; it yields to the others (nice 10) |
 //! | `lease` | [`crate::act::holder`] | so may the lease's, which another thread has to judge then |
 
+mod asking;
 mod bootstrapping;
 mod carry_out;
 mod chronicle;
@@ -43,7 +44,7 @@ use crate::config::Config;
 use crate::decide::observation::{ActionReport, Observation, OperatorWord};
 use crate::observe::clock::Clock;
 use crate::observe::process::EnginePid;
-use crate::observe::{Sink, clock, kernel, sql, volume};
+use crate::observe::{Sink, clock, kernel, volume};
 use crate::publish::metrics::Metrics;
 use crate::publish::server::{self, Server};
 use crate::publish::view::ObserverBounds;
@@ -53,10 +54,6 @@ use chronicle::Chronicler;
 use linked::Link;
 use stop::Stopper;
 use supervise::Supervisor;
-
-/// The administrator connection is asked after this part of the time at which silence is a hang: late
-/// enough for a short one to pass, and early enough for the answer to count.
-const DAC_SHARE: u32 = 3;
 
 /// Turns of the runtime before it ends. The kubelet's SIGTERM follows the end of the SQL container within
 /// milliseconds: what was said of that end and lies in a socket already is taken in, decided upon and
@@ -158,7 +155,7 @@ impl Bound {
         let last = decisions.clone();
         let chronicler = chronicler(&config, &holder, &decisions);
         let stopper = Stopper::new(&config, decisions.clone(), sink.clone(), chronicler.clone());
-        let mut tasks = observers(&config, &sink);
+        let mut tasks = observers(&config, decisions.clone(), &sink);
         find_the_way_in(&mut tasks, &config, &engine_pid, &decisions, &sink);
         let way = Link::new(engine_pid, sink.clone());
         let here = linked::watch_here(config.clone(), way.clone(), memory.linked);
@@ -311,21 +308,10 @@ fn find_the_way_in(
 }
 
 /// Starts every observer that runs on this thread, but those that `launch` takes the place of.
-fn observers(config: &Config, sink: &Sink) -> JoinSet<()> {
+fn observers(config: &Config, decisions: Reader, sink: &Sink) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(clock::observe(sink.clone()));
     tasks.spawn(kernel::observe(sink.clone()));
-    let (teller, silence) = sql::silence::channel();
-    let patience = config.policy.unresponsive_after / DAC_SHARE;
-    tasks.spawn(sql::ping::observe(config.sql.clone(), teller, sink.clone()));
-    tasks.spawn(sql::dac::observe(
-        config.sql.clone(),
-        patience,
-        silence,
-        sink.clone(),
-    ));
-    tasks.spawn(sql::login::observe(config.sql.clone(), sink.clone()));
-    tasks.spawn(sql::databases::observe(config.sql.clone(), sink.clone()));
-    tasks.spawn(sql::diagnostics::observe(config.sql.clone(), sink.clone()));
+    tasks.spawn(asking::ask(config.clone(), decisions, sink.clone()));
     tasks
 }

@@ -39,13 +39,15 @@
 //! | `observe`, `publish`, `act` and `config` know nothing of each other's insides | `architecture::modules_import_only_what_they_may` |
 //! | no answer fails without a reason | `engine::properties::the_invariants_hold_after_every_step` |
 //! | liveness fails only where a restart helps | the same |
+//! | each restart rests on evidence that was seen lately, by somebody who could have seen the engine well ([`decide::reason::Evidence`]) | the same |
 //! | readiness rests on a fresh answer of this process | the same |
 //! | at most one step away from the safe side per window | the same |
 //! | the supervisor restarts or the kubelet, never both for one incident, and neither against a hold | the same |
 //! | worse evidence never improves an answer | `engine::properties::worse_evidence_never_improves_an_answer` |
 //! | liveness never fails while a recovery advances | `engine::properties::liveness_never_fails_while_recovery_advances` |
 //! | the same trace gives the same decisions | `engine::properties::the_same_trace_gives_the_same_decisions` |
-//! | a hang is not missed, and nothing else is restarted | `engine::simulation` |
+//! | a hang is not missed, and nothing else is restarted, whether or not the engine can be asked | `engine::simulation` |
+//! | an engine that is well and can't be asked is left alone | `engine::asking`, `it::unasked` |
 //! | only a process whose identity is confirmed is signalled, SIGKILL after the grace | `act::restart` tests |
 //! | the budget, a pause and what was proven outlive the supervisor | `it::restart` |
 //! | whatever a collector is answered, the exposition is valid, and verdicts and other collectors stay | `collect::tests`, `it::collect` |

@@ -21,12 +21,14 @@ pub struct Checkpoints {
     pub wanted: usize,
     /// How long all of it took.
     pub lasted: Duration,
-    /// Why not in all.
+    /// Why not in all: the first error.
     pub error: Option<ContactError>,
 }
 
-/// Makes a checkpoint in each of `databases`, on one connection of its own, within `limit` in all. It
-/// ends at the first failure: the next one would fail alike, and the time is wanted elsewhere.
+/// Makes a checkpoint in each of `databases`, on a connection of its own, within `limit` in all. Where the
+/// engine refuses one (a database in single-user mode, a secondary replica) the others are made all the
+/// same; a login that may make none (262) and a connection that fails end it: the next would fail alike,
+/// and the time is wanted elsewhere.
 ///
 /// # Cancel safety
 /// The connection is closed. The engine may still carry out the checkpoint that was asked for.
@@ -50,14 +52,37 @@ async fn each(
     deadline: Deadline,
     done: &mut usize,
 ) -> Result<(), ContactError> {
-    let mut session = Connector::new(sql.clone()).open(deadline).await?;
+    let mut connector = Connector::new(sql.clone());
+    let mut open = Some(connector.open(deadline).await?);
+    let mut refused = None;
     for database in databases {
+        let session = match open.take() {
+            Some(session) => session,
+            None => connector.open(deadline).await?,
+        };
         let batch = format!("USE {}; CHECKPOINT;", quoted(database));
-        session = session.query(&batch, deadline, &mut |_, _| ()).await?;
-        *done += 1;
+        match session.query(&batch, deadline, &mut |_, _| ()).await {
+            Ok(session) => {
+                *done += 1;
+                open = Some(session);
+            }
+            Err(error) if is_of_one_database(&error) => {
+                refused.get_or_insert(error);
+            }
+            Err(error) => return Err(refused.unwrap_or(error)),
+        }
     }
-    session.close(deadline).await;
-    Ok(())
+    if let Some(session) = open {
+        session.close(deadline).await;
+    }
+    refused.map_or(Ok(()), Err)
+}
+
+/// The engine's answer is about this database; another may be different.
+fn is_of_one_database(error: &ContactError) -> bool {
+    /// "CHECKPOINT permission denied"
+    const DENIED: u32 = 262;
+    matches!(error, ContactError::Server(error) if error.number != DENIED)
 }
 
 /// As an identifier in brackets, whatever is in it (QUOTENAME).

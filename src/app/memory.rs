@@ -104,7 +104,7 @@ fn carried_over(stored: Stored) -> Memory {
     let (passed, same_boot) = stored.passed(&Moment::now());
     let memory = stored.memory.carried_over(stored.at, passed, same_boot);
     let engine = memory.engine.map(|engine| engine.parent.pid);
-    let counted = memory.budget.expiries.len();
+    let counted = memory.budget.failures;
     info!(ago = ?passed, same_boot, engine, counted, held = memory.budget.held,
         paused_for = ?memory.maintenance_until.map(Time::elapsed), "an earlier run is remembered");
     memory

@@ -18,7 +18,7 @@ use super::{
     BootstrapConfig, Config, HttpConfig, LaunchConfig, LeaseConfig, LogConfig, LogFormat, Pace,
     ProcessConfig, SqlConfig, StopConfig, TlsMode, VolumeConfig,
 };
-use crate::decide::policy::Policy;
+use crate::decide::policy::{Ages, Policy};
 
 /// A configuration, and how it came to be.
 #[derive(Clone, Debug)]
@@ -60,6 +60,7 @@ pub fn parse(sources: &Sources) -> Result<Effective, ConfigErrors> {
         }
     }
 
+    config.policy.ages = ages(&config);
     let origin = |key| origins.get(key).cloned().unwrap_or(Origin::Default);
     // A rule over a value that is refused anyway would only add noise.
     let applies = |relation: &&Relation| relation.keys.iter().all(|key| !broken.contains(key));
@@ -84,6 +85,31 @@ pub fn parse(sources: &Sources) -> Result<Effective, ConfigErrors> {
             warnings,
         },
     )
+}
+
+/// The ages up to which observations count: three turns of their observer, and in the case of an attempt
+/// the deadline of the last one. What a hang may take to show is not cut short.
+fn ages(config: &Config) -> Ages {
+    const TURNS: u32 = 3;
+    /// Less than this is the delay of a busy machine.
+    const LEAST: Duration = Duration::from_secs(10);
+    let paced = |interval: Duration| (interval * TURNS).max(LEAST);
+    let asked = |pace: Pace| {
+        let turns = pace.interval * TURNS + pace.deadline;
+        turns.max(config.policy.unresponsive_after).max(LEAST)
+    };
+    let sql = &config.sql;
+    Ages {
+        process: paced(config.process.interval),
+        listeners: paced(config.process.interval).max(Ages::default().listeners),
+        contact: asked(sql.login).max(asked(sql.ping)),
+        diagnostics: sql
+            .diagnostics
+            .deadline
+            .max(sql.diagnostics.interval * TURNS),
+        databases: asked(sql.databases),
+        cgroup: paced(config.cgroup_interval),
+    }
 }
 
 /// Reads `listen`, whatever else may be wrong: what `probe` needs must not depend on the rest.

@@ -170,36 +170,19 @@ pub const RELATIONS: &[Relation] = &[
         },
     },
     Relation {
-        keys: &[
-            "restart-window",
-            "restart-budget",
-            "unresponsive-after",
-            "unresponsive-grace",
-        ],
+        keys: &["busy-limit", "unresponsive-after"],
         check: |config| {
             let policy = &config.policy;
-            let apart = policy.unresponsive_after + policy.unresponsive_grace;
-            let least = apart * policy.restart_budget;
-            let rule = "restart-budget x (unresponsive-after + unresponsive-grace)";
-            let why = "the budget could never be used up, and a hang would restart for ever";
-            at_least(policy.restart_window, least, rule, why)
-        },
-    },
-    Relation {
-        keys: &[
-            "restart-window",
-            "restart-budget",
-            "listener-lost-after",
-            "restart-grace",
-        ],
-        check: |config| {
-            let policy = &config.policy;
-            let apart = policy.listener_lost_after + policy.restart_grace;
-            let least = apart * policy.restart_budget;
-            let rule = "restart-budget x (listener-lost-after + restart-grace)";
-            let why =
-                "the budget could never be used up, and a lost listener would restart for ever";
-            at_least(policy.restart_window, least, rule, why)
+            let why = "hard work would be ended sooner than a hang";
+            match policy.busy_limit.is_zero() {
+                true => None,
+                false => at_least(
+                    policy.busy_limit,
+                    policy.unresponsive_after,
+                    "unresponsive-after",
+                    why,
+                ),
+            }
         },
     },
     Relation {

@@ -200,15 +200,15 @@ settings! {
         "CA certificates (PEM) to trust; without it any certificate is trusted, as on loopback"
     Sql "sql-tls-server-name" => sql.tls_server_name, Optional(Host), text("");
         "Name that the engine's certificate has to be for, if not the host's; it counts with sql-tls-ca, and not for a certificate that stands in it"
-    Sql "ping-interval" => sql.ping.interval, PING_PACE, text("2s");
+    Sql "ping-interval" => sql.ping.interval, QUERY_PACE, text("2s");
         "Pace of the query on a standing connection"
     Sql "ping-timeout" => sql.ping.deadline, DEADLINE, text("2s");
         "Deadline of that query"
-    Sql "login-interval" => sql.login.interval, PACE, text("10s");
+    Sql "login-interval" => sql.login.interval, QUERY_PACE, text("10s");
         "Pace of fresh logins, which see what a new client would"
     Sql "login-timeout" => sql.login.deadline, DEADLINE, text("5s");
         "Deadline of a fresh login: TCP, TLS, login and query together"
-    Sql "databases-interval" => sql.databases.interval, PACE, text("5s");
+    Sql "databases-interval" => sql.databases.interval, QUERY_PACE, text("5s");
         "Pace of reading sys.databases"
     Sql "databases-timeout" => sql.databases.deadline, DEADLINE, text("5s");
         "Deadline of reading sys.databases"
@@ -328,9 +328,9 @@ settings! {
     Policy "unresponsive-grace" => policy.unresponsive_grace, GRACE, text("500ms");
         "The same for one that does nothing any more"
     Policy "restart-budget" => policy.restart_budget, Count::<u32> { min: 1, max: 100 }, text("3");
-        "Restarts without effect that end the restarting"
-    Policy "restart-window" => policy.restart_window, PATIENCE, text("10m");
-        "Time within which they are counted"
+        "Restarts without effect, however far apart, that end the restarting; a minute of readiness is an effect"
+    Policy "busy-limit" => policy.busy_limit, span(Duration::ZERO, DAY), text("0s");
+        "An engine that answers neither ping, login, diagnostics nor the administrator connection for this long, or no fresh login, is restarted though it uses processor time; 0s never does"
     Policy "termination-log" => termination_log, OptionalPath, text("");
         "The SQL container's termination message as the supervisor can reach it; without it /proc/PID/root/dev/termination-log is tried"
     Policy "termination-grace-period" => stop.pod_grace, span(ms(1_000), HOUR), text("30s");

@@ -1,6 +1,5 @@
 //! The restart budget: restarts that do not help end.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::decision::Verdict;
@@ -14,8 +13,9 @@ const SUCCESS_AFTER: Duration = Duration::from_secs(60);
 /// Counts the restarts that this engine asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Budget {
-    /// When each of them ceases to count. A restart is a new process after one was asked for.
-    expiries: VecDeque<Time>,
+    /// Restarts since the last success, however far apart: a hang that comes back after an hour is not
+    /// helped by the restart before. A restart is a new process after one was asked for.
+    failures: u32,
     /// One is asked for and has not taken place.
     asked: bool,
     /// The budget was used up.
@@ -25,16 +25,11 @@ pub struct Budget {
 
 impl Budget {
     /// A new process has come. If a restart had been asked for, this is it.
-    pub fn new_process(&mut self, policy: &Policy, now: Time) {
+    pub fn new_process(&mut self, policy: &Policy) {
         if std::mem::take(&mut self.asked) {
-            self.expiries.push_back(now.plus(policy.restart_window));
+            self.failures = self.failures.saturating_add(1);
         }
-        while self.expiries.front().is_some_and(|end| *end < now) {
-            self.expiries.pop_front();
-        }
-        if self.expiries.len() >= policy.restart_budget as usize {
-            self.held = true;
-        }
+        self.held |= self.failures >= policy.restart_budget;
     }
 
     /// An operator's `release` at this moment, if there was one.
@@ -55,15 +50,15 @@ impl Budget {
 
     /// Restarts counted, if they have used the budget up.
     #[must_use]
-    pub fn exhausted(&self) -> Option<usize> {
-        self.held.then_some(self.expiries.len())
+    pub fn exhausted(&self) -> Option<u32> {
+        self.held.then_some(self.failures)
     }
 
     /// What a later run has to know.
     #[must_use]
     pub fn memory(&self) -> RememberedBudget {
         RememberedBudget {
-            expiries: self.expiries.iter().copied().collect(),
+            failures: self.failures,
             asked: self.asked,
             held: self.held,
         }
@@ -73,7 +68,7 @@ impl Budget {
     #[must_use]
     pub fn recall(remembered: RememberedBudget) -> Self {
         Self {
-            expiries: remembered.expiries.into(),
+            failures: remembered.failures,
             asked: remembered.asked,
             held: remembered.held,
             released: None,
@@ -81,7 +76,7 @@ impl Budget {
     }
 
     fn clear(&mut self) {
-        self.expiries.clear();
+        self.failures = 0;
         self.held = false;
         self.asked = false;
     }

@@ -10,13 +10,13 @@ use super::findings::Findings;
 use super::identity::{Judgement, judge};
 use super::incarnation::Incarnation;
 use super::latch::Latch;
-use super::memory::{Memory, RememberedRestart};
+use super::memory::{Memory, RememberedRestart, RememberedStop};
 use super::mounts::FirstMounts;
 use super::policy::Policy;
 use super::progress::{Floor, Mark, Window};
 use super::reason::{Outcome, ReadyEffect, Reason};
 use super::restart::Restarts;
-use super::rules::{self, Timers, View};
+use super::rules::{self, Condition, Timers, View};
 use super::snapshot::Snapshot;
 use super::time::Time;
 
@@ -34,6 +34,8 @@ pub struct State {
     dump: Mark<u64>,
     mounts: FirstMounts,
     timers: Timers,
+    /// How long the stop that is remembered had lasted before this run.
+    stop_before: Option<Duration>,
     budget: Budget,
     restarts: Restarts,
     fence: Fence,
@@ -66,6 +68,7 @@ impl State {
             dump: Mark::default(),
             mounts: FirstMounts::default(),
             timers: Timers::default(),
+            stop_before: None,
             budget: Budget::default(),
             restarts: Restarts::default(),
             fence: Fence::default(),
@@ -90,6 +93,11 @@ impl State {
         state.restarts.recall(memory.last_restart.map(Into::into));
         state.fence.recall(memory.tenant);
         state.volume_id = memory.volume_id;
+        // A run that begins anew gives the stop its whole limit anew, but for one that is beyond it.
+        state.stop_before = memory.stopping.map(|stop| stop.before_start);
+        let goes_on = state.stop_before < Some(policy.stopping_limit);
+        let begun = memory.stopping.is_some() && goes_on;
+        state.timers.lasting(Condition::Stopping, begun, Time::ZERO);
         state
     }
 
@@ -104,6 +112,13 @@ impl State {
             linked: snapshot.link.is_some(),
             volume_id: self.volume_id.clone(),
             tenant: self.fence.tenant(),
+            stopping: self
+                .timers
+                .since(Condition::Stopping)
+                .map(|since| RememberedStop {
+                    since,
+                    before_start: self.stop_before.unwrap_or_default(),
+                }),
         }
     }
 }
@@ -124,10 +139,11 @@ pub fn decide(
         state.dump.reset();
         state.mounts = FirstMounts::default();
         state.timers = Timers::default();
+        state.stop_before = None;
         state.live.reset(now);
         state.ready.reset(now);
         state.startup.reset(now);
-        state.budget.new_process(policy, now);
+        state.budget.new_process(policy);
     }
     state.budget.release(snapshot.released);
     state.see_progress(snapshot, now);
@@ -258,7 +274,7 @@ impl State {
         self.gate.update(gate, policy.settle, now, &mut findings);
         // The kubelet asks for liveness only after startup has passed once: a restart that is
         // needed during the start has to let it pass, or it would never be heard.
-        let started = self.engine.started || answered == Verdict::Fail;
+        let started = self.engine.up || answered == Verdict::Fail;
         self.startup
             .update(verdict(started), Duration::ZERO, now, &mut findings);
         self.budget

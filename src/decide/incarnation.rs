@@ -1,5 +1,7 @@
 //! Which process the decisions are about, and how far it has come.
 
+use core::net::SocketAddr;
+
 use super::decision::Phase;
 use super::memory::RememberedEngine;
 use super::observation::{
@@ -24,6 +26,10 @@ pub struct Incarnation {
     pub proven: bool,
     /// It has answered as only an engine that has started does.
     pub started: bool,
+    /// Its start is over by any sign: it has answered so, is seen to listen, or has written that it is ready.
+    pub up: bool,
+    /// The address at which it answered, in this run or an earlier one.
+    pub answered_at: Option<SocketAddr>,
     /// A process was seen at some time, so that its absence means something.
     pub seen: bool,
     /// It ended before it had started.
@@ -41,6 +47,8 @@ impl Incarnation {
             process: Some((remembered.parent, remembered.engine)),
             proven: remembered.proven,
             started: remembered.started,
+            up: remembered.up || remembered.started,
+            answered_at: remembered.answered_at,
             seen: true,
             observed: true,
             ..Self::default()
@@ -56,6 +64,8 @@ impl Incarnation {
             engine,
             proven: self.proven,
             started: self.started,
+            up: self.up,
+            answered_at: self.answered_at,
         })
     }
 
@@ -66,8 +76,7 @@ impl Incarnation {
         // What was answered before the very first look at the processes was this one's answer.
         if fresh && self.observed {
             self.since = now;
-            self.proven = false;
-            self.started = false;
+            self.forget_proof();
         }
         self.observed |= snapshot.process.is_some();
         // That none was seen before `launch` was there was said by somebody who can't see any.
@@ -83,16 +92,25 @@ impl Incarnation {
         }
         self.see_answers(snapshot);
         let phase = self.next_phase(snapshot);
+        let served = self.started;
         if phase == Phase::Gone || phase == Phase::Unseen {
-            self.proven = false;
-            self.started = false;
+            self.forget_proof();
         }
         if phase != self.phase {
-            self.failed_start = phase == Phase::Gone && self.phase == Phase::Starting;
+            // One that listened and ended before it had answered has not come up either.
+            let in_start = matches!(self.phase, Phase::Starting | Phase::Running) && !served;
+            self.failed_start = phase == Phase::Gone && in_start;
             self.phase = phase;
             self.phase_since = now;
         }
         fresh
+    }
+
+    fn forget_proof(&mut self) {
+        self.proven = false;
+        self.started = false;
+        self.up = false;
+        self.answered_at = None;
     }
 
     /// A watchdog that has made its engine is still the same; one with another engine is not.
@@ -113,6 +131,22 @@ impl Incarnation {
                 self.started = true;
             }
             self.started |= answered_as_started(contact, self.since);
+        }
+        let since = self.since;
+        let listeners = snapshot.listeners.as_ref();
+        let listeners = listeners
+            .filter(|seen| seen.at >= since)
+            .map(|seen| &seen.value);
+        // What the kernel has is said of now. A log may be that of the start before, where this one has not
+        // come as far as its own.
+        self.up |= self.started
+            || match listeners.and_then(|listeners| listeners.listens()) {
+                Some(listens) => listens,
+                None => snapshot.logs_since(since).any(|(_, log)| log.start.ready),
+            };
+        let asked = listeners.and_then(|listeners| listeners.asked);
+        if snapshot.answers.last.is_some() && asked.is_some() {
+            self.answered_at = asked;
         }
     }
 
@@ -157,7 +191,7 @@ impl Incarnation {
             Phase::Gone
         } else if snapshot.stopping.is_some_and(|at| at >= self.since) {
             Phase::Stopping
-        } else if self.started {
+        } else if self.up {
             Phase::Running
         } else {
             Phase::Starting

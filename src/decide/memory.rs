@@ -1,6 +1,7 @@
 //! What outlives the supervisor: a sidecar that is restarted must not forget that restarts did not
 //! help, that a person asked it to hold still, or that the engine beside it has long started.
 
+use core::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,19 @@ pub struct Memory {
     pub volume_id: Option<String>,
     /// Under which epoch of the lease the engine came.
     pub tenant: Option<Tenant>,
+    /// The stop of that engine that was seen to begin.
+    #[serde(default)]
+    pub stopping: Option<RememberedStop>,
+}
+
+/// A stop that was seen to begin: what is left to see of it is a closed port and an idle process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RememberedStop {
+    /// Since when.
+    pub since: Time,
+    /// How long it had lasted before the start of the run that wrote it.
+    pub before_start: Duration,
 }
 
 /// An engine's process and the lease under which it came.
@@ -56,14 +70,20 @@ pub struct RememberedEngine {
     pub proven: bool,
     /// It has answered as only an engine that has started does.
     pub started: bool,
+    /// It has answered so, or it was seen to listen, or has written that it is ready.
+    #[serde(default)]
+    pub up: bool,
+    /// The address at which it answered.
+    #[serde(default)]
+    pub answered_at: Option<SocketAddr>,
 }
 
 /// The restart budget's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RememberedBudget {
-    /// When each counted restart ceases to count.
-    pub expiries: Vec<Time>,
+    /// Restarts that did not help so far.
+    pub failures: u32,
     /// A restart is asked for and has not taken place.
     pub asked: bool,
     /// It was used up.
@@ -97,9 +117,15 @@ impl Memory {
             (!left.is_zero()).then(|| Time::from_start(left))
         };
         self.maintenance_until = self.maintenance_until.and_then(ahead);
-        self.budget.expiries = self.budget.expiries.into_iter().filter_map(ahead).collect();
         self.engine = self.engine.filter(|_| same_boot);
         self.tenant = self.tenant.filter(|_| same_boot);
+        self.stopping = self.stopping.filter(|_| same_boot).map(|stop| {
+            let lasted = written.since(stop.since).saturating_add(passed);
+            RememberedStop {
+                since: Time::ZERO,
+                before_start: stop.before_start.saturating_add(lasted),
+            }
+        });
         if let Some(restart) = &mut self.last_restart {
             let since = written.since(restart.at).saturating_add(passed);
             restart.before_start = restart.before_start.saturating_add(since);

@@ -65,16 +65,52 @@ pub struct Policy {
     pub restart_grace: Duration,
     /// The same for one that does neither: it can't shut down either.
     pub unresponsive_grace: Duration,
-    /// So many restarts within [`Self::restart_window`] that did not help end the restarting.
+    /// So many restarts that did not help, however far apart, end the restarting.
     pub restart_budget: u32,
-    /// See [`Self::restart_budget`].
-    pub restart_window: Duration,
+    /// An engine that answers nothing for this long is restarted though it uses processor time; zero:
+    /// never.
+    pub busy_limit: Duration,
+    /// How old an observation may be for a rule to use it.
+    pub ages: Ages,
     /// How strongly the lease on the volume binds.
     pub lease: LeaseMode,
     /// A renewal of the lease counts for this long from its start.
     pub lease_fence: Duration,
     /// Whether a volume without an identity may be taken into use.
     pub volume_init: VolumeInit,
+}
+
+/// The age up to which an observation counts. An older one is absent: whoever took it may have stopped,
+/// and the engine may have changed since. [`crate::config`] makes them from the observers' paces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ages {
+    /// Of the processes.
+    pub process: Duration,
+    /// Of the engine's listeners.
+    pub listeners: Duration,
+    /// Of an attempt to be answered, where a restart would rest on it.
+    pub contact: Duration,
+    /// Of a report of `sp_server_diagnostics`.
+    pub diagnostics: Duration,
+    /// Of the list of databases.
+    pub databases: Duration,
+    /// Of the control group.
+    pub cgroup: Duration,
+}
+
+impl Default for Ages {
+    fn default() -> Self {
+        let age = Duration::from_secs(30);
+        Self {
+            process: Duration::from_secs(10),
+            listeners: age,
+            contact: Duration::from_secs(35),
+            diagnostics: age,
+            databases: age,
+            cgroup: Duration::from_secs(15),
+        }
+    }
 }
 
 /// Who carries a restart out. Never both for one incident.
@@ -117,7 +153,8 @@ impl Default for Policy {
             restart_grace: Duration::from_secs(10),
             unresponsive_grace: Duration::from_millis(500),
             restart_budget: 3,
-            restart_window: Duration::from_secs(10 * 60),
+            busy_limit: Duration::ZERO,
+            ages: Ages::default(),
             lease: LeaseMode::Advisory,
             lease_fence: Duration::from_secs(20),
             volume_init: VolumeInit::Once,

@@ -31,6 +31,30 @@ pub enum ReadyEffect {
     AsProven,
 }
 
+/// What a restart has to rest on: something that was *seen*, lately, by somebody who could have seen an
+/// engine that is well. That the supervisor can't ask (no password that it can read, TLS, another
+/// address, a refused login) is never such evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Evidence {
+    /// The processes, looked at just now: dead, or gone where there was one before.
+    Process,
+    /// Questions that the engine left open. They went to its own address: it has answered in this run; or in
+    /// an earlier one, and is seen to be there still.
+    Silence,
+    /// A port that is refused now and where this very process was met before, or is seen not to listen.
+    Refusal,
+    /// What the engine itself reports, not long ago.
+    Report,
+    /// A start that is known to be under way: the engine is seen not to listen, or its log has the start's
+    /// beginning and not yet that it is ready; and nothing advances.
+    StartUnderWay,
+    /// A recovery that is listed just now, and nothing advances.
+    RecoveryUnderWay,
+    /// A process that may not write the volume and outlived the supervisor's SIGKILL.
+    Fence,
+}
+
 /// The row of a reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -41,6 +65,8 @@ pub struct ReasonInfo {
     pub outcome: Outcome,
     /// From which failure-condition level on an [`Outcome::Restart`] fails liveness.
     pub level: u8,
+    /// What has to have been seen for it, where it is an [`Outcome::Restart`].
+    pub evidence: Option<Evidence>,
     /// What it does to `/readyz`.
     pub ready: ReadyEffect,
     /// It keeps `/gatez` shut.
@@ -64,7 +90,7 @@ pub struct ReasonInfo {
 
 /// Declares the enum and its table in one place. The last identifiers of a row are optional.
 macro_rules! reasons {
-    ($( $code:ident: $outcome:ident $(level $level:literal)?, ready $ready:ident
+    ($( $code:ident: $outcome:ident $(level $level:literal on $evidence:ident)?, ready $ready:ident
         $(, $flag:ident)* ; $summary:literal ; $action:literal $(; pending $pending:literal)? )+) => {
         /// Why a probe answers as it does.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -87,6 +113,7 @@ macro_rules! reasons {
                                 code: stringify!($code),
                                 outcome: Outcome::$outcome,
                                 level: 0 $(+ $level)?,
+                                evidence: [$(Some(Evidence::$evidence),)? None][0],
                                 ready: ReadyEffect::$ready,
                                 gate: false,
                                 holds: false,
@@ -152,6 +179,7 @@ mod tests {
             let info = reason.info();
             let restart = info.outcome == Outcome::Restart;
             assert_eq!(restart, (1..=5).contains(&info.level), "{}", info.code);
+            assert_eq!(restart, info.evidence.is_some(), "{}", info.code);
             assert!(!(restart && info.holds), "{}", info.code);
             assert_eq!(restart, reason.restart_helps());
         }

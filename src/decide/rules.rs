@@ -10,6 +10,7 @@ mod host;
 mod identity;
 mod lease;
 mod process;
+mod seen;
 mod start;
 mod volume;
 
@@ -61,7 +62,7 @@ pub enum Condition {
     Zombie,
     /// A dump.
     Dump,
-    /// A stop under way.
+    /// A stop that has begun, whether or not it shows still.
     Stopping,
     /// A required database recovers in an engine that serves others.
     Recovering,
@@ -74,6 +75,26 @@ pub enum Condition {
 pub struct Timers(BTreeMap<Condition, Time>);
 
 impl Timers {
+    /// Since when a `condition` that does not end by itself has been there, once it was seen (`holds`). It is
+    /// forgotten after `limit`, unless it shows still.
+    pub fn latched(
+        &mut self,
+        condition: Condition,
+        holds: bool,
+        limit: Duration,
+        now: Time,
+    ) -> Option<Time> {
+        let since = self.0.get(&condition).copied();
+        let lasts = since.is_some_and(|since| now.since(since) < limit);
+        self.lasting(condition, holds || lasts, now)
+    }
+
+    /// Since when `condition` has lasted.
+    #[must_use]
+    pub fn since(&self, condition: Condition) -> Option<Time> {
+        self.0.get(&condition).copied()
+    }
+
     /// Notes whether `condition` holds; since when, if it does.
     pub fn lasting(&mut self, condition: Condition, holds: bool, now: Time) -> Option<Time> {
         if holds {
@@ -114,11 +135,7 @@ impl View<'_> {
     /// Whether the container is throttled by its cpu limit.
     #[must_use]
     pub fn throttled(&self) -> bool {
-        let ratio = self
-            .snapshot
-            .cgroup
-            .as_ref()
-            .and_then(|cgroup| cgroup.value.throttled_ratio);
+        let ratio = self.cgroup().and_then(|cgroup| cgroup.throttled_ratio);
         ratio.is_some_and(|ratio| ratio >= self.policy.throttled_ratio)
     }
 

@@ -1,17 +1,18 @@
 //! Everything observed so far, as one value: the fold of all observations.
 
+mod contact;
 mod renewal;
 
 use std::time::Duration;
 
 use super::observation::{
-    ActionReport, Attempt, AttemptResult, Certificates, CgroupReport, ComponentState, ContactError,
-    DatabaseList, DatabasesReport, Diagnostics, DiagnosticsReport, EngineLog, KernelVersion,
-    LeaseReport, LinkReport, ListenersReport, Observation, Observed, OperatorWord, ProcessExit,
-    ProcessId, ProcessReport, ProcessRole, RunningProcess, ServerError, ServerProperties,
-    VolumeCheck, VolumeReport,
+    ActionReport, AttemptResult, Certificates, CgroupReport, ContactError, DatabaseList,
+    DatabasesReport, DiagnosticsReport, EngineLog, KernelVersion, LeaseReport, LinkReport,
+    ListenersReport, Observation, Observed, OperatorWord, ProcessExit, ProcessId, ProcessReport,
+    ProcessRole, RunningProcess, ServerProperties, Stage, VolumeCheck, VolumeReport,
 };
 use super::time::Time;
+pub use contact::{Answers, Contact, DiagnosticsView};
 pub use renewal::Aged;
 
 /// Parent and engine.
@@ -29,6 +30,8 @@ pub struct Snapshot {
     pub last_exit: Option<Observed<ProcessExit>>,
     /// Where the engine listens and where it is asked.
     pub listeners: Option<Observed<ListenersReport>>,
+    /// Since when it is seen not to listen.
+    pub deaf_since: Option<Time>,
     /// The standing connection.
     pub ping: Contact,
     /// Fresh logins.
@@ -86,44 +89,6 @@ pub struct Snapshot {
     pub adopted: Option<Time>,
 }
 
-/// One way to reach the engine.
-#[derive(Clone, Debug, Default)]
-pub struct Contact {
-    /// The last attempt.
-    pub last: Option<Observed<Attempt>>,
-    /// When a query was last answered with a result.
-    pub last_success: Option<Time>,
-    /// Failures since then.
-    pub failures: u32,
-    /// Since when each attempt was refused by the kernel: nothing listens.
-    pub refused_since: Option<Time>,
-}
-
-/// Whether the engine, by whatever way, answers.
-#[derive(Clone, Debug, Default)]
-pub struct Answers {
-    /// When it last answered anything, an error included.
-    pub last: Option<Time>,
-    /// Since when it has owed an answer: the start of the first attempt after [`Self::last`] that
-    /// got none.
-    pub owed_since: Option<Time>,
-}
-
-/// What the diagnostics stream brought.
-#[derive(Clone, Debug, Default)]
-pub struct DiagnosticsView {
-    /// The last report.
-    pub last: Option<Observed<Diagnostics>>,
-    /// Why there is none, where the engine refuses it.
-    pub unavailable: Option<ServerError>,
-    /// Reports in a row with `system` in error.
-    pub system_errors: u32,
-    /// Reports in a row with `resource` in error.
-    pub resource_errors: u32,
-    /// Reports in a row with `query_processing` in error.
-    pub query_processing_errors: u32,
-}
-
 impl Snapshot {
     /// Takes one observation in. Total: whatever the order in which observations arrive, the result
     /// is a snapshot; a late one does not make `answers` younger than it is.
@@ -131,13 +96,20 @@ impl Snapshot {
         let Observed { at, value } = observed;
         match value {
             Observation::Process(report) => self.apply_process(at, report),
-            Observation::Listeners(value) => self.listeners = Some(Observed { at, value }),
+            Observation::Listeners(value) => {
+                let since = self.deaf_since.unwrap_or(at);
+                self.deaf_since = (value.listens() == Some(false)).then_some(since);
+                self.listeners = Some(Observed { at, value });
+            }
             Observation::Ping(attempt) => {
                 self.answers.apply(at, &attempt);
+                // That a query on a connection that stands is not answered says nothing of the listener.
+                self.answers.greet(at, &attempt.result, Stage::Login);
                 self.ping.apply(at, attempt);
             }
             Observation::Login(attempt) => {
                 self.answers.apply(at, &attempt);
+                self.answers.greet(at, &attempt.result, Stage::Query);
                 self.login.apply(at, attempt);
             }
             Observation::Dac(attempt) => {
@@ -182,6 +154,14 @@ impl Snapshot {
     fn running_ids(&self) -> Option<Ids> {
         let process = self.running()?;
         Some((process.parent, process.engine))
+    }
+
+    /// The engine's logs, where they were read by a check that began at `since` or later: an earlier one saw
+    /// those of the start before.
+    pub fn logs_since(&self, since: Time) -> impl Iterator<Item = (&'static str, &EngineLog)> {
+        let looked = self.volume.as_ref().map(|seen| seen.at);
+        let began = self.volume_began.or(looked);
+        self.logs().filter(move |_| began >= Some(since))
     }
 
     /// The engine's logs, those that can be read.
@@ -253,6 +233,19 @@ impl Snapshot {
         self.databases = None;
         self.databases_error = None;
         self.listeners = None;
+        self.deaf_since = None;
+    }
+
+    /// Nothing is asked from now on, or everything anew: what was left open or refused before says nothing
+    /// of what comes. That a query was answered stays known.
+    fn ask_anew(&mut self) {
+        for contact in [&mut self.ping, &mut self.login, &mut self.dac] {
+            *contact = Contact {
+                last_success: contact.last_success,
+                ..Contact::default()
+            };
+        }
+        self.answers.owed_since = None;
     }
 
     fn apply_diagnostics(&mut self, at: Time, report: DiagnosticsReport) {
@@ -268,7 +261,12 @@ impl Snapshot {
                     ..DiagnosticsView::default()
                 };
             }
-            DiagnosticsReport::Failed(attempt) => self.answers.apply(at, &attempt),
+            DiagnosticsReport::Failed(attempt) => {
+                self.answers.apply(at, &attempt);
+                if let AttemptResult::Failed(value) = attempt.result {
+                    self.diagnostics.failed = Some(Observed { at, value });
+                }
+            }
         }
     }
 
@@ -291,8 +289,14 @@ impl Snapshot {
                 self.stopping = known.or(Some(at));
             }
             OperatorWord::Terminate { parent, grace } => self.terminate = Some((*parent, *grace)),
-            OperatorWord::MaintenanceUntil(until) => self.maintenance_until = Some(*until),
-            OperatorWord::Resume => self.maintenance_until = None,
+            OperatorWord::MaintenanceUntil(until) => {
+                self.ask_anew();
+                self.maintenance_until = Some(*until);
+            }
+            OperatorWord::Resume => {
+                self.ask_anew();
+                self.maintenance_until = None;
+            }
             OperatorWord::Release => self.released = Some(at),
             OperatorWord::Adopt => self.adopted = Some(at),
         }
@@ -302,90 +306,4 @@ impl Snapshot {
 /// A parent that has made, or lost, its engine is the same one still.
 fn is_another((parent, engine): Ids, (new_parent, new_engine): Ids) -> bool {
     parent != new_parent || matches!((engine, new_engine), (Some(a), Some(b)) if a != b)
-}
-
-impl Contact {
-    fn apply(&mut self, at: Time, attempt: Attempt) {
-        match &attempt.result {
-            AttemptResult::Answered { .. } => {
-                self.last_success = self.last_success.max(Some(at));
-                self.failures = 0;
-                self.refused_since = None;
-            }
-            AttemptResult::Failed(error) => {
-                self.failures = self.failures.saturating_add(1);
-                match error {
-                    ContactError::Refused => {
-                        self.refused_since.get_or_insert(attempt.started);
-                    }
-                    _ => self.refused_since = None,
-                }
-            }
-        }
-        self.last = Some(Observed { at, value: attempt });
-    }
-
-    /// The error of the last attempt, if it failed.
-    #[must_use]
-    pub fn error(&self) -> Option<&ContactError> {
-        match &self.last.as_ref()?.value.result {
-            AttemptResult::Failed(error) => Some(error),
-            AttemptResult::Answered { .. } => None,
-        }
-    }
-}
-
-impl Answers {
-    fn answered(&mut self, at: Time) {
-        self.last = self.last.max(Some(at));
-        self.owed_since = None;
-    }
-
-    fn apply(&mut self, at: Time, attempt: &Attempt) {
-        if attempt.result.is_answer() {
-            self.answered(at);
-        } else if attempt.result.owes_answer() {
-            let since = self
-                .last
-                .map_or(attempt.started, |last| last.max(attempt.started));
-            self.owed_since.get_or_insert(since);
-        }
-    }
-}
-
-impl AttemptResult {
-    /// The engine said something, be it an error: its threads run.
-    #[must_use]
-    pub fn is_answer(&self) -> bool {
-        match self {
-            Self::Answered { .. } => true,
-            Self::Failed(error) => {
-                matches!(error, ContactError::Server(_) | ContactError::Tls(_))
-            }
-        }
-    }
-
-    /// The engine had something to answer and did not. Where nothing was asked (no credentials) or
-    /// nobody could be reached, it owes nothing.
-    #[must_use]
-    pub fn owes_answer(&self) -> bool {
-        matches!(
-            self,
-            Self::Failed(ContactError::TimedOut(_) | ContactError::Closed)
-        )
-    }
-}
-
-impl DiagnosticsView {
-    fn apply(&mut self, at: Time, value: Diagnostics) {
-        let streak = |before: u32, state: Option<ComponentState>| match state {
-            Some(ComponentState::Error) => before.saturating_add(1),
-            _ => 0,
-        };
-        self.system_errors = streak(self.system_errors, value.system);
-        self.resource_errors = streak(self.resource_errors, value.resource);
-        self.query_processing_errors = streak(self.query_processing_errors, value.query_processing);
-        self.unavailable = None;
-        self.last = Some(Observed { at, value });
-    }
 }

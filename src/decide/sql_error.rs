@@ -16,8 +16,12 @@ pub enum SqlErrorClass {
     Stopping,
     /// It was paused by an administrator.
     Paused,
-    /// Only administrators may log in (single user, minimal start).
+    /// Only administrators may log in: while the engine starts, or stops.
     AdministratorsOnly,
+    /// The engine runs in single-user mode.
+    SingleUser,
+    /// A logon trigger refused the login.
+    LogonTrigger,
     /// Wrong user or password.
     LoginFailed,
     /// The login is disabled or locked out; more attempts prolong a lock.
@@ -94,9 +98,9 @@ const fn row(
 
 use SqlErrorClass::{
     AdministratorsOnly, Busy, ConnectionsExhausted, DataCorruption, DatabaseUnavailable, DiskFull,
-    EngineFault, LogFull, LoginDisabled, LoginFailed, OutOfMemory, PasswordExpired, Paused,
-    PermissionMissing, Recovering, ScriptUpgrade, Starting, Stopping, Unsupported, VolumeError,
-    WorkersExhausted,
+    EngineFault, LogFull, LoginDisabled, LoginFailed, LogonTrigger, OutOfMemory, PasswordExpired,
+    Paused, PermissionMissing, Recovering, ScriptUpgrade, SingleUser, Starting, Stopping,
+    Unsupported, VolumeError, WorkersExhausted,
 };
 
 /// Ordered by number; a test checks it.
@@ -223,7 +227,7 @@ pub const TABLE: &[SqlError] = &[
     row(17888, "all_schedulers_deadlocked", EngineFault, DOC),
     row(17890, "memory_paged_out", OutOfMemory, DOC),
     row(17891, "resource_monitor_non_yielding", EngineFault, DOC),
-    row(17892, "logon_trigger_failed", LoginFailed, DOC),
+    row(17892, "logon_trigger_failed", LogonTrigger, DOC),
     row(17894, "dispatcher_non_yielding", EngineFault, DOC),
     row(18204, "backup_device_error", VolumeError, DOC),
     row(18210, "backup_media_error", VolumeError, DOC),
@@ -231,7 +235,7 @@ pub const TABLE: &[SqlError] = &[
     row(18451, "administrators_only", AdministratorsOnly, DOC),
     row(18452, "untrusted_domain", LoginFailed, DOC),
     row(18456, "login_failed", LoginFailed, DOC),
-    row(18461, "single_user_mode", AdministratorsOnly, DOC),
+    row(18461, "single_user_mode", SingleUser, DOC),
     row(18462, "password_change_too_early", PasswordExpired, DOC),
     row(18463, "password_change_not_usable", PasswordExpired, DOC),
     row(18464, "password_change_too_short", PasswordExpired, DOC),
@@ -289,7 +293,9 @@ mod tests {
             (&[18401], ScriptUpgrade),
             (&[6005, 17147, 17148, 17188], Stopping),
             (&[17142], Paused),
-            (&[18451, 18461], AdministratorsOnly),
+            (&[18451], AdministratorsOnly),
+            (&[18461], SingleUser),
+            (&[17892], LogonTrigger),
             (&[18456], LoginFailed),
             (&[18470, 18486], LoginDisabled),
             (&[18487, 18488], PasswordExpired),

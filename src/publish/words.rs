@@ -96,6 +96,9 @@ pub fn contact_error(error: &ContactError) -> String {
         ContactError::Refused => "connection refused".to_owned(),
         ContactError::Closed => "connection closed by the engine".to_owned(),
         ContactError::TimedOut(Stage::Connect) => "timed out connecting".to_owned(),
+        ContactError::TimedOut(Stage::Prelogin) => {
+            "timed out before the prelogin was answered".to_owned()
+        }
         ContactError::TimedOut(Stage::Login) => "timed out logging in".to_owned(),
         ContactError::TimedOut(Stage::Query) => "timed out in the query".to_owned(),
         ContactError::Unreachable(why) => format!("unreachable: {why}"),
@@ -112,7 +115,7 @@ pub const fn contact_error_kind(error: &ContactError) -> &'static str {
         ContactError::Refused => "refused",
         ContactError::Closed => "closed",
         ContactError::TimedOut(Stage::Connect) => "connect_timeout",
-        ContactError::TimedOut(Stage::Login) => "login_timeout",
+        ContactError::TimedOut(Stage::Prelogin | Stage::Login) => "login_timeout",
         ContactError::TimedOut(Stage::Query) => "query_timeout",
         ContactError::Unreachable(_) => "unreachable",
         ContactError::Server(_) => "server",

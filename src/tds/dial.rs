@@ -127,7 +127,8 @@ impl Allowance {
         self.left() == 0
     }
 
-    fn left(&self) -> usize {
+    /// How many may yet be read.
+    pub(crate) fn left(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 

@@ -153,7 +153,7 @@ impl Connector {
         let (stream, name) = self.dial(deadline).await?;
         stream.allowance().set(MAX_LOGIN_BYTES);
         let knock = Channel::knock(stream, self.config.tls, &trust, name);
-        deadline.bound(Stage::Login, knock).await
+        deadline.bound(Stage::Prelogin, knock).await
     }
 
     /// A connection, as encrypted as the two sides agree, without a login.
@@ -164,6 +164,13 @@ impl Connector {
         allowance.set(MAX_LOGIN_BYTES);
         let open = Channel::open(stream, self.config.tls, &trust, name);
         let opened = deadline.bound(Stage::Login, open).await;
+        let opened = opened.map_err(|error| match error {
+            // Not a byte came back.
+            ContactError::TimedOut(Stage::Login) if allowance.left() == MAX_LOGIN_BYTES => {
+                ContactError::TimedOut(Stage::Prelogin)
+            }
+            error => error,
+        });
         // A peer that did not come as far as its certificate says nothing of the one it had.
         let shown = trust.server_expiry();
         if shown.is_some() || opened.is_ok() {

@@ -8,6 +8,7 @@ mod hangs;
 mod logins;
 mod processes;
 mod starts;
+mod unasked;
 mod volumes;
 
 use crate::scale::scaled_ms;
@@ -26,6 +27,7 @@ pub fn all() -> Vec<Scenario> {
         processes::all(),
         databases::all(),
         volumes::all(),
+        unasked::all(),
     ]
     .concat()
 }
@@ -55,6 +57,7 @@ fn heal(script: &mut Script) {
     script.diagnostics.states.clear();
     script.load = Load::default();
     script.paused = false;
+    script.single_user = false;
 }
 
 fn every(effect: Effect) -> Fault {

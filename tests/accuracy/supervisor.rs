@@ -89,7 +89,13 @@ fn scale(config: &mut Config) {
         &mut policy.out_of_memory_after,
         &mut policy.restart_grace,
         &mut policy.unresponsive_grace,
-        &mut policy.restart_window,
+        &mut policy.busy_limit,
+        &mut policy.ages.process,
+        &mut policy.ages.listeners,
+        &mut policy.ages.contact,
+        &mut policy.ages.diagnostics,
+        &mut policy.ages.databases,
+        &mut policy.ages.cgroup,
     ] {
         *span /= FACTOR;
     }
@@ -180,7 +186,9 @@ fn command(setup: &Setup<'_>) -> Command {
         // Most scenarios have their volume in memory: no disk's latency is measured along.
         ("allow-ephemeral", "true".to_owned()),
     ];
-    for (key, value) in settings {
+    // A scenario's own setting takes the place of the rig's.
+    let given = |key: &str| setup.settings.iter().any(|(own, _)| *own == key);
+    for (key, value) in settings.into_iter().filter(|(key, _)| !given(key)) {
         command.arg(format!("--{key}")).arg(value);
     }
     for (key, value) in setup.settings {

@@ -250,10 +250,6 @@ const BY_TEMPLATE: &[(&str, &str)] = &[
         "probes.liveness.timeoutSeconds: ",
     ),
     (
-        "{probes: {liveness: {failureThreshold: 200}}}",
-        "probes.liveness.failureThreshold: ",
-    ),
-    (
         "{supervisor: {mode: attach}, probes: {liveness: {failureThreshold: 11}}}",
         "probes.liveness.failureThreshold: ",
     ),

@@ -37,7 +37,6 @@ const SETTINGS: &[(&str, &str)] = &[
     ("ready-freshness", "1500ms"),
     ("settle", "200ms"),
     ("restart-budget", "100"),
-    ("restart-window", "2h"),
     ("stop-drain", "0s"),
     ("lease-renew", "300ms"),
     ("lease-fence", "2s"),

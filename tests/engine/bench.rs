@@ -1,6 +1,7 @@
 //! A test bench in simulated time: it feeds observations to the engine, and asks it again at just
 //! the moments at which it asked to be asked again.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use sql_edge_supervisor::decide::decision::{Decision, Phase, Verdict};
@@ -33,6 +34,16 @@ pub struct Bench {
     pub remembers_an_answer: bool,
     /// The lease that is held is renewed as time passes.
     pub renews: bool,
+    /// Nobody has looked at the processes so far. A test has to say so; else the first sample has to come
+    /// from it. From then on each second that passes has one, the one before again where the test feeds none.
+    pub nobody_watches: bool,
+    /// The other observers go on as well: listeners, control group and databases are reported again, as
+    /// they were seen last.
+    pub observers_go_on: bool,
+    /// When a sample of the processes was last fed.
+    sampled: Time,
+    /// When the other observers last went on.
+    went_on: Time,
     pub policy: Policy,
     pub now: Time,
     pub snapshot: Snapshot,
@@ -90,6 +101,10 @@ impl Bench {
         Self {
             remembers_an_answer: false,
             renews: true,
+            nobody_watches: false,
+            observers_go_on: true,
+            sampled: Time::ZERO,
+            went_on: Time::ZERO,
             policy,
             now: Time::ZERO,
             snapshot,
@@ -120,6 +135,10 @@ impl Bench {
         Self {
             remembers_an_answer,
             renews: true,
+            nobody_watches: false,
+            observers_go_on: true,
+            sampled: Time::ZERO,
+            went_on: Time::ZERO,
             policy,
             now: Time::ZERO,
             snapshot,
@@ -169,6 +188,9 @@ impl Bench {
     }
 
     pub fn see(&mut self, observation: Observation) -> &Decision {
+        if let Observation::Process(_) = observation {
+            self.sampled = self.now;
+        }
         self.snapshot.apply(Observed {
             at: self.now,
             value: observation,
@@ -191,9 +213,65 @@ impl Bench {
         self.decision = decision;
     }
 
-    /// Lets time pass, deciding whenever the engine asked for it.
+    /// Lets time pass, deciding whenever the engine asked for it. The observers look each second.
     pub fn pass(&mut self, span: Duration) -> &Decision {
         let end = self.now.plus(span);
+        loop {
+            if self.now.since(self.sampled) >= SECOND {
+                self.look();
+            }
+            if self.observers_go_on && self.now.since(self.went_on) >= SECOND {
+                self.go_on();
+            }
+            let next = self.now.plus(SECOND).min(end);
+            self.pass_unwatched(next);
+            if next == end {
+                return &self.decision;
+            }
+        }
+    }
+
+    /// The processes are as they were seen last.
+    fn look(&mut self) {
+        let report = match self.snapshot.process.as_ref().map(|seen| &seen.value) {
+            Some(ProcessReport::Exited(_)) => Some(ProcessReport::NotFound),
+            report => report.cloned(),
+        };
+        match report {
+            Some(report) => {
+                self.see(Observation::Process(report));
+            }
+            None => self.sampled = self.now,
+        }
+    }
+
+    /// The other observers report what they reported last.
+    fn go_on(&mut self) {
+        self.went_on = self.now;
+        let snapshot = &self.snapshot;
+        let listeners = snapshot.listeners.clone();
+        let cgroup = snapshot.cgroup.clone();
+        let databases = snapshot.databases.clone();
+        let again = [
+            listeners.map(|seen| Observation::Listeners(seen.value)),
+            cgroup.map(|seen| Observation::Cgroup(seen.value)),
+            databases.map(|seen| Observation::Databases(DatabasesReport::Listed(seen.value))),
+        ];
+        let at = self.now;
+        for value in again.into_iter().flatten() {
+            // Not through `answers`: a list that is read again is no new answer of this test's.
+            let answers = self.snapshot.answers.clone();
+            self.snapshot.apply(Observed { at, value });
+            self.snapshot.answers = answers;
+        }
+    }
+
+    fn pass_unwatched(&mut self, end: Time) -> &Decision {
+        let seen = self.snapshot.process.is_some() && end.since(self.sampled) <= SECOND * 2;
+        assert!(
+            seen || self.nobody_watches || self.snapshot.is_blind(),
+            "time passes and nobody has looked at the processes: feed a sample, or say that nobody sees them"
+        );
         while let Some(at) = self.decision.recheck_at.filter(|at| *at < end) {
             assert!(at > self.now, "a recheck that lies in the past never ends");
             self.now = at;
@@ -322,6 +400,26 @@ pub fn server(number: u32) -> ContactError {
         state: 1,
         class: 14,
     })
+}
+
+/// The address that the supervisor asks in these tests.
+pub fn engine_address() -> SocketAddr {
+    "127.0.0.1:1433".parse().expect("an address")
+}
+
+/// The engine listens on these addresses, and [`engine_address`] is asked.
+pub fn listening(addresses: &[&str]) -> Observation {
+    let parse = |address: &&str| address.parse().expect("an address");
+    Observation::Listeners(ListenersReport {
+        listening: Some(addresses.iter().map(parse).collect()),
+        configured: Some(engine_address()),
+        asked: Some(engine_address()),
+    })
+}
+
+/// The engine is seen not to listen: its start is under way.
+pub fn not_listening() -> Observation {
+    listening(&[])
 }
 
 /// The process of generation `generation`: parent and engine are told apart from those before.

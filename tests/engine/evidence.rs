@@ -234,6 +234,7 @@ fn how_a_start_is_met() {
         "for 0.0 s; error 18401 (script_upgrade)"
     );
     let refused = AttemptResult::Failed(ContactError::Refused);
+    bench.see(not_listening());
     bench.live_for(seconds(901), IDLE, &refused);
     assert_eq!(
         evidence(&bench, Reason::StartupStalled),

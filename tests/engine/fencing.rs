@@ -262,6 +262,7 @@ fn a_volume_that_was_swapped_is_noticed_by_a_later_run_until_it_is_adopted() {
     again.see(with(other()));
     assert!(again.has(Reason::VolumeForeign));
     assert_eq!(again.decision.gate.verdict, Verdict::Fail);
+    again.nobody_watches = true;
     again.pass(SECOND);
     again.see(Observation::Operator(OperatorWord::Adopt));
     again.pass(again.policy.settle);

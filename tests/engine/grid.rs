@@ -273,6 +273,20 @@ fn logs(kinds: &mut Kinds) {
         });
         volume(check)
     });
+    type Change = fn(&mut EngineLog);
+    let changes: [(&str, Change); 4] = [
+        ("begun", |log| log.start.begun = true),
+        ("ready", |log| log.start.ready = true),
+        ("upgrading", |log| log.upgrading = true),
+        ("stop", |log| log.stop = Some(LoggedStop::StopRequest)),
+    ];
+    for (name, change) in changes {
+        kinds.add(format!("log {name}"), move |_| {
+            let mut check = healthy_volume();
+            check.errorlog.iter_mut().for_each(change);
+            volume(check)
+        });
+    }
     kinds.add("core grows", |b| {
         let mut check = healthy_volume();
         check.dumps = Some(Dumps {
@@ -285,6 +299,15 @@ fn logs(kinds: &mut Kinds) {
 }
 
 fn surroundings(kinds: &mut Kinds) {
+    kinds.add("listens", |_| listening(&["0.0.0.0:1433"]));
+    kinds.add("listens elsewhere", |_| listening(&["0.0.0.0:1500"]));
+    kinds.add("listens nowhere", |_| not_listening());
+    kinds.add("single user", |_| {
+        Observation::Server(ServerProperties {
+            single_user: Some(true),
+            ..ServerProperties::default()
+        })
+    });
     kinds.add("cgroup throttled", |_| {
         Observation::Cgroup(CgroupReport {
             throttled_ratio: Some(0.9),
@@ -343,6 +366,7 @@ fn in_phase(phase: Phase) -> Bench {
         Phase::Unseen | Phase::Starting => Bench::new(kubelet()),
         Phase::Running | Phase::Stopping | Phase::Gone => Bench::ready(kubelet()),
     };
+    bench.nobody_watches = true;
     bench.pass(SECOND);
     match phase {
         Phase::Unseen | Phase::Running => {}

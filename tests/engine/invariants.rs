@@ -3,8 +3,12 @@
 use std::collections::HashMap;
 
 use sql_edge_supervisor::decide::decision::{Action, Decision, Finding, Phase, Probe, Verdict};
+use sql_edge_supervisor::decide::observation::{
+    ContactError, Database, DatabaseState, Observed, ProcessReport,
+};
 use sql_edge_supervisor::decide::policy::RestartBy;
-use sql_edge_supervisor::decide::reason::{Outcome, ReadyEffect, Reason};
+use sql_edge_supervisor::decide::reason::{Evidence, Outcome, ReadyEffect, Reason};
+use sql_edge_supervisor::decide::snapshot::Contact;
 use sql_edge_supervisor::decide::time::Time;
 
 use crate::bench::Bench;
@@ -24,6 +28,7 @@ impl Invariants {
         no_fail_without_a_reason(decision);
         liveness_fails_only_where_a_restart_helps(bench);
         readiness_needs_a_fresh_answer(bench);
+        a_restart_rests_on_what_was_seen(bench);
         Self::one_restarts(bench);
         assert!(
             decision.recheck_at.is_none_or(|at| at > decision.at),
@@ -141,6 +146,60 @@ fn liveness_fails_only_where_a_restart_helps(bench: &Bench) {
     }
     let hold = decision.findings.iter().find(|f| f.reason.info().holds);
     assert_eq!(hold, None, "liveness fails in spite of it");
+}
+
+/// Each restart reason by the column of its evidence, told from the observations alone: what the
+/// supervisor can't do counts against nobody, and what is old against nobody either.
+fn a_restart_rests_on_what_was_seen(bench: &Bench) {
+    let (snapshot, ages, now) = (&bench.snapshot, &bench.policy.ages, bench.now);
+    let age = |at: Time| now.since(at);
+    let watched = |seen: &Observed<ProcessReport>| age(seen.at) < ages.process;
+    let watched = snapshot.process.as_ref().is_some_and(watched);
+    let listens = snapshot.listeners.as_ref();
+    let listens = listens.filter(|seen| age(seen.at) < ages.listeners);
+    let listens = listens.and_then(|seen| seen.value.listens());
+    let errors = [&snapshot.ping, &snapshot.login];
+    let met = snapshot.answers.last.is_some() || listens == Some(true) || bench.remembers_an_answer;
+    for finding in &bench.decision.findings {
+        let Some(evidence) = finding.reason.info().evidence else {
+            continue;
+        };
+        let seen = match evidence {
+            Evidence::Process => watched,
+            Evidence::Silence => {
+                let open = |contact: &&Contact| contact.silent_since.is_some();
+                met && (snapshot.answers.owed_since.is_some() || errors.iter().any(open))
+            }
+            Evidence::Refusal => {
+                let refused = errors.iter().any(|contact| contact.refused_since.is_some());
+                let met = errors.iter().any(|contact| contact.last_success.is_some());
+                watched && refused && (listens == Some(false) || (listens.is_none() && met))
+            }
+            Evidence::Report => {
+                let report = snapshot.diagnostics.last.as_ref();
+                let memory = |contact: &&Contact| contact.error().is_some();
+                report.is_some_and(|seen| age(seen.at) < ages.diagnostics)
+                    || errors.iter().any(memory)
+            }
+            Evidence::StartUnderWay => {
+                let logs = || snapshot.logs().map(|(_, log)| log.start);
+                let begun = logs().any(|start| start.begun) && !logs().any(|start| start.ready);
+                let says =
+                    |contact: &&Contact| matches!(contact.error(), Some(ContactError::Server(_)));
+                listens == Some(false) || (listens.is_none() && begun) || errors.iter().any(says)
+            }
+            Evidence::RecoveryUnderWay => {
+                let list = snapshot.databases.as_ref();
+                list.is_some_and(|seen| {
+                    let recovers =
+                        |database: &Database| database.state == DatabaseState::Recovering;
+                    age(seen.at) < ages.databases && seen.value.databases.iter().any(recovers)
+                })
+            }
+            Evidence::Fence => true,
+        };
+        assert!(seen, "{finding:?} without evidence: {snapshot:?}");
+    }
 }
 
 fn readiness_needs_a_fresh_answer(bench: &Bench) {

@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used, clippy::panic)] // a test fails by panicking
 #![allow(clippy::print_stdout)] // a simulation that breaks prints its trace
 
+mod asking;
 mod bench;
 mod evidence;
 mod fencing;

@@ -6,14 +6,15 @@ use proptest::prelude::*;
 use sql_edge_supervisor::decide::lease::LeaseState;
 use sql_edge_supervisor::decide::observation::*;
 use sql_edge_supervisor::decide::policy::{Policy, RestartBy};
+use sql_edge_supervisor::decide::time::Time;
 
 use crate::bench::*;
 use crate::invariants::Invariants;
 
 /// Numbers with and without a row in the table, of every class.
-const NUMBERS: [u32; 18] = [
-    701, 824, 922, 1105, 8645, 9002, 17142, 17187, 17188, 17300, 17809, 18401, 18456, 18461, 18470,
-    18488, 297, 4_000_000,
+const NUMBERS: [u32; 21] = [
+    6005, 18451, 17892, 701, 824, 922, 1105, 8645, 9002, 17142, 17187, 17188, 17300, 17809, 18401,
+    18456, 18461, 18470, 18488, 297, 4_000_000,
 ];
 
 fn contact_error() -> impl Strategy<Value = ContactError> {
@@ -91,13 +92,23 @@ fn volume_fault() -> impl Strategy<Value = WriteCheck> {
     ]
 }
 
+fn listeners() -> impl Strategy<Value = Observation> {
+    prop_oneof![
+        2 => Just(listening(&["0.0.0.0:1433"])),
+        1 => Just(listening(&["0.0.0.0:1500"])),
+        2 => Just(not_listening()),
+        1 => Just(Observation::Listeners(ListenersReport::default())),
+    ]
+}
+
 fn log_said() -> impl Strategy<Value = Observation> {
     let faults = prop::sample::select(vec![
         None,
         Some(StartFault::ListenFailed),
         Some(StartFault::SystemDatabaseUnreadable(FileFault::NoSpace)),
     ]);
-    (faults, 0..9_u64, any::<bool>(), 0..3_u8).prop_map(|(start_fault, bytes, core, percent)| {
+    (faults, 0..9_u64, any::<bool>(), 0..12_u8).prop_map(|(start_fault, bytes, core, draw)| {
+        let (percent, stage) = (draw % 3, draw / 3);
         let mut check = healthy_volume();
         check.errorlog = Some(EngineLog {
             start_fault,
@@ -107,6 +118,11 @@ fn log_said() -> impl Strategy<Value = Observation> {
                 remaining: None,
                 phase: None,
             }),
+            start: LoggedStart {
+                begun: stage > 0,
+                ready: stage > 1,
+                complete: stage > 2,
+            },
             ..log(bytes)
         });
         check.dumps = Some(Dumps {
@@ -178,6 +194,7 @@ fn step() -> impl Strategy<Value = Step> {
                 },
             })
         }),
+        2 => listeners(),
         1 => Just(Observation::Kernel(KernelVersion { major: 6, minor: 8 })),
         1 => any::<Option<i64>>().prop_map(|server_expiry| {
             Observation::Certificates(Certificates {
@@ -189,6 +206,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => prop_oneof![
             Just(OperatorWord::Stopping),
             Just(OperatorWord::Resume),
+            (0..4_000_000_u64).prop_map(|millis| {
+                let until = Time::from_start(Duration::from_millis(millis));
+                OperatorWord::MaintenanceUntil(until)
+            }),
             Just(OperatorWord::Release)
         ]
         .prop_map(Observation::Operator),
@@ -201,6 +222,13 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..700_u64).prop_map(Step::Again),
         5 => rest.prop_map(Step::See),
     ]
+}
+
+/// Whether anybody looks at the processes is for the trace to say.
+fn bench(policy: Policy) -> Bench {
+    let mut bench = Bench::new(policy);
+    bench.nobody_watches = true;
+    bench
 }
 
 /// Applies and checks. What holds between two decisions does not between two runs.
@@ -222,6 +250,7 @@ fn apply(bench: &mut Bench, step: &Step) {
         Step::See(observation) => bench.see(observation),
         Step::Again(seconds_away) => {
             *bench = bench.restart_supervisor(seconds(seconds_away), seconds_away % 7 != 0);
+            bench.nobody_watches = true;
             &bench.decision
         }
     };
@@ -277,7 +306,7 @@ proptest! {
 
     #[test]
     fn the_invariants_hold_after_every_step(policy in policy(), trace in trace()) {
-        let mut bench = Bench::new(policy);
+        let mut bench = bench(policy);
         let mut invariants = Invariants::default();
         for step in &trace {
             checked(&mut bench, &mut invariants, step);
@@ -287,7 +316,7 @@ proptest! {
     #[test]
     fn the_same_trace_gives_the_same_decisions(policy in policy(), trace in trace()) {
         let run = || {
-            let mut bench = Bench::new(policy.clone());
+            let mut bench = bench(policy.clone());
             trace.iter().for_each(|step| apply(&mut bench, step));
             bench.changes
         };
@@ -301,7 +330,7 @@ proptest! {
         (good, bad) in better_and_worse(),
     ) {
         let run = |last: &Step| {
-            let mut bench = Bench::new(policy.clone());
+            let mut bench = bench(policy.clone());
             trace.iter().for_each(|step| apply(&mut bench, step));
             apply(&mut bench, last);
             bench.decision
@@ -317,7 +346,7 @@ proptest! {
 
     #[test]
     fn liveness_never_fails_while_recovery_advances(trace in trace()) {
-        let mut bench = Bench::new(kubelet());
+        let mut bench = bench(kubelet());
         let mut percent = 0.0;
         for step in &trace {
             apply(&mut bench, step);
@@ -339,7 +368,7 @@ proptest! {
 
     #[test]
     fn the_order_of_arrival_within_a_moment_breaks_nothing(trace in trace()) {
-        let mut bench = Bench::new(kubelet());
+        let mut bench = bench(kubelet());
         let mut invariants = Invariants::default();
         for step in trace.iter().rev().chain(&trace) {
             checked(&mut bench, &mut invariants, step);

@@ -299,6 +299,7 @@ fn a_refused_port_in_the_start_waits_while_it_advances() {
 fn a_start_that_does_not_advance_is_restarted_and_the_kubelet_hears_it() {
     let mut bench = Bench::new(kubelet());
     bench.see(running(1, IDLE));
+    bench.see(not_listening());
     let refused = AttemptResult::Failed(ContactError::Refused);
     bench.live_for(bench.policy.startup_stalled_after, IDLE, &refused);
     bench.live_for(seconds(30), IDLE, &refused);
@@ -350,7 +351,8 @@ fn errors_by_number() {
         (9002, Reason::LogFull),
         (1105, Reason::DiskFull),
         (824, Reason::DataCorruption),
-        (18461, Reason::AdministratorsOnly),
+        (18461, Reason::SingleUser),
+        (17892, Reason::LogonTriggerRefuses),
         (8645, Reason::EngineBusy),
         (99999, Reason::QueryRefused),
     ] {
@@ -734,6 +736,7 @@ fn silence_counts_from_the_end_of_what_excused_it() {
 
     let mut bench = Bench::new(Policy::default());
     bench.see(running(1, IDLE));
+    bench.see(not_listening());
     let refused = AttemptResult::Failed(ContactError::Refused);
     bench.see(frozen(true));
     bench.live_for(seconds(3600), IDLE, &refused);
@@ -780,6 +783,9 @@ fn maintenance_holds_liveness_and_ends_by_itself() {
     bench.live_for(seconds(119), IDLE, &TIMED_OUT);
     assert_eq!(bench.live(), Verdict::Pass);
     bench.live_for(seconds(2), IDLE, &TIMED_OUT);
+    assert_eq!(bench.live(), Verdict::Pass, "no verdict from the silence");
+    let after = bench.policy.unresponsive_after;
+    bench.live_for(after, IDLE, &TIMED_OUT);
     assert_eq!(bench.decision.live.reasons, [Reason::EngineUnresponsive]);
 }
 

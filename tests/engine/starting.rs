@@ -14,6 +14,7 @@ const REFUSED: AttemptResult = AttemptResult::Failed(ContactError::Refused);
 fn logged(change: impl FnOnce(&mut EngineLog)) -> Observation {
     let mut check = healthy_volume();
     let mut errorlog = log(5000);
+    errorlog.start.begun = true;
     change(&mut errorlog);
     check.errorlog = Some(errorlog);
     volume(check)

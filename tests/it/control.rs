@@ -86,7 +86,7 @@ async fn release_ends_the_hold_of_a_used_up_budget() {
     let (scratch, name) = (Scratch::new(), unique_name());
     let mut standin = standin(&scratch, &name).await;
     let socket = socket(&standin);
-    let more = [("restart-budget", "2"), ("restart-window", "1h")];
+    let more = [("restart-budget", "2")];
     let mut supervisor = supervise(&standin, &name, &more).await;
     supervisor.passes("ready").await;
     for _ in 0..2 {

@@ -22,5 +22,6 @@ mod restart;
 mod stop;
 mod support;
 mod told;
+mod unasked;
 mod verdicts;
 mod volume;

@@ -249,7 +249,7 @@ async fn hang(standin: &mut StandIn, supervisor: &mut Supervisor) {
 async fn a_used_up_budget_is_held_by_the_next_supervisor_until_released() {
     let (scratch, name) = (Scratch::new(), unique_name());
     let mut standin = standin(&scratch, &name).await;
-    let more = [BY_ITSELF, ("restart-window", "1h")];
+    let more = [BY_ITSELF];
     let mut supervisor = supervise(&standin, &name, &more).await;
     supervisor.passes("ready").await;
     for _ in 0..3 {

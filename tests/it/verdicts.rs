@@ -140,7 +140,8 @@ async fn a_lost_listener_is_restarted() {
 async fn errors_of_the_login_by_number() {
     for (number, code) in [
         (17142, "Paused"),
-        (18461, "AdministratorsOnly"),
+        (18461, "SingleUser"),
+        (17892, "LogonTriggerRefuses"),
         (17809, "ConnectionsExhausted"),
         (18401, "ScriptUpgrade"),
     ] {

@@ -149,6 +149,7 @@ pub fn asks(reason: Reason) -> Asks {
         | R::ListenerLost
         | R::SystemError
         | R::StartupStalled
+        | R::BusyLimitExceeded
         | R::RecoveryStalled
         | R::Restarting => Critical(RESTARTED),
         R::EngineBusy | R::NoFreshAnswer | R::WorkersExhausted | R::ConnectionsExhausted => {
@@ -161,9 +162,12 @@ pub fn asks(reason: Reason) -> Asks {
         | R::CredentialsUnreadable
         | R::PermissionMissing
         | R::TlsFailed => Warning(ROTATION),
-        R::Paused | R::AdministratorsOnly | R::DatabaseOffline | R::DatabaseEmergency => {
-            Critical(ATTENDED)
-        }
+        R::Paused
+        | R::AdministratorsOnly
+        | R::SingleUser
+        | R::LogonTriggerRefuses
+        | R::DatabaseOffline
+        | R::DatabaseEmergency => Critical(ATTENDED),
         R::Starting => Warning(LONG_START),
         R::Recovering
         | R::ScriptUpgrade
@@ -171,7 +175,7 @@ pub fn asks(reason: Reason) -> Asks {
         | R::DatabaseRestoring
         | R::Stopping => Warning(LONG_WORK),
         R::OomKilled => Warning(EVENT),
-        R::LeaseNotRenewed => Warning(STEADY),
+        R::LeaseNotRenewed | R::ListeningElsewhere | R::DiagnosticsUnavailable => Warning(STEADY),
         R::DiskLow | R::CpuThrottled | R::SupervisorStalled => Warning(LOAD),
         R::LeaseOff => Info(STANDING),
         R::Maintenance => Info(Patience {

@@ -318,6 +318,7 @@ impl Engine {
             started: self.started.1,
             uptime_ms: i64::try_from(self.started.0.elapsed().as_millis()).unwrap_or(i64::MAX),
             view_server_state,
+            single_user: self.script.borrow().single_user,
             recoveries,
             sessions: self.sessions().values().cloned().collect(),
             activity: Activity {

@@ -30,6 +30,9 @@ pub struct Script {
     pub view_server_state: bool,
     /// New logins get 17142.
     pub paused: bool,
+    /// `SERVERPROPERTY('IsSingleUser')`; `sa` passes all the same.
+    #[serde(default)]
+    pub single_user: bool,
     pub ignore_sigterm: bool,
     /// `false`: the errorlog stands still.
     pub write_errorlog: bool,
@@ -56,6 +59,7 @@ impl Default for Script {
             diagnostics: Diagnostics::default(),
             view_server_state: true,
             paused: false,
+            single_user: false,
             ignore_sigterm: false,
             write_errorlog: true,
             shutdown_ms: 0,

@@ -120,10 +120,6 @@ probes.readiness.failureThreshold: times periodSeconds it is {{ div $span 1000 }
 {{- if and $attach (lt $span $away) }}
 probes.liveness.failureThreshold: times periodSeconds it is {{ div $span 1000 }} s; in attach mode give {{ div $away 1000 }} s at the least: a supervisor that is restarted meanwhile answers nobody, and the kubelet would kill a healthy engine for it
 {{- end }}
-{{- $window := include "azure-sql-edge.settingMilliseconds" (list $ "restart-window") | int64 -}}
-{{- if gt $span $window }}
-probes.liveness.failureThreshold: times periodSeconds it is {{ div $span 1000 }} s, and above supervisor.settings.restart-window, {{ div $window 1000 }} s: a restart that is left to the kubelet would come after the supervisor has forgotten that it is due
-{{- end }}
 {{- end -}}
 
 {{/* The grace against the ladder that has to fit into it. */}}

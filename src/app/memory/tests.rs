@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
-use crate::decide::memory::{RememberedBudget, RememberedEngine, RememberedRestart, Tenant};
+use crate::decide::memory::{
+    RememberedBudget, RememberedEngine, RememberedRestart, RememberedStop, Tenant,
+};
 use crate::decide::observation::ProcessId;
 use crate::decide::policy::RestartBy;
 use crate::records::atomic::Unreadable;
@@ -58,9 +60,11 @@ fn full() -> Memory {
             engine: None,
             proven: true,
             started: true,
+            up: true,
+            answered_at: Some("127.0.0.1:1433".parse().unwrap()),
         }),
         budget: RememberedBudget {
-            expiries: vec![at(10_000), at(20_000)],
+            failures: 2,
             asked: true,
             held: true,
         },
@@ -73,6 +77,10 @@ fn full() -> Memory {
             reasons: vec!["EngineUnresponsive".to_owned()],
         }),
         linked: true,
+        stopping: Some(RememberedStop {
+            since: at(95),
+            before_start: Duration::ZERO,
+        }),
     }
 }
 
@@ -100,7 +108,7 @@ fn what_was_kept_is_known_to_the_next_run_with_the_time_that_is_left() {
     };
     assert_eq!(memory.engine, full().engine);
     assert!(memory.budget.asked && memory.budget.held);
-    about(memory.budget.expiries[0], 9_900);
+    assert_eq!(memory.budget.failures, 2);
     about(memory.maintenance_until.unwrap(), 29_900);
     let last = memory.last_restart.unwrap();
     assert_eq!(last.reasons, ["EngineUnresponsive"]);

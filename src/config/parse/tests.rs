@@ -91,7 +91,8 @@ fn sample(setting: &Setting) -> &'static str {
         "ping-interval" | "ping-timeout" => "1s",
         "process-interval" | "login-timeout" => "3s",
         "unresponsive-after" | "listener-lost-after" | "process-missing-after" => "1m",
-        "ready-freshness" | "restart-window" => "20m",
+        "ready-freshness" => "20m",
+        "busy-limit" => "1h",
         key if key.ends_with("-dir") || key.ends_with("-socket") || key.ends_with("-root") => {
             "/some/where"
         }
@@ -300,14 +301,9 @@ fn relations_between_settings() {
             "3 x diagnostics-interval, 33s",
         ),
         (
-            &[("restart-window", "1m")],
-            "restart-window",
-            "restart-budget x (unresponsive-after + unresponsive-grace), 1m31s",
-        ),
-        (
-            &[("restart-grace", "5m")],
-            "restart-window",
-            "restart-budget x (listener-lost-after + restart-grace), 16m30s",
+            &[("busy-limit", "29s")],
+            "busy-limit",
+            "unresponsive-after, 30s",
         ),
         (
             &[("max-databases", "2"), ("required-databases", "a,b")],

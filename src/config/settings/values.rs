@@ -13,11 +13,12 @@ pub(super) const fn ms(count: u64) -> Duration {
 }
 
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// How often something is looked at. Below 10 ms the looking itself would be the load.
 pub(super) const PACE: Span = span(ms(10), HOUR);
-/// How often the engine is pinged: no attempt follows another sooner, see `observe::sql::pace`.
-pub(super) const PING_PACE: Span = span(ms(50), HOUR);
+/// How often the engine is asked. Its observers go no faster, whatever they are told.
+pub(super) const QUERY_PACE: Span = span(ms(50), HOUR);
 /// How often the engine is asked for metrics: Prometheus scrapes no faster than once a second.
 pub(super) const COLLECT_PACE: Span = span(ms(1_000), HOUR);
 /// How long one try may take.
@@ -25,7 +26,7 @@ pub(super) const DEADLINE: Span = span(ms(10), HOUR);
 /// From SIGTERM to SIGKILL. None at all is a way to say that no clean shutdown is waited for.
 pub(super) const GRACE: Span = span(Duration::ZERO, HOUR);
 /// How long a state may last before it means something.
-pub(super) const PATIENCE: Span = span(ms(10), Duration::from_secs(24 * 3600));
+pub(super) const PATIENCE: Span = span(ms(10), DAY);
 /// `sp_server_diagnostics` takes no repeat interval under 5 s, and counts in whole seconds.
 pub(super) const DIAGNOSTICS_INTERVAL: Span = span(ms(5_000), HOUR).whole_seconds();
 /// HealthCheckTimeout of SQL Server's resource agents: at least 15 s.

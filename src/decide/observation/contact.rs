@@ -51,13 +51,15 @@ pub enum ContactError {
     Credentials(String),
 }
 
-/// How far an attempt came before its deadline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// How far an attempt came before its deadline, in the order of the stages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Stage {
     /// TCP connect.
     Connect,
-    /// Prelogin, TLS and login.
+    /// Prelogin: the connection was accepted and nothing came back.
+    Prelogin,
+    /// TLS and login, after the listener had answered the prelogin.
     Login,
     /// The query.
     Query,

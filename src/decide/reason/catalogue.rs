@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::{Outcome, ReadyEffect, ReasonInfo};
+use super::{Evidence, Outcome, ReadyEffect, ReasonInfo};
 
 reasons! {
-    ProcessMissing: Restart level 1, ready Fails, lifeless;
+    ProcessMissing: Restart level 1 on Process, ready Fails, lifeless;
         "No sqlservr process, though one ran here before and the container goes on.";
         "Nothing: the container is restarted. If it comes back, read the SQL container's log for what ended sqlservr."
     ProcessExited: Wait, ready Fails;
@@ -17,28 +17,37 @@ reasons! {
     OomKilled: Wait, ready Fails;
         "The kernel killed sqlservr for want of memory.";
         "Set MSSQL_MEMORY_LIMIT_MB below the container's memory limit: SQL Edge, and SQL Server before 2022 CU20, do not see a cgroup v2 limit."
-    ProcessZombie: Restart level 1, ready Fails, lifeless;
+    ProcessZombie: Restart level 1 on Process, ready Fails, lifeless;
         "sqlservr is dead and nobody reaps it.";
         "Nothing: the container is restarted. To avoid it, start the image through an init that reaps."
-    EngineUnresponsive: Restart level 2, ready Fails, lifeless;
+    EngineUnresponsive: Restart level 2 on Silence, ready Fails, lifeless;
         "Neither ping, login nor diagnostics were answered for the configured time, and no progress was seen.";
         "Nothing: the container is restarted. If it repeats, look at the volume's latency and for dumps under log/."
+    BusyLimitExceeded: Restart level 2 on Silence, ready Fails;
+        "The engine answered nothing for longer than `busy-limit`, though it uses processor time.";
+        "Nothing: the container is restarted. If it repeats, look for what spins: dumps and non-yielding schedulers in the errorlog."
     EngineBusy: Wait, ready Fails;
         "Logins or queries time out, but the engine shows life.";
         "Find the load: blocking chains, worker use, cpu. A restart would only lose the work under way."
     NoFreshAnswer: Wait, ready Fails;
         "No query was answered recently enough to call the engine ready.";
         "Wait: it either answers again, or the evidence for a restart becomes complete."
-    ListenerLost: Restart level 1, ready Fails;
+    ListenerLost: Restart level 1 on Refusal, ready Fails;
         "The port is refused by a process that had been serving on it.";
         "Nothing: the container is restarted. Look in the errorlog for 17182, 17826 or 17120."
-    SystemError: Restart level 3, ready Fails;
+    ListeningElsewhere: Operator, ready None;
+        "The engine listens on another address than the one that is configured.";
+        "Set `sql-host` and `sql-port` to auto, or to the address in the evidence; see that the Service's target port is the one that the engine listens on."
+    DiagnosticsUnavailable: Notice, ready None;
+        "sp_server_diagnostics fails with an error that is not its own: the engine's own account of its health is missing.";
+        "Look up the error number; it is in the evidence."
+    SystemError: Restart level 3 on Report, ready Fails;
         "sp_server_diagnostics reports the component system in error, repeatedly.";
         "Nothing: the container is restarted. Look for dumps, access violations and orphaned spinlocks in the errorlog."
-    ResourceError: Restart level 4, ready Fails;
+    ResourceError: Restart level 4 on Report, ready Fails;
         "sp_server_diagnostics reports the component resource in error, repeatedly.";
         "Give the instance more memory, or lower what else uses it."
-    SchedulersDeadlocked: Restart level 5, ready Fails;
+    SchedulersDeadlocked: Restart level 5 on Report, ready Fails;
         "sp_server_diagnostics reports query_processing in error: deadlocked schedulers or an unsolvable deadlock.";
         "Look for the head of the blocking chain; raise max worker threads only with care."
     Restarting: Wait, ready Fails;
@@ -53,7 +62,7 @@ reasons! {
     Starting: Wait, ready Fails;
         "The engine is starting.";
         "Wait. The first start on an empty volume copies the system databases."
-    StartupStalled: Restart level 2, ready Fails, lifeless;
+    StartupStalled: Restart level 2 on StartUnderWay, ready Fails, lifeless;
         "The start made no progress for the configured time.";
         "Nothing: the container is restarted. Read the SQL container's log and the errorlog's last line."
     StartFailed: Operator, ready Fails;
@@ -86,14 +95,14 @@ reasons! {
     MasterUnrecoverable: Operator, ready Fails, holds;
         "The engine can't recover master (3417).";
         "Restore master from a backup, or rebuild it; read the errorlog for the cause before you do."
-    RecoveryStalled: Restart level 2, ready Fails;
+    RecoveryStalled: Restart level 2 on RecoveryUnderWay, ready Fails;
         "The recovery of a required database made no progress for the configured time.";
         "Nothing: the container is restarted. If it repeats, look at the volume's latency and at the errorlog."
     Recovering: Wait, ready Fails;
         "A database is being recovered.";
         "Wait: a restart begins the recovery anew. Long recoveries come from long transactions and many virtual log files."
     ScriptUpgrade: Wait, ready Fails;
-        "The engine runs its upgrade scripts (18401).";
+        "The engine runs its upgrade scripts (18401): it turns clients away, `sa` among them.";
         "Wait: a restart begins them anew."
     DumpInProgress: Wait, ready Fails, holds, excuses;
         "A dump is being written; the engine stands still meanwhile.";
@@ -104,9 +113,15 @@ reasons! {
     Paused: Operator, ready Fails;
         "The engine was paused and takes no new connections (17142).";
         "Continue it, or find out who paused it."
+    SingleUser: Operator, ready Fails;
+        "The engine runs in single-user mode (18461): it takes one administrator and nobody else.";
+        "Finish the maintenance, then start the engine without -m or -f. `pause` keeps the supervisor from taking the one connection."
     AdministratorsOnly: Operator, ready Fails;
-        "Only administrators may log in (18451, 18461): single-user or minimal start.";
-        "Finish the maintenance, then start the engine without -m or -f."
+        "Only administrators may log in (18451).";
+        "It passes with the start or the stop that it belongs to; or finish the maintenance, then start the engine without -m or -f."
+    LogonTriggerRefuses: Operator, ready Fails;
+        "A logon trigger turns logins away (17892).";
+        "Correct or drop the trigger; the administrator connection is not subject to it. If it is to refuse the supervisor alone, except the supervisor's login from it."
     LoginFailed: Operator, ready AsProven;
         "The engine refuses the supervisor's login (18456 and its like).";
         "Correct the password that the supervisor reads. MSSQL_SA_PASSWORD is used only when a volume is first set up; afterwards the login's own password counts."
@@ -152,7 +167,7 @@ reasons! {
     ConnectionsExhausted: Wait, ready Fails;
         "The engine takes no more connections.";
         "Raise user connections or find the client that leaks them."
-    OutOfMemory: Restart level 4, ready Fails;
+    OutOfMemory: Restart level 4 on Report, ready Fails;
         "The engine has reported for a while that memory ran out (701, 802, 17803).";
         "Give it more memory, or lower max server memory's consumers. Set MSSQL_MEMORY_LIMIT_MB below the container's limit."
     LogFull: Operator, ready Fails;
@@ -230,7 +245,7 @@ reasons! {
     Fencing: Wait, ready Fails, holds;
         "The supervisor kills the engine: it may not write this volume.";
         "Nothing: the reason stands beside this one."
-    FenceFailed: Restart level 1, ready Fails, lifeless;
+    FenceFailed: Restart level 1 on Fence, ready Fails, lifeless;
         "The supervisor could not kill an engine that may not write this volume: liveness fails, for the kubelet to do it.";
         "Run the supervisor with the uid of sqlservr (10001), or use launch. A process that outlives SIGKILL waits for its volume."
     CpuThrottled: Notice, ready None;
@@ -245,8 +260,8 @@ reasons! {
     RestartBudgetExhausted: Operator, ready Fails, holds;
         "Restarts did not help: the engine is left alone for inspection.";
         "Find the cause while the volume is accessible. `release` ends the hold; so does a minute of readiness."
-    Maintenance: Notice, ready None, holds;
-        "Liveness is held for maintenance.";
+    Maintenance: Wait, ready AsProven, holds, excuses;
+        "Liveness is held for maintenance, and nothing of the supervisor's connects to the engine.";
         "It ends by itself, or by `resume`."
     Settling: Wait, ready Fails;
         "The evidence is good again and has to stay so for a moment.";

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::super::decision::Phase;
 use super::super::findings::{Findings, seconds};
-use super::super::observation::{ContactError, Diagnostics, Observed, ServerError};
+use super::super::observation::{
+    ContactError, Diagnostics, ListenersReport, Observed, ServerError,
+};
 use super::super::reason::{ReadyEffect, Reason};
 use super::super::snapshot::Contact;
 use super::super::sql_error::{SqlErrorClass, classify};
@@ -25,11 +27,14 @@ pub fn rule(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
             refused_by_name(name, error, findings);
         }
     }
+    elsewhere(view, findings);
+    turned_away(view, findings);
     match view.engine.phase {
         Phase::Running => {
             hang(view, findings);
             listener(view, findings);
             silent_logins(view, findings);
+            busy_for_too_long(view, findings);
         }
         // What a start may answer is for the rule of the start.
         Phase::Unseen | Phase::Starting | Phase::Stopping | Phase::Gone => {}
@@ -78,6 +83,8 @@ fn reason_of(class: SqlErrorClass) -> Reason {
         SqlErrorClass::Stopping => Reason::Stopping,
         SqlErrorClass::Paused => Reason::Paused,
         SqlErrorClass::AdministratorsOnly => Reason::AdministratorsOnly,
+        SqlErrorClass::SingleUser => Reason::SingleUser,
+        SqlErrorClass::LogonTrigger => Reason::LogonTriggerRefuses,
         SqlErrorClass::LoginFailed => Reason::LoginFailed,
         SqlErrorClass::LoginDisabled => Reason::LoginDisabled,
         SqlErrorClass::PasswordExpired => Reason::PasswordExpired,
@@ -104,11 +111,19 @@ fn hang(view: &View<'_>, findings: &mut Findings) {
     if view.snapshot.ping.refused_since.is_some() {
         return; // nobody is there to answer: that is the listener's rule
     }
+    if !view.engine.started || !asked(view) {
+        return; // nobody has seen it alive, or whoever is silent there is somebody else
+    }
     let counted = owed.max(view.excused);
     if !findings.due(counted, view.stretched(view.policy.unresponsive_after)) {
         return;
     }
     let silent = seconds(view.now.since(owed));
+    if greeted(view) {
+        let evidence = format!("no answer for {silent}, but the listener takes connections up");
+        findings.add(Reason::EngineBusy, evidence);
+        return;
+    }
     match view.advanced {
         Some(false) => findings.add(
             Reason::EngineUnresponsive,
@@ -125,19 +140,103 @@ fn hang(view: &View<'_>, findings: &mut Findings) {
     }
 }
 
+/// Whether the engine itself is asked, and lately.
+fn asked(view: &View<'_>) -> bool {
+    let (ping, login) = (&view.snapshot.ping, &view.snapshot.login);
+    view.asks_the_engine() && (view.tried_lately(ping) || view.tried_lately(login))
+}
+
+/// Whether connections were taken up lately, though nothing was answered on them: the workers are
+/// exhausted, and the listener's own threads run.
+fn greeted(view: &View<'_>) -> bool {
+    let greeted = view.snapshot.answers.greeted;
+    greeted.is_some_and(|at| view.now.since(at) < view.policy.unresponsive_after)
+}
+
 fn listener(view: &View<'_>, findings: &mut Findings) {
-    let refused = |contact: &Contact| contact.refused_since;
+    let refused = |contact: &Contact| match view.tried_lately(contact) {
+        true => contact.refused_since,
+        false => None,
+    };
     let since = refused(&view.snapshot.ping).or(refused(&view.snapshot.login));
     // What was refused in the start was refused by right: a contact may still stand where it stood then.
-    let Some(since) = since.map(|since| since.max(view.engine.phase_since)) else {
+    let Some(since) = since else { return };
+    let since = since.max(view.engine.phase_since).max(view.excused);
+    let since = since.max(view.snapshot.deaf_since.unwrap_or(Time::ZERO));
+    // Without a view of the process a refused port may just as well be a restart under way.
+    if view.process().is_none() {
+        return;
+    }
+    let Some(limit) = patience_with_a_refusal(view) else {
         return;
     };
-    let lasted = seconds(view.now.since(since));
-    let limit = view.stretched(view.policy.listener_lost_after);
-    // Without a view of the process a refused port may just as well be a restart under way.
-    if view.snapshot.running().is_some() && findings.due(since, limit) {
+    if findings.due(since, view.stretched(limit)) {
+        let lasted = seconds(view.now.since(since));
         let evidence = format!("the port has been refused for {lasted}");
         findings.add(Reason::ListenerLost, evidence);
+    }
+}
+
+/// For how long a refused port is borne; for ever where it may be another port than the engine's.
+fn patience_with_a_refusal(view: &View<'_>) -> Option<Duration> {
+    let snapshot = view.snapshot;
+    let answered = snapshot.ping.last_success.max(snapshot.login.last_success);
+    match view.listeners().and_then(ListenersReport::listens) {
+        // It listens: what is refused is not its port, or will be taken in a moment.
+        Some(true) => None,
+        Some(false) if view.engine.proven || complete(view) => {
+            Some(view.policy.listener_lost_after)
+        }
+        // A first start closes the port once more, after it has refused logins by name: it rebuilds the
+        // system databases for another collation.
+        Some(false) if view.start_advanced == Some(false) => {
+            Some(view.policy.startup_stalled_after)
+        }
+        Some(false) => None,
+        // The very port has answered a query in this run.
+        None => answered.map(|_| view.policy.listener_lost_after),
+    }
+}
+
+/// The log says that the start is over.
+fn complete(view: &View<'_>) -> bool {
+    view.logs().any(|(_, log)| log.start.complete)
+}
+
+/// The engine listens on another address than the one that is configured.
+fn elsewhere(view: &View<'_>, findings: &mut Findings) {
+    let Some(listeners) = view.listeners() else {
+        return;
+    };
+    let (Some(listening), Some(configured)) = (&listeners.listening, listeners.configured) else {
+        return;
+    };
+    if listening.is_empty() || listeners.serves(configured) == Some(true) {
+        return;
+    }
+    let list: Vec<_> = listening.iter().map(ToString::to_string).collect();
+    let asked = match listeners.asked {
+        Some(asked) if listeners.serves(asked) == Some(true) => format!("asked at {asked}"),
+        _ => "not asked there".to_owned(),
+    };
+    let evidence = format!(
+        "it listens on {}, configured is {configured}; {asked}",
+        list.join(", ")
+    );
+    findings.add(Reason::ListeningElsewhere, evidence);
+}
+
+/// What the engine says of itself where the supervisor's own login passes: an ordinary client would be
+/// turned away.
+fn turned_away(view: &View<'_>, findings: &mut Findings) {
+    let server = view.snapshot.server.as_ref();
+    let single = server.filter(|seen| seen.at >= view.engine.since);
+    if single.is_some_and(|seen| seen.value.single_user == Some(true)) {
+        findings.add(Reason::SingleUser, "IsSingleUser is 1");
+    }
+    if view.logs().any(|(_, log)| log.upgrading) && view.engine.phase == Phase::Running {
+        let evidence = "the errorlog names a script, and not that recovery is complete";
+        findings.add(Reason::ScriptUpgrade, evidence);
     }
 }
 
@@ -153,6 +252,28 @@ fn silent_logins(view: &View<'_>, findings: &mut Findings) {
     if silent && life && login.failures >= SILENT_LOGINS {
         let evidence = format!("{} fresh logins in a row got no answer", login.failures);
         findings.add(Reason::EngineBusy, evidence);
+    }
+}
+
+/// An engine that works and answers nothing, or takes no new client in, for longer than the operator bears.
+fn busy_for_too_long(view: &View<'_>, findings: &mut Findings) {
+    let limit = view.policy.busy_limit;
+    if limit.is_zero() || view.process().is_none() || !view.engine.started || !asked(view) {
+        return;
+    }
+    let snapshot = view.snapshot;
+    let refused = snapshot.ping.refused_since.is_some();
+    let mut lasted = |since: Option<Time>| {
+        let since = since?.max(view.excused);
+        let due = findings.due(since, view.stretched(limit));
+        due.then(|| seconds(view.now.since(since)))
+    };
+    if let Some(lasted) = lasted(snapshot.answers.owed_since.filter(|_| !refused)) {
+        let evidence = format!("no answer of any kind for {lasted}");
+        findings.add(Reason::BusyLimitExceeded, evidence);
+    } else if let Some(lasted) = lasted(snapshot.login.silent_since) {
+        let evidence = format!("no fresh login was answered for {lasted}");
+        findings.add(Reason::BusyLimitExceeded, evidence);
     }
 }
 
@@ -215,7 +336,7 @@ fn sign_of_life(view: &View<'_>) -> String {
 /// 701, 802, 17803 and their like, and nothing else for a while.
 fn out_of_memory(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     let exhausted = |contact: &Contact| match contact.error() {
-        Some(ContactError::Server(error)) => {
+        Some(ContactError::Server(error)) if view.tried_lately(contact) => {
             classify(error.number).is_some_and(|row| row.class == SqlErrorClass::OutOfMemory)
         }
         _ => false,

@@ -12,22 +12,29 @@ pub fn rule(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
         return;
     }
     denied(view, findings);
-    let Some(list) = &view.snapshot.databases else {
+    let Some(list) = view.databases() else {
+        timers.lasting(Condition::Recovering, false, view.now);
         if !view.policy.required_databases.is_empty() {
-            let evidence = "the required databases have not been listed yet";
+            let evidence = match &view.snapshot.databases {
+                None => "the required databases have not been listed yet".to_owned(),
+                Some(seen) => format!(
+                    "the required databases were last listed {} ago",
+                    seconds(view.now.since(seen.at))
+                ),
+            };
             findings.add(Reason::NotYetObserved, evidence);
         }
         return;
     };
-    for database in &list.value.databases {
+    for database in &list.databases {
         if view.required(&database.name) {
             state(database, findings);
         }
     }
-    stalled_recovery(view, &list.value.databases, timers, findings);
+    stalled_recovery(view, &list.databases, timers, findings);
     for required in &view.policy.required_databases {
         let there = |database: &Database| database.name.eq_ignore_ascii_case(required);
-        if !list.value.databases.iter().any(there) {
+        if !list.databases.iter().any(there) {
             let evidence = format!("{required} is not in sys.databases");
             findings.add(Reason::DatabaseOffline, evidence);
         }

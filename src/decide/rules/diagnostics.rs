@@ -2,12 +2,16 @@
 //! never count, a component that is missing or unknown is no error.
 
 use super::super::findings::Findings;
+use super::super::observation::ContactError;
 use super::super::reason::Reason;
+use super::super::sql_error::classify;
 use super::View;
 
 pub fn rule(view: &View<'_>, findings: &mut Findings) {
     let diagnostics = &view.snapshot.diagnostics;
-    let Some(last) = &diagnostics.last else {
+    unavailable(view, findings);
+    // Reports that have ceased to come accuse nobody any more.
+    let Some(last) = view.diagnostics() else {
         return;
     };
     let enough = view.policy.diagnostics_reports.max(1);
@@ -20,7 +24,7 @@ pub fn rule(view: &View<'_>, findings: &mut Findings) {
         findings.add(Reason::ResourceError, evidence);
     }
     if diagnostics.query_processing_errors >= enough {
-        let deadlocked = match last.value.deadlocked_schedulers {
+        let deadlocked = match last.deadlocked_schedulers {
             Some(true) => ", with deadlocked schedulers",
             _ => "",
         };
@@ -29,5 +33,20 @@ pub fn rule(view: &View<'_>, findings: &mut Findings) {
             Reason::SchedulersDeadlocked,
             format!("{count} reports in a row{deadlocked}"),
         );
+    }
+}
+
+/// The stream fails by an error that says nothing of the engine's state. Errors of the table have reasons
+/// of their own, by the ping and the login.
+fn unavailable(view: &View<'_>, findings: &mut Findings) {
+    if let Some(failed) = &view.snapshot.diagnostics.failed
+        && let ContactError::Server(error) = failed.value
+        && classify(error.number).is_none()
+    {
+        let evidence = format!(
+            "error {}, state {}, severity {} (not in the table)",
+            error.number, error.state, error.class
+        );
+        findings.add(Reason::DiagnosticsUnavailable, evidence);
     }
 }

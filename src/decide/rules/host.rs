@@ -10,11 +10,11 @@ use super::View;
 const STALL_SHOWN: Duration = Duration::from_secs(60);
 
 pub fn rule(view: &View<'_>, findings: &mut Findings) {
-    if let Some(cgroup) = &view.snapshot.cgroup {
-        if cgroup.value.frozen == Some(true) {
+    if let Some(cgroup) = view.cgroup() {
+        if cgroup.frozen == Some(true) {
             findings.add(Reason::CgroupFrozen, "the freezer holds it");
         }
-        if let Some(ratio) = cgroup.value.throttled_ratio
+        if let Some(ratio) = cgroup.throttled_ratio
             && view.throttled()
         {
             let percent = ratio * 100.0;

@@ -44,10 +44,10 @@ fn gone(view: &View<'_>, findings: &mut Findings) {
         }
         findings.add(reason, evidence);
     }
-    let engine = view.snapshot.running().and_then(|process| process.engine);
+    let engine = view.process().and_then(|process| process.engine);
     let absent = engine.is_none();
     let since = view.engine.phase_since;
-    let looked = !view.snapshot.is_blind();
+    let looked = view.watches();
     if absent && looked && findings.due(since, view.policy.process_missing_after) {
         let what = match view.snapshot.running() {
             None => "no sqlservr",
@@ -102,7 +102,7 @@ fn describe(exit: &Observed<ProcessExit>, view: &View<'_>) -> (Reason, String) {
 }
 
 fn zombie(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
-    let dead = view.snapshot.running().filter(|process| {
+    let dead = view.process().filter(|process| {
         process.state == RunState::Zombie || process.parent_state == RunState::Zombie
     });
     let since = timers.lasting(Condition::Zombie, dead.is_some(), view.now);
@@ -122,7 +122,7 @@ fn zombie(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
 
 /// A dump stops the engine by ptrace. A stop by signal alone is none: nothing would end it.
 fn dump(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
-    let process = view.snapshot.running();
+    let process = view.process();
     let traced = process.is_some_and(|process| process.state == RunState::Traced);
     let dumper = process.and_then(|process| process.dumper);
     // One that grows beside an engine that answers stops nothing.
@@ -143,23 +143,34 @@ fn dump(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     findings.add(Reason::DumpInProgress, evidence);
 }
 
-/// The engine itself says that it shuts down (17188, 6005).
-fn says_stopping(contact: &Contact) -> bool {
-    match contact.error() {
-        Some(ContactError::Server(error)) => {
-            classify(error.number).is_some_and(|row| row.class == SqlErrorClass::Stopping)
-        }
+/// The engine itself says that it shuts down (17188, 6005); or it lets nobody in but administrators, and
+/// had served before (18451): that is how a shutdown meets new logins.
+fn says_stopping(contact: &Contact, view: &View<'_>) -> bool {
+    let Some(ContactError::Server(error)) = contact.error() else {
+        return false;
+    };
+    match classify(error.number).map(|row| row.class) {
+        Some(SqlErrorClass::Stopping) => true,
+        Some(SqlErrorClass::AdministratorsOnly) => view.engine.proven,
         _ => false,
     }
 }
 
 fn stopping(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
+    let limit = view.policy.stopping_limit;
+    // In a shutdown the listener closes first, and the checkpoint of each database follows: that the
+    // stop has begun is all that is seen of it.
     let stopping = view.engine.phase == Phase::Stopping
-        || says_stopping(&view.snapshot.ping)
-        || says_stopping(&view.snapshot.login);
-    let since = timers.lasting(Condition::Stopping, stopping, view.now);
+        || says_stopping(&view.snapshot.ping, view)
+        || says_stopping(&view.snapshot.login, view)
+        || view.logs().any(|(_, log)| log.stop.is_some());
+    if view.engine.phase == Phase::Gone {
+        timers.lasting(Condition::Stopping, false, view.now); // it has come to its end
+        return;
+    }
+    let since = timers.latched(Condition::Stopping, stopping, limit, view.now);
     if let Some(since) = since
-        && !findings.due(since, view.policy.stopping_limit)
+        && !findings.due(since, limit)
     {
         let evidence = format!("for {}", seconds(view.now.since(since)));
         findings.add(Reason::Stopping, evidence);

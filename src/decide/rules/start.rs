@@ -3,10 +3,11 @@
 use super::super::decision::Phase;
 use super::super::findings::{Findings, seconds};
 use super::super::observation::{
-    ContactError, ExitStatus, FileFault, KernelVersion, LoggedRecovery, StartFault,
+    ContactError, ExitStatus, FileFault, KernelVersion, ListenersReport, LoggedRecovery, StartFault,
 };
 use super::super::reason::Reason;
-use super::super::sql_error::classify;
+use super::super::snapshot::Contact;
+use super::super::sql_error::{SqlErrorClass, classify};
 use super::View;
 
 /// The first kernel on which SQL Edge crashes at its start (microsoft/mssql-docker, issue 893).
@@ -33,7 +34,10 @@ fn starting(view: &View<'_>, findings: &mut Findings) {
     let since = view.engine.since;
     let lasted = seconds(view.now.since(since));
     let limit = view.stretched(view.policy.startup_stalled_after);
-    if findings.due(since.max(view.excused), limit) && view.start_advanced == Some(false) {
+    let stands_still =
+        findings.due(since.max(view.excused), limit) && view.start_advanced == Some(false);
+    let under_way = under_way(view);
+    if stands_still && under_way {
         let evidence = format!(
             "started {lasted} ago; no cpu, io or errorlog progress for {}",
             seconds(view.policy.startup_stalled_after)
@@ -52,13 +56,42 @@ fn starting(view: &View<'_>, findings: &mut Findings) {
         ),
         Some(_) => "it can't be asked",
     };
-    findings.add(Reason::Starting, format!("for {lasted}; {contact}"));
+    let unknown = match stands_still && !under_way {
+        true => "; nothing advances, and whether the start is over can't be seen",
+        false => "",
+    };
+    findings.add(
+        Reason::Starting,
+        format!("for {lasted}; {contact}{unknown}"),
+    );
+}
+
+/// Whether it is *known* that the start goes on. That nobody got an answer says nothing of it: the
+/// supervisor may have no password, or another address.
+fn under_way(view: &View<'_>) -> bool {
+    if says_starting(&view.snapshot.ping) || says_starting(&view.snapshot.login) {
+        return true;
+    }
+    match view.listeners().and_then(ListenersReport::listens) {
+        Some(listens) => !listens,
+        None => {
+            let ready = view.logs().any(|(_, log)| log.start.ready);
+            !ready && view.logs().any(|(_, log)| log.start.begun)
+        }
+    }
+}
+
+/// The engine itself says that it is not ready yet (17187).
+fn says_starting(contact: &Contact) -> bool {
+    let Some(ContactError::Server(error)) = contact.error() else {
+        return false;
+    };
+    classify(error.number).is_some_and(|row| row.class == SqlErrorClass::Starting)
 }
 
 /// While `master` recovers nothing listens: only the log tells.
 fn recovery(view: &View<'_>, findings: &mut Findings) {
     let logged = view
-        .snapshot
         .logs()
         .find_map(|(name, log)| Some((name, log.recovery.as_ref()?)));
     if let Some((name, recovery)) = logged {

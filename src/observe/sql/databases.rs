@@ -27,9 +27,11 @@ const DENIED_RETRY: Duration = Duration::from_secs(60);
 
 /// Lists for ever, each [`databases`](SqlConfig::databases) interval, on a standing connection.
 ///
+/// `required` come first: no limit leaves one of them out.
+///
 /// # Cancel safety
 /// Drop it to end it; its connection is closed.
-pub async fn observe(config: SqlConfig, sink: Sink) {
+pub async fn observe(config: SqlConfig, required: Vec<String>, sink: Sink) {
     let pace = config.databases;
     let max = config.max_databases;
     let mut standing = Standing::new(config);
@@ -37,7 +39,7 @@ pub async fn observe(config: SqlConfig, sink: Sink) {
     loop {
         let began = Began::now(sink.clock());
         let recovery = denied.is_none_or(|at| at.elapsed() >= DENIED_RETRY);
-        let batch = batch(max, recovery);
+        let batch = batch(max, &required, recovery);
         let mut rows = Rows::default();
         let mut take = |index, row: &Row| rows.take(index, &Cells::from(row), max);
         let deadline = Deadline::after(pace.deadline);
@@ -59,12 +61,13 @@ pub async fn observe(config: SqlConfig, sink: Sink) {
 ///
 /// Without VIEW SERVER STATE `sys.dm_exec_requests` shows the session its own requests only, which
 /// is an empty last result; where the engine refuses it altogether the list has arrived before.
-fn batch(max: usize, recovery: bool) -> String {
+fn batch(max: usize, required: &[String], recovery: bool) -> String {
+    let first = first(required);
     let list = format!(
         "SET LOCK_TIMEOUT {LOCK_TIMEOUT_MS}; \
          SELECT COUNT(*) AS total FROM sys.databases; \
          SELECT TOP ({max}) database_id, name, state, is_read_only \
-         FROM sys.databases ORDER BY database_id;"
+         FROM sys.databases ORDER BY {first}database_id;"
     );
     if recovery {
         list + " SELECT database_id, percent_complete, estimated_completion_time \
@@ -72,6 +75,23 @@ fn batch(max: usize, recovery: bool) -> String {
     } else {
         list
     }
+}
+
+/// What puts the required databases first; names are compared as the engine compares them.
+fn first(required: &[String]) -> String {
+    if required.is_empty() {
+        return String::new();
+    }
+    let names: Vec<_> = required.iter().map(|name| literal(name)).collect();
+    format!(
+        "CASE WHEN name IN ({}) THEN 0 ELSE 1 END, ",
+        names.join(", ")
+    )
+}
+
+/// As a string in a batch, whatever is in it.
+fn literal(text: &str) -> String {
+    format!("N'{}'", text.replace('\'', "''"))
 }
 
 fn is_denied(error: &ContactError) -> bool {
@@ -224,6 +244,18 @@ mod tests {
             state: 1,
             class: 14,
         })
+    }
+
+    #[test]
+    fn the_required_ones_come_before_the_cap() {
+        let none = batch(3, &[], false);
+        assert!(none.ends_with("ORDER BY database_id;"), "{none}");
+        let required = ["orders".to_owned(), "o'; DROP".to_owned()];
+        let some = batch(3, &required, false);
+        assert!(
+            some.ends_with("ORDER BY CASE WHEN name IN (N'orders', N'o''; DROP') THEN 0 ELSE 1 END, database_id;"),
+            "{some}"
+        );
     }
 
     #[test]

@@ -120,7 +120,9 @@ pub(super) fn login_refused(error: &ContactError) -> bool {
     classify(error.number).is_some_and(|row| {
         matches!(
             row.class,
-            SqlErrorClass::LoginFailed | SqlErrorClass::PasswordExpired
+            SqlErrorClass::LoginFailed
+                | SqlErrorClass::LogonTrigger
+                | SqlErrorClass::PasswordExpired
         )
     })
 }

@@ -156,7 +156,7 @@ async fn it_is_silent() {
         TlsMode::Login,
         TlsMode::Off,
     ] {
-        let expected = ContactError::TimedOut(Stage::Login);
+        let expected = ContactError::TimedOut(Stage::Prelogin);
         assert_eq!(failure(address, tls).await, expected, "{tls:?}");
     }
 }
@@ -343,10 +343,10 @@ async fn every_observer_reports_a_silent_peer_in_time() {
     let begin = Instant::now();
     let observers = [
         tokio::spawn(login::observe(config.clone(), sink.clone())),
-        tokio::spawn(databases::observe(config.clone(), sink.clone())),
+        tokio::spawn(databases::observe(config.clone(), Vec::new(), sink.clone())),
         tokio::spawn(diagnostics::observe(config, sink)),
     ];
-    let silent = ContactError::TimedOut(Stage::Login);
+    let silent = ContactError::TimedOut(Stage::Prelogin);
     let mut reported = [false; 3];
     while reported.contains(&false) {
         let (index, error) = match seen.recv().await.expect("observers run").value {

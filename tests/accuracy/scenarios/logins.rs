@@ -45,12 +45,6 @@ fn credentials() -> Vec<Scenario> {
             "PasswordExpired",
         ),
         refused(
-            "logon-trigger",
-            "17892: a logon trigger refuses sa",
-            Deed::Lasting(|script| refuse(script, 17_892)),
-            "LoginFailed",
-        ),
-        refused(
             "tls-broken",
             "what should be TLS is garbage; DESIGN: readiness stays as it was proven",
             Deed::Lasting(|script| script.accept = Accept::TlsGarbage),
@@ -106,7 +100,19 @@ fn states() -> Vec<Scenario> {
             "single-user",
             "18461: only one administrator may log in",
             Deed::Lasting(|script| refuse(script, 18_461)),
-            &["AdministratorsOnly"],
+            &["SingleUser"],
+        ),
+        state(
+            "single-user-sa",
+            "IsSingleUser: sa passes still, and nobody else would",
+            Deed::Lasting(|script| script.single_user = true),
+            &["SingleUser"],
+        ),
+        state(
+            "logon-trigger",
+            "17892: a logon trigger refuses logins",
+            Deed::Lasting(|script| refuse(script, 17_892)),
+            &["LogonTriggerRefuses"],
         ),
     ]
 }

@@ -72,9 +72,48 @@ enum Truth {
     Zombie,
     /// It refuses logins by name.
     WrongPassword(Time),
+    /// It shuts down until this moment: the listener is closed, and the checkpoint goes on.
+    Stopping(Time),
+}
+
+/// Why a run of the supervisor can't ask the engine, whatever the engine does. Each is the supervisor's own
+/// want, or another peer's answer.
+const CANNOT_ASK: [fn() -> ContactError; 9] = [
+    || ContactError::Credentials("no such file".to_owned()),
+    || ContactError::Tls("the certificate is not trusted".to_owned()),
+    || ContactError::Refused,
+    || ContactError::Closed,
+    || ContactError::Unreachable("no route".to_owned()),
+    || ContactError::Protocol("HTTP".to_owned()),
+    || ContactError::TimedOut(Stage::Connect),
+    || ContactError::TimedOut(Stage::Prelogin),
+    || server(18456),
+];
+
+/// What the supervisor has beside its questions, in one world.
+#[derive(Clone, Copy, Debug)]
+struct Sees {
+    /// The sockets on which the engine listens.
+    listeners: bool,
+    /// The errorlog.
+    log: bool,
 }
 
 impl Truth {
+    /// Whether the engine's processes listen for clients.
+    fn listens(self) -> bool {
+        !matches!(
+            self,
+            Self::Down(_)
+                | Self::Starting(_)
+                | Self::StartingQuietly(_)
+                | Self::Stuck
+                | Self::ListenerLost
+                | Self::Stopping(_)
+                | Self::Zombie
+        )
+    }
+
     /// Whether a restart helps, and after which time at the latest it has to be asked for.
     fn restart_within(self, policy: &Policy) -> Option<Duration> {
         let looks = PING * 3;
@@ -98,7 +137,8 @@ impl Truth {
             | Self::AdministratorsOnly(until)
             | Self::Dumping(until)
             | Self::WritingCore(until)
-            | Self::WrongPassword(until) => Some(until),
+            | Self::WrongPassword(until)
+            | Self::Stopping(until) => Some(until),
             _ => None,
         }
     }
@@ -113,6 +153,10 @@ pub struct Counts {
     supervisor_restarts: u64,
     budgets_held: u64,
     failed_starts: u64,
+    stops: u64,
+    pauses: u64,
+    /// Steps in which an engine that is well could not be asked.
+    unasked: u64,
 }
 
 impl Counts {
@@ -123,6 +167,9 @@ impl Counts {
         self.supervisor_restarts += other.supervisor_restarts;
         self.budgets_held += other.budgets_held;
         self.failed_starts += other.failed_starts;
+        self.stops += other.stops;
+        self.pauses += other.pauses;
+        self.unasked += other.unasked;
     }
 
     pub fn all_happened(&self) -> bool {
@@ -133,6 +180,9 @@ impl Counts {
             self.supervisor_restarts,
             self.budgets_held,
             self.failed_starts,
+            self.stops,
+            self.pauses,
+            self.unasked,
         ]
         .iter()
         .all(|count| *count > 0)
@@ -162,12 +212,29 @@ pub struct World {
     undisturbed: Time,
     /// The processes can't be seen.
     blind: bool,
+    sees: Sees,
+    /// Which of [`CANNOT_ASK`] meets the present run of the supervisor, if one does.
+    cannot_ask: Option<usize>,
+    /// This process has answered a query: ever, and in the present run of the supervisor.
+    proven: bool,
+    answered_now: bool,
+    /// The engine has said, in an answer, that it stops.
+    said_stop: bool,
+    /// Until when nothing is asked, because somebody said `pause`.
+    paused_until: Option<Time>,
     /// It starts fast, and soon falls ill again.
     sickly: bool,
     /// Since when liveness has failed, as the kubelet sees it.
     failing: Option<Time>,
     /// When the supervisor's signals take effect: none where the process can't be ended.
     dies_at: Option<Option<Time>>,
+}
+
+/// Two runs of the supervisor in three can ask.
+fn draw_cannot_ask(random: &mut Random) -> Option<usize> {
+    let cannot = random.one_in(3);
+    let how = random.below(CANNOT_ASK.len() as u64) as usize;
+    cannot.then_some(how)
 }
 
 impl World {
@@ -184,7 +251,15 @@ impl World {
         };
         let blind = random.one_in(10);
         let sickly = random.one_in(8);
+        let sees = Sees {
+            listeners: !blind && random.one_in(2),
+            log: random.one_in(2),
+        };
+        let cannot_ask = draw_cannot_ask(&mut random);
         let mut bench = Bench::new(policy);
+        bench.observers_go_on = false;
+        bench.nobody_watches = blind;
+        bench.see(Observation::Process(ProcessReport::NotFound));
         bench.see(volume(healthy_volume()));
         Self {
             counts: Counts::default(),
@@ -204,6 +279,12 @@ impl World {
             stalled_until: None,
             undisturbed: Time::ZERO,
             blind,
+            sees,
+            cannot_ask,
+            proven: false,
+            answered_now: false,
+            said_stop: false,
+            paused_until: None,
             sickly,
             failing: None,
             dies_at: None,
@@ -240,8 +321,8 @@ impl World {
     pub fn print_trace(&self) {
         let policy = &self.bench.policy;
         println!(
-            "restart by {:?}, budget {}, blind {}",
-            policy.restart_by, policy.restart_budget, self.blind
+            "restart by {:?}, budget {}, blind {}, {:?}, cannot ask: {:?}",
+            policy.restart_by, policy.restart_budget, self.blind, self.sees, self.cannot_ask
         );
         for line in self.trace.iter().rev().take(TRACE).rev() {
             println!("{line}");
@@ -286,6 +367,7 @@ impl World {
         self.core_bytes = None;
         match self.truth {
             Truth::Down(_) => self.start(),
+            Truth::Stopping(_) => self.die(ExitStatus::Code(0), 60),
             Truth::Starting(_) | Truth::StartingQuietly(_) => match self.random.below(12) {
                 0..=3 => {
                     self.percent = 0.0;
@@ -301,12 +383,15 @@ impl World {
 
     fn start(&mut self) {
         self.generation += 1;
+        self.proven = false;
+        self.answered_now = false;
+        self.said_stop = false;
         self.cpu = Duration::ZERO;
         self.dies_at = None;
         self.log_bytes += 500;
         let truth = match self.random.below(12) {
             0 => Truth::Stuck,
-            1..=3 => Truth::StartingQuietly(self.soon(3000)),
+            1..=3 if self.sees.log => Truth::StartingQuietly(self.soon(3000)),
             _ => Truth::Starting(self.soon(if self.sickly { 5 } else { 900 })),
         };
         self.become_(truth);
@@ -327,7 +412,7 @@ impl World {
     fn fault(&mut self) {
         let drawn = match self.sickly && self.random.one_in(20) {
             true => [0, 9, 10][self.random.below(3) as usize],
-            false => self.random.below(240),
+            false => self.random.below(260),
         };
         let truth = match drawn {
             0 => Truth::Hung,
@@ -355,9 +440,36 @@ impl World {
                 self.percent = 30.0;
                 Truth::RecoveryStuck
             }
+            // A stop of somebody else's making shows in the log, or in an answer.
+            12..=14 if self.sees.log || self.answers_now() => {
+                self.counts.stops += 1;
+                let most = [20, 240, 1500][self.random.below(3) as usize];
+                Truth::Stopping(self.soon(most))
+            }
+            15 => {
+                self.counts.pauses += 1;
+                let until = self.bench.now.plus(seconds(1 + self.random.below(1800)));
+                self.paused_until = Some(until);
+                let word = OperatorWord::MaintenanceUntil(until);
+                self.bench.see(Observation::Operator(word));
+                return;
+            }
+            16 if self.paused_until.is_some() => {
+                self.paused_until = None;
+                self.bench.see(Observation::Operator(OperatorWord::Resume));
+                return;
+            }
             _ => return,
         };
         self.become_(truth);
+    }
+
+    /// Whether an answer of the engine's reaches the supervisor now.
+    fn answers_now(&self) -> bool {
+        let paused = self
+            .paused_until
+            .is_some_and(|until| self.bench.now < until);
+        self.cannot_ask.is_none() && !paused
     }
 
     /// The engine ends, and the runtime starts it anew within so many seconds.
@@ -380,13 +492,28 @@ impl World {
 
     fn volume(&self) -> VolumeCheck {
         let mut check = healthy_volume();
-        check.errorlog = Some(log(self.log_bytes));
+        check.errorlog = self.sees.log.then(|| self.log());
         check.dumps = Some(Dumps {
             count: u32::from(self.core_bytes.is_some()),
             bytes: self.core_bytes.unwrap_or(0),
             writing_bytes: self.core_bytes,
         });
         check
+    }
+
+    /// What the engine has written of its start and its stop.
+    fn log(&self) -> EngineLog {
+        let starts = !self.truth.listens() && !matches!(self.truth, Truth::Stopping(_));
+        let starts = starts && !matches!(self.truth, Truth::ListenerLost | Truth::Zombie);
+        EngineLog {
+            start: LoggedStart {
+                begun: true,
+                ready: !starts,
+                complete: !starts,
+            },
+            stop: matches!(self.truth, Truth::Stopping(_)).then_some(LoggedStop::StopRequest),
+            ..log(self.log_bytes)
+        }
     }
 
     fn observe(&mut self, span: Duration) {
@@ -399,8 +526,20 @@ impl World {
         }
         self.observe_process(span);
         self.observe_volume();
-        self.observe_databases();
-        let result = self.answer();
+        self.observe_listeners();
+        if self
+            .paused_until
+            .is_some_and(|until| self.bench.now < until)
+        {
+            return;
+        }
+        self.paused_until = None;
+        if self.cannot_ask.is_none() {
+            self.observe_databases();
+        } else if self.truth == Truth::Healthy {
+            self.counts.unasked += 1;
+        }
+        let result = self.result();
         // An attempt is reported when it ends; one that got no answer began its deadline earlier.
         let started = match result {
             TIMED_OUT => {
@@ -409,7 +548,10 @@ impl World {
             }
             _ => self.bench.now,
         };
-        if let Truth::AdministratorsOnly(_) = self.truth {
+        if let Truth::AdministratorsOnly(_) = self.truth
+            && matches!(self.cannot_ask, None | Some(1 | 8))
+        {
+            // An error is an answer too; it comes from the engine's own threads.
             self.bench.see(Observation::Dac(answered(self.bench.now)));
         }
         self.bench
@@ -468,12 +610,53 @@ impl World {
         }
     }
 
+    /// Where the engine listens, and the address that is asked: its own, or another one.
+    fn observe_listeners(&mut self) {
+        if !self.sees.listeners {
+            return;
+        }
+        let address = match self.cannot_ask {
+            // a password, a certificate or a login is wanting at the right address
+            None | Some(0 | 1 | 8) => "0.0.0.0:1433",
+            Some(_) => "0.0.0.0:1500",
+        };
+        let addresses: &[&str] = if self.truth.listens() {
+            &[address]
+        } else {
+            &[]
+        };
+        self.bench.see(listening(addresses));
+    }
+
+    /// What comes of a question.
+    fn result(&mut self) -> AttemptResult {
+        if let Some(how) = self.cannot_ask {
+            let wants_the_engine = matches!(how, 1 | 8);
+            if !wants_the_engine || self.truth == Truth::Healthy {
+                return AttemptResult::Failed(CANNOT_ASK[how]());
+            }
+        }
+        if let Truth::Stopping(_) = self.truth
+            && !std::mem::replace(&mut self.said_stop, true)
+            && self.cannot_ask.is_none()
+        {
+            return AttemptResult::Failed(server(6005));
+        }
+        let result = self.answer();
+        if matches!(result, AttemptResult::Answered { .. }) {
+            self.proven = true;
+            self.answered_now = true;
+        }
+        result
+    }
+
     fn answer(&self) -> AttemptResult {
         match self.truth {
             Truth::Starting(_)
             | Truth::StartingQuietly(_)
             | Truth::Stuck
             | Truth::ListenerLost
+            | Truth::Stopping(_)
             | Truth::Zombie => AttemptResult::Failed(ContactError::Refused),
             Truth::Healthy | Truth::Recovering(_) | Truth::RecoveryStuck => answered_result(),
             Truth::WrongPassword(_) => AttemptResult::Failed(server(18456)),
@@ -555,6 +738,18 @@ impl World {
         let away = seconds(1 + self.random.below(30));
         let started = self.now().plus(away);
         self.bench = self.bench.restart_supervisor(away, true);
+        self.bench.observers_go_on = false;
+        self.bench.nobody_watches = self.blind;
+        match self.truth {
+            Truth::Down(_) => {
+                self.bench
+                    .see(Observation::Process(ProcessReport::NotFound));
+            }
+            _ => self.observe_process(Duration::ZERO),
+        }
+        self.paused_until = self.bench.snapshot.maintenance_until;
+        self.cannot_ask = draw_cannot_ask(&mut self.random);
+        self.answered_now = false;
         self.started = started;
         self.undisturbed = started;
         self.invariants = Invariants::default();
@@ -565,12 +760,32 @@ impl World {
         self.failing = None;
     }
 
+    /// Whether somebody sees what would tell this state from that of an engine that is well.
+    fn can_be_known(&self) -> bool {
+        match self.truth {
+            Truth::Zombie => !self.blind,
+            Truth::Stuck => self.sees.listeners || self.sees.log,
+            Truth::RecoveryStuck => self.cannot_ask.is_none(),
+            Truth::Hung => self.cannot_ask.is_none() && self.answered_now,
+            Truth::ListenerLost => self.cannot_ask.is_none() && self.answered_now,
+            _ => true,
+        }
+    }
+
     /// What a restart helps is asked to be ended within its threshold, plus what the observers need
     /// to see it; unless it is held for a reason that is shown.
     fn nothing_is_missed(&mut self) {
         let Some(limit) = self.truth.restart_within(&self.bench.policy) else {
             return;
         };
+        if !self.can_be_known() {
+            // It is not for the supervisor to find: the world ends it.
+            self.undisturbed = self.now();
+            if self.now().since(self.since) > limit * 3 {
+                self.die(ExitStatus::Signal(9), 12);
+            }
+            return;
+        }
         if self.bench.has(Reason::RestartBudgetExhausted) {
             self.counts.budgets_held += 1;
             self.bench.see(Observation::Operator(OperatorWord::Release));

@@ -40,6 +40,7 @@ pub struct World {
     pub started: DateTime,
     pub uptime_ms: i64,
     pub view_server_state: bool,
+    pub single_user: bool,
     /// Recovering databases with percent and the time left, in milliseconds.
     pub recoveries: Vec<Recovery>,
     pub sessions: Vec<Session>,

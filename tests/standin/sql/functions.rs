@@ -84,6 +84,7 @@ fn property(world: &World, name: &str) -> Value {
         "servername" | "machinename" => Value::text(&world.product.server_name),
         "collation" => Value::text("SQL_Latin1_General_CP1_CI_AS"),
         "ishadrenabled" | "isclustered" => Value::Int(0),
+        "issingleuser" => Value::Int(i64::from(world.single_user)),
         _ => Value::Null,
     }
 }

@@ -1,0 +1,96 @@
+//! What the rules may use of the snapshot: each observation up to its age. An older one is absent.
+
+use std::time::Duration;
+
+use super::super::observation::{
+    CgroupReport, ContactError, DatabaseList, Diagnostics, EngineLog, ListenersReport, Observed,
+    RunningProcess,
+};
+use super::super::snapshot::Contact;
+use super::View;
+
+impl View<'_> {
+    /// The engine's process, as it was looked at just now.
+    #[must_use]
+    pub fn process(&self) -> Option<&RunningProcess> {
+        self.snapshot.running().filter(|_| self.watches())
+    }
+
+    /// Whether somebody looks at the processes.
+    #[must_use]
+    pub fn watches(&self) -> bool {
+        let process = self.snapshot.process.as_ref();
+        process.is_some_and(|seen| self.is_fresh(seen, self.policy.ages.process))
+    }
+
+    /// Where the engine listens and is asked.
+    #[must_use]
+    pub fn listeners(&self) -> Option<&ListenersReport> {
+        self.fresh(self.snapshot.listeners.as_ref(), self.policy.ages.listeners)
+    }
+
+    /// The last report of `sp_server_diagnostics`.
+    #[must_use]
+    pub fn diagnostics(&self) -> Option<&Diagnostics> {
+        let last = self.snapshot.diagnostics.last.as_ref();
+        self.fresh(last, self.policy.ages.diagnostics)
+    }
+
+    /// The list of databases.
+    #[must_use]
+    pub fn databases(&self) -> Option<&DatabaseList> {
+        self.fresh(self.snapshot.databases.as_ref(), self.policy.ages.databases)
+    }
+
+    /// The control group.
+    #[must_use]
+    pub fn cgroup(&self) -> Option<&CgroupReport> {
+        self.fresh(self.snapshot.cgroup.as_ref(), self.policy.ages.cgroup)
+    }
+
+    /// The logs of this start of the engine.
+    pub fn logs(&self) -> impl Iterator<Item = (&'static str, &EngineLog)> {
+        self.snapshot.logs_since(self.engine.since)
+    }
+
+    /// Whether `contact` was tried lately.
+    #[must_use]
+    pub fn tried_lately(&self, contact: &Contact) -> bool {
+        let last = contact.last.as_ref();
+        last.is_some_and(|last| self.is_fresh(last, self.policy.ages.contact))
+    }
+
+    /// Whether the questions go to the engine that is watched, in a manner that it understands. What another
+    /// peer leaves open or refuses counts against nobody, nor does a question that this engine could never
+    /// answer.
+    ///
+    /// It has answered in this run; or in an earlier one, and it is at the address that is asked now (its
+    /// processes are seen to listen there, or that is where it answered). A peer that closes such a question
+    /// unheard may not have understood it: encryption may be configured otherwise than before.
+    #[must_use]
+    pub fn asks_the_engine(&self) -> bool {
+        let listeners = self.listeners();
+        let asked = listeners.and_then(|listeners| listeners.asked);
+        let serves = match (listeners, asked) {
+            (Some(listeners), Some(asked)) if listeners.listens() == Some(true) => {
+                listeners.serves(asked)
+            }
+            _ => None,
+        };
+        let before = self.engine.answered_at;
+        let there = serves == Some(true) || (before.is_some() && before == asked);
+        let ping = self.snapshot.ping.error();
+        let unheard = matches!(ping, Some(ContactError::TimedOut(_)));
+        serves != Some(false)
+            && (self.snapshot.answers.last.is_some() || (self.engine.started && there && unheard))
+    }
+
+    fn fresh<'a, T>(&self, seen: Option<&'a Observed<T>>, age: Duration) -> Option<&'a T> {
+        seen.filter(|seen| self.is_fresh(seen, age))
+            .map(|seen| &seen.value)
+    }
+
+    fn is_fresh<T>(&self, seen: &Observed<T>, age: Duration) -> bool {
+        self.now.since(seen.at) < age
+    }
+}

@@ -1,0 +1,594 @@
+//! An engine that is well and can't be asked, one that stops, one that spins; and evidence that has grown old.
+
+use std::time::Duration;
+
+use sql_edge_supervisor::decide::decision::{Phase, Verdict};
+use sql_edge_supervisor::decide::observation::*;
+use sql_edge_supervisor::decide::policy::Policy;
+use sql_edge_supervisor::decide::reason::Reason;
+
+use crate::bench::*;
+
+const IDLE: Duration = Duration::ZERO;
+const HARD_WORK: Duration = Duration::from_millis(800);
+const REFUSED: AttemptResult = AttemptResult::Failed(ContactError::Refused);
+
+fn evidence(bench: &Bench, reason: Reason) -> &str {
+    let finding = bench.decision.finding(reason);
+    finding.map_or("", |finding| finding.evidence.as_str())
+}
+
+/// What keeps the supervisor from asking, and the reason that says so.
+fn cannot_ask() -> Vec<(ContactError, Option<Reason>)> {
+    vec![
+        (
+            ContactError::Credentials("no such file".to_owned()),
+            Some(Reason::CredentialsUnreadable),
+        ),
+        (
+            ContactError::Tls("the certificate is not trusted".to_owned()),
+            Some(Reason::TlsFailed),
+        ),
+        (
+            ContactError::Unreachable("no such host".to_owned()),
+            Some(Reason::EngineUnreachable),
+        ),
+        (
+            ContactError::Protocol("HTTP".to_owned()),
+            Some(Reason::EngineUnreachable),
+        ),
+        (ContactError::Refused, None),
+        (ContactError::Closed, None),
+        (ContactError::TimedOut(Stage::Connect), None),
+        (ContactError::TimedOut(Stage::Prelogin), None),
+        (server(18456), Some(Reason::LoginFailed)),
+        (server(18470), Some(Reason::LoginDisabled)),
+    ]
+}
+
+fn with_log(change: impl FnOnce(&mut EngineLog)) -> Observation {
+    let mut check = healthy_volume();
+    change(check.errorlog.as_mut().expect("a healthy volume has one"));
+    volume(check)
+}
+
+/// What is seen of an engine that has started, beside the questions.
+fn started_views() -> Vec<(&'static str, Option<Observation>)> {
+    let ready = with_log(|log| {
+        log.start.begun = true;
+        log.start.ready = true;
+    });
+    vec![
+        ("nothing", None),
+        ("listens there", Some(listening(&["0.0.0.0:1433"]))),
+        ("listens elsewhere", Some(listening(&["127.0.0.1:1500"]))),
+        ("its log", Some(ready)),
+    ]
+}
+
+#[test]
+fn an_engine_that_cannot_be_asked_is_left_alone_and_the_cause_is_named() {
+    for (error, reason) in cannot_ask() {
+        for (name, seen) in started_views() {
+            let mut bench = Bench::new(Policy::default());
+            bench.see(volume(healthy_volume()));
+            bench.see(running(1, IDLE));
+            seen.iter().cloned().for_each(|seen| {
+                bench.see(seen);
+            });
+            let failed = AttemptResult::Failed(error.clone());
+            // Past every threshold, that of a start included.
+            for _ in 0..1000 {
+                bench.live_for(SECOND, IDLE, &failed);
+                bench.login_fails(error.clone());
+                assert_eq!(bench.decision.action, None, "{error:?}, {name}");
+                assert_eq!(bench.live(), Verdict::Pass, "{error:?}, {name}");
+            }
+            let found = reason.is_none_or(|reason| bench.has(reason));
+            assert!(found, "{error:?}: {:?}", bench.decision.findings);
+            assert_eq!(bench.is_ready(), Verdict::Fail, "it has proven nothing");
+        }
+    }
+}
+
+/// The supervisor is started anew with a mistake in its configuration beside an engine that had answered.
+#[test]
+fn what_an_earlier_run_was_answered_accuses_nobody_in_this_one() {
+    for (error, _) in cannot_ask() {
+        for (name, seen) in started_views() {
+            let mut earlier = Bench::ready(Policy::default());
+            let mut bench = earlier.restart_supervisor(seconds(3), true);
+            bench.see(volume(healthy_volume()));
+            bench.see(running(1, IDLE));
+            // At its own address a silence is the engine's, and is found.
+            if name == "listens there" && matches!(error, ContactError::TimedOut(_)) {
+                continue;
+            }
+            seen.iter().cloned().for_each(|seen| {
+                bench.see(seen);
+            });
+            let failed = AttemptResult::Failed(error.clone());
+            bench.live_for(seconds(1000), IDLE, &failed);
+            assert_eq!(bench.decision.action, None, "{error:?}, {name}");
+        }
+    }
+}
+
+#[test]
+fn a_start_is_known_to_be_under_way_by_its_log_or_its_sockets() {
+    let begun = with_log(|log| log.start.begun = true);
+    let both = |log: &mut EngineLog| {
+        log.start.begun = true;
+        log.start.ready = true;
+    };
+    for (seen, restarts) in [
+        (vec![begun.clone()], true),
+        (vec![not_listening()], true),
+        (vec![with_log(|_| ())], false),
+        (vec![with_log(both)], false),
+        // What the kernel has is of now; a log may be that of the start before.
+        (vec![with_log(both), not_listening()], true),
+        (vec![begun, listening(&["[::]:1433"])], false),
+    ] {
+        let mut bench = Bench::new(Policy::default());
+        bench.see(volume(healthy_volume()));
+        bench.see(running(1, IDLE));
+        // The sockets first: that it listened once is never forgotten.
+        for seen in seen.iter().rev() {
+            bench.see(seen.clone());
+        }
+        let since = bench.now;
+        bench.live_for(seconds(905), IDLE, &REFUSED);
+        let case = format!("{seen:?}: {:?}", bench.decision.findings);
+        assert_eq!(bench.has(Reason::StartupStalled), restarts, "{case}");
+        assert_eq!(bench.decision.action.is_some(), restarts, "{case}");
+        assert!(bench.now.since(since) >= bench.policy.startup_stalled_after);
+    }
+}
+
+#[test]
+fn where_it_cannot_be_seen_whether_the_start_is_over_that_is_said() {
+    let mut bench = Bench::new(Policy::default());
+    bench.see(running(1, IDLE));
+    bench.live_for(seconds(901), IDLE, &REFUSED);
+    assert_eq!(
+        evidence(&bench, Reason::Starting),
+        "for 901 s; the port is refused; nothing advances, and whether the start is over can't be seen"
+    );
+    let mut bench = Bench::new(Policy::default());
+    bench.see(running(1, IDLE));
+    let not_ready = AttemptResult::Failed(server(17187));
+    bench.live_for(seconds(930), IDLE, &not_ready);
+    assert!(
+        bench.has(Reason::StartupStalled),
+        "the engine itself says it"
+    );
+}
+
+#[test]
+fn an_engine_that_listens_has_started() {
+    let mut bench = Bench::new(kubelet());
+    bench.see(running(1, IDLE));
+    bench.see(not_listening());
+    assert_eq!(bench.decision.phase, Phase::Starting);
+    bench.see(listening(&["0.0.0.0:1433"]));
+    assert_eq!(bench.decision.phase, Phase::Running);
+    assert_eq!(bench.decision.startup.verdict, Verdict::Pass);
+    assert_eq!(bench.is_ready(), Verdict::Fail);
+    // Nobody has seen it alive: it may be the question that it does not understand.
+    bench.live_for(seconds(3600), IDLE, &TIMED_OUT);
+    assert_eq!(bench.live(), Verdict::Pass);
+    assert_eq!(bench.decision.ready.reasons, [Reason::NoFreshAnswer]);
+}
+
+#[test]
+fn a_hang_is_found_by_a_new_run_where_the_engine_is_seen_at_that_address() {
+    let mut earlier = Bench::ready(Policy::default());
+    earlier.see(listening(&["0.0.0.0:1433"]));
+    let unseen = Observation::Listeners(ListenersReport {
+        listening: None,
+        configured: None,
+        asked: Some(engine_address()),
+    });
+    for seen in [listening(&["0.0.0.0:1433"]), unseen] {
+        let mut bench = earlier.restart_supervisor(seconds(3), true);
+        bench.see(volume(healthy_volume()));
+        bench.see(running(1, IDLE));
+        bench.see(seen.clone());
+        bench.hang_for(seconds(32), 1);
+        assert!(bench.has(Reason::EngineUnresponsive), "{seen:?}");
+    }
+}
+
+#[test]
+fn a_lost_listener_is_the_engines_own() {
+    // It listens: somebody else refuses.
+    let mut bench = Bench::ready(Policy::default());
+    bench.see(listening(&["0.0.0.0:1500"]));
+    bench.live_for(seconds(600), IDLE, &REFUSED);
+    assert_eq!(bench.decision.action, None);
+    // Nothing listens, since then.
+    bench.see(not_listening());
+    bench.live_for(seconds(29), IDLE, &REFUSED);
+    assert!(!bench.has(Reason::ListenerLost));
+    bench.live_for(seconds(2), IDLE, &REFUSED);
+    assert!(bench.has(Reason::ListenerLost));
+}
+
+/// A first start with MSSQL_COLLATION: it refuses `sa` for a while, then closes the port and rebuilds.
+#[test]
+fn a_port_that_closes_before_anybody_was_let_in_is_the_starts_own() {
+    let mut bench = Bench::new(Policy::default());
+    bench.see(running(1, IDLE));
+    bench.see(listening(&["0.0.0.0:1433"]));
+    bench.live_for(
+        seconds(20),
+        HARD_WORK,
+        &AttemptResult::Failed(server(18456)),
+    );
+    bench.see(not_listening());
+    bench.live_for(seconds(400), HARD_WORK, &REFUSED);
+    assert_eq!(bench.decision.action, None, "{:?}", bench.decision.findings);
+    // One that then does nothing for the time of a start is lost all the same.
+    bench.live_for(seconds(1900), IDLE, &REFUSED);
+    assert!(bench.has(Reason::ListenerLost));
+}
+
+#[test]
+fn a_stop_that_has_begun_lasts() {
+    let stop = |stop| with_log(move |log| log.stop = Some(stop));
+    let signs: Vec<(&str, Vec<Observation>)> = vec![
+        ("6005", vec![Observation::Ping(failed_now(6005))]),
+        ("17188", vec![Observation::Login(failed_now(17188))]),
+        ("18451", vec![Observation::Login(failed_now(18451))]),
+        ("17148", vec![stop(LoggedStop::StopRequest)]),
+        ("6006", vec![stop(LoggedStop::Statement)]),
+    ];
+    for (sign, seen) in signs {
+        let mut bench = Bench::ready(kubelet());
+        bench.pass(SECOND);
+        for seen in seen {
+            bench.see(seen);
+        }
+        assert!(bench.has(Reason::Stopping), "{sign}");
+        assert_eq!(bench.is_ready(), Verdict::Fail, "{sign}");
+        // The log is read no more, and the port is refused: the checkpoint goes on.
+        bench.see(volume(healthy_volume()));
+        bench.login_fails(ContactError::Refused);
+        bench.live_for(seconds(25 * 60), IDLE, &REFUSED);
+        assert!(bench.has(Reason::Stopping), "{sign}");
+        assert!(bench.has(Reason::ListenerLost), "{sign}");
+        assert_eq!(bench.live(), Verdict::Pass, "{sign}");
+        bench.live_for(seconds(6 * 60), IDLE, &REFUSED);
+        assert!(!bench.has(Reason::Stopping), "not for ever: {sign}");
+        assert_eq!(bench.live(), Verdict::Fail, "{sign}");
+    }
+}
+
+fn failed_now(number: u32) -> Attempt {
+    failed(
+        sql_edge_supervisor::decide::time::Time::ZERO,
+        server(number),
+    )
+}
+
+#[test]
+fn a_stop_is_forgotten_with_its_process_and_a_later_one_counts_anew() {
+    let mut bench = Bench::ready(Policy::default());
+    bench.ping_fails(server(6005));
+    bench.see(running(2, IDLE));
+    assert!(!bench.has(Reason::Stopping));
+    let mut bench = Bench::ready(Policy::default());
+    bench.ping_fails(server(6005));
+    let limit = bench.policy.stopping_limit;
+    bench.live_for(limit + SECOND, IDLE, &answered_result());
+    assert!(!bench.has(Reason::Stopping));
+    bench.ping_fails(server(6005));
+    assert_eq!(evidence(&bench, Reason::Stopping), "for 0.0 s");
+}
+
+#[test]
+fn a_stop_outlives_the_supervisor_that_saw_it_begin() {
+    for (away, holds) in [(60, true), (31 * 60, false)] {
+        let mut earlier = Bench::ready(kubelet());
+        earlier.ping_fails(server(6005));
+        earlier.live_for(seconds(20), IDLE, &REFUSED);
+        let mut bench = earlier.restart_supervisor(seconds(away), true);
+        bench.see(volume(healthy_volume()));
+        bench.see(running(1, IDLE));
+        bench.see(not_listening());
+        bench.live_for(seconds(600), IDLE, &REFUSED);
+        assert_eq!(bench.has(Reason::Stopping), holds, "{away} s");
+        assert_eq!(bench.live() == Verdict::Pass, holds, "{away} s");
+    }
+    let mut earlier = Bench::ready(kubelet());
+    earlier.ping_fails(server(6005));
+    let mut rebooted = earlier.restart_supervisor(seconds(60), false);
+    rebooted.see(running(1, IDLE));
+    assert!(!rebooted.has(Reason::Stopping));
+}
+
+#[test]
+fn administrators_only_in_a_start_is_no_stop() {
+    let mut bench = Bench::new(Policy::default());
+    bench.see(running(1, IDLE));
+    bench.ping_fails(server(18451));
+    assert!(bench.has(Reason::AdministratorsOnly));
+    assert!(!bench.has(Reason::Stopping));
+    bench.ping_ok();
+    assert_eq!(bench.is_ready(), Verdict::Pass);
+}
+
+#[test]
+fn old_evidence_restarts_nothing() {
+    // Reports in error that have ceased to come.
+    let mut bench = Bench::ready(Policy::default());
+    bench.observers_go_on = false;
+    for _ in 0..2 {
+        bench.see(diagnostics(|report| {
+            report.system = Some(ComponentState::Error)
+        }));
+    }
+    assert!(bench.has(Reason::SystemError));
+    let mut bench = Bench::ready(Policy {
+        diagnostics_reports: 3,
+        ..kubelet()
+    });
+    for _ in 0..3 {
+        bench.see(diagnostics(|report| {
+            report.system = Some(ComponentState::Error)
+        }));
+    }
+    assert_eq!(bench.live(), Verdict::Fail);
+    let age = bench.policy.ages.diagnostics;
+    bench.live_for(age, IDLE, &answered_result());
+    assert!(!bench.has(Reason::SystemError));
+    assert_eq!(bench.live(), Verdict::Pass);
+    // A list of databases that can be read no more.
+    let mut bench = Bench::ready(kubelet());
+    bench.observers_go_on = false;
+    bench.see(recovering("master", 30.0));
+    assert_eq!(bench.decision.ready.reasons, [Reason::Recovering]);
+    let age = bench.policy.ages.databases;
+    bench.live_for(age, IDLE, &answered_result());
+    assert!(!bench.has(Reason::Recovering));
+    bench.pass(bench.policy.settle);
+    bench.ping_ok();
+    assert_eq!(
+        bench.is_ready(),
+        Verdict::Pass,
+        "{:?}",
+        bench.decision.findings
+    );
+    bench.live_for(seconds(3600), IDLE, &answered_result());
+    assert_eq!(bench.live(), Verdict::Pass);
+}
+
+#[test]
+fn an_old_look_at_the_surroundings_holds_nothing_and_accuses_nobody() {
+    let mut bench = Bench::ready(kubelet());
+    bench.observers_go_on = false;
+    bench.see(Observation::Cgroup(CgroupReport {
+        frozen: Some(true),
+        throttled_ratio: Some(0.9),
+        ..CgroupReport::default()
+    }));
+    assert!(bench.has(Reason::CgroupFrozen) && bench.has(Reason::CpuThrottled));
+    let age = bench.policy.ages.cgroup;
+    bench.live_for(age, IDLE, &answered_result());
+    assert!(!bench.has(Reason::CgroupFrozen) && !bench.has(Reason::CpuThrottled));
+    // Listeners that are not looked at any more: what the port answers is all there is again.
+    bench.see(listening(&["0.0.0.0:1500"]));
+    assert!(bench.has(Reason::ListeningElsewhere));
+    let age = bench.policy.ages.listeners;
+    bench.live_for(age, IDLE, &answered_result());
+    assert!(!bench.has(Reason::ListeningElsewhere));
+}
+
+#[test]
+fn where_the_required_databases_were_last_listed_long_ago_that_is_said() {
+    let mut bench = Bench::ready(Policy {
+        required_databases: vec!["orders".to_owned()],
+        ..kubelet()
+    });
+    bench.observers_go_on = false;
+    let age = bench.policy.ages.databases;
+    bench.live_for(age, IDLE, &answered_result());
+    assert_eq!(
+        evidence(&bench, Reason::NotYetObserved),
+        "the required databases were last listed 30 s ago"
+    );
+    assert_eq!(bench.is_ready(), Verdict::Fail);
+}
+
+#[test]
+fn hard_work_has_no_end_unless_the_operator_gives_it_one() {
+    let limited = |seconds_: u64| Policy {
+        busy_limit: seconds(seconds_),
+        ..Policy::default()
+    };
+    let mut bench = Bench::ready(limited(0));
+    bench.live_for(seconds(3600), HARD_WORK, &TIMED_OUT);
+    assert_eq!(bench.decision.action, None);
+    let mut bench = Bench::ready(limited(300));
+    bench.live_for(seconds(299), HARD_WORK, &TIMED_OUT);
+    assert_eq!(bench.decision.action, None);
+    bench.live_for(seconds(2), HARD_WORK, &TIMED_OUT);
+    assert!(bench.decision.action.is_some());
+    assert_eq!(
+        evidence(&bench, Reason::BusyLimitExceeded),
+        "no answer of any kind for 301 s"
+    );
+    // Any answer is one: of the administrator connection, of diagnostics.
+    let mut bench = Bench::ready(limited(300));
+    for _ in 0..20 {
+        bench.live_for(seconds(60), HARD_WORK, &TIMED_OUT);
+        bench.see(Observation::Dac(answered(bench.now)));
+    }
+    assert_eq!(bench.decision.action, None);
+    // At another peer's address, or unseen, it is nobody's.
+    let mut bench = Bench::ready(limited(300));
+    bench.see(listening(&["0.0.0.0:1500"]));
+    bench.live_for(seconds(600), HARD_WORK, &TIMED_OUT);
+    assert_eq!(bench.decision.action, None);
+}
+
+#[test]
+fn the_limit_counts_for_fresh_logins_apart() {
+    let silent = || ContactError::TimedOut(Stage::Prelogin);
+    for (limit, restarts) in [(0, false), (300, true)] {
+        let mut bench = Bench::ready(Policy {
+            busy_limit: seconds(limit),
+            ..Policy::default()
+        });
+        for _ in 0..32 {
+            bench.live_for(seconds(10), IDLE, &answered_result());
+            bench.login_fails(silent());
+        }
+        assert!(bench.has(Reason::EngineBusy));
+        assert_eq!(bench.has(Reason::BusyLimitExceeded), restarts);
+        assert_eq!(bench.decision.action.is_some(), restarts);
+        bench.login_ok();
+        assert!(!bench.has(Reason::BusyLimitExceeded));
+    }
+}
+
+/// All workers wait for a lock: the engine is idle, and its login may not read diagnostics.
+#[test]
+fn a_listener_that_takes_connections_up_is_alive() {
+    for stage in [Stage::Login, Stage::Query] {
+        let mut bench = Bench::ready(Policy::default());
+        for _ in 0..60 {
+            bench.live_for(seconds(10), IDLE, &TIMED_OUT);
+            bench.login_fails(ContactError::TimedOut(stage));
+        }
+        assert_eq!(bench.decision.action, None);
+        assert_eq!(
+            evidence(&bench, Reason::EngineBusy),
+            "no answer for 600 s, but the listener takes connections up"
+        );
+    }
+    let mut bench = Bench::ready(Policy::default());
+    for _ in 0..4 {
+        bench.live_for(seconds(10), IDLE, &TIMED_OUT);
+        bench.login_fails(ContactError::TimedOut(Stage::Prelogin));
+    }
+    assert!(bench.has(Reason::EngineUnresponsive), "nobody takes it up");
+}
+
+#[test]
+fn under_pause_nothing_is_asked_and_nothing_follows_from_that() {
+    let mut bench = Bench::ready(Policy::default());
+    bench.live_for(seconds(20), IDLE, &TIMED_OUT);
+    bench.ping_ok();
+    bench.pass(bench.policy.settle);
+    bench.login_ok();
+    let until = bench.now.plus(seconds(3600));
+    bench.see(Observation::Operator(OperatorWord::MaintenanceUntil(until)));
+    bench.pass(seconds(1800));
+    assert_eq!(bench.is_ready(), Verdict::Pass, "as it was proven");
+    bench.see(Observation::Operator(OperatorWord::Resume));
+    assert_eq!(bench.decision.action, None);
+    assert_eq!(bench.decision.ready.reasons, [Reason::NoFreshAnswer]);
+    let after = bench.policy.unresponsive_after;
+    bench.live_for(after - SECOND, IDLE, &TIMED_OUT);
+    assert_eq!(bench.decision.action, None, "no verdict from the silence");
+    bench.live_for(seconds(2), IDLE, &TIMED_OUT);
+    assert!(bench.has(Reason::EngineUnresponsive));
+
+    // What was refused before is asked anew as well, and the pause may end by itself.
+    let mut bench = Bench::ready(Policy::default());
+    bench.live_for(seconds(25), IDLE, &REFUSED);
+    let until = bench.now.plus(seconds(600));
+    bench.see(Observation::Operator(OperatorWord::MaintenanceUntil(until)));
+    bench.pass(seconds(601));
+    bench.live_for(seconds(29), IDLE, &REFUSED);
+    assert!(!bench.has(Reason::ListenerLost));
+    bench.live_for(seconds(2), IDLE, &REFUSED);
+    assert!(bench.has(Reason::ListenerLost));
+}
+
+#[test]
+fn readiness_is_what_an_ordinary_client_would_meet() {
+    let single = |single_user| {
+        Observation::Server(ServerProperties {
+            single_user,
+            ..ServerProperties::default()
+        })
+    };
+    let mut bench = Bench::ready(kubelet());
+    bench.pass(SECOND);
+    bench.see(single(Some(true)));
+    assert_eq!(bench.decision.ready.reasons, [Reason::SingleUser]);
+    for harmless in [Some(false), None] {
+        let mut bench = Bench::ready(kubelet());
+        bench.see(single(harmless));
+        assert_eq!(bench.is_ready(), Verdict::Pass);
+    }
+    let mut upgrading = Bench::ready(kubelet());
+    upgrading.see(with_log(|log| log.upgrading = true));
+    assert_eq!(upgrading.decision.ready.reasons, [Reason::ScriptUpgrade]);
+    upgrading.see(with_log(|log| log.start.complete = true));
+    upgrading.pass(upgrading.policy.settle);
+    upgrading.ping_ok();
+    assert_eq!(upgrading.is_ready(), Verdict::Pass);
+    // Properties of the process before say nothing of this one.
+    let mut other = Bench::ready(kubelet());
+    other.pass(SECOND);
+    other.see(single(Some(true)));
+    other.pass(SECOND);
+    other.see(running(2, IDLE));
+    other.ping_ok();
+    assert!(!other.has(Reason::SingleUser));
+}
+
+#[test]
+fn where_it_listens_stands_in_the_evidence() {
+    let mut bench = Bench::ready(kubelet());
+    bench.see(listening(&["0.0.0.0:1500", "[::]:1500"]));
+    assert_eq!(
+        evidence(&bench, Reason::ListeningElsewhere),
+        "it listens on 0.0.0.0:1500, [::]:1500, configured is 127.0.0.1:1433; not asked there"
+    );
+    let at = |text: &str| text.parse().ok();
+    bench.see(Observation::Listeners(ListenersReport {
+        listening: Some(vec!["0.0.0.0:1500".parse().expect("an address")]),
+        configured: at("127.0.0.1:1433"),
+        asked: at("127.0.0.1:1500"),
+    }));
+    assert_eq!(
+        evidence(&bench, Reason::ListeningElsewhere),
+        "it listens on 0.0.0.0:1500, configured is 127.0.0.1:1433; asked at 127.0.0.1:1500"
+    );
+    assert_eq!(bench.is_ready(), Verdict::Pass, "it is asked there");
+    for harmless in [
+        listening(&["0.0.0.0:1433"]),
+        not_listening(),
+        Observation::Listeners(ListenersReport::default()),
+    ] {
+        bench.see(harmless);
+        assert!(!bench.has(Reason::ListeningElsewhere));
+    }
+}
+
+#[test]
+fn diagnostics_that_fail_by_an_unknown_error_say_so() {
+    let mut bench = Bench::ready(kubelet());
+    let fails = |bench: &mut Bench, number| {
+        let report = DiagnosticsReport::Failed(failed(bench.now, server(number)));
+        bench.see(Observation::Diagnostics(report));
+    };
+    fails(&mut bench, 4_000_000);
+    assert_eq!(
+        evidence(&bench, Reason::DiagnosticsUnavailable),
+        "error 4000000, state 1, severity 14 (not in the table)"
+    );
+    assert_eq!(bench.is_ready(), Verdict::Pass);
+    bench.see(diagnostics(|_| ()));
+    assert!(!bench.has(Reason::DiagnosticsUnavailable));
+    fails(&mut bench, 18456);
+    assert!(
+        !bench.has(Reason::DiagnosticsUnavailable),
+        "that has a name"
+    );
+}
