@@ -175,6 +175,7 @@ impl Bound {
             tasks.spawn(control.serve(move |order| orders.clone().obey(order)));
         }
         tasks.spawn(watch_engine);
+        tasks.spawn(lease::follow_engine(holder.clone(), last.clone()));
         tasks.spawn(chronicler.follow());
         tasks.spawn(supervisor.run(memory));
         info!(%address, version = env!("CARGO_PKG_VERSION"), "supervising");

@@ -1,32 +1,38 @@
-//! The holder: the thread that holds the lease, gives the volume its identity, and writes what else the
-//! supervisor records there.
+//! The lease holder: the thread that holds the lease, gives the volume its identity, and writes what else
+//! the supervisor records there.
 //!
 //! Any of its calls may wait for a device that does not answer, so that nobody waits for this thread
-//! without a deadline of its own. Where it hangs, its silence tells: [`crate::decide`] judges the age of
-//! the last renewal, and in strict mode fences without it.
+//! without a deadline of its own. Where it hangs, its silence tells: whoever was given
+//! [`LeaseReport::run_until`] ends the engine then, and [`crate::decide`] judges the age of the last renewal.
 //!
-//! It decides nothing of its own. The steps of the lease come from [`LeaseMachine`], what may be done to
+//! It decides nothing of its own. The steps of the lease come from [`crate::decide::lease::LeaseMachine`], what may be done to
 //! the identity from [`crate::decide::identity`]; it carries them out through [`crate::records`].
+//!
+//! Every moment is one of CLOCK_BOOTTIME, and the first thing after a suspend is a look at it ([`wait`]).
 
 mod identity;
 mod volume;
+mod wait;
+mod work;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::config::Config;
 use crate::decide::identity::VolumeInit;
-use crate::decide::lease::{LeaseMachine, LeaseMode, LeaseState, LeaseStep, Terms};
-use crate::decide::observation::LeaseReport;
-use crate::records::claims::Claims;
-use crate::records::identity::{Expected, random};
-use volume::Identification;
+use crate::decide::lease::release::EngineGone;
+use crate::decide::lease::{LeaseMode, Terms};
+use crate::decide::observation::{LeaseReport, ProcessId};
+pub use crate::records::claims::lock::Keep;
+use crate::records::identity::Expected;
+use wait::{Wait, Waker};
+use work::Work;
 
 /// The thread's name, as `/proc/PID/task/TID/comm` shows it.
 pub const THREAD_NAME: &str = "lease";
@@ -36,7 +42,7 @@ const STACK_BYTES: usize = 256 * 1024;
 /// is followed this much later than its claim is stale.
 pub const LOOK: Duration = Duration::from_millis(500);
 
-/// What the holder works with.
+/// What the lease holder works with.
 #[derive(Clone, Debug)]
 pub struct HolderConfig {
     /// The engine's data directory, as this process sees it.
@@ -49,11 +55,11 @@ pub struct HolderConfig {
     pub stale: Duration,
     /// A renewal counts for this long.
     pub fence: Duration,
-    /// The pod's uid; without it a random name is kept in [`Self::state_dir`].
+    /// The pod's uid; without it the pid namespace says who this is.
     pub pod_uid: Option<String>,
     /// The node, for people.
     pub node: Option<String>,
-    /// What outlives the supervisor and not its pod.
+    /// What may outlive the supervisor and not its pod: the id of the run before is found here.
     pub state_dir: PathBuf,
     /// Whether a volume without identity may be taken into use.
     pub volume_init: VolumeInit,
@@ -61,6 +67,8 @@ pub struct HolderConfig {
     pub expected: Expected,
     /// The id of the volume that this pod used before.
     pub remembered: Option<String>,
+    /// Whether it contends for the lease from the start, see [`LeaseHolder::contend`].
+    pub contends: bool,
 }
 
 impl HolderConfig {
@@ -82,6 +90,7 @@ impl HolderConfig {
                 file: config.volume.expected_id_file.clone(),
             },
             remembered,
+            contends: true,
         }
     }
 
@@ -96,56 +105,79 @@ impl HolderConfig {
     }
 }
 
-/// What the holder may be told.
-enum Order {
+/// What the thread may be asked to do.
+enum Command {
     Adopt,
+    Contend(bool),
+    SeeEngine(Option<ProcessId>),
     Run(Box<dyn FnOnce(&Path) + Send>),
     Release(SyncSender<()>),
 }
 
-/// The running thread. A clone is the same one. With the last one dropped, it ends after its present step and keeps the lease, which is stale after
-/// a while, or taken over at once by the next run in the same pod.
+/// The running thread. A clone is the same one. With the last one dropped, it ends after its present step
+/// and keeps the lease, which is stale after a while, or taken over at once by the next run in the same pod.
 #[derive(Clone, Debug)]
 pub struct LeaseHolder {
-    orders: Sender<Order>,
+    // Dropped before the waker is, which has the thread look at it.
+    commands: Sender<Command>,
+    waker: Arc<Waker>,
 }
 
 /// Starts the thread. `usable` says whether what lies at the data directory is the volume, as far as its
-/// checks tell: nothing is made or accepted as a volume's identity before. `report` takes how it stands
-/// with the lease, at each change and with each renewal, and may wait.
+/// checks tell: nothing is made or accepted as a volume's identity before. `keep` keeps the lock beside the
+/// claim for as long as the engine can run; without it there is none. `report` takes the lease's state, at
+/// each change and with each renewal, and may wait.
 ///
 /// # Errors
 ///
-/// The system has no thread left.
-pub fn spawn<U, R>(config: HolderConfig, usable: U, report: R) -> io::Result<LeaseHolder>
+/// The system has no thread or descriptor left.
+pub fn spawn<U, R>(
+    config: HolderConfig,
+    usable: U,
+    keep: Option<Keep>,
+    report: R,
+) -> io::Result<LeaseHolder>
 where
     U: Fn() -> bool + Send + 'static,
     R: Fn(LeaseReport) + Send + 'static,
 {
-    let (orders, theirs) = channel();
+    let (commands, theirs) = channel();
+    let (wait, waker) = Wait::new()?;
     if config.mode == LeaseMode::Off {
         warn!("there is no lease (`lease` is off): nothing keeps two pods from writing one volume");
     }
     thread::Builder::new()
         .name(THREAD_NAME.to_owned())
         .stack_size(STACK_BYTES)
-        .spawn(move || Work::new(config, usable, report).run(&theirs))?;
-    Ok(LeaseHolder { orders })
+        .spawn(move || Work::new(config, wait, usable, keep, report).run(&theirs))?;
+    Ok(LeaseHolder { commands, waker })
 }
 
 impl LeaseHolder {
     /// Has the volume accepted as it is now: its identity is kept aside, and a new one written. Returns
     /// at once; what comes of it is logged, and seen by the next check of the volume.
     pub fn adopt(&self) {
-        self.tell(Order::Adopt);
+        self.send(Command::Adopt);
+    }
+
+    /// Says whether the lease is contended for, and the volume given its identity, from here; it is at
+    /// first. Where it is not, somebody else of the same pod does so.
+    pub fn contend(&self, contends: bool) {
+        self.send(Command::Contend(contends));
+    }
+
+    /// Says which engine runs under the lease, by its outer process as this pid namespace shows it: by it a
+    /// later run knows the claim for its own. Returns at once.
+    pub fn see_engine(&self, engine: Option<ProcessId>) {
+        self.send(Command::SeeEngine(engine));
     }
 
     /// Has something else done on the volume, by its data directory. Returns at once.
     pub fn run(&self, job: impl FnOnce(&Path) + Send + 'static) {
-        self.tell(Order::Run(Box::new(job)));
+        self.send(Command::Run(Box::new(job)));
     }
 
-    /// Waits until all that was ordered before is done. Returns whether it was within `patience`.
+    /// Waits until everything before is done. Returns whether it was within `patience`.
     #[must_use]
     pub fn flush(&self, patience: Duration) -> bool {
         let (done, flushed) = sync_channel(1);
@@ -156,145 +188,19 @@ impl LeaseHolder {
         flushed.recv_timeout(patience).is_ok()
     }
 
-    /// Gives the lease up, so that another pod need not wait. Only where the engine is known to be gone.
-    /// Returns whether that was done within `patience`.
+    /// Gives the lease up, so that another pod need not wait. Returns whether that was done within
+    /// `patience`.
     #[must_use]
-    pub fn release(&self, patience: Duration) -> bool {
+    pub fn release(&self, _proof: EngineGone, patience: Duration) -> bool {
         let (done, released) = sync_channel(1);
-        self.tell(Order::Release(done));
+        self.send(Command::Release(done));
         released.recv_timeout(patience).is_ok()
     }
 
-    fn tell(&self, order: Order) {
-        // It ends only when this is dropped.
-        let _ = self.orders.send(order);
-    }
-}
-
-/// CLOCK_BOOTTIME, which counts the time in which the machine was suspended.
-fn now() -> Duration {
-    Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default()
-}
-
-struct Work<U, R> {
-    config: HolderConfig,
-    usable: U,
-    report: R,
-    /// None: there is no lease.
-    machine: Option<LeaseMachine>,
-    claims: Claims,
-    identification: Identification,
-    released: Option<SyncSender<()>>,
-    logged: Option<LeaseState>,
-}
-
-impl<U: Fn() -> bool, R: Fn(LeaseReport)> Work<U, R> {
-    fn new(config: HolderConfig, usable: U, report: R) -> Self {
-        let machine = (config.mode != LeaseMode::Off).then(|| {
-            let me = identity::this(&config);
-            LeaseMachine::new(me, u64::from_ne_bytes(random()), config.terms())
-        });
-        Self {
-            machine,
-            claims: Claims::on(&config.data_dir),
-            identification: Identification::new(&config),
-            config,
-            usable,
-            report,
-            released: None,
-            logged: None,
-        }
-    }
-
-    /// Until nobody can give orders any more.
-    fn run(mut self, orders: &Receiver<Order>) {
-        let mut step = LeaseStep::Rest(Duration::ZERO);
-        loop {
-            let reply = match &step {
-                LeaseStep::Rest(span) => {
-                    self.tell();
-                    if !self.rest(*span, orders) {
-                        return;
-                    }
-                    crate::decide::lease::LeaseReply::Done
-                }
-                step => self.claims.carry_out(step),
-            };
-            step = match &mut self.machine {
-                Some(machine) => machine.next(reply, now()),
-                None => LeaseStep::Rest(self.config.renew),
-            };
-        }
-    }
-
-    fn holds(&self) -> bool {
-        let holds = |machine: &LeaseMachine| machine.holds(now());
-        self.machine.as_ref().is_none_or(holds)
-    }
-
-    /// Reports how it stands, and answers who waits for the release.
-    fn tell(&mut self) {
-        let given_up = |machine: &LeaseMachine| machine.is_released();
-        if self.machine.as_ref().is_none_or(given_up)
-            && let Some(done) = self.released.take()
-        {
-            // Nobody waits any more where it took too long.
-            let _ = done.send(());
-        }
-        let Some(machine) = &self.machine else {
-            return;
-        };
-        let state = machine.state(now());
-        let changed = self.logged.as_ref().map(std::mem::discriminant)
-            != Some(std::mem::discriminant(&state));
-        if changed {
-            match &state {
-                LeaseState::Held { epoch, first, .. } => {
-                    info!(epoch, first, holder = machine.me.id, "the lease is held");
-                }
-                LeaseState::Released => info!("the lease is given up"),
-                // What is in the way is logged with its reason.
-                _ => {}
-            }
-            self.logged = Some(state.clone());
-        }
-        (self.report)(LeaseReport {
-            state,
-            failure: machine.failure.clone(),
-        });
-    }
-
-    /// Rests for `span`, obeys, and sees to the identity. False where it is to end.
-    fn rest(&mut self, span: Duration, orders: &Receiver<Order>) -> bool {
-        let end = now().saturating_add(span);
-        loop {
-            let may_write = self.holds() && (self.usable)();
-            self.identification.tend(may_write);
-            let left = end.saturating_sub(now());
-            let pause = match self.identification.is_settled() {
-                true => left,
-                false => left.min(LOOK),
-            };
-            match orders.recv_timeout(pause) {
-                Ok(Order::Adopt) => {
-                    let may_write = self.holds() && (self.usable)();
-                    self.identification.adopt(may_write);
-                }
-                Ok(Order::Run(job)) => job(&self.config.data_dir),
-                Ok(Order::Release(done)) => {
-                    self.released = Some(done);
-                    if let Some(machine) = &mut self.machine {
-                        machine.release();
-                    }
-                    return true;
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return false,
-            }
-            if now() >= end {
-                return true;
-            }
-        }
+    fn send(&self, command: Command) {
+        // The thread ends only when this is dropped.
+        let _ = self.commands.send(command);
+        self.waker.wake();
     }
 }
 

@@ -7,7 +7,8 @@ use tracing::{info, warn};
 
 use crate::act::holder::{self, HolderConfig, LeaseHolder};
 use crate::config::Config;
-use crate::decide::decision::{Decision, Phase};
+use crate::decide::decision::Decision;
+use crate::decide::lease::release::EngineGone;
 use crate::decide::memory::Memory;
 use crate::decide::observation::Observation;
 use crate::decide::reason::Reason;
@@ -43,7 +44,8 @@ pub fn hold(
 ) -> io::Result<LeaseHolder> {
     let holder = HolderConfig::of(config, memory.volume_id.clone());
     let report = move |report| sink.send_blocking(Observation::Lease(report));
-    holder::spawn(holder, move || is_volume(&decisions.borrow()), report)
+    // Nobody beside the engine lives as long as it does: there is no lock.
+    holder::spawn(holder, move || is_volume(&decisions.borrow()), None, report)
 }
 
 fn is_volume(published: &Published) -> bool {
@@ -55,30 +57,44 @@ fn is_volume(published: &Published) -> bool {
     decision.is_some_and(|decision| !found(decision))
 }
 
-/// Ends the holder's work: what was recorded last is written, and the lease is given up where the engine
-/// is known to be gone, so that another pod need not wait. Where nobody could see it, it may be running still.
-///
-/// The first process of the SQL container ends right after its engine, and the link with it: what it
-/// said last counts for as long as no other one can have started an engine unseen, which is `patience`.
+/// Says to the lease holder which engine runs, whenever that changes. One that `launch` reports is left out:
+/// its pid is one of another namespace. Ends with the deciding loop.
+pub async fn follow_engine(holder: LeaseHolder, mut decisions: Reader) {
+    let mut known = None;
+    loop {
+        let seen = {
+            let published = decisions.borrow_and_update();
+            let snapshot = &published.snapshot;
+            let running = snapshot.running().filter(|_| snapshot.link.is_none());
+            running.map(|process| process.parent)
+        };
+        if seen.is_some() && seen != known {
+            known = seen;
+            holder.see_engine(seen);
+        }
+        if decisions.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Ends the lease holder's work: what was recorded last is written, and the lease is given up where the
+/// engine is known to be gone, so that another pod need not wait. `patience` is that of [`EngineGone::seen`].
 pub fn conclude(holder: &LeaseHolder, decisions: &Reader, patience: Duration) {
     let gone = {
         let published = decisions.borrow();
-        let phase = published.decision.as_ref().map(|decision| decision.phase);
-        let snapshot = &published.snapshot;
-        let now = published.decision.as_ref().map(|decision| decision.at);
-        let lost = snapshot.link.as_ref().map(|link| link.at);
-        let just_lost = now
-            .zip(lost)
-            .is_some_and(|(now, lost)| now.since(lost) < patience);
-        (snapshot.ended_before_loss && just_lost)
-            || (phase == Some(Phase::Gone) && !snapshot.is_blind())
+        let decision = published.decision.as_ref();
+        let (phase, at) = (decision.map(|of| of.phase), decision.map(|of| of.at));
+        EngineGone::seen(&published.snapshot, phase, at, patience)
     };
-    if !gone {
+    let Some(gone) = gone else {
         info!("the lease is kept: the engine runs on, or can't be seen");
         if !holder.flush(RELEASE_PATIENCE) {
             warn!("the last entries of the history are not written: the volume does not answer");
         }
-    } else if !holder.release(RELEASE_PATIENCE) {
+        return;
+    };
+    if !holder.release(gone, RELEASE_PATIENCE) {
         warn!("the lease is not given up: the volume does not answer");
     }
 }

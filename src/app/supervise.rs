@@ -86,6 +86,13 @@ impl Supervisor {
         let mut state = State::recall(&self.policy, memory);
         loop {
             let now = self.clock.now();
+            // Before anything is decided: an engine whose lease ran out meanwhile is fenced with this look.
+            if let Some(value) = self.clock.take_stall() {
+                self.take(Observed {
+                    at: now,
+                    value: Observation::Stall(value),
+                });
+            }
             let (next, decision) = decide(&self.policy, state, &self.snapshot, now);
             state = next;
             self.memory.keep(state.memory(&self.snapshot), now);

@@ -264,7 +264,7 @@ settings! {
     Lease "lease-fence" => policy.lease_fence, PATIENCE, text("20s");
         "Renewals missing for this long end the lease for its holder, if it is strict"
     Lease "pod-uid" => lease.pod_uid, OptionalId { max: 64 }, text(""), or_env(&["POD_UID"]);
-        "The pod's uid, by which the supervisors of one pod are one holder; without it a random name is kept in `state-dir`"
+        "The pod's uid, by which what runs in one pod is one holder of the lease; without it its pid namespace is, or its process where that is the machine's"
     Lease "node-name" => lease.node, OptionalId { max: 253 }, text(""), or_env(&["NODE_NAME"]);
         "The node's name, shown to who waits for the lease; without it the host's"
     Lease "volume-init" => policy.volume_init, VOLUME_INIT, text("once");

@@ -7,14 +7,20 @@
 //!
 //! | to | steps |
 //! | --- | --- |
-//! | claim `N` | exclusive create of `lease.N`, write, fsync, fsync of the directory, list: only where `N` is the highest, unlink the lower ones; only then it is held |
+//! | claim `N` | write the holder's file and take its lock; exclusive create of `lease.N`, write, fsync, fsync of the directory, list: only where `N` is the highest, unlink the lower ones; only then it is held |
 //! | renew | open `lease.N` without creating it, read through that descriptor whose it is, write in place, fsync, list |
-//! | watch | list, read the highest; unchanged for [`Terms::stale`] on the watcher's own clock it is stale |
-//! | release | as a renewal, with [`Claim::released`] set; then it is never held again |
+//! | watch | list, read the highest, look at its holder's lock; unchanged for [`Terms::stale`] on the watcher's own clock it is stale |
+//! | release | as a renewal, with [`Claim::released`] set; then it is never held again. Only with a proof that the engine is gone ([`release`]) |
 //!
-//! A stale or a released claim is followed by one of the next epoch, and so is one of the same holder, at
-//! once: a supervisor that is started anew in the same pod claims `N + 1`, and hands on
-//! [`Claim::first`], the epoch since which this holder has had it without a break. It does not go on
+//! A claim is followed by one of the next epoch
+//!
+//! - at once where it is released, where it is this holder's own, or where its holder is proven to be gone
+//!   ([`sight`]): its lock is free, or it was another boot's on a volume of one machine, and the lease is
+//!   advisory;
+//! - else when it is stale.
+//!
+//! An agent that is started anew in the same container, and a supervisor in the same pod, claims `N + 1`, and
+//! hands on [`Claim::first`], the epoch since which this holder has had it without a break. It does not go on
 //! with `N`: a watcher may have found `N` stale already and be about to claim, and only the exclusive
 //! create decides between the two.
 //!
@@ -26,31 +32,54 @@
 //!   name: it never touches a later claim.
 //! - A crash between any two steps leaves a claim that counts, is stale after a while, or is lower
 //!   than another. A torn or empty one is somebody's: it becomes stale like any other.
+//! - A holder's file is written, with its lock, before the claim that it speaks of is made, and names the run
+//!   that wrote it. Where that is not the claim's run, or there is no such file, nothing follows from it.
+//! - The lock lasts as long as the engine, not as long as the process that renews: PID 1 of the container
+//!   keeps it and the engine inherits it ([`crate::records::claims::lock`]). A free one means that nothing is
+//!   left that could write, so that it is followed at once in a strict lease too.
+//!
+//! **Invariant:** whether a claim can't be read, written, or judged, nothing is concluded from it: it is
+//! neither held nor free, and it is tried again.
 //!
 //! # The bound
+//!
+//! Every moment is one of CLOCK_BOOTTIME, in which the time of a suspend counts.
 //!
 //! *Strict.* A holder counts itself as one until [`Terms::fence`] after the moment at which its last
 //! successful renewal **began**, and a renewal that ends later than that does not count. A watcher
 //! claims when two looks at least [`Terms::stale`] apart, the second one not begun earlier, found the same
 //! contents. Since `fence < stale`, no two holders count themselves as such at one moment, however long
 //! any of their threads, writes or answers are delayed. What is left is the time from there to the end
-//! of the engine. An engine may write at most this long after the lease ended:
-//! - the supervisor runs: until its deciding loop looks (asked for at that very moment) and SIGKILL
-//!   takes effect: scheduling, milliseconds; a process in an uninterruptible write ends with that
-//!   write. `stale - fence` (10 s by default) lies in between, so that the other engine does not even
-//!   exist yet.
-//! - supervisor and engine are paused together (SIGSTOP of the pod, the node, a virtual machine): from
-//!   their resume until the loop has noticed, one tick of the supervised clock (250 ms), and SIGKILL.
-//! - the supervisor alone is stopped or dead: until it runs again. Nobody else fences.
+//! of the engine; `stale - fence` (10 s by default) lies in between, so that the other engine does not even
+//! exist yet. The holder says the moment in advance ([`LeaseMachine::run_until`]).
+//!
+//! | what happens | in launch mode, after that moment an engine may write | in attach mode |
+//! | --- | --- | --- |
+//! | the volume stalls, or renewals fail | until PID 1's timer has fired and SIGKILL takes effect: milliseconds | until the deciding loop, which asked to be asked at that moment, has sent SIGKILL: milliseconds |
+//! | the process that renews is stopped (SIGSTOP), stuck, dead | the same: PID 1 needs nobody | until it runs again: nobody else fences |
+//! | the whole container is stopped or frozen | from its thaw until PID 1 has run: milliseconds | from its thaw until the supervisor has run |
+//! | the machine is suspended | from its resume until PID 1 has run, whose timer has run out meanwhile | from its resume until the loop's next look, 250 ms at most, which finds the suspend by CLOCK_BOOTTIME before it decides anything |
+//! | a hypervisor pauses the virtual machine and its clocks | nothing in it can tell. From its resume until the next renewal finds a higher claim: [`Terms::renew`], the input and output of one renewal, and SIGKILL | the same |
+//!
+//! A process in an uninterruptible write ends with that write, whoever kills it.
 //!
 //! *Advisory.* Only a higher epoch fences. After another holder's claim an engine may write until its
-//! own supervisor's next look ends: a renewal's interval plus the input and output of one renewal, plus
-//! any pause of the supervisor. It is for volumes that no other node can attach: there the other one
-//! can only be on the same machine.
+//! own holder's next look ends: a renewal's interval plus the input and output of one renewal, plus
+//! any pause of that process. It is for volumes that no other node can attach: there the other one
+//! can only be on the same machine, where a held lock shows that it lives, and a claim of another boot is a
+//! dead one's.
 //!
 //! Assumptions: clocks of both nodes run at rates that differ by less than `stale / fence - 1` (half, by
-//! default); CLOCK_BOOTTIME counts suspended time; a supervisor's process is gone, with its last write,
-//! before the next one of the same pod starts (container runtimes wait for it).
+//! default); a holder's process is gone, with its last write, before the next one of the same pod starts
+//! (container runtimes wait for it, and PID 1 for its agent); a block device with ext4, xfs, btrfs, f2fs or
+//! bcachefs is written by one machine at a time (the storage sees to that, or the file system is lost anyway).
+//!
+//! # Versions
+//!
+//! A claim's file is version 1, as in the first release, which reads, follows and is followed by what is
+//! written today. What is new stands in the holder's file beside it, which that release leaves alone. It has no
+//! lock and tells nothing of its engine: its claims are judged by their contents alone, and a holder that can't
+//! be told from oneself is watched, as long as it takes to be stale.
 //!
 //! # What is relied upon of the file system
 //!
@@ -62,17 +91,25 @@
 //! | a watcher sees a renewal | one page cache | close-to-open: fsync and close by the writer, open by the reader | `cache=strict`, the default |
 //! | a create is in the creator's next listing | yes | the client's own change drops its cached listing | yes |
 //! | a synced claim outlives a crash | fsync of file and directory | server's stable storage | flush |
+//! | a lock tells whether its holder lives | fcntl(2) `F_OFD_SETLK` | not relied upon | not relied upon |
+//! | a change wakes who waits for it | inotify(7) | changes of this machine only; else the next look | the same |
 //!
-//! `tests/lease` goes through every interleaving of these steps with crashes, pauses and delays.
+//! `tests/lease` goes through the interleavings of these steps with crashes of agents, ends of containers,
+//! suspends, delays and failures. Two contenders without any of these are exhausted, strict and advisory; all
+//! other worlds are sampled: breadth first up to a limit, which each test prints, and by long random walks.
 
 pub mod machine;
+pub mod release;
+pub mod sight;
 mod stage;
+mod state;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use machine::LeaseMachine;
+use sight::Sight;
 
 /// The number of a claim; the first one is 1.
 pub type Epoch = u64;
@@ -94,10 +131,10 @@ pub enum LeaseMode {
 }
 
 /// Who holds a claim.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HolderIdentity {
-    /// The pod's uid, or a random name that outlives the supervisor but not its pod.
+    /// The pod's uid; without one the pid namespace or the process, see [`sight::IdentityBasis`].
     pub id: String,
     /// The node, for people; empty where it is not known.
     pub node: String,
@@ -165,8 +202,10 @@ pub enum LeaseStep {
     Rest(Duration),
     /// List the claims.
     List,
-    /// Read this claim.
+    /// Read this claim, and look who holds it.
     Read(Epoch),
+    /// Say beside the claim to come who its holder is, and take the holder's lock.
+    Lock,
     /// Make this claim's file, which must not exist; keep it open.
     Create(Claim),
     /// Open this claim's file, which must exist, keep it open, and read it.
@@ -188,8 +227,10 @@ pub enum LeaseReply {
     Done,
     /// The epochs that are there, in ascending order.
     Listed(Vec<Epoch>),
-    /// What stands there.
+    /// What stands there, after [`LeaseStep::Open`].
     Read(Record),
+    /// What stands there and who holds it, after [`LeaseStep::Read`].
+    Seen(Sight),
     /// There is such a file already.
     Exists,
     /// There is no such file (any more).
@@ -199,7 +240,7 @@ pub enum LeaseReply {
 }
 
 /// How it stands with the lease, as one contender knows.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LeaseState {
     /// Nothing is known yet.
@@ -213,7 +254,7 @@ pub enum LeaseState {
         /// Since when the last successful renewal has been under way or past.
         age: Duration,
     },
-    /// Somebody else does, or may.
+    /// Somebody else does.
     Elsewhere {
         /// The highest epoch.
         epoch: Epoch,
@@ -221,6 +262,16 @@ pub enum LeaseState {
         holder: Option<HolderIdentity>,
         /// It is another run of this pod's own supervisor.
         own_pod: bool,
+        /// For how long it has not changed.
+        unchanged: Duration,
+    },
+    /// There is a claim, and whose it is can't be told from this holder's own. It is watched until it is
+    /// stale; no engine is ended for it.
+    Watched {
+        /// The highest epoch.
+        epoch: Epoch,
+        /// Who it says that it is.
+        holder: HolderIdentity,
         /// For how long it has not changed.
         unchanged: Duration,
     },

@@ -14,7 +14,7 @@ mod server;
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::lease::LeaseState;
 use super::time::Time;
@@ -108,11 +108,15 @@ pub enum OperatorWord {
 }
 
 /// How it stands with the lease.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LeaseReport {
     /// Who holds it. Its ages are those of the moment of the report.
     pub state: LeaseState,
     /// Why the last try to take or renew it failed, if it did.
     pub failure: Option<String>,
+    /// Until when the engine may run, CLOCK_BOOTTIME: the begin of the last durable renewal and the time
+    /// for which it counts. Absent where the lease is not held, or not strict.
+    #[serde(default)]
+    pub run_until: Option<Duration>,
 }

@@ -48,17 +48,22 @@ impl Time {
 /// supervisor did not run.
 ///
 /// Its owner reads it at least each [`TICK`](Self::TICK). Two readings further apart than
-/// `stall_after` mean that nothing ran in between: the whole gap is left out, and reported once.
+/// `stall_after` mean that nothing ran in between: the whole gap is left out, and reported once. The raw
+/// clock stops while the machine is suspended, so that this time is in no reading; it is reported all the
+/// same ([`Self::suspended`]), because other machines went on.
 #[derive(Clone, Debug)]
 pub struct SupervisedClock {
     stall_after: Duration,
     last_raw: Duration,
     lost: Duration,
+    suspended: Duration,
 }
 
 impl SupervisedClock {
     /// The longest time its owner lets pass between two readings.
     pub const TICK: Duration = Duration::from_millis(250);
+    /// The shortest suspend that is reported.
+    pub const LEAST_SUSPEND: Duration = Duration::from_millis(100);
 
     /// A clock that starts at the raw reading zero. `stall_after` is raised to four ticks, below
     /// which an ordinary delay of the scheduler would count as a stall.
@@ -68,7 +73,19 @@ impl SupervisedClock {
             stall_after: stall_after.max(Self::TICK * 4),
             last_raw: Duration::ZERO,
             lost: Duration::ZERO,
+            suspended: Duration::ZERO,
         }
+    }
+
+    /// Takes how long the machine has been suspended in all, by how far CLOCK_BOOTTIME is ahead of
+    /// CLOCK_MONOTONIC. Returns what is new of it, where that is more than the readings of two clocks may
+    /// differ by.
+    pub fn suspended(&mut self, total: Duration) -> Option<Duration> {
+        let more = total.saturating_sub(self.suspended);
+        (more >= Self::LEAST_SUSPEND).then(|| {
+            self.suspended = total;
+            more
+        })
     }
 
     /// Takes a raw reading; returns the supervised moment and, if one ends here, the length of the
@@ -119,6 +136,19 @@ mod tests {
         assert_eq!(at, Time::from_start(Duration::from_secs(2)));
         assert_eq!(stall, None);
         assert_eq!(clock.lost(), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_suspend_is_reported_once_and_moves_no_reading() {
+        let mut clock = SupervisedClock::new(Duration::from_secs(2));
+        let before = clock.advance(Duration::from_secs(1)).0;
+        assert_eq!(clock.suspended(Duration::from_millis(99)), None);
+        let suspended = Duration::from_secs(3600);
+        assert_eq!(clock.suspended(suspended), Some(suspended));
+        assert_eq!(clock.suspended(suspended + Duration::from_millis(99)), None);
+        assert_eq!(clock.suspended(Duration::ZERO), None);
+        assert_eq!(clock.suspended(suspended * 2), Some(suspended));
+        assert_eq!(clock.advance(Duration::from_secs(1)), (before, None));
     }
 
     #[test]

@@ -3,14 +3,19 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use super::Sink;
 use crate::decide::observation::Observation;
 use crate::decide::time::{SupervisedClock, Time};
 
-/// A [`SupervisedClock`] fed from CLOCK_MONOTONIC, shared by the observers.
+/// A [`SupervisedClock`] fed from CLOCK_MONOTONIC, shared by the observers. A suspend of the machine, which
+/// that clock does not count, is noticed by CLOCK_BOOTTIME, which does.
 #[derive(Clone, Debug)]
 pub struct Clock {
     origin: Instant,
+    /// How far CLOCK_BOOTTIME was ahead at the origin.
+    ahead: Duration,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -27,6 +32,8 @@ impl Clock {
     pub fn start(stall_after: Duration) -> Self {
         Self {
             origin: Instant::now(),
+            // The best of a few: one that is held up between its readings would show as a suspend later.
+            ahead: (0..3).map(|_| boottime_ahead()).max().unwrap_or_default(),
             inner: Arc::new(Mutex::new(Inner {
                 clock: SupervisedClock::new(stall_after),
                 stall: None,
@@ -38,8 +45,10 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Time {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let suspended = boottime_ahead().saturating_sub(self.ahead);
+        let suspended = inner.clock.suspended(suspended);
         let (now, stall) = inner.clock.advance(self.origin.elapsed());
-        if let Some(gap) = stall {
+        for gap in [stall, suspended].into_iter().flatten() {
             inner.stall = Some(inner.stall.unwrap_or_default() + gap);
         }
         now
@@ -60,13 +69,24 @@ impl Clock {
         self.origin + inner.clock.lost() + at.elapsed()
     }
 
-    fn take_stall(&self) -> Option<Duration> {
+    /// The stall that ended with a reading since this was asked last, a suspend of the machine included.
+    /// Whoever decides asks right after its own reading, before it decides anything.
+    #[must_use]
+    pub fn take_stall(&self) -> Option<Duration> {
         self.inner
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .stall
             .take()
     }
+}
+
+/// How far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC: for how long the machine has been suspended. Where the
+/// thread is held up between the two readings it is less by that time, never more.
+fn boottime_ahead() -> Duration {
+    let read = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
+    let boottime = read(ClockId::Boottime);
+    boottime.saturating_sub(read(ClockId::Monotonic))
 }
 
 /// Reads the clock at each tick, so that a gap between two readings is a stall, and reports those.

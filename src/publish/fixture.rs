@@ -238,6 +238,7 @@ pub fn running() -> Snapshot {
                 age: Duration::from_secs(1),
             },
             failure: None,
+            run_until: None,
         }),
         Observation::Cgroup(CgroupReport {
             memory_limit_bytes: Some(2_147_483_648),

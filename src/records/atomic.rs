@@ -251,10 +251,19 @@ pub(crate) mod tests {
 
     impl Scratch {
         pub(crate) fn new() -> Self {
+            Self::below(&std::env::temp_dir())
+        }
+
+        /// On a file system that is the same everywhere.
+        pub(crate) fn in_memory() -> Self {
+            Self::below(Path::new("/dev/shm"))
+        }
+
+        fn below(directory: &Path) -> Self {
             static COUNT: AtomicU32 = AtomicU32::new(0);
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
             let name = format!("ses-records-{}-{count}", std::process::id());
-            let path = std::env::temp_dir().join(name);
+            let path = directory.join(name);
             fs::create_dir(&path).unwrap();
             Self(path)
         }

@@ -1,10 +1,16 @@
-//! The files of the lease: their contents, and the steps of [`crate::decide::lease`] on them.
+//! The files of the lease, and the steps of [`crate::decide::lease`] on them.
 //!
-//! A claim is one block of [`BLOCK`] bytes, written in one call: lines of text, blanks, and a sum over
-//! all of it. A claim gets its name by link(2) of a file that is written and synced already, so that it
+//! | file | holds | its version |
+//! | --- | --- | --- |
+//! | `lease.<epoch>` | a claim, one [`block`] of [`BLOCK`] bytes written in one call | 1, since the first release: older and newer supervisors read and follow each other's |
+//! | `holder.<hash>` | what its holder says of itself, and its lock, see [`lock`] | 1; a supervisor that knows nothing of it leaves it alone, and is judged by its claim |
+//!
+//! A claim gets its name by link(2) of a file that is written and synced already, so that it
 //! is never seen without its contents; where there are no hard links (SMB) by open(2) with `O_EXCL`.
 
-use std::fmt::Write as _;
+pub mod block;
+pub mod lock;
+
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -12,28 +18,23 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags, fstat, fsync, linkat, openat, unlinkat};
 use rustix::io::{Errno, pread, pwrite};
 
+pub use self::block::{BLOCK, plain};
+use self::block::{decode, encode};
+use self::lock::HolderFile;
 use super::atomic::Folder;
 use super::beneath;
-use crate::decide::lease::{
-    Claim, Epoch, HolderIdentity, LeaseReply, LeaseStep, MAX_EPOCH, Record,
-};
+use crate::decide::lease::sight::{LockState, Sight};
+use crate::decide::lease::{Claim, Epoch, LeaseReply, LeaseStep, Record};
+use crate::decide::observation::ProcessId;
 
-/// Bytes of a claim: within one sector, which a disk writes whole.
-pub const BLOCK: usize = 512;
 /// What the names of claims begin with; the epoch follows, in ten digits.
 const NAME: &str = "lease.";
 /// What the name of a claim begins with before it has one.
 const UNNAMED: &str = "claim-";
-const HEAD: &str = "sql-edge-supervisor lease 1\n";
-/// Bytes of each of the holder's names.
-const MAX_NAME: usize = 64;
 const MODE: Mode = Mode::RUSR
     .union(Mode::WUSR)
     .union(Mode::RGRP)
     .union(Mode::WGRP);
-
-// Head, three names, five numbers and a sum, each with its word.
-const _: () = assert!(HEAD.len() + 3 * (MAX_NAME + 8) + 5 * (20 + 11) + 24 <= BLOCK);
 
 fn name(epoch: Epoch) -> String {
     format!("{NAME}{epoch:010}")
@@ -46,101 +47,16 @@ fn epoch(name: &str) -> Option<Epoch> {
     all_digits.then(|| digits.parse().ok()).flatten()
 }
 
-/// FNV-1a, 64 bits: finds what is torn, not what is forged.
-fn sum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
-        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
-/// A name as it may stand in a record: without what would break its line, and not too long.
-#[must_use]
-pub fn plain(name: &str) -> String {
-    let mut plain: String = name
-        .chars()
-        .filter(char::is_ascii_graphic)
-        .take(MAX_NAME)
-        .collect();
-    if plain.is_empty() {
-        plain.push('-');
-    }
-    plain
-}
-
-/// The block of a claim.
-#[must_use]
-pub fn encode(claim: &Claim) -> [u8; BLOCK] {
-    let holder = &claim.holder;
-    let mut text = String::with_capacity(BLOCK);
-    // Writing to a String can't fail.
-    let _ = write!(
-        text,
-        "{HEAD}epoch {}\nfirst {}\nholder {}\nnode {}\nboot {}\nheartbeat {}\nnonce {}\nreleased {}\n",
-        claim.epoch,
-        claim.first,
-        plain(&holder.id),
-        plain(&holder.node),
-        plain(&holder.boot_id),
-        claim.heartbeat,
-        claim.nonce,
-        u8::from(claim.released),
-    );
-    let mut block = [b' '; BLOCK];
-    block[..text.len()].copy_from_slice(text.as_bytes());
-    let end = format!("\nsum {:016x}\n", sum(&block[..BLOCK - SUM]));
-    block[BLOCK - SUM..].copy_from_slice(end.as_bytes());
-    block
-}
-
-/// Bytes of the sum's line.
-const SUM: usize = 22;
-
-/// What a claim's file says.
-#[must_use]
-pub fn decode(bytes: &[u8]) -> Record {
-    match parse(bytes) {
-        Some(claim) => Record::Claim(claim),
-        None => Record::Torn(sum(bytes)),
-    }
-}
-
-fn parse(bytes: &[u8]) -> Option<Claim> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    if text.len() != BLOCK {
-        return None;
-    }
-    let mut lines = text.strip_prefix(HEAD)?.lines();
-    let mut field = |key: &str| lines.next()?.strip_prefix(key)?.strip_prefix(' ');
-    let name = |text: &str| match text {
-        "-" => String::new(),
-        text => text.to_owned(),
-    };
-    let claim = Claim {
-        epoch: field("epoch")?.parse().ok()?,
-        first: field("first")?.parse().ok()?,
-        holder: HolderIdentity {
-            id: name(field("holder")?),
-            node: name(field("node")?),
-            boot_id: name(field("boot")?),
-        },
-        heartbeat: field("heartbeat")?.parse().ok()?,
-        nonce: field("nonce")?.parse().ok()?,
-        released: match field("released")? {
-            "0" => false,
-            "1" => true,
-            _ => return None,
-        },
-    };
-    // Whatever it says, it is what this would have written, or it is torn.
-    (encode(&claim) == bytes && claim.epoch <= MAX_EPOCH).then_some(claim)
-}
-
 /// The claims on a volume.
 #[derive(Debug)]
 pub struct Claims {
     data_dir: PathBuf,
     /// The claim that is being made or renewed.
     file: Option<OwnedFd>,
+    /// What is said of the holder beside its claims.
+    holder: Option<HolderFile>,
+    /// The files of the holders before the present claim are removed.
+    swept: bool,
 }
 
 impl Claims {
@@ -150,7 +66,52 @@ impl Claims {
         Self {
             data_dir: data_dir.to_owned(),
             file: None,
+            holder: None,
+            swept: false,
         }
+    }
+
+    /// The same, with this file beside the claims that are made.
+    #[must_use]
+    pub fn with_holder(mut self, holder: HolderFile) -> Self {
+        self.holder = Some(holder);
+        self
+    }
+
+    /// Takes back who keeps the lock, for the claims of another run.
+    pub fn take_keep(&mut self) -> Option<lock::Keep> {
+        self.holder.as_mut()?.keep.take()
+    }
+
+    /// Takes note of the engine that runs under the claim, for the holder's file.
+    pub fn see_engine(&mut self, engine: Option<ProcessId>) {
+        if let Some(holder) = &mut self.holder {
+            holder.see_engine(engine);
+        }
+    }
+
+    /// Sees to it that the holder's file is there and says what holds, and removes those of others, whose
+    /// claims this one has followed. To be called while the claim is held.
+    ///
+    /// # Errors
+    /// The volume can't be read or written.
+    pub fn tend_holder(&mut self) -> io::Result<()> {
+        let folder = self.folder()?;
+        let Some(holder) = &mut self.holder else {
+            return Ok(());
+        };
+        holder.tend(&folder)?;
+        if std::mem::replace(&mut self.swept, true) {
+            return Ok(());
+        }
+        let own = holder.name();
+        for other in folder.names()? {
+            if other.starts_with(lock::NAME) && other != own {
+                // One that stays costs room only.
+                let _ = unlinkat(&folder, other, AtFlags::empty());
+            }
+        }
+        Ok(())
     }
 
     /// Carries out any step but [`LeaseStep::Rest`], which is not for the volume.
@@ -161,8 +122,9 @@ impl Claims {
         let done = match step {
             LeaseStep::Rest(_) => Ok(LeaseReply::Done),
             LeaseStep::List => self.list(),
-            LeaseStep::Read(epoch) => self.open(*epoch, OFlags::RDONLY),
-            LeaseStep::Open(epoch) => self.open(*epoch, OFlags::RDWR),
+            LeaseStep::Read(epoch) => self.look(*epoch),
+            LeaseStep::Lock => self.lock(),
+            LeaseStep::Open(epoch) => self.open(*epoch, OFlags::RDWR).map(LeaseReply::Read),
             LeaseStep::Create(claim) => self.create(claim),
             LeaseStep::Write(claim) => self.write(claim),
             LeaseStep::Sync => self.sync(),
@@ -199,7 +161,32 @@ impl Claims {
         Ok(LeaseReply::Listed(epochs))
     }
 
-    fn open(&mut self, epoch: Epoch, mode: OFlags) -> Result<LeaseReply, Errno> {
+    fn look(&mut self, epoch: Epoch) -> Result<LeaseReply, Errno> {
+        let record = self.open(epoch, OFlags::RDONLY)?;
+        let folder = self.folder()?;
+        let (details, lock) = match &record {
+            Record::Claim(claim) => lock::look(&folder, &claim.holder.id, claim.nonce),
+            Record::Torn(_) => (None, LockState::Absent),
+        };
+        let reach = lock::reach(&folder);
+        Ok(LeaseReply::Seen(Sight {
+            record,
+            details,
+            lock,
+            reach,
+        }))
+    }
+
+    fn lock(&mut self) -> Result<LeaseReply, Errno> {
+        let folder = self.folder()?;
+        if let Some(holder) = &mut self.holder {
+            holder.write(&folder)?;
+        }
+        self.swept = false;
+        Ok(LeaseReply::Done)
+    }
+
+    fn open(&mut self, epoch: Epoch, mode: OFlags) -> Result<Record, Errno> {
         let folder = self.folder()?;
         let flags = mode | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = beneath::open(&folder, &name(epoch), flags, Mode::empty())?;
@@ -213,7 +200,7 @@ impl Claims {
             }
         }
         self.file = Some(file);
-        Ok(LeaseReply::Read(decode(&bytes[..filled])))
+        Ok(decode(&bytes[..filled]))
     }
 
     fn create(&mut self, claim: &Claim) -> Result<LeaseReply, Errno> {
@@ -322,6 +309,7 @@ const fn what(step: &LeaseStep) -> &'static str {
         LeaseStep::Rest(_) => "a rest",
         LeaseStep::List => "listing the claims",
         LeaseStep::Read(_) | LeaseStep::Open(_) => "opening a claim",
+        LeaseStep::Lock => "taking the holder's lock",
         LeaseStep::Create(_) => "making a claim",
         LeaseStep::Write(_) => "writing a claim",
         LeaseStep::Sync | LeaseStep::SyncDirectory => "syncing a claim",

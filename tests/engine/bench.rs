@@ -78,6 +78,7 @@ pub fn lease(state: LeaseState) -> Observation {
     Observation::Lease(LeaseReport {
         state,
         failure: None,
+        run_until: None,
     })
 }
 

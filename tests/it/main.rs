@@ -16,6 +16,7 @@ mod control;
 mod filesystems;
 mod gate;
 mod launch;
+mod lease;
 mod limits;
 mod live;
 mod restart;

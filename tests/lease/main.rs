@@ -1,4 +1,5 @@
-//! The lease: every interleaving of its protocol on a model of the directory, and a race on real files.
+//! The lease: the interleavings of its protocol on a model of the directory and its containers, all of them
+//! where they are few enough, else a sample and long random walks; and a race on real files.
 
 #![allow(clippy::expect_used, clippy::panic)] // a test fails by panicking
 #![allow(clippy::print_stdout)] // how many states were seen, and the trace of a violation

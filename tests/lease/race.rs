@@ -7,6 +7,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use sql_edge_supervisor::decide::lease::sight::Observer;
 use sql_edge_supervisor::decide::lease::{
     Epoch, HolderIdentity, LeaseMachine, LeaseReply, LeaseState, LeaseStep, Terms,
 };
@@ -34,9 +35,13 @@ impl Drop for Scratch {
 
 /// Takes steps until the lease is held, or known to be somebody else's.
 fn contend(volume: &Path, name: usize, round: u64, origin: Instant) -> LeaseState {
-    let me = HolderIdentity {
+    let identity = HolderIdentity {
         id: format!("pod-{name}"),
         ..HolderIdentity::default()
+    };
+    let me = Observer {
+        identity,
+        ..Observer::default()
     };
     let nonce = round * CONTENDERS as u64 + name as u64;
     let mut machine = LeaseMachine::new(me, nonce, TERMS);

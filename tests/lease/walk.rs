@@ -3,6 +3,7 @@
 //! `LEASE_WALKS` asks for more, `LEASE_SEED` for one alone, with its trace.
 
 use sql_edge_supervisor::decide::lease::Terms;
+use sql_edge_supervisor::decide::lease::sight::FileSystemReach;
 
 use crate::explore::{ADVISORY, STRICT};
 use crate::world::{Bounds, Move, World};
@@ -37,7 +38,16 @@ fn walk(seed: u64, terms: Terms, watched: bool) -> usize {
         crashes: 8,
         failures: 8,
         releases: 2,
+        ends: 4,
+        suspends: 4,
         empty_claims: random.below(2) == 0,
+        locks: random.below(2) == 0,
+        agents_lock: false,
+        reach: match random.below(2) {
+            0 => FileSystemReach::Shared,
+            _ => FileSystemReach::Machine,
+        },
+        machines: random.below(3) == 0,
     };
     // Time passes fast in one and slowly in another; one of them is often paused.
     let slow = 1 + random.below(60);
@@ -51,7 +61,10 @@ fn walk(seed: u64, terms: Terms, watched: bool) -> usize {
         let to = moves[random.below(moves.len())];
         let skipped = match to {
             Move::Tick => random.below(slow) != 0,
-            Move::Crash(_) | Move::Fail(_) | Move::Release(_) => random.below(40) != 0,
+            Move::Crash(_) | Move::Fail(_) | Move::Release(_) | Move::End(_) | Move::Suspend(_) => {
+                random.below(40) != 0
+            }
+            Move::Resume(_) => random.below(10) != 0,
             Move::Effect(node) | Move::Answer(node) => node == paused,
             _ => false,
         };

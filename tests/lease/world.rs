@@ -1,16 +1,28 @@
-//! A directory of claims, and contenders that take their steps on it in any order.
+//! A directory of claims, and containers that contend for it, taking their steps in any order.
 //!
-//! A step is asked for, takes effect, and is answered: three moments, with anything in between. What is
-//! paused is one that is not chosen while time passes. A crash may leave a write behind that takes effect
-//! later, or never.
+//! A container is an agent with the lease's state machine, PID 1 and an engine. The engine starts at the
+//! moment at which the lease is held. A step of the agent is asked for, takes effect, and is answered: three
+//! moments, with anything in between. What is paused is one that is not chosen while time passes.
+//!
+//! | event | what it does |
+//! | --- | --- |
+//! | [`Move::Crash`] | the agent ends; a write of it may take effect later, or never. PID 1, the engine and the lock go on |
+//! | [`Move::Start`] | the next agent of the container starts, or the next container of the pod |
+//! | [`Move::End`] | the container ends: agent, PID 1, engine, and with the last of them the lock |
+//! | [`Move::Suspend`], [`Move::Resume`] | nothing of it runs; at its resume PID 1 looks first |
+//! | [`Move::Mount`] | the volume of one machine goes to the next one, on which nothing of the one before runs |
+//! | [`Move::Tick`] | time passes, and PID 1 of a strict lease ends an engine whose time is over |
 
 use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::time::Duration;
 
 use sql_edge_supervisor::decide::lease::machine::{LeaseMachine, Stage};
+use sql_edge_supervisor::decide::lease::sight::{
+    FileSystemReach, HolderDetails, LockState, Observer, Sight,
+};
 use sql_edge_supervisor::decide::lease::{
-    Claim, Epoch, HolderIdentity, LeaseReply, LeaseStep, Record, Terms,
+    Claim, Epoch, HolderIdentity, LeaseReply, LeaseState, LeaseStep, Record, Terms,
 };
 
 /// The moment is always this one: where time passes, everything remembered moves into the past. What is
@@ -28,8 +40,19 @@ pub struct Bounds {
     pub crashes: u8,
     pub failures: u8,
     pub releases: u8,
+    /// Ends of containers.
+    pub ends: u8,
+    pub suspends: u8,
     /// The claim's file appears empty and is written later, as where there are no hard links.
     pub empty_claims: bool,
+    /// PID 1 keeps the holder's lock.
+    pub locks: bool,
+    /// It is wrong, and kept by the agent alone.
+    pub agents_lock: bool,
+    /// Who can write the volume.
+    pub reach: FileSystemReach,
+    /// Each container is on a machine of its own.
+    pub machines: bool,
 }
 
 type Inode = usize;
@@ -45,12 +68,36 @@ pub struct World {
     crashes: u8,
     failures: u8,
     releases: u8,
+    ends: u8,
+    suspends: u8,
+    /// The machine that has mounted a volume of one machine, by the container on it.
+    mounted: usize,
+}
+
+/// An engine that runs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Engine {
+    /// The epoch that was held when it started, or by a later agent without a break.
+    epoch: Epoch,
+    /// When PID 1 ends it.
+    until: Option<Duration>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Node {
-    /// None: it is dead.
+    /// None: there is no agent.
     pub machine: Option<LeaseMachine>,
+    engine: Option<Engine>,
+    /// The lock is held.
+    locked: bool,
+    /// The run of which the holder's file speaks.
+    said: Option<u64>,
+    suspended: bool,
+    /// When it last read the highest claim, no engine ran under that, or nothing had been written for as
+    /// long as makes a claim stale.
+    seen_dead: bool,
+    /// Ticks since it has changed a claim; only up to those that make a claim stale.
+    quiet: u64,
     step: LeaseStep,
     reply: Option<LeaseReply>,
     file: Option<Inode>,
@@ -70,21 +117,42 @@ pub enum Move {
     NoGhost(usize),
     Start(usize),
     Release(usize),
+    End(usize),
+    Suspend(usize),
+    Resume(usize),
+    Mount(usize),
     Tick,
 }
 
-fn machine(node: usize, run: u64, terms: Terms) -> LeaseMachine {
-    let me = HolderIdentity {
-        id: char::from(b'A' + u8::try_from(node).expect("a few")).to_string(),
-        ..HolderIdentity::default()
+fn machine(node: usize, run: u64, bounds: &Bounds) -> LeaseMachine {
+    let name = |first: u8| char::from(first + u8::try_from(node).expect("a few")).to_string();
+    let identity = HolderIdentity {
+        id: name(b'A'),
+        node: String::new(),
+        boot_id: if bounds.machines {
+            name(b'a')
+        } else {
+            "a".to_owned()
+        },
     };
-    LeaseMachine::new(me, run, terms)
+    let me = Observer {
+        identity,
+        ..Observer::default()
+    };
+    LeaseMachine::new(me, run, bounds.terms)
 }
 
 impl World {
     pub fn new(bounds: &Bounds) -> Self {
+        let alone = bounds.reach == FileSystemReach::Machine && bounds.machines;
         let node = |index| Node {
-            machine: Some(machine(index, index as u64, bounds.terms)),
+            machine: (index == 0 || !alone).then(|| machine(index, index as u64, bounds)),
+            engine: None,
+            locked: false,
+            said: None,
+            suspended: false,
+            seen_dead: false,
+            quiet: 0,
             step: LeaseStep::Rest(Duration::ZERO),
             reply: None,
             file: None,
@@ -100,13 +168,34 @@ impl World {
             crashes: bounds.crashes,
             failures: bounds.failures,
             releases: bounds.releases,
+            ends: bounds.ends,
+            suspends: bounds.suspends,
+            mounted: 0,
         }
     }
 
     /// What may happen next.
     pub fn moves(&self, bounds: &Bounds) -> Vec<Move> {
         let mut moves = vec![Move::Tick];
+        let alone = bounds.reach == FileSystemReach::Machine && bounds.machines;
         for (index, node) in self.nodes.iter().enumerate() {
+            if node.suspended {
+                moves.push(Move::Resume(index));
+                continue;
+            }
+            if alone && self.mounted != index {
+                if self.nodes[self.mounted].is_off() {
+                    moves.push(Move::Mount(index));
+                }
+                continue;
+            }
+            let there = node.machine.is_some() || node.engine.is_some() || node.locked;
+            if self.ends > 0 && there {
+                moves.push(Move::End(index));
+            }
+            if self.suspends > 0 && there {
+                moves.push(Move::Suspend(index));
+            }
             let Some(machine) = &node.machine else {
                 match node.ghost {
                     Some(_) => moves.extend([Move::Ghost(index), Move::NoGhost(index)]),
@@ -138,53 +227,119 @@ impl World {
 
     /// Makes a move; what is wrong with it, if something is.
     pub fn make(&mut self, to: Move, bounds: &Bounds) -> Option<String> {
-        match to {
-            Move::Tick => self.nodes.iter_mut().for_each(age),
+        let wrong = match to {
+            Move::Tick => {
+                // In a strict lease no engine runs any more when it is followed, however quiet it was.
+                let most = match bounds.terms.strict {
+                    true => 0,
+                    false => bounds.terms.stale.as_secs(),
+                };
+                self.nodes.iter_mut().for_each(|node| age(node, most));
+                None
+            }
             Move::Effect(index) => {
                 let reply = self.effect(index, &self.nodes[index].step.clone(), bounds);
                 self.nodes[index].reply = Some(reply);
-                if let LeaseStep::Rest(_) = self.nodes[index].step {
-                    return self.answer(index);
+                match self.nodes[index].step {
+                    LeaseStep::Rest(_) => self.answer(index, bounds),
+                    _ => None,
                 }
             }
-            Move::Answer(index) => return self.answer(index),
+            Move::Answer(index) => self.answer(index, bounds),
+            Move::Ghost(index) => {
+                if let Some(step) = self.nodes[index].ghost.take() {
+                    self.effect(index, &step, bounds);
+                }
+                None
+            }
+            Move::Start(index) => {
+                self.nodes[index].machine = Some(machine(index, self.runs, bounds));
+                self.nodes[index].step = LeaseStep::Rest(Duration::ZERO);
+                self.nodes[index].file = None;
+                self.runs += 1;
+                None
+            }
+            to => {
+                self.disturb(to, bounds);
+                None
+            }
+        };
+        wrong.or_else(|| self.wrong(bounds))
+    }
+
+    /// What comes from outside.
+    fn disturb(&mut self, to: Move, bounds: &Bounds) {
+        match to {
             Move::Fail(index) => {
                 self.failures -= 1;
                 self.nodes[index].reply = Some(LeaseReply::Failed("EIO".to_owned()));
             }
             Move::Crash(index) => {
                 self.crashes -= 1;
-                let node = &mut self.nodes[index];
-                node.machine = None;
-                let writes = matches!(
-                    node.step,
-                    LeaseStep::Create(_) | LeaseStep::Write(_) | LeaseStep::Remove(_)
-                );
-                let unanswered = node.reply.take().is_none();
-                node.ghost = (writes && unanswered).then(|| node.step.clone());
+                self.nodes[index].crash();
+                self.nodes[index].locked &= !bounds.agents_lock;
             }
-            Move::Ghost(index) => {
-                if let Some(step) = self.nodes[index].ghost.take() {
-                    self.effect(index, &step, bounds);
+            Move::End(index) => {
+                self.ends -= 1;
+                let node = &mut self.nodes[index];
+                if node.machine.is_some() {
+                    node.crash();
                 }
+                (node.engine, node.locked) = (None, false);
             }
             Move::NoGhost(index) => self.nodes[index].ghost = None,
-            Move::Start(index) => {
-                let node = &mut self.nodes[index];
-                node.machine = Some(machine(index, self.runs, bounds.terms));
-                node.step = LeaseStep::Rest(Duration::ZERO);
-                node.file = None;
-                self.runs += 1;
-            }
             Move::Release(index) => {
                 self.releases -= 1;
+                // Only where the engine is known to be gone.
+                self.nodes[index].engine = None;
                 if let Some(machine) = &mut self.nodes[index].machine {
                     machine.release();
                 }
             }
+            Move::Suspend(index) => {
+                self.suspends -= 1;
+                self.nodes[index].suspended = true;
+            }
+            Move::Resume(index) => {
+                self.nodes[index].suspended = false;
+                self.nodes[index].look();
+            }
+            Move::Mount(index) => self.mounted = index,
+            Move::Tick | Move::Effect(_) | Move::Answer(_) | Move::Ghost(_) | Move::Start(_) => {}
         }
-        let both = self.writers();
-        (bounds.terms.strict && both.len() > 1).then(|| format!("{both:?} hold it at once"))
+    }
+
+    /// What must never be: two that count themselves as holders of a strict lease, or two engines under it.
+    fn wrong(&self, bounds: &Bounds) -> Option<String> {
+        if !bounds.terms.strict {
+            return None;
+        }
+        let holders = self.writers();
+        let engines: Vec<_> = (0..self.nodes.len())
+            .filter(|index| self.nodes[*index].engine.is_some() && !self.nodes[*index].suspended)
+            .collect();
+        if holders.len() > 1 {
+            return Some(format!("{holders:?} hold it at once"));
+        }
+        (engines.len() > 1).then(|| format!("the engines of {engines:?} write at once"))
+    }
+
+    /// Whether no engine runs under the last claim that was held, or nothing has been written for as long as
+    /// makes it stale. Of those before it each stops its engine at its next look.
+    fn is_last_dead(&self, bounds: &Bounds) -> bool {
+        let last = self.held.last().map(|(_, by)| &self.nodes[*by]);
+        let stale = bounds.terms.stale.as_secs();
+        last.is_none_or(|node| node.engine.is_none() || node.quiet >= stale)
+    }
+
+    /// Whether `index` may have taken the lease though an engine runs under the claim before: in an advisory
+    /// one where that was dead when it was read. PID 1 of a suspended one ends it before it writes again.
+    fn is_excused(&self, index: usize, bounds: &Bounds) -> bool {
+        let last = self.held.last().map(|(_, by)| &self.nodes[*by]);
+        match bounds.terms.strict {
+            true => last.is_none_or(|node| node.suspended),
+            false => self.nodes[index].seen_dead,
+        }
     }
 
     /// How often the lease was taken.
@@ -201,13 +356,24 @@ impl World {
     }
 
     fn effect(&mut self, index: usize, step: &LeaseStep, bounds: &Bounds) -> LeaseReply {
+        if let LeaseStep::Read(_) = step {
+            self.nodes[index].seen_dead = self.is_last_dead(bounds);
+        }
         match step {
             LeaseStep::Rest(_) | LeaseStep::Sync | LeaseStep::SyncDirectory => LeaseReply::Done,
             LeaseStep::List => LeaseReply::Listed(self.names.keys().copied().collect()),
             LeaseStep::Read(epoch) => match self.names.get(epoch) {
-                Some(inode) => LeaseReply::Read(self.inodes[*inode].clone()),
+                Some(inode) => LeaseReply::Seen(self.sight(self.inodes[*inode].clone(), bounds)),
                 None => LeaseReply::Gone,
             },
+            LeaseStep::Lock => {
+                if bounds.locks {
+                    let node = &mut self.nodes[index];
+                    node.said = node.machine.as_ref().map(|machine| machine.nonce);
+                    node.locked = true;
+                }
+                LeaseReply::Done
+            }
             LeaseStep::Open(epoch) => match self.names.get(epoch) {
                 Some(&inode) => {
                     self.nodes[index].file = Some(inode);
@@ -223,12 +389,19 @@ impl World {
                 });
                 let inode = self.inodes.len() - 1;
                 self.names.insert(claim.epoch, inode);
+                self.nodes[index].quiet = 0;
                 self.nodes[index].file = Some(inode);
                 LeaseReply::Done
             }
             LeaseStep::Write(claim) => {
-                let inode = self.nodes[index].file.expect("nothing is open");
-                self.inodes[inode] = Record::Claim(claim.clone());
+                let node = &mut self.nodes[index];
+                let inode = node.file.expect("nothing is open");
+                let written = Record::Claim(claim.clone());
+                // The first one writes what is there already.
+                if self.inodes[inode] != written {
+                    node.quiet = 0;
+                }
+                self.inodes[inode] = written;
                 LeaseReply::Done
             }
             LeaseStep::Remove(epoch) => {
@@ -242,7 +415,30 @@ impl World {
         }
     }
 
-    fn answer(&mut self, index: usize) -> Option<String> {
+    /// What is seen of a claim, its holder and the lock.
+    fn sight(&self, record: Record, bounds: &Bounds) -> Sight {
+        let mut sight = Sight {
+            reach: bounds.reach,
+            ..Sight::from(record)
+        };
+        if let Record::Claim(claim) = &sight.record {
+            let holder = usize::from(claim.holder.id.as_bytes()[0] - b'A');
+            let node = &self.nodes[holder];
+            if node.said == Some(claim.nonce) {
+                sight.details = Some(HolderDetails {
+                    locks: true,
+                    ..HolderDetails::default()
+                });
+                sight.lock = match node.locked {
+                    true => LockState::Held,
+                    false => LockState::Free,
+                };
+            }
+        }
+        sight
+    }
+
+    fn answer(&mut self, index: usize, bounds: &Bounds) -> Option<String> {
         let node = &mut self.nodes[index];
         let machine = node.machine.as_mut()?;
         let before = machine.tenure.clone();
@@ -257,7 +453,13 @@ impl World {
                 .filter(|_| matches!(node.step, LeaseStep::SyncDirectory));
         }
         let after = machine.tenure.clone();
-        if let LeaseStep::Sync | LeaseStep::SyncDirectory = node.step {
+        node.tell_pid1();
+        let unseen = match node.step {
+            LeaseStep::Sync | LeaseStep::SyncDirectory => true,
+            LeaseStep::Lock => !bounds.locks,
+            _ => false,
+        };
+        if unseen {
             // It changes nothing that anybody sees: what counts is when it is answered.
             node.reply = Some(LeaseReply::Done);
         }
@@ -273,11 +475,18 @@ impl World {
             Some(before) if before.claim == now.claim => None,
             Some(before) if before.claim.epoch == now.claim.epoch => too_late
                 .then(|| format!("{index} renews though another one held a higher epoch before")),
-            _ => self.taken(index, &now.claim),
+            _ => self.taken(index, &now.claim, bounds),
         }
     }
 
-    fn taken(&mut self, index: usize, claim: &Claim) -> Option<String> {
+    fn taken(&mut self, index: usize, claim: &Claim, bounds: &Bounds) -> Option<String> {
+        let last = self.held.last().map(|(_, by)| *by);
+        let writes = |other: &usize| *other != index && self.nodes[*other].engine.is_some();
+        if let Some(other) = last.filter(|other| writes(other) && !self.is_excused(index, bounds)) {
+            return Some(format!(
+                "{index} takes it while the engine of {other} runs under a claim that is not stale"
+            ));
+        }
         let other = |(epoch, by): &&(Epoch, usize)| {
             (claim.first..=claim.epoch).contains(epoch) && *by != index
         };
@@ -366,8 +575,10 @@ impl World {
         };
         records.for_each(&mut record);
         for node in &mut self.nodes {
-            if let Some(LeaseReply::Read(read)) = &mut node.reply {
-                record(read);
+            match &mut node.reply {
+                Some(LeaseReply::Read(read)) => record(read),
+                Some(LeaseReply::Seen(sight)) => record(&mut sight.record),
+                _ => {}
             }
             if let Some(watch) = node.machine.as_mut().and_then(|c| c.watch.as_mut()) {
                 record(&mut watch.record);
@@ -387,7 +598,8 @@ impl World {
                 .iter_mut()
                 .for_each(|tenure| visit(&mut tenure.claim));
             match &mut machine.stage {
-                Stage::Claiming(_, claim, _)
+                Stage::Locking(claim, _)
+                | Stage::Claiming(_, claim, _)
                 | Stage::Clearing(claim, ..)
                 | Stage::Renewing(_, claim, _)
                 | Stage::Missing(claim) => visit(claim),
@@ -397,12 +609,75 @@ impl World {
     }
 }
 
+impl Node {
+    /// Nothing of it is left that could write.
+    fn is_off(&self) -> bool {
+        self.machine.is_none() && self.engine.is_none() && self.ghost.is_none() && !self.locked
+    }
+
+    fn crash(&mut self) {
+        self.machine = None;
+        let writes = matches!(
+            self.step,
+            LeaseStep::Create(_) | LeaseStep::Write(_) | LeaseStep::Remove(_)
+        );
+        let unanswered = self.reply.take().is_none();
+        self.ghost = (writes && unanswered).then(|| self.step.clone());
+    }
+
+    /// PID 1 looks at the time.
+    fn look(&mut self) {
+        let over = |engine: &mut Engine| engine.until.is_some_and(|until| NOW >= until);
+        self.engine.take_if(over);
+    }
+
+    /// The agent says to PID 1 what follows from the lease: as `agent::lease` does.
+    fn tell_pid1(&mut self) {
+        let Some(machine) = &self.machine else {
+            return;
+        };
+        let until = machine.run_until();
+        match machine.state(NOW) {
+            LeaseState::Held { epoch, first, .. } => {
+                // Others have had it in between: that engine is fenced, and the next one started.
+                self.engine.take_if(|engine| engine.epoch < first);
+                self.engine = (!machine.releasing).then_some(Engine { epoch, until });
+            }
+            LeaseState::Lost {
+                by: Some(_),
+                holder: Some(_),
+                ..
+            } => self.engine = None,
+            LeaseState::Elsewhere {
+                epoch,
+                own_pod: false,
+                holder: Some(_),
+                ..
+            } => {
+                self.engine.take_if(|engine| engine.epoch < epoch);
+            }
+            _ => {}
+        }
+    }
+}
+
 /// A tick passes.
-fn age(node: &mut Node) {
+fn age(node: &mut Node, most_quiet: u64) {
+    let older = |at: &mut Duration| *at = at.saturating_sub(TICK);
+    if let Some(until) = node
+        .engine
+        .as_mut()
+        .and_then(|engine| engine.until.as_mut())
+    {
+        older(until);
+    }
+    if !node.suspended {
+        node.look();
+    }
+    node.quiet = (node.quiet + 1).min(most_quiet);
     let Some(machine) = &mut node.machine else {
         return;
     };
-    let older = |at: &mut Duration| *at = at.saturating_sub(TICK);
     machine
         .tenure
         .iter_mut()
@@ -413,6 +688,7 @@ fn age(node: &mut Node) {
     }
     match &mut machine.stage {
         Stage::Reading(_, at)
+        | Stage::Locking(_, at)
         | Stage::Claiming(_, _, at)
         | Stage::Clearing(_, at, ..)
         | Stage::Opening(at)

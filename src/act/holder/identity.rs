@@ -1,49 +1,94 @@
-//! Who this is, among those who contend for the lease.
+//! Who this process is, among those who contend for the lease.
 
 use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::Path;
 
+use procfs::process::Process;
 use rustix::fs::Mode;
-use tracing::warn;
+use tracing::debug;
 
 use super::HolderConfig;
 use crate::decide::lease::HolderIdentity;
+use crate::decide::lease::sight::{HolderDetails, IdentityBasis, Observer, PidNamespace};
 use crate::records::atomic::Folder;
 use crate::records::boot_id;
 use crate::records::claims::plain;
-use crate::records::identity::{is_id, random_id};
 
-/// The file in `state-dir` with the random name.
+/// The file in `state-dir` with the id under which this pod claimed last.
 const NAME: &str = "holder-id";
 const MAX_BYTES: usize = 256;
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+/// The inode of the machine's own pid namespace (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
+const MACHINE_NAMESPACE: u64 = 0xEFFF_FFFC;
 
-/// The holder that this process works for. All of a pod are one, however often they are started.
-pub fn this(config: &HolderConfig) -> HolderIdentity {
+/// Returns the holder that this process works for. All of a pod are one, however often they are started:
+/// by the pod's uid, without it by the pid namespace, and in the machine's own by the process. An id that
+/// an earlier run of the pod has used, as `state-dir` tells, is its own as well.
+pub fn this(config: &HolderConfig) -> Observer {
     let boot_id = boot_id();
     let host = rustix::system::uname();
     let host = host.nodename().to_string_lossy();
-    let id = match &config.pod_uid {
-        Some(uid) => uid.clone(),
-        None => kept(&config.state_dir).unwrap_or_else(|error| {
-            warn!(directory = %config.state_dir.display(), %error,
-                "no name for the lease can be kept, the host's is used: give `pod-uid`, or mount a writable directory at state-dir");
-            // The boot first: the name is cut where it is too long.
-            format!("{boot_id}.{host}")
+    let namespace = namespace();
+    let boot = if boot_id.is_empty() { &*host } else { &boot_id };
+    let of_container = namespace.filter(|namespace| namespace.inode != MACHINE_NAMESPACE);
+    let (id, basis) = match (&config.pod_uid, of_container) {
+        (Some(uid), _) => (uid.clone(), IdentityBasis::Pod),
+        (None, Some(PidNamespace { inode, start_ticks })) => (
+            format!("{boot}.{inode:x}.{start_ticks:x}"),
+            IdentityBasis::Namespace,
+        ),
+        (None, None) => {
+            let started = start_ticks(None).unwrap_or_default();
+            let id = format!("{boot}.{}.{started:x}", std::process::id());
+            (id, IdentityBasis::Process)
+        }
+    };
+    // As it is read back: a name that differs would be another holder's.
+    let id = plain(&id);
+    let earlier_ids = match config.pod_uid {
+        Some(_) => Vec::new(),
+        None => earlier(&config.state_dir, &id).unwrap_or_else(|error| {
+            debug!(directory = %config.state_dir.display(), %error, "the holder's id can't be kept");
+            Vec::new()
         }),
     };
-    let node = config.node.as_deref().unwrap_or(&host);
-    // As it is read back: a name that differs would be another holder's.
-    HolderIdentity {
-        id: plain(&id),
-        node: plain(node),
-        boot_id: plain(&boot_id),
+    Observer {
+        identity: HolderIdentity {
+            id,
+            node: plain(config.node.as_deref().unwrap_or(&host)),
+            boot_id: plain(&boot_id),
+        },
+        earlier_ids,
+        details: HolderDetails {
+            basis,
+            namespace: namespace.unwrap_or_default(),
+            engine: None,
+            locks: false,
+        },
     }
 }
 
-fn kept(state_dir: &Path) -> io::Result<String> {
+/// The pid namespace of this process; none where /proc does not show its first process.
+fn namespace() -> Option<PidNamespace> {
+    Some(PidNamespace {
+        inode: std::fs::metadata("/proc/self/ns/pid").ok()?.ino(),
+        start_ticks: start_ticks(Some(1))?,
+    })
+}
+
+/// When a process, or this one, started.
+fn start_ticks(pid: Option<i32>) -> Option<u64> {
+    let process = match pid {
+        Some(pid) => Process::new(pid),
+        None => Process::myself(),
+    };
+    Some(process.ok()?.stat().ok()?.starttime)
+}
+
+/// The id that an earlier run kept, if it was another one; `id` is kept in its place.
+fn earlier(state_dir: &Path, id: &str) -> io::Result<Vec<String>> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -51,10 +96,13 @@ fn kept(state_dir: &Path) -> io::Result<String> {
     let folder = Folder::open(state_dir)?;
     let kept = folder.read(NAME, MAX_BYTES).map_err(io::Error::other)?;
     let kept = kept.and_then(|bytes| String::from_utf8(bytes).ok());
-    if let Some(id) = kept.as_deref().map(str::trim).filter(|id| is_id(id)) {
-        return Ok(id.to_owned());
+    let kept = kept
+        .as_deref()
+        .map(str::trim)
+        .filter(|kept| plain(kept) == **kept);
+    if kept == Some(id) {
+        return Ok(Vec::new());
     }
-    let id = random_id();
     folder.replace(NAME, id.as_bytes(), MODE)?;
-    Ok(id)
+    Ok(kept.map(str::to_owned).into_iter().collect())
 }

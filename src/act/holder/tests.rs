@@ -1,10 +1,14 @@
 use std::fs;
+use std::sync::Mutex;
+use std::sync::mpsc::Receiver;
 
 use super::identity as holder_identity;
 use super::*;
 use crate::decide::identity::IdentityFile;
-use crate::decide::lease::Record;
+use crate::decide::lease::sight::IdentityBasis;
+use crate::decide::lease::{Claim, HolderIdentity, LeaseReply, LeaseState, LeaseStep, Record};
 use crate::records::atomic::tests::Scratch;
+use crate::records::claims::lock::HolderFile;
 use crate::records::{claims, identity};
 
 /// Longer than any step of a test takes where nothing is wrong; nothing is asserted on it.
@@ -23,6 +27,7 @@ fn config(scratch: &Scratch, pod: &str) -> HolderConfig {
         volume_init: VolumeInit::Once,
         expected: Expected::default(),
         remembered: None,
+        contends: true,
     }
 }
 
@@ -30,6 +35,10 @@ fn volume() -> Scratch {
     let scratch = Scratch::new();
     fs::create_dir(scratch.0.join("volume")).unwrap();
     scratch
+}
+
+fn gone() -> EngineGone {
+    EngineGone::in_container(false, false).unwrap()
 }
 
 struct Running {
@@ -40,7 +49,7 @@ struct Running {
 fn start(config: HolderConfig) -> Running {
     let (sender, reports) = channel();
     let report = move |report| drop(sender.send(report));
-    let holder = spawn(config, || true, report).unwrap();
+    let holder = spawn(config, || true, None, report).unwrap();
     Running { holder, reports }
 }
 
@@ -135,7 +144,7 @@ fn another_pod_waits_until_the_claim_is_stale_or_released() {
             matches!(elsewhere, LeaseState::Elsewhere { holder: Some(holder), .. } if holder.id == "pod-1")
         );
         if released {
-            assert!(first.holder.release(PATIENCE));
+            assert!(first.holder.release(gone(), PATIENCE));
             first.until(|state| *state == LeaseState::Released);
         } else {
             first.crash();
@@ -157,7 +166,7 @@ fn who_was_followed_by_another_pod_has_lost_it() {
     let second = start(config(&scratch, "pod-2"));
     assert_eq!(second.held(), (2, 2));
     // An order ends its rest; what is next is a renewal.
-    assert!(first.holder.release(PATIENCE));
+    assert!(first.holder.release(gone(), PATIENCE));
     let lost = first.until(|state| !matches!(state, LeaseState::Held { .. }));
     assert!(
         matches!(lost, LeaseState::Released | LeaseState::Lost { .. }),
@@ -170,23 +179,118 @@ fn who_was_followed_by_another_pod_has_lost_it() {
     );
 }
 
-#[test]
-fn without_a_pod_uid_the_name_is_kept_in_the_state_directory() {
-    let scratch = volume();
-    let nameless = HolderConfig {
+fn nameless(scratch: &Scratch) -> HolderConfig {
+    HolderConfig {
         pod_uid: None,
-        ..config(&scratch, "")
-    };
+        // Only a claim that is known for one's own, or one of somebody who is gone, is followed.
+        stale: PATIENCE * 60,
+        ..config(scratch, "")
+    }
+}
+
+#[test]
+fn without_a_pod_uid_the_holder_is_the_namespace_or_the_process() {
+    let scratch = volume();
+    let nameless = nameless(&scratch);
     let one = holder_identity::this(&nameless);
-    assert_eq!(one.id.len(), 36);
+    assert_ne!(one.details.basis, IdentityBasis::Pod);
+    assert!(one.identity.id.starts_with(&one.identity.boot_id) && one.identity.id.len() <= 64);
     assert_eq!(holder_identity::this(&nameless), one);
+    // What an earlier run was called, a random name of an older version too, is its own as well.
+    fs::write(scratch.0.join("state/holder-id"), "random-name\n").unwrap();
+    let again = holder_identity::this(&nameless);
+    assert_eq!(again.identity, one.identity);
+    assert_eq!(again.earlier_ids, ["random-name"]);
     let elsewhere = HolderConfig {
         state_dir: "/dev/null/no".into(),
         ..nameless
     };
-    let host = holder_identity::this(&elsewhere);
-    assert_eq!(holder_identity::this(&elsewhere), host);
-    assert!(host.id.starts_with(&host.boot_id) && host.id.len() <= 64);
+    assert_eq!(holder_identity::this(&elsewhere).identity, one.identity);
+}
+
+/// A claim of somebody who can't be told from this process: a random name, as older versions had.
+fn leave_claim(config: &HolderConfig, boot_id: &str) -> Claim {
+    let claim = Claim {
+        epoch: 1,
+        first: 1,
+        holder: HolderIdentity {
+            id: "a-random-name".to_owned(),
+            node: String::new(),
+            boot_id: boot_id.to_owned(),
+        },
+        heartbeat: 0,
+        nonce: 7,
+        released: false,
+    };
+    let made = claims::Claims::on(&config.data_dir).carry_out(&LeaseStep::Create(claim.clone()));
+    assert_eq!(made, LeaseReply::Done);
+    claim
+}
+
+#[test]
+fn a_claim_whose_holder_can_not_be_told_from_oneself_is_watched() {
+    let scratch = volume();
+    let config = nameless(&scratch);
+    leave_claim(&config, &crate::records::boot_id());
+    let running = start(config);
+    for _ in 0..3 {
+        let state = running.until(|_| true);
+        let known = matches!(&state, LeaseState::Unknown | LeaseState::Watched { .. });
+        assert!(known, "{state:?}");
+    }
+    running.until(
+        |state| matches!(state, LeaseState::Watched { holder, .. } if holder.id == "a-random-name"),
+    );
+}
+
+#[test]
+fn the_claim_under_which_ones_own_engine_runs_is_ones_own() {
+    let scratch = volume();
+    let config = nameless(&scratch);
+    let me = holder_identity::this(&config);
+    let claim = leave_claim(&config, &me.identity.boot_id);
+    let engine = ProcessId {
+        pid: 4,
+        start_ticks: 5,
+    };
+    let mut details = me.details;
+    details.engine = Some(engine);
+    let file = HolderFile::new(&claim.holder.id, claim.nonce, details, None);
+    let mut claims = claims::Claims::on(&config.data_dir).with_holder(file);
+    assert_eq!(claims.carry_out(&LeaseStep::Lock), LeaseReply::Done);
+    let running = start(config.clone());
+    running.until(|state| matches!(state, LeaseState::Watched { .. }));
+    running.holder.see_engine(Some(engine));
+    assert_eq!(running.held(), (2, 1), "the tenure goes on");
+}
+
+#[test]
+fn a_holder_whose_lock_is_free_is_followed_at_once_and_one_whose_lock_is_held_is_not() {
+    let scratch = Scratch::in_memory();
+    fs::create_dir(scratch.0.join("volume")).unwrap();
+    let patient = |pod: &str| HolderConfig {
+        stale: PATIENCE * 60,
+        ..config(&scratch, pod)
+    };
+    let kept = Arc::new(Mutex::new(None));
+    let pid1 = Arc::clone(&kept);
+    let keep = Keep::new(move |fd| {
+        *pid1.lock().unwrap() = Some(fd.try_clone_to_owned().unwrap());
+        true
+    });
+    let (sender, reports) = channel();
+    let report = move |report| drop(sender.send(report));
+    let holder = spawn(patient("pod-1"), || true, Some(keep), report).unwrap();
+    let first = Running { holder, reports };
+    first.held();
+    first.crash();
+    let second = start(patient("pod-2"));
+    for _ in 0..3 {
+        second.until(|state| matches!(state, LeaseState::Elsewhere { .. }));
+    }
+    // PID 1 ends, and with it the lock.
+    drop(kept.lock().unwrap().take());
+    assert_eq!(second.held(), (2, 2));
 }
 
 #[test]
@@ -255,6 +359,7 @@ fn nothing_is_written_where_no_volume_is() {
     let holder = spawn(
         config.clone(),
         || false,
+        None,
         move |report| drop(sender.send(report)),
     )
     .unwrap();
@@ -277,6 +382,6 @@ fn without_a_lease_the_identity_is_written_all_the_same() {
     };
     let running = start(config.clone());
     identity_until(&config, known);
-    assert!(running.holder.release(PATIENCE));
+    assert!(running.holder.release(gone(), PATIENCE));
     assert_eq!(claims::highest(&config.data_dir).unwrap(), None);
 }

@@ -4,16 +4,16 @@
 
 use std::time::Duration;
 
+use super::sight::{Observer, Relation, Sight};
 pub use super::stage::{Loss, Making, Stage, Tenure, Watch};
-use super::{
-    Claim, Epoch, HolderIdentity, LeaseReply, LeaseState, LeaseStep, MAX_EPOCH, Record, Terms,
-};
+use super::{Claim, Epoch, LeaseReply, LeaseStep, MAX_EPOCH, Record, Terms};
+use crate::decide::observation::ProcessId;
 
 /// Its state. The fields are open for the tests, which move all of its moments at once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LeaseMachine {
     /// Who it is.
-    pub me: HolderIdentity,
+    pub me: Observer,
     /// Which run.
     pub nonce: u64,
     /// The times.
@@ -35,7 +35,7 @@ pub struct LeaseMachine {
 impl LeaseMachine {
     /// One that knows nothing yet; `nonce` tells this run from every other.
     #[must_use]
-    pub fn new(me: HolderIdentity, nonce: u64, terms: Terms) -> Self {
+    pub fn new(me: Observer, nonce: u64, terms: Terms) -> Self {
         Self {
             me,
             nonce,
@@ -49,6 +49,11 @@ impl LeaseMachine {
         }
     }
 
+    /// Takes note of the engine that runs under the claim, as its holder's details say it to others.
+    pub fn see_engine(&mut self, engine: Option<ProcessId>) {
+        self.me.details.engine = engine;
+    }
+
     /// Gives the lease up at the next rest, for ever. Only where the engine is known to be gone.
     pub fn release(&mut self) {
         self.releasing = true;
@@ -60,59 +65,6 @@ impl LeaseMachine {
         self.releasing && self.tenure.is_none() && self.stage == Stage::Idle
     }
 
-    /// Whether this holder's engine may write at this moment.
-    #[must_use]
-    pub fn holds(&self, now: Duration) -> bool {
-        let in_time = |tenure: &Tenure| {
-            !self.terms.strict || now.saturating_sub(tenure.renewed) < self.terms.fence
-        };
-        self.tenure.as_ref().is_some_and(in_time)
-    }
-
-    fn is_kin(&self, watch: &Watch) -> bool {
-        let holder = watch.record.holder();
-        holder.is_some_and(|holder| holder.id == self.me.id)
-    }
-
-    /// How it stands at this moment.
-    #[must_use]
-    pub fn state(&self, now: Duration) -> LeaseState {
-        match (&self.tenure, &self.lost, &self.watch) {
-            (Some(tenure), _, _) if self.holds(now) => LeaseState::Held {
-                epoch: tenure.claim.epoch,
-                first: tenure.claim.first,
-                age: now.saturating_sub(tenure.renewed),
-            },
-            (Some(tenure), _, _) => LeaseState::Lost {
-                epoch: tenure.claim.epoch,
-                by: None,
-                holder: None,
-            },
-            (None, _, _) if self.releasing => LeaseState::Released,
-            // The same pod has it: its engine may go on.
-            (None, _, Some(watch)) if self.is_kin(watch) => LeaseState::Elsewhere {
-                epoch: watch.epoch,
-                holder: watch.record.holder().cloned(),
-                own_pod: true,
-                unchanged: watch.until.saturating_sub(watch.since),
-            },
-            (None, Some(lost), watch) => LeaseState::Lost {
-                epoch: lost.epoch,
-                by: lost.by,
-                holder: watch
-                    .as_ref()
-                    .and_then(|seen| seen.record.holder().cloned()),
-            },
-            (None, None, Some(watch)) => LeaseState::Elsewhere {
-                epoch: watch.epoch,
-                holder: watch.record.holder().cloned(),
-                own_pod: false,
-                unchanged: watch.until.saturating_sub(watch.since),
-            },
-            (None, None, None) => LeaseState::Unknown,
-        }
-    }
-
     /// Takes the reply to the step before (to the first one: [`LeaseReply::Done`]) at the moment it came, and
     /// says the next step.
     pub fn next(&mut self, reply: LeaseReply, now: Duration) -> LeaseStep {
@@ -121,8 +73,12 @@ impl LeaseMachine {
             (Stage::Idle, _) => self.begin(now),
             (stage, LeaseReply::Failed(why)) => self.failed(stage, why),
             (Stage::Looking, LeaseReply::Listed(epochs)) => self.looked(&epochs, now),
-            (Stage::Reading(epoch, asked), LeaseReply::Read(record)) => {
-                self.read(epoch, record, asked, now)
+            (Stage::Reading(epoch, asked), LeaseReply::Seen(sight)) => {
+                self.read(epoch, sight, asked, now)
+            }
+            (Stage::Locking(claim, began), _) => {
+                let step = LeaseStep::Create(claim.clone());
+                self.wait_for(Stage::Claiming(Making::Create, claim, began), step)
             }
             (Stage::Claiming(making, claim, began), reply) => {
                 self.claiming(making, claim, began, &reply, now)
@@ -197,36 +153,51 @@ impl LeaseMachine {
     }
 
     /// Judges the highest claim, which was asked for at the moment `asked`.
-    fn read(&mut self, epoch: Epoch, record: Record, asked: Duration, now: Duration) -> LeaseStep {
-        if let Record::Claim(claim) = &record {
+    fn read(&mut self, epoch: Epoch, sight: Sight, asked: Duration, now: Duration) -> LeaseStep {
+        let renewed = self.is_renewal(epoch, &sight.record);
+        if let Record::Claim(claim) = &sight.record {
+            let relation = self.me.relation(claim, sight.details.as_ref(), renewed);
             // Another run of the same holder after this one: two of them would take it from each
             // other for ever.
             let later_run = claim.nonce != self.nonce && self.lost.is_some();
-            if claim.holder.id == self.me.id && !claim.released && !later_run {
+            if relation == Relation::Own && !claim.released && !later_run {
                 let first = claim.first;
                 return self.claim(epoch + 1, first, now);
             }
-            if claim.released {
+            if claim.released || self.me.is_gone(claim, &sight, self.terms.strict) {
                 return self.claim(epoch + 1, epoch + 1, now);
             }
         }
-        let same = |seen: &&mut Watch| seen.epoch == epoch && seen.record == record;
+        let same = |seen: &&mut Watch| seen.epoch == epoch && seen.record == sight.record;
         let Some(seen) = self.watch.as_mut().filter(same) else {
             self.watch = Some(Watch {
                 epoch,
-                record,
+                record: sight.record,
+                details: sight.details,
+                renewed,
                 since: now,
                 until: now,
             });
             return LeaseStep::Rest(self.terms.look);
         };
         seen.until = now;
+        seen.details = sight.details;
         // Both looks count with the end of them that makes the time between them shorter: what stood
         // there at `asked` stood there for the whole time.
         if asked.saturating_sub(seen.since) >= self.terms.stale {
             return self.claim(epoch + 1, epoch + 1, now);
         }
         LeaseStep::Rest(self.terms.look)
+    }
+
+    /// Whether the claim that is watched has been renewed between two looks, now or before. One that was
+    /// torn may have been in the making.
+    fn is_renewal(&self, epoch: Epoch, record: &Record) -> bool {
+        let watched = self.watch.as_ref().filter(|seen| seen.epoch == epoch);
+        watched.is_some_and(|seen| {
+            let changed = matches!(seen.record, Record::Claim(_)) && seen.record != *record;
+            seen.renewed || changed
+        })
     }
 
     fn claim(&mut self, epoch: Epoch, first: Epoch, now: Duration) -> LeaseStep {
@@ -237,13 +208,12 @@ impl LeaseMachine {
         let claim = Claim {
             epoch,
             first,
-            holder: self.me.clone(),
+            holder: self.me.identity.clone(),
             heartbeat: 0,
             nonce: self.nonce,
             released: false,
         };
-        let step = LeaseStep::Create(claim.clone());
-        self.wait_for(Stage::Claiming(Making::Create, claim, now), step)
+        self.wait_for(Stage::Locking(claim, now), LeaseStep::Lock)
     }
 
     fn claiming(

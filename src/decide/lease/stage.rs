@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::sight::HolderDetails;
 use super::{Claim, Epoch, Record};
 
 /// A claim that is held.
@@ -29,6 +30,10 @@ pub struct Watch {
     pub epoch: Epoch,
     /// What stands in it.
     pub record: Record,
+    /// What its holder said of itself when that was last read.
+    pub details: Option<HolderDetails>,
+    /// It was seen to be renewed.
+    pub renewed: bool,
     /// When that was first read to its end.
     pub since: Duration,
     /// When it was last read to its end.
@@ -44,6 +49,8 @@ pub enum Stage {
     Looking,
     /// The highest claim; when that was asked for.
     Reading(Epoch, Duration),
+    /// The taking of the holder's lock, before this claim is made; since when that has been under way.
+    Locking(Claim, Duration),
     /// The making of a claim, or its first write or syncs.
     Claiming(Making, Claim, Duration),
     /// The removal of the lower claims, of which some are left; whether all went well so far.

@@ -39,6 +39,18 @@ pub fn rule(view: &View<'_>, findings: &mut Findings) {
             let evidence = format!("whose epoch {epoch} is can't be read: empty or torn");
             not_held(view, evidence, findings);
         }
+        LeaseState::Watched {
+            epoch,
+            holder,
+            unchanged,
+        } => {
+            let evidence = format!(
+                "epoch {epoch} is held by {}, which may be this pod itself: it has not changed for {}",
+                who(holder),
+                seconds(*unchanged)
+            );
+            not_held(view, because(&evidence, report), findings);
+        }
         LeaseState::Unknown => not_held(view, because("it is not taken yet", report), findings),
         LeaseState::Released => findings.add(Reason::LeaseNotHeld, "it was released"),
         LeaseState::Lost { epoch, by, holder } => {

@@ -11,7 +11,7 @@ use crate::publish::view::View;
 #[derive(Serialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Lease<'a> {
-    /// `held`, `elsewhere`, `lost`, `released`, `unknown` or `off`.
+    /// `held`, `elsewhere`, `watched`, `lost`, `released`, `unknown` or `off`.
     state: &'static str,
     /// The epoch that is held, was lost, or is somebody else's.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,6 +74,16 @@ impl<'a> Lease<'a> {
                 part.state = "elsewhere";
                 part.epoch = Some(*epoch);
                 part.holder = holder.as_ref();
+                part.unchanged_seconds = Some(Seconds(*unchanged));
+            }
+            LeaseState::Watched {
+                epoch,
+                holder,
+                unchanged,
+            } => {
+                part.state = "watched";
+                part.epoch = Some(*epoch);
+                part.holder = Some(holder);
                 part.unchanged_seconds = Some(Seconds(*unchanged));
             }
             LeaseState::Lost { epoch, holder, .. } => {

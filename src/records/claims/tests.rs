@@ -2,6 +2,8 @@ use std::fs;
 
 use super::super::atomic::tests::Scratch;
 use super::*;
+use crate::decide::lease::sight::HolderDetails;
+use crate::decide::lease::{HolderIdentity, MAX_EPOCH};
 
 fn claim(epoch: Epoch) -> Claim {
     Claim {
@@ -56,7 +58,7 @@ fn a_hostile_or_empty_name_stays_in_its_line() {
         panic!("it is a whole one");
     };
     assert!(!read.released);
-    assert_eq!(read.holder.id.len(), MAX_NAME);
+    assert_eq!(read.holder.id.len(), block::MAX_NAME);
     assert_eq!(read.holder.node, "");
 }
 
@@ -125,8 +127,13 @@ fn the_steps_do_what_they_say() {
         claims.carry_out(&LeaseStep::List),
         LeaseReply::Listed(vec![2])
     );
-    let whole = LeaseReply::Read(Record::Claim(claim(2)));
-    assert_eq!(claims.carry_out(&LeaseStep::Read(2)), whole);
+    let seen = claims.carry_out(&LeaseStep::Read(2));
+    let LeaseReply::Seen(sight) = seen else {
+        panic!("{seen:?}");
+    };
+    assert_eq!(sight.record, Record::Claim(claim(2)));
+    assert_eq!((sight.details, sight.lock), (None, LockState::Absent));
+    assert_eq!(claims.carry_out(&LeaseStep::Lock), LeaseReply::Done);
     // Nothing else is left behind.
     let folder = Folder::on_volume(&scratch.0).unwrap().unwrap();
     assert_eq!(folder.names().unwrap(), [name(2)]);
@@ -187,4 +194,32 @@ fn leftovers_of_contenders_that_died_are_removed_with_the_old_claims() {
     fs::write(folder.path().join(name(1)), "").unwrap();
     assert_eq!(claims.carry_out(&LeaseStep::Remove(1)), LeaseReply::Done);
     assert!(folder.names().unwrap().is_empty());
+}
+
+#[test]
+fn the_holders_before_are_forgotten_once_the_claim_is_held() {
+    let scratch = Scratch::new();
+    let details = HolderDetails::default();
+    let holder = |id: &str| HolderFile::new(id, 7, details.clone(), None);
+    let mut before = Claims::on(&scratch.0).with_holder(holder("before"));
+    before.carry_out(&LeaseStep::Lock);
+    let mut claims = Claims::on(&scratch.0).with_holder(holder("now"));
+    assert_eq!(claims.carry_out(&LeaseStep::Lock), LeaseReply::Done);
+    let folder = Folder::on_volume(&scratch.0).unwrap().unwrap();
+    assert_eq!(folder.names().unwrap().len(), 2);
+    claims.tend_holder().unwrap();
+    assert_eq!(folder.names().unwrap(), [holder("now").name()]);
+    // It is told apart by the run.
+    let mut own = claim(3);
+    own.holder.id = "now".to_owned();
+    own.nonce = 7;
+    for nonce in [7, 8] {
+        let mut claim = own.clone();
+        (claim.nonce, claim.epoch) = (nonce, nonce);
+        claims.carry_out(&LeaseStep::Create(claim));
+        let LeaseReply::Seen(sight) = claims.carry_out(&LeaseStep::Read(nonce)) else {
+            panic!("it is there");
+        };
+        assert_eq!(sight.details, (nonce == 7).then(|| details.clone()));
+    }
 }

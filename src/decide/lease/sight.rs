@@ -1,0 +1,355 @@
+//! Whose a claim is, and whether that holder is gone: what one look at the highest claim proves.
+//!
+//! **Whose it is.** A holder is known by what lives as long as its pod or its container, never by what a
+//! restart of a container can lose. From one look three answers are possible, and only one of them is a
+//! reason to end an engine:
+//!
+//! | relation | when | what follows |
+//! | --- | --- | --- |
+//! | own | the same id; or the claim names the engine that is seen here, by pid and start time | claimed on at once, the tenure goes on |
+//! | another's | both are known by their pods' uids, which differ; or it was seen to be renewed from another boot, or from another pid namespace of this one; or it names another engine of this namespace | the gate stays shut, and an engine that runs here all the same is fenced |
+//! | uncertain | anything else | it is watched: the gate stays shut, nothing is ended for it, and it is followed when it is stale |
+//!
+//! **Whether it is gone.** Two facts prove it without a wait, see [`is_gone`]. Everything else waits until
+//! the claim is stale.
+
+use super::{Claim, HolderIdentity, Record};
+use crate::decide::observation::ProcessId;
+
+/// By what a holder's id is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum IdentityBasis {
+    /// The pod's uid.
+    #[default]
+    Pod,
+    /// The pid namespace, which lives as long as the container, or as the pod that shares it.
+    Namespace,
+    /// The process alone: it runs in the machine's own pid namespace, which it shares with everybody.
+    Process,
+}
+
+/// A pid namespace of one boot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PidNamespace {
+    /// Its inode. The kernel gives it to another one later.
+    pub inode: u64,
+    /// When its first process started, clock ticks after boot: this tells the two apart.
+    pub start_ticks: u64,
+}
+
+/// What a holder says of itself beside its claim, in its lock file. It means something only on the boot of
+/// the claim.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct HolderDetails {
+    /// By what its id is known.
+    pub basis: IdentityBasis,
+    /// Its pid namespace.
+    pub namespace: PidNamespace,
+    /// The engine that runs under the claim, in that namespace.
+    pub engine: Option<ProcessId>,
+    /// A lock is held on the file for as long as the holder or its engine lives.
+    pub locks: bool,
+}
+
+/// What was found of a holder's lock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum LockState {
+    /// There is none, or nothing can be concluded from it.
+    #[default]
+    Absent,
+    /// A process of this machine holds it.
+    Held,
+    /// No process holds it.
+    Free,
+}
+
+/// Who can write a file system at one time, by its type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FileSystemReach {
+    /// Several machines, or nobody knows.
+    #[default]
+    Shared,
+    /// The processes of one kernel, and it ends with its boot: tmpfs. Locks count.
+    Kernel,
+    /// The processes of one machine: ext4, xfs and the like on a block device. Locks count, and the next
+    /// boot or another machine mounts it only when the one before can write it no more.
+    Machine,
+}
+
+/// What one look at the highest claim has found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sight {
+    /// What stands in the claim's file.
+    pub record: Record,
+    /// What its holder says of itself; absent where there is nothing of the run that wrote the claim.
+    pub details: Option<HolderDetails>,
+    /// The holder's lock.
+    pub lock: LockState,
+    /// Who can write the file system.
+    pub reach: FileSystemReach,
+}
+
+impl From<Record> for Sight {
+    /// A look that found nothing but the record.
+    fn from(record: Record) -> Self {
+        Self {
+            record,
+            details: None,
+            lock: LockState::Absent,
+            reach: FileSystemReach::Shared,
+        }
+    }
+}
+
+/// Whose a claim is, as far as it is proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Relation {
+    /// This holder's: another run's of the same pod, or of the supervisor of the same engine.
+    Own,
+    /// Another holder's.
+    Other,
+    /// It can't be told.
+    Uncertain,
+}
+
+/// The holder that looks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Observer {
+    /// Who it is.
+    pub identity: HolderIdentity,
+    /// Ids under which earlier runs of the same pod may have claimed.
+    pub earlier_ids: Vec<String>,
+    /// What else it knows of itself.
+    pub details: HolderDetails,
+}
+
+impl Observer {
+    /// Whose `claim` is. `renewed`: it was seen to change between two looks.
+    #[must_use]
+    pub fn relation(
+        &self,
+        claim: &Claim,
+        details: Option<&HolderDetails>,
+        renewed: bool,
+    ) -> Relation {
+        let (me, holder) = (&self.identity, &claim.holder);
+        if holder.id == me.id || self.earlier_ids.contains(&holder.id) {
+            return Relation::Own;
+        }
+        let same_boot = me.boot_id == holder.boot_id && !me.boot_id.is_empty();
+        let same_namespace =
+            same_boot && details.is_some_and(|theirs| theirs.namespace == self.details.namespace);
+        let theirs = details.and_then(|theirs| theirs.engine);
+        if let (true, Some(theirs), Some(own)) = (same_namespace, theirs, self.details.engine) {
+            return match theirs == own {
+                true => Relation::Own,
+                false => Relation::Other,
+            };
+        }
+        // A claim without details is one of version 1, whose holder has the same environment as this one if
+        // it is of the same pod.
+        let by_pod = |details: &HolderDetails| details.basis == IdentityBasis::Pod;
+        if by_pod(&self.details) && details.is_none_or(by_pod) {
+            return Relation::Other;
+        }
+        let in_own_namespace = |details: &HolderDetails| details.basis == IdentityBasis::Namespace;
+        let elsewhere = !same_boot
+            || (!same_namespace
+                && in_own_namespace(&self.details)
+                && details.is_some_and(in_own_namespace));
+        match renewed && elsewhere {
+            true => Relation::Other,
+            false => Relation::Uncertain,
+        }
+    }
+
+    /// Whether the holder of `claim` is proven to be gone, with its engine, so that the claim is followed
+    /// without a wait.
+    ///
+    /// - Its lock is free, on a file system of one kernel or machine: whoever could hold it has ended. The
+    ///   lock is held by the agent, by PID 1 of its container and by the engine, so that it is free only
+    ///   when none of them is left.
+    /// - It was another boot's, on a file system of one machine, nobody here holds its lock, and the lease
+    ///   is advisory: this machine could not have mounted it while the other one could write it.
+    #[must_use]
+    pub fn is_gone(&self, claim: &Claim, sight: &Sight, strict: bool) -> bool {
+        let counts = sight.reach != FileSystemReach::Shared;
+        let locks = sight.details.as_ref().is_some_and(|details| details.locks);
+        if counts && locks {
+            match sight.lock {
+                LockState::Free => return true,
+                LockState::Held => return false,
+                LockState::Absent => {}
+            }
+        }
+        let (mine, theirs) = (&self.identity.boot_id, &claim.holder.boot_id);
+        let other_boot = mine != theirs && !mine.is_empty() && !theirs.is_empty();
+        other_boot && !strict && sight.reach == FileSystemReach::Machine
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMESPACE: PidNamespace = PidNamespace {
+        inode: 7,
+        start_ticks: 70,
+    };
+    const OTHER_NAMESPACE: PidNamespace = PidNamespace {
+        inode: 7,
+        start_ticks: 71,
+    };
+    const ENGINE: ProcessId = ProcessId {
+        pid: 9,
+        start_ticks: 90,
+    };
+
+    fn details(basis: IdentityBasis, namespace: PidNamespace) -> HolderDetails {
+        HolderDetails {
+            basis,
+            namespace,
+            engine: None,
+            locks: false,
+        }
+    }
+
+    fn runs(mut details: HolderDetails, pid: i32) -> HolderDetails {
+        details.engine = Some(ProcessId { pid, ..ENGINE });
+        details
+    }
+
+    fn identity(id: &str, boot: &str) -> HolderIdentity {
+        HolderIdentity {
+            id: id.to_owned(),
+            node: String::new(),
+            boot_id: boot.to_owned(),
+        }
+    }
+
+    fn observer(details: HolderDetails) -> Observer {
+        Observer {
+            identity: identity("me", "boot"),
+            earlier_ids: vec!["before".to_owned()],
+            details,
+        }
+    }
+
+    fn claim(id: &str, boot: &str) -> Claim {
+        Claim {
+            epoch: 4,
+            first: 4,
+            holder: identity(id, boot),
+            heartbeat: 1,
+            nonce: 1,
+            released: false,
+        }
+    }
+
+    /// Whose the claim of `id` on `boot` is for `mine`, before and after it was seen to be renewed.
+    fn relations(
+        mine: &HolderDetails,
+        (id, boot): (&str, &str),
+        theirs: Option<&HolderDetails>,
+    ) -> [Relation; 2] {
+        let claim = claim(id, boot);
+        [false, true].map(|renewed| observer(mine.clone()).relation(&claim, theirs, renewed))
+    }
+
+    #[test]
+    fn a_pod_is_known_by_its_uid() {
+        use IdentityBasis::{Namespace, Pod};
+        use Relation::{Other, Own, Uncertain};
+        let mine = details(Pod, NAMESPACE);
+        let relations = |whose, theirs| relations(&mine, whose, theirs);
+        assert_eq!(relations(("me", "boot"), None), [Own; 2]);
+        assert_eq!(
+            relations(("me", "other"), None),
+            [Own; 2],
+            "before a reboot"
+        );
+        let pod = details(Pod, OTHER_NAMESPACE);
+        assert_eq!(relations(("you", "boot"), Some(&pod)), [Other; 2]);
+        assert_eq!(relations(("you", "boot"), None), [Other; 2], "version 1");
+        let container = details(Namespace, OTHER_NAMESPACE);
+        assert_eq!(relations(("you", "boot"), Some(&container)), [Uncertain; 2]);
+    }
+
+    #[test]
+    fn a_container_is_known_by_its_namespace_and_one_elsewhere_by_its_renewals() {
+        use IdentityBasis::Namespace;
+        use Relation::{Other, Own, Uncertain};
+        let mine = details(Namespace, NAMESPACE);
+        let relations = |whose, theirs| relations(&mine, whose, theirs);
+        assert_eq!(relations(("before", "boot"), None), [Own; 2]);
+        assert_eq!(
+            relations(("you", "boot"), None),
+            [Uncertain; 2],
+            "version 1"
+        );
+        assert_eq!(relations(("you", "other"), None), [Uncertain, Other]);
+        let theirs = details(Namespace, OTHER_NAMESPACE);
+        let found = relations(("you", "boot"), Some(&theirs));
+        assert_eq!(found, [Uncertain, Other]);
+    }
+
+    #[test]
+    fn the_engine_under_a_claim_tells_whose_it_is() {
+        use IdentityBasis::{Namespace, Process};
+        use Relation::{Other, Own, Uncertain};
+        let here = |pid| runs(details(Process, NAMESPACE), pid);
+        let mine = here(9);
+        let of_process =
+            |boot: &str, theirs: HolderDetails| relations(&mine, ("you", boot), Some(&theirs));
+        assert_eq!(of_process("boot", here(9)), [Own; 2]);
+        assert_eq!(of_process("boot", here(8)), [Other; 2]);
+        let quiet = details(Process, NAMESPACE);
+        assert_eq!(of_process("boot", quiet), [Uncertain; 2], "no engine");
+        assert_eq!(
+            of_process("other", here(9)),
+            [Uncertain, Other],
+            "another boot's pid"
+        );
+        let mine = runs(details(Namespace, NAMESPACE), 9);
+        let theirs = runs(details(Namespace, OTHER_NAMESPACE), 9);
+        let found = relations(&mine, ("you", "boot"), Some(&theirs));
+        assert_eq!(found, [Uncertain, Other], "another namespace's pid");
+    }
+
+    #[test]
+    fn who_is_gone() {
+        use FileSystemReach::{Kernel, Machine, Shared};
+        use LockState::{Absent, Free, Held};
+        let me = observer(HolderDetails::default());
+        for (boot, reach, locks, lock, advisory, strict) in [
+            ("boot", Machine, true, Free, true, true),
+            ("boot", Kernel, true, Free, true, true),
+            ("boot", Shared, true, Free, false, false),
+            ("boot", Machine, true, Held, false, false),
+            // A supervisor beside the engine does not lock: it may end while the engine runs.
+            ("boot", Machine, false, Free, false, false),
+            ("boot", Machine, false, Absent, false, false),
+            ("other", Machine, false, Absent, true, false),
+            ("other", Machine, true, Free, true, true),
+            // Containers that are given a boot id of their own.
+            ("other", Machine, true, Held, false, false),
+            ("other", Kernel, false, Absent, false, false),
+            ("other", Shared, false, Absent, false, false),
+            ("", Machine, false, Absent, false, false),
+        ] {
+            let claim = claim("you", boot);
+            let sight = Sight {
+                record: Record::Claim(claim.clone()),
+                details: Some(HolderDetails {
+                    locks,
+                    ..HolderDetails::default()
+                }),
+                lock,
+                reach,
+            };
+            let gone = |strict| me.is_gone(&claim, &sight, strict);
+            let row = format!("{boot} {reach:?} {locks} {lock:?}");
+            assert_eq!((gone(false), gone(true)), (advisory, strict), "{row}");
+        }
+    }
+}

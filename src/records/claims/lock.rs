@@ -1,0 +1,304 @@
+//! The holder's lock file: what a holder says of itself beside its claim, and the lock by which the kernel
+//! says whether it still lives.
+//!
+//! `holder.<hash of the id>`, one for each holder, written in place and never synced: what it says holds
+//! within one boot, in which everybody on the machine has one page cache. A version of the supervisor that
+//! does not know of it, and a holder that wrote none, are judged by the claim alone, as before.
+//!
+//! # Who holds the lock
+//!
+//! An open file description lock (fcntl(2), `F_OFD_SETLK`) belongs to an open file, and lasts until the last
+//! descriptor of it is closed, whichever process has it. It is to last as long as the *engine* can write, and
+//! not only as long as the process that renews: that one may crash, and its successor go on with the claim.
+//! So the lock is taken only where somebody keeps a descriptor who lives as long as the engine does
+//! ([`Keep`]): PID 1 of the engine's container, from which the engine inherits it. Everywhere else the
+//! descriptor is close-on-exec. A supervisor beside the engine has nobody to give it to, takes no lock, and
+//! says so in the file: from its end nothing follows.
+
+use std::fmt::{self, Write as _};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use rustix::fs::{AtFlags, Mode, OFlags, fstat, fstatfs, openat, statat, unlinkat};
+use rustix::io::{Errno, pread, pwrite};
+
+use super::super::atomic::Folder;
+use super::super::beneath;
+use super::block::{BLOCK, plain, seal};
+use crate::decide::lease::sight::{
+    FileSystemReach, HolderDetails, IdentityBasis, LockState, PidNamespace,
+};
+use crate::decide::observation::ProcessId;
+
+/// What the names of lock files begin with; a hash of the holder's id follows, in sixteen digits.
+pub(super) const NAME: &str = "holder.";
+/// The version of the contents.
+const HEAD: &str = "sql-edge-supervisor holder 1\n";
+const MODE: Mode = Mode::RUSR
+    .union(Mode::WUSR)
+    .union(Mode::RGRP)
+    .union(Mode::WGRP);
+
+/// File systems on a block device that one machine mounts at a time, by `f_type` of statfs(2).
+const OF_ONE_MACHINE: [i64; 5] = [
+    0xef53,      // ext2, ext3, ext4
+    0x5846_5342, // xfs
+    0x9123_683e, // btrfs
+    0xf2f5_2010, // f2fs
+    0xca45_1a4e, // bcachefs
+];
+/// tmpfs, which no other kernel ever sees.
+const OF_ONE_KERNEL: i64 = 0x0102_1994;
+
+/// Keeps a descriptor of the locked file for as long as the engine can run. Returns whether it does.
+pub struct Keep(Box<dyn Fn(BorrowedFd<'_>) -> bool + Send>);
+
+impl Keep {
+    /// One that calls `keep`, which may be called again with another file: the later one counts.
+    pub fn new(keep: impl Fn(BorrowedFd<'_>) -> bool + Send + 'static) -> Self {
+        Self(Box::new(keep))
+    }
+}
+
+impl fmt::Debug for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keep")
+    }
+}
+
+/// This holder's lock file.
+#[derive(Debug)]
+pub struct HolderFile {
+    /// The holder's id, as in its claims.
+    pub id: String,
+    /// The run, as in its claims.
+    pub nonce: u64,
+    /// What is said of the holder.
+    pub details: HolderDetails,
+    /// Who keeps the lock; without it none is taken.
+    pub keep: Option<Keep>,
+    /// The file that is locked, open: by this process, or by another one of its container.
+    locked: Option<OwnedFd>,
+    /// What was written last is not what holds now.
+    outdated: bool,
+}
+
+impl HolderFile {
+    /// One that is not written yet.
+    #[must_use]
+    pub fn new(id: &str, nonce: u64, details: HolderDetails, keep: Option<Keep>) -> Self {
+        Self {
+            id: plain(id),
+            nonce,
+            details,
+            keep,
+            locked: None,
+            outdated: true,
+        }
+    }
+
+    /// Takes note of the engine that runs under the claim. It is written by the next [`Self::tend`].
+    pub fn see_engine(&mut self, engine: Option<ProcessId>) {
+        self.outdated |= self.details.engine != engine;
+        self.details.engine = engine;
+    }
+
+    /// Takes the lock, where it is kept by somebody and the file system is one on which it counts, and
+    /// writes the file.
+    pub(super) fn write(&mut self, folder: &Folder) -> Result<(), Errno> {
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let open = || openat(folder, name(&self.id), flags, MODE);
+        let file = match open() {
+            // Another user's, as of another container of this pod: it is replaced, and nothing follows from
+            // the one before.
+            Err(Errno::ACCESS) => {
+                unlinkat(folder, name(&self.id), AtFlags::empty())?;
+                open()?
+            }
+            opened => opened?,
+        };
+        self.details.locks =
+            self.keep.is_some() && reach(folder) != FileSystemReach::Shared && self.lock(&file)?;
+        let block = encode(&self.id, self.nonce, &self.details);
+        if pwrite(&file, &block, 0)? != BLOCK {
+            return Err(Errno::NOSPC);
+        }
+        self.outdated = false;
+        if self.details.locks && self.locked.is_none() {
+            self.locked = Some(file);
+        }
+        Ok(())
+    }
+
+    /// Takes the lock; whether it is held from here or by this holder's container already.
+    fn lock(&mut self, file: &OwnedFd) -> Result<bool, Errno> {
+        match fcntl(file, FcntlArg::F_OFD_SETLK(&whole())) {
+            Ok(_) => {
+                self.locked = None;
+                Ok(self
+                    .keep
+                    .as_ref()
+                    .is_some_and(|keep| (keep.0)(file.as_fd())))
+            }
+            Err(nix::Error::EAGAIN | nix::Error::EACCES) => {
+                let before = read(file)?;
+                let own = before.is_some_and(|(id, _, theirs)| {
+                    id == self.id && theirs.namespace == self.details.namespace
+                });
+                // An earlier container of the same pod has not ended: its engine may still write.
+                if own { Ok(true) } else { Err(Errno::AGAIN) }
+            }
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Writes the file again where it is not as it should be: what it says has changed, or somebody has
+    /// removed it.
+    pub(super) fn tend(&mut self, folder: &Folder) -> Result<(), Errno> {
+        let there = statat(folder, name(&self.id), AtFlags::SYMLINK_NOFOLLOW);
+        let same = match (&there, &self.locked) {
+            (Ok(there), Some(locked)) => {
+                let locked = fstat(locked)?;
+                (there.st_dev, there.st_ino) == (locked.st_dev, locked.st_ino)
+            }
+            (Ok(_), None) => true,
+            (Err(_), _) => false,
+        };
+        match same && !self.outdated {
+            true => Ok(()),
+            false => {
+                self.locked.take_if(|_| !same);
+                self.write(folder)
+            }
+        }
+    }
+
+    /// The name of its file.
+    pub(super) fn name(&self) -> String {
+        name(&self.id)
+    }
+}
+
+/// What the holder `id` says of itself, and its lock, where the run `nonce` wrote it.
+pub(super) fn look(folder: &Folder, id: &str, nonce: u64) -> (Option<HolderDetails>, LockState) {
+    let absent = (None, LockState::Absent);
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let Ok(file) = beneath::open(folder, &name(id), flags, Mode::empty()) else {
+        return absent;
+    };
+    match read(&file) {
+        Ok(Some((found, run, details))) if found == id && run == nonce => {
+            let mut lock = whole();
+            let state = match fcntl(&file, FcntlArg::F_OFD_GETLK(&mut lock)) {
+                Ok(_) if i32::from(lock.l_type) == libc::F_UNLCK => LockState::Free,
+                Ok(_) => LockState::Held,
+                Err(_) => LockState::Absent,
+            };
+            (Some(details), state)
+        }
+        _ => absent,
+    }
+}
+
+/// Who can write the file system of `folder`.
+pub(super) fn reach(folder: &Folder) -> FileSystemReach {
+    #[allow(
+        clippy::unnecessary_cast,
+        reason = "the field has another type on other architectures"
+    )]
+    let of_type = fstatfs(folder).map(|found| found.f_type as i64);
+    match of_type {
+        Ok(OF_ONE_KERNEL) => FileSystemReach::Kernel,
+        Ok(of_type) if OF_ONE_MACHINE.contains(&of_type) => FileSystemReach::Machine,
+        _ => FileSystemReach::Shared,
+    }
+}
+
+fn name(id: &str) -> String {
+    format!("{NAME}{:016x}", super::block::sum(id.as_bytes()))
+}
+
+/// A lock for writing, on all of a file.
+const fn whole() -> libc::flock {
+    libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    }
+}
+
+/// What a lock file says: whose it is, which run wrote it, and the details. None where it is torn, or of a
+/// later version.
+type Contents = (String, u64, HolderDetails);
+
+fn read(file: &OwnedFd) -> Result<Option<Contents>, Errno> {
+    let mut bytes = [0; BLOCK];
+    let whole = pread(file, &mut bytes, 0)? == BLOCK;
+    Ok(if whole { decode(&bytes) } else { None })
+}
+
+fn encode(id: &str, nonce: u64, details: &HolderDetails) -> [u8; BLOCK] {
+    let basis = match details.basis {
+        IdentityBasis::Pod => "pod",
+        IdentityBasis::Namespace => "namespace",
+        IdentityBasis::Process => "process",
+    };
+    let PidNamespace { inode, start_ticks } = details.namespace;
+    let engine = details.engine.map_or_else(
+        || "-".to_owned(),
+        |engine| format!("{} {}", engine.pid, engine.start_ticks),
+    );
+    let locks = u8::from(details.locks);
+    let mut text = String::with_capacity(BLOCK);
+    // Writing to a String can't fail.
+    let _ = write!(
+        text,
+        "{HEAD}holder {}\nnonce {nonce}\nbasis {basis}\nnamespace {inode} {start_ticks}\nengine {engine}\nlocks {locks}\n",
+        plain(id),
+    );
+    seal(&text)
+}
+
+fn decode(bytes: &[u8; BLOCK]) -> Option<Contents> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let mut lines = text.strip_prefix(HEAD)?.lines();
+    let mut field = |key: &str| lines.next()?.strip_prefix(key)?.strip_prefix(' ');
+    let id = field("holder")?.to_owned();
+    let nonce = field("nonce")?.parse().ok()?;
+    let basis = match field("basis")? {
+        "pod" => IdentityBasis::Pod,
+        "namespace" => IdentityBasis::Namespace,
+        "process" => IdentityBasis::Process,
+        _ => return None,
+    };
+    let (inode, start_ticks) = field("namespace")?.split_once(' ')?;
+    let namespace = PidNamespace {
+        inode: inode.parse().ok()?,
+        start_ticks: start_ticks.parse().ok()?,
+    };
+    let engine = match field("engine")? {
+        "-" => None,
+        engine => {
+            let (pid, start_ticks) = engine.split_once(' ')?;
+            Some(ProcessId {
+                pid: pid.parse().ok()?,
+                start_ticks: start_ticks.parse().ok()?,
+            })
+        }
+    };
+    let details = HolderDetails {
+        basis,
+        namespace,
+        engine,
+        locks: field("locks")? == "1",
+    };
+    // Whatever it says, it is what this would have written, or it is torn.
+    (encode(&id, nonce, &details) == *bytes).then_some((id, nonce, details))
+}
+
+#[cfg(test)]
+mod tests;
