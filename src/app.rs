@@ -18,7 +18,7 @@ pub mod gate;
 mod lease;
 mod linked;
 mod listening;
-mod memory;
+pub mod memory;
 mod stop;
 mod supervise;
 
@@ -41,6 +41,7 @@ use crate::act::recorder::Recorder;
 use crate::act::restart::Restarter;
 use crate::collect;
 use crate::config::Config;
+use crate::decide::memory::Memory;
 use crate::decide::observation::{ActionReport, Observation, OperatorWord};
 use crate::observe::clock::Clock;
 use crate::observe::process::EnginePid;
@@ -51,7 +52,7 @@ use crate::publish::view::ObserverBounds;
 use crate::publish::{self, Reader};
 use crate::records::history::Event;
 use chronicle::Chronicler;
-use linked::Link;
+use linked::AgentLink;
 use stop::Stopper;
 use supervise::Supervisor;
 
@@ -157,14 +158,14 @@ impl Bound {
         let stopper = Stopper::new(&config, decisions.clone(), sink.clone(), chronicler.clone());
         let mut tasks = observers(&config, decisions.clone(), &sink);
         find_the_way_in(&mut tasks, &config, &engine_pid, &decisions, &sink);
-        let way = Link::new(engine_pid, sink.clone());
-        let here = linked::watch_here(config.clone(), way.clone(), memory.linked);
-        tasks.spawn(here);
+        let agent = AgentLink::new(engine_pid, sink.clone(), holder.clone());
+        expect_agent(&mut tasks, &config, &memory, &agent, holder.clone());
         if let Some(link) = link {
-            serve_launch(&mut tasks, link, way.clone(), &decisions, stopper.clone());
+            let (agent, stopper) = (agent.clone(), stopper.clone());
+            serve_agent(&mut tasks, &config, link, agent, stopper, &decisions);
         }
         let restarter = Restarter::new(&config, report_to(sink.clone()));
-        tasks.spawn(carry_out::carry_out(decisions, way, restarter));
+        tasks.spawn(carry_out::carry_out(decisions, agent, restarter));
         if let Some(control) = control {
             let orders = Orders {
                 sink,
@@ -249,19 +250,38 @@ async fn launch_socket(path: &Path) -> Result<Option<link::Bound>, BindError> {
     }
 }
 
-/// Serves the link: what it brings is observed, what is decided is told.
-fn serve_launch(
+/// Does here what an agent would, unless one comes, or one that was there before may.
+fn expect_agent(
     tasks: &mut JoinSet<()>,
-    link: link::Bound,
-    way: Link,
-    decisions: &Reader,
-    stopper: Stopper,
+    config: &Config,
+    memory: &Memory,
+    agent: &AgentLink,
+    holder: LeaseHolder,
 ) {
-    let (words, said) = watch::channel(None);
-    tasks.spawn(way.clone().speak(decisions.clone(), words));
-    tasks.spawn(link.serve(said, move |heard| {
+    let here = linked::watch_here(config.clone(), agent.clone(), memory.linked);
+    tasks.spawn(here);
+    let contend = lease::contend(holder, agent.clone(), memory.agent);
+    tasks.spawn(contend);
+}
+
+/// Serves the link: what it brings is observed, what is decided is sent.
+fn serve_agent(
+    tasks: &mut JoinSet<()>,
+    config: &Config,
+    link: link::Bound,
+    agent: AgentLink,
+    stopper: Stopper,
+    decisions: &Reader,
+) {
+    let (verdicts, sent) = watch::channel(None);
+    tasks.spawn(linked::send_verdicts(
+        config.clone(),
+        decisions.clone(),
+        verdicts,
+    ));
+    tasks.spawn(link.serve(sent, move |event| {
         let stopper = stopper.clone();
-        way.clone().hear(heard, move || stopper.begin())
+        agent.clone().receive(event, move || stopper.begin())
     }));
 }
 

@@ -30,6 +30,10 @@ pub enum Invocation {
         /// What to start, with its arguments; where it is empty, what the image starts by itself.
         command: Vec<OsString>,
     },
+    /// Work for the SQL container's first process, which starts it.
+    Agent(Flags),
+    /// Become this command, below the SQL container's first process, which starts it.
+    Exec(Vec<OsString>),
     /// Copy this program into a directory.
     Install {
         /// Which.
@@ -155,11 +159,10 @@ where
     Ok(match matches.subcommand() {
         Some(("launch", matches)) => Invocation::Launch {
             flags: flags(matches),
-            command: matches
-                .get_many("command")
-                .map(|words| words.cloned().collect())
-                .unwrap_or_default(),
+            command: words(matches),
         },
+        Some(("exec", matches)) => Invocation::Exec(words(matches)),
+        Some(("agent", matches)) => Invocation::Agent(flags(matches)),
         Some(("gate", matches)) => Invocation::Gate {
             flags: flags(matches),
             limit: timeout(matches),
@@ -241,6 +244,14 @@ pub fn version() -> String {
             false => "dynamic",
         },
     )
+}
+
+/// The command that is to be started.
+fn words(matches: &ArgMatches) -> Vec<OsString> {
+    let words = matches.get_many("command");
+    words
+        .map(|words| words.cloned().collect())
+        .unwrap_or_default()
 }
 
 fn target(matches: &ArgMatches) -> Target {

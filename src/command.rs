@@ -17,6 +17,7 @@ pub mod space;
 pub mod status;
 pub mod table;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -25,7 +26,7 @@ use crate::cli::{Invocation, Target};
 use crate::config::mistake::Mistake;
 use crate::config::parse::parse_listen;
 use crate::config::{Config, ConfigErrors, Effective, Environment, Flags, Sources, parse};
-use crate::{app, launch, telemetry};
+use crate::{agent, app, launch, telemetry};
 use client::Endpoint;
 
 /// How the process ends.
@@ -69,8 +70,20 @@ pub fn execute(invocation: Invocation) -> Exit {
         Invocation::Run(flags) => Ok(run(flags, environment, err, |config| {
             app::run(config).map(|()| Exit::Done)
         })),
-        Invocation::Launch { flags, command } => Ok(run(flags, environment, err, |config| {
-            launch::run(config, command).map(Exit::Launched)
+        Invocation::Launch { flags, command } => Ok(launch(flags, environment, command, err)),
+        Invocation::Exec(command) => {
+            let (error, code) = launch::command::become_command(&command);
+            let program = command.first().cloned().unwrap_or_default();
+            // Nobody is left to tell where it can't be written.
+            let _ = writeln!(
+                err,
+                "sql-edge-supervisor: {program:?} can't be run: {error}; give the image's own command after `--`"
+            );
+            Ok(Exit::Launched(code))
+        }
+        Invocation::Agent(flags) => Ok(run(flags, environment, err, |config| {
+            let memory = app::memory::recalled(&config.state_dir);
+            agent::run(config, memory).map(|()| Exit::Done)
         })),
         Invocation::Gate { flags, limit } => Ok(run(flags, environment, err, |config| {
             gate::execute(config, limit, out)
@@ -144,6 +157,32 @@ fn run(
         Ok(exit) => exit,
         Err(error) => {
             tracing::error!("{error:#}");
+            Exit::Failed
+        }
+    }
+}
+
+/// PID 1 gives its own flags to its agent, which warns of what is odd in them.
+fn launch(
+    flags: Flags,
+    environment: Environment,
+    command: Vec<OsString>,
+    err: &mut dyn Write,
+) -> Exit {
+    let given = std::env::args_os().skip(2);
+    let given = given.take_while(|argument| argument != "--").collect();
+    let settings = match load(flags, environment) {
+        Ok(effective) => launch::Settings::new(&effective.config, command, given),
+        Err(errors) => {
+            let _ = writeln!(err, "{errors}");
+            return Exit::Usage;
+        }
+    };
+    let settings = settings.map_err(anyhow::Error::from);
+    match settings.and_then(launch::run) {
+        Ok(status) => Exit::Launched(status),
+        Err(error) => {
+            let _ = writeln!(err, "sql-edge-supervisor: {error:#}");
             Exit::Failed
         }
     }

@@ -71,8 +71,10 @@ pub struct Config {
 /// `launch`, and the way between it and the supervisor.
 #[derive(Clone, Debug)]
 pub struct LaunchConfig {
-    /// Where `launch` answers the kubelet's liveness probe.
+    /// Where the agent answers the kubelet's probes.
     pub listen: SocketAddr,
+    /// How long a supervisor's last pass of readiness stands while it is away.
+    pub ready_hold: Duration,
     /// The Unix socket that the supervisor listens on for `launch`, mode 0600.
     pub socket: PathBuf,
     /// How long `launch` waits for a supervisor that can't be reached before it starts the engine.

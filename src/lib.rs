@@ -56,6 +56,7 @@
 //! What a *person* has to know, how to install and run it, is in the README and below `docs/`.
 
 pub mod act;
+pub mod agent;
 pub mod app;
 pub mod cli;
 pub mod collect;

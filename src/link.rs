@@ -1,24 +1,32 @@
-//! What the supervisor and `launch` say to each other, and how: one JSON object a line over a Unix
-//! socket on which the supervisor listens.
+//! The link between the agent of the SQL container and the supervisor: one JSON object a line over a
+//! Unix socket on which the supervisor listens.
 //!
-//! | from `launch` | when |
+//! | from the agent | when |
 //! | --- | --- |
-//! | [`FromLaunch::Hello`] | first |
-//! | [`FromLaunch::Process`], [`FromLaunch::Cgroup`], [`FromLaunch::Mount`] | as its observers see something, and the last of each after a reconnection |
-//! | [`FromLaunch::Action`] | at each step of what it was told to do |
-//! | [`FromLaunch::StopRequested`] | the container is asked to stop |
+//! | [`AgentMessage::Hello`] | first |
+//! | [`AgentMessage::Process`], [`AgentMessage::Cgroup`], [`AgentMessage::Mount`], [`AgentMessage::Lease`] | as the agent observes something new, and the last of each after a reconnection |
+//! | [`AgentMessage::Action`] | at each step of a command |
+//! | [`AgentMessage::StopRequested`] | the container is asked to stop |
 //!
 //! | from the supervisor | when |
 //! | --- | --- |
-//! | [`FromSidecar::Hello`] | in answer to the other one |
-//! | [`FromSidecar::Word`] | at each change, and about each second while it decides |
-//! | [`FromSidecar::StopAccepted`] | it sees to the stop |
+//! | [`SupervisorMessage::Hello`] | in answer to the agent's |
+//! | [`SupervisorMessage::Verdicts`] | at each change, and about each second while it decides |
+//! | [`SupervisorMessage::StopAccepted`] | it sees to the stop |
 //!
 //! Both send a beat each [`BEAT`]; a silence of [`SILENCE`] ends the connection.
 //!
 //! **Versions.** The two come from one image as a rule, but a pod's containers are not replaced at the
 //! same moment: versions that differ by one understand each other. A message of a kind, or with a
 //! field of a kind, that the reader does not know is passed over.
+//!
+//! | version | what it brought |
+//! | --- | --- |
+//! | 1 | the above, but for the rest of this table; the supervisor holds the lease |
+//! | 2 | the agent holds the lease and reports it; the readiness verdict goes to the agent |
+//!
+//! With another end of version 1 each behaves as version 1 did, and logs it: the supervisor holds the
+//! lease, and `/readyz` is the supervisor's alone.
 //!
 //! **Trust.** Either may make the other act, so that each asks the kernel who the other one is
 //! (SO_PEERCRED in unix(7)): the same user, or root. The socket's mode 0600 says the same.
@@ -35,16 +43,18 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use crate::decide::observation::{
-    ActionReport, CgroupReport, EngineMount, ProcessId, ProcessReport,
+    ActionReport, CgroupReport, EngineMount, LeaseReport, ProcessId, ProcessReport,
 };
 
-/// The version of the protocol that is spoken here.
-pub const VERSION: u32 = 1;
+/// The protocol's version.
+pub const VERSION: u32 = 2;
+/// The first version in which the agent holds the lease and answers `/readyz`.
+pub const AGENT_HOLDS_LEASE: u32 = 2;
 /// Bytes of a line at most. The longest one names every reason with its evidence, some 20 KiB.
 pub const MAX_LINE_BYTES: usize = 64 * 1024;
 /// How often each end says that it is there.
 pub const BEAT: Duration = Duration::from_secs(1);
-/// After this long without a word the other end counts as gone.
+/// After this long without a message the other end counts as gone.
 pub const SILENCE: Duration = Duration::from_secs(5);
 /// For the exchange of the first messages, and for each message to be taken.
 pub const EXCHANGE: Duration = Duration::from_secs(2);
@@ -80,84 +90,104 @@ impl Hello {
     }
 }
 
-/// What `launch` says.
+/// A message of the agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum FromLaunch {
+pub enum AgentMessage {
     /// The first message.
     Hello(Hello),
-    /// What its process observer saw.
+    /// A report of the agent's process observer.
     Process(ProcessReport),
-    /// Its control group.
+    /// The SQL container's control group.
     Cgroup(Box<CgroupReport>),
-    /// What it sees at the engine's data directory, in its own mount namespace; none where it can't
-    /// tell.
+    /// The mount at the engine's data directory in the SQL container; none where it can't be read.
     Mount(Option<EngineMount>),
-    /// How far it is with what it was told to do.
+    /// The state of the lease that the agent holds or wants.
+    Lease(Box<LeaseReport>),
+    /// A step of a command.
     Action(ActionReport),
     /// The container was asked to stop, by this signal.
     StopRequested(i32),
-    /// It is there.
+    /// The agent runs.
     Beat,
 }
 
-/// What the supervisor says.
+/// A message of the supervisor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum FromSidecar {
+pub enum SupervisorMessage {
     /// The first message.
     Hello(Hello),
-    /// What it has decided.
-    Word(Box<Word>),
-    /// It sees to the stop: within this time the order to end the engine comes.
+    /// The last decision.
+    #[serde(rename = "word")]
+    Verdicts(Box<Verdicts>),
+    /// The supervisor sees to the stop: within this time the command to end the engine comes.
     StopAccepted(Duration),
-    /// It is there.
+    /// The supervisor runs.
     Beat,
 }
 
-/// What the supervisor has decided. All of it is said each time, so that nothing is lost with a
+/// The supervisor's last decision. All of it is sent each time, so that nothing is lost with a
 /// connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Word {
+pub struct Verdicts {
     /// Whether the engine may be started.
-    pub gate: Answer,
-    /// Whether there is no reason to restart it.
-    pub live: Answer,
+    pub gate: ProbeVerdict,
+    /// Whether there is no reason to restart the engine.
+    pub live: ProbeVerdict,
+    /// Whether clients may be sent to the engine; absent while a supervisor that has just started does
+    /// not know yet, and always with one of version 1.
+    #[serde(default)]
+    pub ready: Option<ReadyVerdict>,
     /// The volume's epoch, if it has one.
     pub epoch: Option<u64>,
-    /// What is to be done now. The same one is done once, however often it is said.
-    pub order: Option<Order>,
+    /// The command to be carried out now. The same one is carried out once, however often it is sent.
+    #[serde(rename = "order")]
+    pub command: Option<Command>,
     /// The termination message for a restart that is left to the kubelet.
-    pub left_word: Option<String>,
+    #[serde(rename = "leftWord")]
+    pub termination_message: Option<String>,
 }
 
-/// A verdict.
+/// A verdict with its reasons.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Answer {
-    /// It passes.
+pub struct ProbeVerdict {
+    /// Whether the probe passes.
     pub pass: bool,
-    /// Why it fails; empty where it passes.
-    pub reasons: Vec<Why>,
+    /// Why the probe fails; empty where it passes.
+    pub reasons: Vec<Cause>,
 }
 
-/// A reason.
+/// The readiness verdict, and about which engine it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Why {
+#[serde(rename_all = "camelCase")]
+pub struct ReadyVerdict {
+    /// The verdict.
+    pub verdict: ProbeVerdict,
+    /// The outer `sqlservr` and the engine below it; absent where the supervisor sees none.
+    pub engine: Option<(ProcessId, Option<ProcessId>)>,
+    /// Where the supervisor asks the engine: a host, a colon and a port.
+    pub address: String,
+}
+
+/// A reason of a verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
     /// Its code.
     pub code: String,
     /// What it rests on.
     pub evidence: String,
 }
 
-/// Something to do.
+/// A command to the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Order {
-    /// What.
-    pub kind: OrderKind,
-    /// The outer `sqlservr`, as `launch` named it.
+pub struct Command {
+    /// Its kind.
+    pub kind: CommandKind,
+    /// The outer `sqlservr`, as the agent named it.
     pub parent: ProcessId,
     /// The engine below it.
     pub engine: Option<ProcessId>,
@@ -169,10 +199,10 @@ pub struct Order {
     pub message: String,
 }
 
-/// What is to be done.
+/// The kind of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum OrderKind {
+pub enum CommandKind {
     /// End the engine: SIGTERM, the grace, SIGKILL.
     Restart,
     /// End it at once by SIGKILL: another pod has the volume.
@@ -339,8 +369,8 @@ mod tests {
         (Connection::new(ours).unwrap(), theirs)
     }
 
-    fn word(evidence: &str) -> FromSidecar {
-        let why = Why {
+    fn word(evidence: &str) -> SupervisorMessage {
+        let why = Cause {
             code: "VolumeEmpty".to_owned(),
             evidence: evidence.to_owned(),
         };
@@ -348,25 +378,26 @@ mod tests {
             pid: 7,
             start_ticks: 8,
         };
-        FromSidecar::Word(Box::new(Word {
-            gate: Answer {
+        SupervisorMessage::Verdicts(Box::new(Verdicts {
+            gate: ProbeVerdict {
                 pass: false,
                 reasons: vec![why],
             },
-            live: Answer {
+            live: ProbeVerdict {
                 pass: true,
                 reasons: Vec::new(),
             },
+            ready: None,
             epoch: Some(3),
-            order: Some(Order {
-                kind: OrderKind::Fence,
+            command: Some(Command {
+                kind: CommandKind::Fence,
                 parent,
                 engine: None,
                 grace: Duration::from_millis(1500),
                 reasons: vec!["LeaseLost".to_owned()],
                 message: "a\nb".to_owned(),
             }),
-            left_word: None,
+            termination_message: None,
         }))
     }
 
@@ -376,32 +407,35 @@ mod tests {
         let mut theirs = Connection::new(theirs).unwrap();
         let sent = [
             word("x"),
-            FromSidecar::Beat,
-            FromSidecar::Hello(Hello::own()),
-            FromSidecar::StopAccepted(Duration::from_millis(10)),
+            SupervisorMessage::Beat,
+            SupervisorMessage::Hello(Hello::own()),
+            SupervisorMessage::StopAccepted(Duration::from_millis(10)),
         ];
         for message in &sent {
             ours.send(message).await.unwrap();
         }
         for message in &sent {
-            assert_eq!(&theirs.receive::<FromSidecar>().await.unwrap(), message);
+            assert_eq!(
+                &theirs.receive::<SupervisorMessage>().await.unwrap(),
+                message
+            );
         }
         let cgroup = CgroupReport {
             throttled_ratio: Some(0.25),
             ..CgroupReport::default()
         };
         let sent = [
-            FromLaunch::Cgroup(Box::new(cgroup)),
-            FromLaunch::Mount(Some(EngineMount::NotMounted)),
-            FromLaunch::Process(ProcessReport::NotFound),
-            FromLaunch::StopRequested(15),
+            AgentMessage::Cgroup(Box::new(cgroup)),
+            AgentMessage::Mount(Some(EngineMount::NotMounted)),
+            AgentMessage::Process(ProcessReport::NotFound),
+            AgentMessage::StopRequested(15),
         ];
         for message in &sent {
             theirs.send(message).await.unwrap();
-            assert_eq!(&ours.receive::<FromLaunch>().await.unwrap(), message);
+            assert_eq!(&ours.receive::<AgentMessage>().await.unwrap(), message);
         }
         drop(ours);
-        let end = theirs.receive::<FromSidecar>().await;
+        let end = theirs.receive::<SupervisorMessage>().await;
         assert!(matches!(end, Err(LinkError::Closed)), "{end:?}");
     }
 
@@ -411,7 +445,7 @@ mod tests {
         let lines = concat!(
             "{\"dance\":{\"how\":\"well\"}}\n",
             "{\"process\":{\"asleep\":{}}}\n",
-            "{\"hello\":{\"version\":2,\"pid\":1,\"software\":\"9\",\"mood\":\"good\"}}\n",
+            "{\"hello\":{\"version\":3,\"pid\":1,\"software\":\"9\",\"mood\":\"good\"}}\n",
             "\"beat\"\n",
         );
         // In two parts, in the middle of a line.
@@ -420,21 +454,21 @@ mod tests {
             tokio::task::yield_now().await;
             theirs.write_all(&lines.as_bytes()[50..]).await.unwrap();
         };
-        let (first, ()) = tokio::join!(ours.first::<FromLaunch>(), rest);
-        let Ok(FromLaunch::Hello(hello)) = first else {
+        let (first, ()) = tokio::join!(ours.first::<AgentMessage>(), rest);
+        let Ok(AgentMessage::Hello(hello)) = first else {
             panic!("{first:?}");
         };
         assert!(check_version(hello.version).is_ok());
-        assert!(matches!(check_version(3), Err(LinkError::Version(3))));
-        let next = ours.receive::<FromLaunch>().await.unwrap();
-        assert_eq!(next, FromLaunch::Beat);
+        assert!(matches!(check_version(4), Err(LinkError::Version(4))));
+        let next = ours.receive::<AgentMessage>().await.unwrap();
+        assert_eq!(next, AgentMessage::Beat);
     }
 
     #[tokio::test]
     async fn lines_are_json_and_not_endless() {
         let (mut ours, mut theirs) = pair().await;
         theirs.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-        let garbage = ours.receive::<FromLaunch>().await;
+        let garbage = ours.receive::<AgentMessage>().await;
         assert!(matches!(garbage, Err(LinkError::Malformed)), "{garbage:?}");
         let (mut ours, mut theirs) = pair().await;
         let flood = async {
@@ -443,7 +477,7 @@ mod tests {
             let _ = theirs.write_all(&blanks).await;
         };
         let endless = async {
-            let end = ours.receive::<FromLaunch>().await;
+            let end = ours.receive::<AgentMessage>().await;
             drop(ours);
             end
         };

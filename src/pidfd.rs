@@ -10,7 +10,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::task::{Context, Poll, Waker};
 
 use procfs::process::Stat;
@@ -85,24 +85,34 @@ impl Pidfd {
         }
     }
 
-    /// The wait status of the process; none until it is reaped. Linux 6.15 and later.
+    /// The wait status of the process; see [`wait_status`].
     ///
     /// # Errors
     ///
-    /// ENOTTY, EINVAL or the like where the kernel does not know the request (before 6.13); one that
-    /// knows it without the exit code (6.13, 6.14) says ESRCH once the process is reaped.
+    /// As there.
     pub fn wait_status(&self) -> Result<Option<i32>, Errno> {
-        let mut info = PidfdInfo {
-            mask: EXIT,
-            ..PidfdInfo::default()
-        };
-        // SAFETY: the request is PIDFD_GET_INFO, and `PidfdInfo` has the layout of `struct
-        // pidfd_info` in its first version. The kernel takes the size from the request and writes at
-        // most that many bytes (copy_struct_to_user). All fields are integers, for which every bit
-        // pattern is valid. The descriptor is a pidfd by construction.
-        unsafe { ioctl(&self.0, Updater::<PIDFD_GET_INFO, _>::new(&mut info)) }?;
-        Ok((info.mask & EXIT != 0).then_some(info.exit_code))
+        wait_status(&self.0)
     }
+}
+
+/// The wait status of the process of a pidfd; none until it is reaped. Linux 6.15 and later.
+///
+/// # Errors
+///
+/// ENOTTY, EINVAL or the like where the kernel does not know the request (before 6.13); one that
+/// knows it without the exit code (6.13, 6.14) says ESRCH once the process is reaped.
+pub fn wait_status(pidfd: impl AsFd) -> Result<Option<i32>, Errno> {
+    let mut info = PidfdInfo {
+        mask: EXIT,
+        ..PidfdInfo::default()
+    };
+    // SAFETY: the request is PIDFD_GET_INFO, and `PidfdInfo` has the layout of `struct
+    // pidfd_info` in its first version. The kernel takes the size from the request and writes at
+    // most that many bytes (copy_struct_to_user). All fields are integers, for which every bit
+    // pattern is valid. A descriptor that is no pidfd refuses the request, or has another one of that
+    // number, which the size in it rules out.
+    unsafe { ioctl(pidfd, Updater::<PIDFD_GET_INFO, _>::new(&mut info)) }?;
+    Ok((info.mask & EXIT != 0).then_some(info.exit_code))
 }
 
 /// Whether `/proc/PID/stat` is that of a process that has ended, reaped or not. `X` is one in the moment

@@ -160,8 +160,8 @@ impl LeaseHolder {
         self.send(Command::Adopt);
     }
 
-    /// Says whether the lease is contended for, and the volume given its identity, from here; it is at
-    /// first. Where it is not, somebody else of the same pod does so.
+    /// Says whether the lease is contended for from here. Where it is not, somebody else of the same pod does
+    /// so, and `usable` has to say whether that one holds it.
     pub fn contend(&self, contends: bool) {
         self.send(Command::Contend(contends));
     }

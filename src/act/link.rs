@@ -1,8 +1,7 @@
-//! The supervisor's end of the link to `launch`; what is said on it is in [`crate::link`].
+//! The supervisor's end of the link to the SQL container's agent; its messages are in [`crate::link`].
 //!
-//! One `launch` at a time: a newer one takes the place of the one before, whose container has ended
-//! or is about to. What it says leaves through the function that [`crate::app`] hands in; what it is
-//! told comes from there too.
+//! One agent at a time: a newer one takes the place of the one before, which has ended or is about to.
+//! Its messages go to the function that [`crate::app`] hands in; the verdicts for it come from there too.
 //!
 //! Limits: [`MAX_GREETINGS`] that have not said who they are, 2 s for that, 5 s of silence, 64 KiB a
 //! line.
@@ -20,7 +19,8 @@ use tracing::{info, warn};
 use super::control::BindError;
 use super::control::socket::{self, SocketFile};
 use crate::link::{
-    BEAT, Connection, FromLaunch, FromSidecar, Hello, LinkError, SILENCE, Word, check_version,
+    AgentMessage, BEAT, Connection, Hello, LinkError, SILENCE, SupervisorMessage, Verdicts,
+    check_version,
 };
 
 /// Connections that have not said who they are; the next ones wait in the kernel's queue.
@@ -28,15 +28,16 @@ pub const MAX_GREETINGS: usize = 4;
 /// Pause after an accept that failed for want of descriptors: without it the loop would spin.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// What is heard.
+/// An event of the link.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Heard {
-    /// A `launch` is there. One that was there before is not any more.
-    Linked,
-    /// None is.
+pub enum LinkEvent {
+    /// An agent has connected, with this version of the protocol. One that was connected before is not
+    /// any more.
+    Linked(u32),
+    /// No agent is connected.
     Lost,
-    /// It says this.
-    Said(Box<FromLaunch>),
+    /// The agent has sent this.
+    Message(Box<AgentMessage>),
 }
 
 /// A link that has its socket and does not serve yet. Dropped, the file is removed.
@@ -57,22 +58,22 @@ pub async fn bind(path: &Path) -> Result<Bound, BindError> {
     Ok(Bound { file, listener })
 }
 
-/// The `launch` at the other end.
+/// The agent at the other end.
 #[derive(Debug)]
 struct Session {
     connection: Connection,
     beat: Interval,
-    heard: Instant,
-    /// The last word that it was told, and when.
-    told: Option<(Word, Instant)>,
+    last_message: Instant,
+    /// The last verdicts that were sent, and when.
+    sent: Option<(Verdicts, Instant)>,
 }
 
 enum Event {
     Accepted(std::io::Result<UnixStream>),
-    Greeted(Result<Connection, LinkError>),
-    Said(Result<FromLaunch, LinkError>),
+    Greeted(Result<(Connection, u32), LinkError>),
+    Received(Result<AgentMessage, LinkError>),
     Beat,
-    Word,
+    Verdicts,
 }
 
 impl Bound {
@@ -82,13 +83,12 @@ impl Bound {
         self.file.path()
     }
 
-    /// Serves; never returns. `hear` takes what is heard, and gives what is to be answered, if
-    /// anything is. Of `words` each change is told, and one that stands still each [`BEAT`], as long as
-    /// it is published anew. Dropped, this ends the connection and removes the file.
-    pub async fn serve<H, F>(self, mut words: watch::Receiver<Option<Word>>, hear: H)
+    /// Serves; never returns. `receive` takes each event, and gives the answer, if there is one. Each change of `verdicts` is sent, and what stands still each [`BEAT`], as
+    /// long as it is published anew. Dropped, this ends the connection and removes the file.
+    pub async fn serve<H, F>(self, mut verdicts: watch::Receiver<Option<Verdicts>>, receive: H)
     where
-        H: Fn(Heard) -> F,
-        F: Future<Output = Option<FromSidecar>>,
+        H: Fn(LinkEvent) -> F,
+        F: Future<Output = Option<SupervisorMessage>>,
     {
         let mut greetings = JoinSet::new();
         let mut session: Option<Session> = None;
@@ -100,7 +100,7 @@ impl Bound {
                 // A task that was aborted is none of ours.
                 Some(Ok(greeted)) = greetings.join_next() => Event::Greeted(greeted),
                 event = Session::event(session.as_mut()) => event,
-                Ok(()) = words.changed(), if session.is_some() => Event::Word,
+                Ok(()) = verdicts.changed(), if session.is_some() => Event::Verdicts,
             };
             let result = match (event, &mut session) {
                 (Event::Accepted(Ok(stream)), _) => {
@@ -112,43 +112,45 @@ impl Bound {
                     sleep(ACCEPT_BACKOFF).await;
                     Ok(())
                 }
-                (Event::Greeted(Ok(connection)), _) => {
+                (Event::Greeted(Ok((connection, version))), _) => {
                     session = Some(Session::new(connection));
-                    words.mark_changed();
-                    hear(Heard::Linked).await;
+                    verdicts.mark_changed();
+                    receive(LinkEvent::Linked(version)).await;
                     Ok(())
                 }
                 (Event::Greeted(Err(error)), _) => {
                     warn!(%error, "a connection on the link's socket is refused");
                     Ok(())
                 }
-                (event, Some(session)) => session.take(event, &words, &hear).await,
+                (event, Some(session)) => session.take(event, &verdicts, &receive).await,
                 (_, None) => Ok(()),
             };
             if let Err(error) = result {
                 warn!(%error, "the link to launch is lost; it connects again");
                 session = None;
-                hear(Heard::Lost).await;
+                receive(LinkEvent::Lost).await;
             }
         }
     }
 }
 
 /// Takes a connection whose other end is the right one, and says who it is.
-async fn greet(stream: UnixStream) -> Result<Connection, LinkError> {
+async fn greet(stream: UnixStream) -> Result<(Connection, u32), LinkError> {
     let mut connection = Connection::new(stream)?;
-    let FromLaunch::Hello(hello) = connection.first().await? else {
+    let AgentMessage::Hello(hello) = connection.first().await? else {
         return Err(LinkError::NoHello);
     };
     // Before it is judged: the other end says what is wrong, too.
-    connection.send(&FromSidecar::Hello(Hello::own())).await?;
+    connection
+        .send(&SupervisorMessage::Hello(Hello::own()))
+        .await?;
     check_version(hello.version)?;
     info!(
         pid = hello.pid,
         version = hello.software,
         "launch is linked"
     );
-    Ok(connection)
+    Ok((connection, hello.version))
 }
 
 impl Session {
@@ -158,8 +160,8 @@ impl Session {
         Self {
             connection,
             beat,
-            heard: Instant::now(),
-            told: None,
+            last_message: Instant::now(),
+            sent: None,
         }
     }
 
@@ -169,7 +171,7 @@ impl Session {
             return std::future::pending().await;
         };
         tokio::select! {
-            said = session.connection.receive() => Event::Said(said),
+            received = session.connection.receive() => Event::Received(received),
             _ = session.beat.tick() => Event::Beat,
         }
     }
@@ -177,46 +179,49 @@ impl Session {
     async fn take<H, F>(
         &mut self,
         event: Event,
-        words: &watch::Receiver<Option<Word>>,
-        hear: &H,
+        verdicts: &watch::Receiver<Option<Verdicts>>,
+        receive: &H,
     ) -> Result<(), LinkError>
     where
-        H: Fn(Heard) -> F,
-        F: Future<Output = Option<FromSidecar>>,
+        H: Fn(LinkEvent) -> F,
+        F: Future<Output = Option<SupervisorMessage>>,
     {
         match event {
-            Event::Said(said) => {
-                let said = said?;
-                self.heard = Instant::now();
-                if let FromLaunch::Beat = said {
+            Event::Received(received) => {
+                let message = received?;
+                self.last_message = Instant::now();
+                if let AgentMessage::Beat = message {
                     return Ok(());
                 }
-                match hear(Heard::Said(Box::new(said))).await {
+                match receive(LinkEvent::Message(Box::new(message))).await {
                     Some(answer) => self.connection.send(&answer).await,
                     None => Ok(()),
                 }
             }
-            Event::Beat if self.heard.elapsed() >= SILENCE => Err(LinkError::Silent),
-            Event::Beat => self.connection.send(&FromSidecar::Beat).await,
-            Event::Word => {
-                let word = words.borrow().clone();
-                self.tell(word).await
+            Event::Beat if self.last_message.elapsed() >= SILENCE => Err(LinkError::Silent),
+            Event::Beat => self.connection.send(&SupervisorMessage::Beat).await,
+            Event::Verdicts => {
+                let last = verdicts.borrow().clone();
+                self.send(last).await
             }
             Event::Accepted(_) | Event::Greeted(_) => Ok(()),
         }
     }
 
-    /// Tells a word that is new, or that was told long enough ago to be taken for an old one soon.
-    async fn tell(&mut self, word: Option<Word>) -> Result<(), LinkError> {
-        let Some(word) = word else { return Ok(()) };
+    /// Sends verdicts that are new, or that were sent long enough ago to be taken for old ones soon.
+    async fn send(&mut self, verdicts: Option<Verdicts>) -> Result<(), LinkError> {
+        let Some(verdicts) = verdicts else {
+            return Ok(());
+        };
         let now = Instant::now();
-        let known = |(told, at): &(Word, Instant)| *told == word && now.duration_since(*at) < BEAT;
-        if self.told.as_ref().is_some_and(known) {
+        let known =
+            |(sent, at): &(Verdicts, Instant)| *sent == verdicts && now.duration_since(*at) < BEAT;
+        if self.sent.as_ref().is_some_and(known) {
             return Ok(());
         }
-        self.told = Some((word.clone(), now));
+        self.sent = Some((verdicts.clone(), now));
         self.connection
-            .send(&FromSidecar::Word(Box::new(word)))
+            .send(&SupervisorMessage::Verdicts(Box::new(verdicts)))
             .await
     }
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::linked::Link;
+use super::linked::AgentLink;
 use crate::act::restart::{Restarter, termination};
 use crate::decide::decision::{Action, Verdict};
 use crate::decide::observation::{ActionReport, ActionStep};
@@ -12,10 +12,10 @@ use crate::decide::policy::RestartBy;
 use crate::publish::{Published, Reader};
 
 /// Has the restarts carried out that the decisions ask for, and leaves word of those that are left to
-/// the kubelet; not where `launch` does so. Ends when nothing is decided any more.
+/// the kubelet; not where the agent does so. Ends when nothing is decided any more.
 ///
 /// It reads the last decision, as everybody does: the deciding loop never waits for it.
-pub async fn carry_out<R, F>(mut decisions: Reader, link: Link, mut restarter: Restarter<R>)
+pub async fn carry_out<R, F>(mut decisions: Reader, link: AgentLink, mut restarter: Restarter<R>)
 where
     R: Fn(ActionReport) -> F,
     F: Future<Output = ()>,

@@ -11,22 +11,17 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::supervise::HEARTBEAT;
 use super::{lease, memory};
+use crate::agent::gate::Judge;
 use crate::config::Config;
 use crate::decide::decision::{Decision, Finding, Verdict};
-use crate::decide::engine::{State, decide};
-use crate::decide::memory::Memory;
-use crate::decide::observation::{Observation, Observed};
-use crate::decide::policy::Policy;
 use crate::decide::reason::Reason;
-use crate::decide::snapshot::Snapshot;
-use crate::observe::clock::Clock;
 use crate::observe::process::EnginePid;
-use crate::observe::{Sink, clock, volume};
+use crate::observe::{clock, volume};
 use crate::publish::Published;
 
 /// How a wait went on.
@@ -79,25 +74,18 @@ async fn watch_volume(
     stopped: impl Future<Output = ()>,
 ) -> anyhow::Result<Told> {
     let deadline = Instant::now() + limit;
-    let clock = Clock::start(config.http.decision_stale_after);
-    let (sink, observations) = Sink::new(clock.clone());
     // It is read, and left to the supervisor to write.
     let (memory, _) =
         memory::open(&config.state_dir).context("the memory's thread can't be started")?;
+    let judge = Judge::new(&config, memory.clone());
     let (publisher, decisions) = watch::channel(Arc::new(Published::default()));
-    let ticks = tokio::spawn(clock::observe(sink.clone()));
-    let volume = volume::spawn(config.volume.clone(), EnginePid::default(), sink.clone())
+    let ticks = tokio::spawn(clock::observe(judge.sink()));
+    let volume = volume::spawn(config.volume.clone(), EnginePid::default(), judge.sink())
         .context("the volume's thread can't be started")?;
-    let holder = lease::hold(&config, &memory, decisions, sink)
+    let holder = lease::hold(&config, &memory, decisions, judge.sink())
         .context("the lease holder's thread can't be started")?;
-    let judge = Judge {
-        policy: config.policy,
-        clock,
-        observations,
-        publisher,
-    };
     let end = tokio::select! {
-        epoch = judge.until_open(memory, tell) => Told::Open(epoch),
+        epoch = until_open(judge, publisher, tell) => Told::Open(epoch),
         () = tokio::time::sleep_until(deadline) => Told::TimedOut(limit),
         () = stopped => Told::Stopped,
     };
@@ -106,47 +94,28 @@ async fn watch_volume(
     Ok(end)
 }
 
-/// The deciding loop, for this one answer.
-struct Judge {
-    policy: Policy,
-    clock: Clock,
-    observations: mpsc::Receiver<Observed<Observation>>,
+/// Returns the epoch of the lease once nothing keeps the gate shut.
+async fn until_open(
+    mut judge: Judge,
     publisher: watch::Sender<Arc<Published>>,
-}
-
-impl Judge {
-    /// Returns the epoch of the lease once nothing keeps the gate shut.
-    async fn until_open(mut self, memory: Memory, tell: &mut impl FnMut(Told)) -> Option<u64> {
-        let mut state = State::recall(&self.policy, memory);
-        let mut snapshot = Snapshot::default();
-        let mut said: Vec<Reason> = Vec::new();
-        loop {
-            let now = self.clock.now();
-            let (next, decision) = decide(&self.policy, state, &snapshot, now);
-            state = next;
-            if decision.gate.verdict == Verdict::Pass {
-                return snapshot.epoch();
-            }
-            if decision.gate.reasons != said {
-                said.clone_from(&decision.gate.reasons);
-                tell(Told::Shut(shut(&decision)));
-            }
-            let wake = decision
-                .recheck_at
-                .map_or(now.plus(HEARTBEAT), |at| at.min(now.plus(HEARTBEAT)));
-            self.publisher.send_replace(Arc::new(Published {
-                decision: Some(decision),
-                snapshot: snapshot.clone(),
-                ..Published::default()
-            }));
-            let wake = Instant::from_std(self.clock.instant(wake));
-            if let Ok(Some(first)) = timeout_at(wake, self.observations.recv()).await {
-                snapshot.apply(first);
-                while let Ok(more) = self.observations.try_recv() {
-                    snapshot.apply(more);
-                }
-            }
+    tell: &mut impl FnMut(Told),
+) -> Option<u64> {
+    let mut said: Vec<Reason> = Vec::new();
+    loop {
+        let decision = judge.decide();
+        if decision.gate.verdict == Verdict::Pass {
+            return judge.snapshot().epoch();
         }
+        if decision.gate.reasons != said {
+            said.clone_from(&decision.gate.reasons);
+            tell(Told::Shut(shut(&decision)));
+        }
+        publisher.send_replace(Arc::new(Published {
+            decision: Some(decision),
+            snapshot: judge.snapshot().clone(),
+            ..Published::default()
+        }));
+        judge.observe(HEARTBEAT).await;
     }
 }
 

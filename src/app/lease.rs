@@ -1,35 +1,29 @@
 //! The lease holder, wired.
+//!
+//! In launch mode the agent of the SQL container holds the lease, because it lives as long as the engine
+//! does: from its link on this holder contends no more in this run, and what it wrote is taken on by the
+//! agent, which is the same holder. A run that an agent was linked with before waits for it.
 
 use std::io;
 use std::time::Duration;
 
+use tokio::time::timeout;
 use tracing::{info, warn};
 
+use super::linked::{AgentLink, LINK_PATIENCE};
 use crate::act::holder::{self, HolderConfig, LeaseHolder};
+use crate::agent::gate::is_volume;
 use crate::config::Config;
-use crate::decide::decision::Decision;
 use crate::decide::lease::release::EngineGone;
 use crate::decide::memory::Memory;
-use crate::decide::observation::Observation;
-use crate::decide::reason::Reason;
+use crate::decide::observation::{LinkReport, Observation};
+use crate::decide::snapshot::Snapshot;
 use crate::observe::Sink;
-use crate::publish::{Published, Reader};
+use crate::publish::Reader;
 
 /// How long the end waits for the lease to be given up; what a stalled volume does not take in this
 /// time costs the next pod the wait until it is stale.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(1);
-
-/// While one of these holds, or before anything was decided, what lies at the data directory may not be
-/// the volume: nothing is written there as its identity.
-const NO_VOLUME: [Reason; 7] = [
-    Reason::VolumeUnchecked,
-    Reason::VolumeNotMounted,
-    Reason::VolumeMissing,
-    Reason::VolumeEphemeral,
-    Reason::VolumeMismatch,
-    Reason::VolumeReplaced,
-    Reason::VolumeDisconnected,
-];
 
 /// Starts the lease holder's thread.
 ///
@@ -42,19 +36,31 @@ pub fn hold(
     decisions: Reader,
     sink: Sink,
 ) -> io::Result<LeaseHolder> {
-    let holder = HolderConfig::of(config, memory.volume_id.clone());
+    let mut holder = HolderConfig::of(config, memory.volume_id.clone());
+    holder.contends = !memory.agent;
     let report = move |report| sink.send_blocking(Observation::Lease(report));
+    let usable = move || {
+        let published = decisions.borrow();
+        published.decision.as_ref().is_some_and(is_volume) && is_held(&published.snapshot)
+    };
     // Nobody beside the engine lives as long as it does: there is no lock.
-    holder::spawn(holder, move || is_volume(&decisions.borrow()), None, report)
+    holder::spawn(holder, usable, None, report)
 }
 
-fn is_volume(published: &Published) -> bool {
-    let decision = published.decision.as_ref();
-    let found = |decision: &Decision| {
-        let holds = |reason: &Reason| decision.finding(*reason).is_some();
-        NO_VOLUME.iter().any(holds)
-    };
-    decision.is_some_and(|decision| !found(decision))
+/// Whether the agent of the SQL container, where it is the one, holds the lease at this moment. Of a lease
+/// that is held here the holder knows itself.
+fn is_held(snapshot: &Snapshot) -> bool {
+    let linked = snapshot.link.as_ref().map(|link| link.value) == Some(LinkReport::Linked);
+    !snapshot.lease_by_agent || (linked && snapshot.epoch().is_some())
+}
+
+/// Has the holder contend for the lease, unless an agent holds it. With `expected` an earlier run was
+/// linked with an agent, and this one waits for it before it contends itself.
+pub async fn contend(holder: LeaseHolder, link: AgentLink, expected: bool) {
+    if expected && timeout(LINK_PATIENCE, link.linked()).await.is_err() {
+        warn!("no agent of the SQL container has come: the supervisor takes the lease itself");
+        holder.contend(true);
+    }
 }
 
 /// Says to the lease holder which engine runs, whenever that changes. One that `launch` reports is left out:

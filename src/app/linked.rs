@@ -1,112 +1,153 @@
-//! The link to `launch`, wired: whose eyes count, what is told, and what is done about what is heard.
+//! The link to the SQL container's agent, wired: whose observations count, what is sent, and what is done
+//! about what is received.
 //!
-//! **Whose eyes.** Once a `launch` was there in this run, what the supervisor itself sees of the
+//! **Whose observations.** Once an agent was there in this run, what the supervisor itself sees of the
 //! processes and of their control group means nothing: in a PID namespace of its own it sees none, in
 //! a shared one the same ones twice. [`watch_here`] is the one place that decides it. The same holds
-//! for what is to be done: an order names processes as `launch` sees them.
+//! for what is to be done: a command names processes as the agent sees them.
+//!
+//! **Whose lease.** The agent's, from the first moment on in which one is linked that holds it: see
+//! [`super::lease`].
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::carry_out::failure;
-use crate::act::link::Heard;
+use crate::act::holder::LeaseHolder;
+use crate::act::link::LinkEvent;
 use crate::act::restart::termination;
-use crate::config::Config;
+use crate::config::{Config, SqlConfig};
 use crate::decide::decision::{Action, Decision, ProbeAnswer, Restart, Verdict};
 use crate::decide::observation::{LinkReport, Observation, ProcessId};
 use crate::decide::policy::RestartBy;
 use crate::decide::reason::Reason;
-use crate::link::{Answer, FromLaunch, FromSidecar, Order, OrderKind, Why, Word};
+use crate::link::{
+    AGENT_HOLDS_LEASE, AgentMessage, Cause, Command, CommandKind, ProbeVerdict, ReadyVerdict,
+    SupervisorMessage, Verdicts,
+};
 use crate::observe::process::EnginePid;
 use crate::observe::process::volume::WatchedVolume;
 use crate::observe::{Sink, cgroup, listeners, process};
 use crate::publish::{Published, Reader};
 
-/// How long a run waits for the `launch` that an earlier one was linked with before it looks for
+/// How long a run waits for the agent that an earlier one was linked with before it looks for
 /// itself: longer than the kubelet's longest pause between two starts of a container, 5 minutes.
-const LINK_PATIENCE: Duration = Duration::from_secs(10 * 60);
+pub const LINK_PATIENCE: Duration = Duration::from_secs(10 * 60);
 
-/// The way to `launch`. A clone is the same one.
+/// Reasons for which a supervisor that has just started is not ready to judge, rather than the engine not
+/// ready to serve.
+const NOT_YET_ASKED: [Reason; 7] = [
+    Reason::NotYetObserved,
+    Reason::NoFreshAnswer,
+    Reason::Settling,
+    Reason::Starting,
+    Reason::VolumeUnchecked,
+    Reason::VolumeUnidentified,
+    Reason::LeaseNotHeld,
+];
+
+/// The link to the agent. A clone is the same one.
 #[derive(Clone, Debug)]
-pub struct Link {
-    /// There was one in this run.
+pub struct AgentLink {
+    /// There was an agent in this run.
     linked: watch::Sender<bool>,
     engine: EnginePid,
     sink: Sink,
+    holder: LeaseHolder,
 }
 
-impl Link {
-    /// One that nobody is at the other end of.
+impl AgentLink {
+    /// One that nobody is at the other end of. With an agent that holds the lease, `holder` does not.
     #[must_use]
-    pub fn new(engine: EnginePid, sink: Sink) -> Self {
+    pub fn new(engine: EnginePid, sink: Sink, holder: LeaseHolder) -> Self {
         Self {
             linked: watch::Sender::new(false),
             engine,
             sink,
+            holder,
         }
     }
 
-    /// Whether what is to be done is done by `launch`.
+    /// Whether what is to be done is done by the agent.
     #[must_use]
     pub fn acts(&self) -> bool {
         *self.linked.borrow()
     }
 
-    /// Takes in what is heard; the answer, if there is one. `stop` begins a stop that is asked for,
-    /// and says within which time it orders the engine's end, if it can.
-    pub async fn hear(
+    /// Waits until an agent is there.
+    pub async fn linked(&self) {
+        // Its sender is `self`.
+        let _ = self.linked.subscribe().wait_for(|linked| *linked).await;
+    }
+
+    /// Takes an event in; the answer, if there is one. `stop` begins a stop that is asked for, and says
+    /// within which time it commands the engine's end, if it can.
+    pub async fn receive(
         self,
-        heard: Heard,
+        event: LinkEvent,
         stop: impl FnOnce() -> Option<Duration>,
-    ) -> Option<FromSidecar> {
-        let observation = match heard {
-            Heard::Linked => {
+    ) -> Option<SupervisorMessage> {
+        let observation = match event {
+            LinkEvent::Linked(version) => {
                 self.linked.send_replace(true);
                 self.engine.set_mount(None);
+                if version < AGENT_HOLDS_LEASE {
+                    warn!(
+                        version,
+                        "launch is of an older version: the supervisor holds the lease, and the engine is not ready while the supervisor is away"
+                    );
+                } else {
+                    self.holder.contend(false);
+                }
                 Observation::Link(LinkReport::Linked)
             }
-            Heard::Lost => {
+            LinkEvent::Lost => {
                 self.engine.set_mount(None);
                 Observation::Link(LinkReport::Lost)
             }
-            Heard::Said(said) => match *said {
-                FromLaunch::Process(report) => Observation::Process(report),
-                FromLaunch::Cgroup(report) => Observation::Cgroup(*report),
-                FromLaunch::Action(report) => Observation::Action(report),
-                FromLaunch::Mount(mount) => {
+            LinkEvent::Message(message) => match *message {
+                AgentMessage::Process(report) => Observation::Process(report),
+                AgentMessage::Cgroup(report) => Observation::Cgroup(*report),
+                AgentMessage::Action(report) => Observation::Action(report),
+                AgentMessage::Lease(report) => Observation::AgentLease(*report),
+                AgentMessage::Mount(mount) => {
                     self.engine.set_mount(mount);
                     return None;
                 }
-                FromLaunch::StopRequested(signal) => {
+                AgentMessage::StopRequested(signal) => {
                     info!(signal, "the SQL container is asked to stop");
-                    return stop().map(FromSidecar::StopAccepted);
+                    return stop().map(SupervisorMessage::StopAccepted);
                 }
-                FromLaunch::Hello(_) | FromLaunch::Beat => return None,
+                AgentMessage::Hello(_) | AgentMessage::Beat => return None,
             },
         };
         self.sink.send(observation).await;
         None
     }
+}
 
-    /// Turns each decision into a word. Ends when nothing is decided any more.
-    pub async fn speak(self, mut decisions: Reader, words: watch::Sender<Option<Word>>) {
-        let mut speaker = Speaker::default();
-        while decisions.changed().await.is_ok() {
-            let published = Arc::clone(&decisions.borrow_and_update());
-            if let Some(word) = speaker.word(&published) {
-                words.send_replace(Some(word));
-            }
+/// Turns each decision into the verdicts for the agent. Ends when nothing is decided any more.
+pub async fn send_verdicts(
+    config: Config,
+    mut decisions: Reader,
+    verdicts: watch::Sender<Option<Verdicts>>,
+) {
+    let mut composer = Composer::new(&config);
+    while decisions.changed().await.is_ok() {
+        let published = Arc::clone(&decisions.borrow_and_update());
+        if let Some(composed) = composer.verdicts(&published) {
+            verdicts.send_replace(Some(composed));
         }
     }
 }
 
-/// Watches the processes from here until a `launch` does; with `expected`, not before it had its time
+/// Watches the processes from here until an agent does; with `expected`, not before it had its time
 /// to come. Ends then.
-pub async fn watch_here(config: Config, link: Link, expected: bool) {
+pub async fn watch_here(config: Config, link: AgentLink, expected: bool) {
     let mut linked = link.linked.subscribe();
     if expected {
         // Its sender is in `link`. Whether it came is asked again below.
@@ -135,35 +176,68 @@ pub async fn watch_here(config: Config, link: Link, expected: bool) {
     link.engine.set_network(None);
 }
 
-/// Makes words. The termination messages bear the time of their first word, so that the same order is
-/// the same word.
-#[derive(Debug, Default)]
-struct Speaker {
-    message: Option<(ProcessId, OrderKind, String)>,
-    left_word: Option<String>,
+/// Makes the verdicts of decisions. The termination messages bear the time of their first decision, so
+/// that the same command is the same message.
+#[derive(Debug)]
+struct Composer {
+    message: Option<(ProcessId, CommandKind, String)>,
+    termination_message: Option<String>,
+    sql: SqlConfig,
+    /// When this run has had the time to ask the engine.
+    asked_by: Instant,
+    /// It has had a verdict on readiness of its own.
+    has_judged: bool,
 }
 
-impl Speaker {
-    fn word(&mut self, published: &Published) -> Option<Word> {
+impl Composer {
+    fn new(config: &Config) -> Self {
+        let time_to_ask = config.policy.ready_freshness + config.policy.settle;
+        Self {
+            message: None,
+            termination_message: None,
+            sql: config.sql.clone(),
+            asked_by: Instant::now() + time_to_ask,
+            has_judged: false,
+        }
+    }
+
+    fn verdicts(&mut self, published: &Published) -> Option<Verdicts> {
         let decision = published.decision.as_ref()?;
         let action = decision.action.as_ref();
-        let order = action.map(|action| self.order(action, decision));
+        let command = action.map(|action| self.command(action, decision));
         self.leave(published, decision);
-        Some(Word {
-            gate: answer(&decision.gate, decision),
-            live: answer(&decision.live, decision),
+        Some(Verdicts {
+            gate: probe_verdict(&decision.gate, decision),
+            live: probe_verdict(&decision.live, decision),
+            ready: self.ready(published, decision),
             epoch: published.snapshot.epoch(),
-            order,
-            left_word: self.left_word.clone(),
+            command,
+            termination_message: self.termination_message.clone(),
         })
     }
 
-    fn order(&mut self, action: &Action, decision: &Decision) -> Order {
+    /// The verdict on readiness, once there is one: a supervisor that was started anew beside an engine
+    /// that serves must not take it out of its Service because it has not asked yet.
+    fn ready(&mut self, published: &Published, decision: &Decision) -> Option<ReadyVerdict> {
+        let unasked = |reason: &Reason| NOT_YET_ASKED.contains(reason);
+        let running = published.snapshot.running();
+        // A pass from before the agent has named the processes is forgotten with its first report.
+        self.has_judged |= Instant::now() >= self.asked_by
+            || !decision.ready.reasons.iter().all(unasked)
+            || (decision.ready.verdict == Verdict::Pass && running.is_some());
+        self.has_judged.then(|| ReadyVerdict {
+            verdict: probe_verdict(&decision.ready, decision),
+            engine: running.map(|process| (process.parent, process.engine)),
+            address: self.sql.targets().clients.to_string(),
+        })
+    }
+
+    fn command(&mut self, action: &Action, decision: &Decision) -> Command {
         let (kind, restart) = match action {
-            Action::Restart(restart) => (OrderKind::Restart, restart),
-            Action::Fence(restart) => (OrderKind::Fence, restart),
+            Action::Restart(restart) => (CommandKind::Restart, restart),
+            Action::Fence(restart) => (CommandKind::Fence, restart),
         };
-        let known = |(parent, as_kind, _): &&(ProcessId, OrderKind, String)| {
+        let known = |(parent, as_kind, _): &&(ProcessId, CommandKind, String)| {
             (*parent, *as_kind) == (restart.parent, kind)
         };
         let message = match self.message.as_ref().filter(known) {
@@ -171,16 +245,16 @@ impl Speaker {
             None => termination::before(restart, SystemTime::now(), decision),
         };
         self.message = Some((restart.parent, kind, message.clone()));
-        order(kind, restart, message)
+        command(kind, restart, message)
     }
 
     /// The message for a restart that is left to the kubelet, while it is.
     fn leave(&mut self, published: &Published, decision: &Decision) {
         let left = decision.live.verdict == Verdict::Fail && decision.action.is_none();
         match left {
-            false => self.left_word = None,
+            false => self.termination_message = None,
             true => {
-                self.left_word.get_or_insert_with(|| {
+                self.termination_message.get_or_insert_with(|| {
                     let (now, by) = (SystemTime::now(), RestartBy::Kubelet);
                     let reasons = &decision.live.reasons;
                     termination::message(now, by, reasons, decision, failure(published))
@@ -190,9 +264,9 @@ impl Speaker {
     }
 }
 
-fn order(kind: OrderKind, restart: &Restart, message: String) -> Order {
+fn command(kind: CommandKind, restart: &Restart, message: String) -> Command {
     let code = |reason: &Reason| reason.code().to_owned();
-    Order {
+    Command {
         kind,
         parent: restart.parent,
         engine: restart.engine,
@@ -202,16 +276,16 @@ fn order(kind: OrderKind, restart: &Restart, message: String) -> Order {
     }
 }
 
-fn answer(answer: &ProbeAnswer, decision: &Decision) -> Answer {
-    let why = |reason: &Reason| Why {
+fn probe_verdict(answer: &ProbeAnswer, decision: &Decision) -> ProbeVerdict {
+    let cause = |reason: &Reason| Cause {
         code: reason.code().to_owned(),
         evidence: decision.finding(*reason).map_or_else(
             || reason.info().summary.to_owned(),
             |found| found.evidence.clone(),
         ),
     };
-    Answer {
+    ProbeVerdict {
         pass: answer.verdict == Verdict::Pass,
-        reasons: answer.reasons.iter().map(why).collect(),
+        reasons: answer.reasons.iter().map(cause).collect(),
     }
 }

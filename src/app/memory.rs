@@ -88,6 +88,13 @@ pub fn open(directory: &Path) -> std::io::Result<(Memory, MemoryWriter)> {
     Ok((memory, MemoryWriter { shared, last }))
 }
 
+/// What an earlier run of the supervisor left in `directory`, for somebody who only looks.
+#[must_use]
+pub fn recalled(directory: &Path) -> Memory {
+    let stored = file::read(directory).ok().flatten();
+    stored.map_or_else(Memory::default, carried_over)
+}
+
 /// Reads, and hands over what is known. False where nothing may be written.
 fn recall(directory: &Path, to: &mpsc::SyncSender<Memory>) -> bool {
     let (memory, usable) = match file::read(directory) {

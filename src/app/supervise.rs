@@ -77,6 +77,7 @@ impl Supervisor {
                 value: Observation::Operator(word),
             });
         }
+        self.snapshot.lease_by_agent = memory.agent;
         if memory.linked {
             self.snapshot.apply(Observed {
                 at: Time::ZERO,

@@ -79,7 +79,7 @@ pub fn command() -> Command {
 }
 
 /// What runs in, or for, the SQL container.
-fn container_commands() -> [Command; 3] {
+fn container_commands() -> [Command; 5] {
     [
         Command::new("gate")
             .about("Wait until the volume is verified and its lease is held: the init container, where there are no native sidecars")
@@ -101,14 +101,15 @@ fn container_commands() -> [Command; 3] {
                 "Without a command it starts what the image would, by what lies in it: SQL Edge's companions, `launch_sqlservr.sh` of SQL Server since 2022 CU18, and the check of permissions. It ends with the engine's own status, 128 + n where signal n ended it. Where the command can't be run: 126, or 127 if there is none.",
             )
             .args(settings_arguments())
-            .arg(
-                Arg::new("command")
-                    .value_name("COMMAND")
-                    .help("What to start, with its arguments; else the image's own start")
-                    .last(true)
-                    .num_args(1..)
-                    .value_parser(value_parser!(OsString)),
-            ),
+            .arg(command_argument()),
+        Command::new("agent")
+            .about("The part of `launch` that may end; started by it")
+            .hide(true)
+            .args(settings_arguments()),
+        Command::new("exec")
+            .about("Become a command, with the signals that it had without `launch`; started by it")
+            .hide(true)
+            .arg(command_argument()),
         Command::new("install")
             .about("Copy this program into a directory that the SQL container mounts")
             .arg(
@@ -144,6 +145,15 @@ fn space_command() -> Command {
                 .help("How many of them stay"),
         )
         .arg(flag("yes", "Remove them").requires("prune"))
+}
+
+fn command_argument() -> Arg {
+    Arg::new("command")
+        .value_name("COMMAND")
+        .help("What to start, with its arguments; else the image's own start")
+        .last(true)
+        .num_args(1..)
+        .value_parser(value_parser!(OsString))
 }
 
 fn inject_command() -> Command {

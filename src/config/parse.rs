@@ -324,6 +324,7 @@ fn blank() -> Config {
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             socket: PathBuf::new(),
             gate_patience: Duration::ZERO,
+            ready_hold: Duration::ZERO,
         },
     }
 }

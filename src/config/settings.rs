@@ -353,9 +353,11 @@ settings! {
         SocketPath, made("`launch.sock` in `state-dir`", launch_socket_in_state_dir);
         "Unix socket, mode 0600, between the supervisor and `launch`: the same file in both containers, which run with the same uid"
     Launch "launch-listen" => launch.listen, Address, text("0.0.0.0:9434");
-        "Address and port on which `launch` answers the kubelet's liveness probe with the supervisor's last word"
+        "Address and port on which the SQL container answers the kubelet's liveness and readiness probes with the supervisor's last verdicts"
+    Launch "ready-hold" => launch.ready_hold, PATIENCE, text("10m");
+        "How long a supervisor's last pass of readiness stands while it is away, for the same engine process and as long as that answers a TDS PRELOGIN; longer than the kubelet's longest pause between two starts of a container, 5 minutes"
     Launch "gate-patience" => launch.gate_patience, PATIENCE, text("60s");
-        "How long `launch` waits for a supervisor that can't be reached before it starts the engine without its word"
+        "How long `launch` waits for a supervisor that can't be reached before it opens the gate on its own checks: the volume is mounted, writable and of a known identity, and its lease is held"
 }
 
 impl Setting {

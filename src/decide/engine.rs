@@ -110,6 +110,7 @@ impl State {
             maintenance_until: snapshot.maintenance_until,
             last_restart: self.restarts.last().map(RememberedRestart::from),
             linked: snapshot.link.is_some(),
+            agent: snapshot.lease_by_agent,
             volume_id: self.volume_id.clone(),
             tenant: self.fence.tenant(),
             stopping: self

@@ -29,6 +29,10 @@ pub struct Memory {
     /// means nothing.
     #[serde(default)]
     pub linked: bool,
+    /// The agent of the SQL container held the lease: it does so again, and the supervisor does not
+    /// contend with it.
+    #[serde(default)]
+    pub agent: bool,
     /// The id of the volume that was used.
     pub volume_id: Option<String>,
     /// Under which epoch of the lease the engine came.

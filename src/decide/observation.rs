@@ -77,8 +77,10 @@ pub enum Observation {
     Action(ActionReport),
     /// The link to `launch` came or went.
     Link(LinkReport),
-    /// The lease on the volume.
+    /// The lease on the volume, held from here.
     Lease(LeaseReport),
+    /// The lease on the volume, held by the agent of the SQL container.
+    AgentLease(LeaseReport),
     /// The supervisor itself did not run for this long.
     Stall(Duration),
     /// An operator's word, or a signal to the pod.

@@ -57,6 +57,9 @@ pub struct Snapshot {
     /// How old the last successful renewal of a lease that is held was at which moment. Unlike a moment
     /// alone it takes in the time in which the supervisor did not run.
     pub lease_renewed: Option<Aged>,
+    /// The agent of the SQL container holds the lease: it and its PID 1 fence, and the age of a renewal is
+    /// not judged from here.
+    pub lease_by_agent: bool,
     /// The control group.
     pub cgroup: Option<Observed<CgroupReport>>,
     /// What the engine says of itself.
@@ -130,7 +133,8 @@ impl Snapshot {
             Observation::Action(value) => self.action = Some(Observed { at, value }),
             Observation::Link(value) => self.apply_link(at, value),
             Observation::Stall(value) => self.apply_stall(at, value),
-            Observation::Lease(value) => self.apply_lease(at, value),
+            Observation::Lease(value) => self.apply_lease(at, value, false),
+            Observation::AgentLease(value) => self.apply_lease(at, value, true),
             Observation::Operator(word) => self.apply_word(at, &word),
         }
     }

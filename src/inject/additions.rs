@@ -4,10 +4,11 @@ use super::Request;
 use super::facts::Facts;
 use super::login::Password;
 use super::names::{
-    ATTACHED_LIVE_PROBE, CPU, CPU_LIMIT, GATE, GATE_PROBE, GROUP_READABLE, HEALTH_PROBE, HTTP_PORT,
-    INSTALL, LAUNCHED_LIVE_PROBE, LOGIN_DIR, LOGIN_VOLUME, MAX_GRACE, MEMORY, MEMORY_LIMIT,
-    PASSWORD_KEY, PROGRAM, PROGRAM_DIR, PROGRAM_IN_IMAGE, PROGRAM_SIZE, PROGRAM_VOLUME, Probe,
-    READY_PROBE, RUN_DIR, RUN_SIZE, RUN_VOLUME, STARTUP_PROBE, SUPERVISOR,
+    ATTACHED_LIVE_PROBE, ATTACHED_READY_PROBE, CPU, CPU_LIMIT, GATE, GATE_PROBE, GROUP_READABLE,
+    HEALTH_PROBE, HTTP_PORT, INSTALL, LAUNCHED_LIVE_PROBE, LAUNCHED_READY_PROBE, LOGIN_DIR,
+    LOGIN_VOLUME, MAX_GRACE, MEMORY, MEMORY_LIMIT, PASSWORD_KEY, PROGRAM, PROGRAM_DIR,
+    PROGRAM_IN_IMAGE, PROGRAM_SIZE, PROGRAM_VOLUME, Probe, RUN_DIR, RUN_SIZE, RUN_VOLUME,
+    STARTUP_PROBE, SUPERVISOR,
 };
 use super::value::{Value, boolean, map, number, text, texts};
 use crate::config::settings::ENV_PREFIX;
@@ -45,9 +46,9 @@ pub fn additions(facts: &Facts, request: &Request) -> Additions {
         true => (vec![install, gate(facts, request)], vec![sidecar]),
         false => (vec![install, sidecar], vec![]),
     };
-    let live = match request.launch {
-        true => LAUNCHED_LIVE_PROBE,
-        false => ATTACHED_LIVE_PROBE,
+    let (live, ready) = match request.launch {
+        true => (LAUNCHED_LIVE_PROBE, LAUNCHED_READY_PROBE),
+        false => (ATTACHED_LIVE_PROBE, ATTACHED_READY_PROBE),
     };
     let variables = match request.launch {
         true => [identity(), told_both(facts)].concat(),
@@ -67,7 +68,7 @@ pub fn additions(facts: &Facts, request: &Request) -> Additions {
         probes: [
             ("startupProbe", probe(STARTUP_PROBE)),
             ("livenessProbe", probe(live)),
-            ("readinessProbe", probe(READY_PROBE)),
+            ("readinessProbe", probe(ready)),
         ],
         pre_stop: match &facts.hook {
             Some(hook) => exec(
@@ -121,7 +122,9 @@ fn supervisor(facts: &Facts, request: &Request) -> Value {
     container.set("ports", Value::List(vec![port]));
     match request.classic {
         false => {
-            container.set("startupProbe", probe(GATE_PROBE));
+            if !request.launch {
+                container.set("startupProbe", probe(GATE_PROBE));
+            }
             container.set("livenessProbe", probe(HEALTH_PROBE));
         }
         // At the pod's end the kubelet stops all ordinary containers at once: this one has to stay until

@@ -71,7 +71,8 @@ pub struct Probe {
 /// Seconds for which a startup probe may fail: a day. The supervisor decides, not a counter.
 const WIDE_OPEN: u32 = 86_400;
 
-/// startupProbe of the native sidecar: SQL is started once the volume is the right one and is held.
+/// startupProbe of the native sidecar without `launch`, which waits for the gate itself: SQL is started once
+/// the volume is the right one and is held.
 pub const GATE_PROBE: Probe = Probe {
     path: "/gatez",
     port: HTTP_PORT,
@@ -112,8 +113,16 @@ pub const ATTACHED_LIVE_PROBE: Probe = Probe {
     timeout: 2,
     failures: 24,
 };
-/// readinessProbe of SQL.
-pub const READY_PROBE: Probe = Probe {
+/// readinessProbe of SQL, answered in its own container.
+pub const LAUNCHED_READY_PROBE: Probe = Probe {
+    path: "/readyz",
+    port: LIVEZ_PORT,
+    period: 2,
+    timeout: 1,
+    failures: 1,
+};
+/// readinessProbe of SQL without `launch`.
+pub const ATTACHED_READY_PROBE: Probe = Probe {
     path: "/readyz",
     port: HTTP_PORT,
     period: 2,

@@ -1,358 +1,398 @@
-//! From the start of the command to the end of everything below it.
+//! PID 1: one loop, from the wait for the gate to the end of everything below it.
 //!
 //! | step | what happens |
 //! | --- | --- |
-//! | start | the command runs; the outer `sqlservr` below it is looked for |
-//! | run | everything that ends is reaped; signals are passed on to the engine |
-//! | stop | the supervisor is told, and sees to it; without it the signal goes to the engine |
+//! | wait | the agent says when the command may be started; a signal to stop ends the container |
+//! | run | everything that ends is reaped; signals are passed on to the engine; the agent is started anew where it ends |
+//! | stop | the agent is told, and the supervisor sees to it; where nobody does, the signal goes to the engine |
 //! | end | the engine is gone, or there was none and the command has ended |
-//! | clear | what is left gets SIGTERM, and SIGKILL in the end |
+//! | clear | what is left gets SIGTERM, and SIGKILL in the end; the agent has its last work to do |
+//!
+//! In each of them the agent may end, hang or be stopped, and **the dead-man's switch** holds: past the
+//! moment until which the agent has said that the engine may run, everything is killed. That moment is one
+//! of CLOCK_BOOTTIME, which counts a suspend, and its timer wakes this process as soon as the machine runs
+//! again; it is looked at before anything else is done.
 //!
 //! **The exit status** is the engine's: of waitpid(2) where it was this process's child, which it is
 //! once its own parent is dead; of its pidfd where another one has reaped it (Linux 6.15). Where
 //! neither tells, it is the command's, whose shell passes on how its last command ended.
 
-use std::path::PathBuf;
-use std::process::ExitStatus;
-use std::time::Duration;
+mod ending;
+mod signals;
 
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::time::{Instant, sleep_until, timeout_at};
-use tracing::{info, warn};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
-use super::children::{Children, exit_code};
-use super::engine::Engine;
-use super::partner::{Partner, Told};
-use super::signals::Signals;
-use crate::config::ProcessConfig;
-use crate::observe::process;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::sys::signalfd::SignalFd;
+use nix::unistd::Pid;
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
+use rustix::process::{WaitOptions, wait};
 
-/// How often the engine is looked for after the start ...
-const SEARCH: Duration = Duration::from_millis(100);
-/// ... for this long; from then on at the slower pace, at which the end of one without a pidfd is
-/// looked for as well.
-const SEARCH_SPAN: Duration = Duration::from_secs(30);
-const SLOW_SEARCH: Duration = Duration::from_secs(1);
+use super::Settings;
+use super::channel::{Descriptors, FromAgent, NO_LIMIT, Phase, ToAgent};
+use super::command::{self, Rest, exit_code};
+use super::deadline::Deadline;
+use super::helper::{Helper, MAX_MESSAGES};
+use super::log::{Log, Value};
+use super::termination::TerminationMessage;
+use signals::ACCEPTED_WITHIN;
 
-/// A stop that the supervisor does not take on in this time is carried out here.
-const ACCEPTED_WITHIN: Duration = Duration::from_secs(1);
-/// The supervisor's order to end the engine may be this late.
+/// Children that are reaped at a time; the next ones follow in the next turn.
+const MAX_REAPED: usize = 4096;
+/// Signals that are taken at a time.
+const MAX_SIGNALS: usize = 64;
+
+/// The SIGTERM of the supervisor's stop may be this late.
 const ORDER_SLACK: Duration = Duration::from_secs(2);
 /// The longest stop that is left to the supervisor. The kubelet's own grace is shorter as a rule.
 const LONGEST_STOP: Duration = Duration::from_secs(3600);
 
-/// The engine's parent reaps it within this time, as a rule at once.
-const STATUS_WITHIN: Duration = Duration::from_millis(500);
-/// From SIGTERM to SIGKILL for the shell and its other children.
-const REST_GRACE: Duration = Duration::from_secs(3);
-/// The same where an engine is left whose parent has died: it may be writing.
-const ORPHAN_GRACE: Duration = Duration::from_secs(10);
-/// What is still there this long after SIGKILL is left to the kernel.
-const KILLED_WITHIN: Duration = Duration::from_secs(1);
-/// How often is looked whether it has gone.
-const CLEARING: Duration = Duration::from_millis(20);
-
-/// The first process, from the start of its command on.
+/// The agent looks for an engine in this time, when the command has ended.
+const LOOK_WITHIN: Duration = Duration::from_secs(1);
+/// The engine, as the agent has found it.
 #[derive(Debug)]
-pub struct Init {
-    name: String,
-    proc_root: PathBuf,
-    own: i32,
-    signals: Signals,
-    children: Children,
-    partner: Partner,
-    engine: Option<Engine>,
-    stop: Option<Stop>,
-    began: Instant,
-    next_look: Instant,
+struct Engine {
+    pid: Pid,
+    /// Absent where the kernel, or a seccomp filter, refuses pidfds: then the agent tells of the end by
+    /// finding none, and this process where it reaps it.
+    outer: Option<OwnedFd>,
+    /// Of the engine below the outer process.
+    inner: Option<OwnedFd>,
+    /// The outer one has ended.
+    gone: bool,
 }
 
 /// A stop under way.
 #[derive(Clone, Copy, Debug)]
 struct Stop {
     signal: Signal,
-    /// When the signal is passed on, unless the supervisor has ordered the end by then.
+    /// When the signal is passed on, unless the engine has had its SIGTERM by then.
     due: Instant,
-    /// Somebody has sent the engine its signal.
     done: bool,
 }
 
-enum Event {
-    Signal(Signal),
-    EngineEnded,
-    Told(Told),
-    Time,
+/// What ends the wait for the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gate {
+    Shut,
+    /// Open, with the epoch of the lease.
+    Open(u64),
+    Stopped(Signal),
+}
+
+/// PID 1.
+#[derive(Debug)]
+pub struct Init {
+    settings: Settings,
+    log: Log,
+    signals: SignalFd,
+    deadline: Deadline,
+    helper: Helper,
+    message: TerminationMessage,
+    rest: Rest,
+    phase: Phase,
+    gate: Gate,
+    command: Option<Pid>,
+    command_status: Option<i32>,
+    engine: Option<Engine>,
+    engine_status: Option<i32>,
+    /// The agent has said that there is no engine.
+    no_engine: bool,
+    stop: Option<Stop>,
+    /// Somebody has said until when the engine may run.
+    limited: bool,
+    /// The lock beside the lease's claim.
+    lock: Option<OwnedFd>,
+    fenced: bool,
 }
 
 impl Init {
-    /// One that looks after `children`.
+    /// One that has started nothing yet.
     #[must_use]
     pub fn new(
-        config: &ProcessConfig,
-        signals: Signals,
-        children: Children,
-        partner: Partner,
+        settings: Settings,
+        signals: SignalFd,
+        deadline: Deadline,
+        helper: Helper,
+        message: TerminationMessage,
     ) -> Self {
-        let now = Instant::now();
         Self {
-            name: config.name.clone(),
-            proc_root: config.proc_root.clone(),
-            own: own_pid(),
+            log: Log(settings.log_format),
+            rest: Rest::of(Pid::this()),
+            settings,
             signals,
-            children,
-            partner,
+            deadline,
+            helper,
+            message,
+            phase: Phase::Waiting,
+            gate: Gate::Shut,
+            command: None,
+            command_status: None,
             engine: None,
+            engine_status: None,
+            no_engine: false,
             stop: None,
-            began: now,
-            next_look: now,
+            limited: false,
+            lock: None,
+            fenced: false,
         }
     }
 
     /// Runs to the end; the exit code.
-    pub async fn run(mut self) -> u8 {
-        while !self.is_over() {
-            match self.event().await {
-                Event::Signal(Signal::CHILD) | Event::EngineEnded | Event::Time => {}
-                Event::Signal(Signal::TERM) => self.begin_stop(Signal::TERM),
-                Event::Signal(Signal::INT) => self.begin_stop(Signal::INT),
-                Event::Signal(signal) => self.pass_on(signal),
-                Event::Told(told) => self.hear(told),
-            }
-        }
-        self.clear().await
-    }
-
-    async fn event(&mut self) -> Event {
-        let wake = match &self.stop {
-            Some(stop) if !stop.done => stop.due.min(self.next_look),
-            _ => self.next_look,
-        };
-        tokio::select! {
-            biased;
-            () = Engine::ended(self.engine.as_ref()) => Event::EngineEnded,
-            signal = self.signals.next() => Event::Signal(signal),
-            told = self.partner.told() => Event::Told(told),
-            () = sleep_until(wake) => Event::Time,
-        }
-    }
-
-    /// Reaps, looks, does what is due, and says whether this is the end.
-    fn is_over(&mut self) -> bool {
-        self.children.reap();
-        let command_ended = self.children.command_status().is_some();
-        if self.engine.is_none() && (command_ended || Instant::now() >= self.next_look) {
-            self.look();
-        }
-        if self
-            .stop
-            .is_some_and(|stop| !stop.done && Instant::now() >= stop.due)
-        {
-            self.stop_now();
-        }
-        self.schedule();
-        match &self.engine {
-            Some(engine) => engine.is_gone(),
-            None => command_ended,
-        }
-    }
-
-    fn look(&mut self) {
-        let found = process::outermost_below(&self.proc_root, &self.name, self.own);
-        self.engine = found.and_then(|id| Engine::open(&self.proc_root, id));
-        let Some(engine) = &self.engine else { return };
-        info!(pid = engine.id.pid, "the engine runs");
-        // What was sent to the command has come too early for the engine.
-        if let Some(stop) = self.stop.filter(|stop| stop.done) {
-            info!(pid = engine.id.pid, signal = ?stop.signal, "it is to stop at once");
-            engine.signal(stop.signal);
-        }
-    }
-
-    fn schedule(&mut self) {
-        let now = Instant::now();
-        let watched = self.engine.as_ref().is_some_and(Engine::is_watched);
-        if now < self.next_look && !watched {
-            return;
-        }
-        self.next_look = now
-            + match now.duration_since(self.began) < SEARCH_SPAN && self.engine.is_none() {
-                true => SEARCH,
-                false => SLOW_SEARCH,
-            };
-    }
-
-    /// The engine's, or the command's first process's while there is no engine.
-    fn pass_on(&mut self, signal: Signal) {
-        if self.engine.is_none() {
-            self.look();
-        }
-        match &self.engine {
-            Some(engine) => {
-                info!(?signal, pid = engine.id.pid, "passed on to the engine");
-                engine.signal(signal);
-            }
-            None => {
-                let pid = self.children.command_pid();
-                info!(
-                    ?signal,
-                    pid, "passed on to the command: there is no engine yet"
-                );
-                self.children.signal_command(signal);
-            }
-        }
-    }
-
-    fn begin_stop(&mut self, signal: Signal) {
-        if let Some(stop) = &self.stop {
-            info!(?signal, first = ?stop.signal, "a stop is under way already");
-            return;
-        }
-        let linked = self.partner.request_stop(signal);
-        info!(?signal, linked, "the container is to stop");
-        let wait = match linked {
-            true => ACCEPTED_WITHIN,
-            false => Duration::ZERO,
-        };
-        self.stop = Some(Stop {
-            signal,
-            due: Instant::now() + wait,
-            done: false,
-        });
-    }
-
-    fn hear(&mut self, told: Told) {
-        let Some(stop) = &mut self.stop else { return };
-        match told {
-            Told::StopAccepted(within) if !stop.done => {
-                info!(?within, "the supervisor sees to the stop");
-                stop.due = Instant::now() + within.min(LONGEST_STOP) + ORDER_SLACK;
-            }
-            Told::Lost if !stop.done => {
-                info!("the supervisor is gone in the middle of the stop");
-                stop.due = Instant::now();
-            }
-            Told::Terminated => stop.done = true,
-            Told::StopAccepted(_) | Told::Lost => {}
-        }
-    }
-
-    fn stop_now(&mut self) {
-        if let Some(stop) = &mut self.stop {
-            stop.done = true;
-            let signal = stop.signal;
-            self.pass_on(signal);
-        }
-    }
-
-    /// Ends what is left; the exit code.
-    async fn clear(mut self) -> u8 {
-        if self.engine.is_some() {
-            self.until(Instant::now() + STATUS_WITHIN, Self::status_is_known)
-                .await;
-        }
-        let early = self.status();
-        let command = self.children.command_status();
-        if let (Some(engine), Some(status)) = (&self.engine, early) {
-            self.partner.engine_ended(engine.id, Some(status));
-        }
-        let orphan = process::outermost_below(&self.proc_root, &self.name, self.own);
-        if let Some(orphan) = orphan {
-            warn!(pid = orphan.pid, "an engine is left without its parent");
-        }
-        let grace = match orphan {
-            Some(_) => ORPHAN_GRACE,
-            None => REST_GRACE,
-        };
-        for (signal, wait) in [(Signal::TERM, grace), (Signal::KILL, KILLED_WITHIN)] {
-            if self.signal_rest(signal) == 0 {
-                break;
-            }
-            self.until(Instant::now() + wait, Self::is_clear).await;
-        }
-        self.children.reap();
-        // The shell's death has made its children this process's own.
-        let status = early.or_else(|| self.status());
-        if let (Some(engine), None) = (&self.engine, early) {
-            self.partner.engine_ended(engine.id, status);
-        }
-        self.partner.finish().await;
-        self.exit_code(status, command)
-    }
-
-    fn exit_code(&self, engine: Option<ExitStatus>, command: Option<ExitStatus>) -> u8 {
-        let who = match &self.engine {
-            Some(_) => "the engine",
-            None => "the command",
-        };
-        match (engine, command) {
-            (Some(status), _) => {
-                info!(%status, "{who} has ended");
-                exit_code(status)
-            }
-            (None, Some(status)) => {
-                info!(%status, "the engine has ended; the kernel does not tell how: this is the command's status");
-                exit_code(status)
-            }
-            (None, None) => {
-                warn!("the engine has ended, and how it did is not known");
-                1
-            }
-        }
-    }
-
-    /// How that ended for which this process is there.
-    fn status(&self) -> Option<ExitStatus> {
-        match &self.engine {
-            Some(engine) => self
-                .children
-                .status_of(engine.id.pid)
-                .or_else(|| engine.status()),
-            None => self.children.command_status(),
-        }
-    }
-
-    fn status_is_known(&self) -> bool {
-        self.status().is_some()
-    }
-
-    fn is_clear(&self) -> bool {
-        process::below(&self.proc_root, self.own).is_empty()
-    }
-
-    /// Waits until `met` or the deadline; reaps meanwhile.
-    async fn until(&mut self, deadline: Instant, met: fn(&Self) -> bool) {
+    pub fn run(mut self) -> u8 {
         loop {
-            self.children.reap();
-            if met(self) || Instant::now() >= deadline {
-                return;
+            self.turn(None);
+            match self.gate {
+                Gate::Shut => {}
+                Gate::Stopped(signal) => {
+                    self.finish(true, None);
+                    return exit_code(signal as i32);
+                }
+                // Without a moment until which it may run, a strict lease is none.
+                Gate::Open(_) if self.settings.strict && !self.limited => self.gate = Gate::Shut,
+                Gate::Open(_) if self.deadline.is_over() => self.gate = Gate::Shut,
+                Gate::Open(epoch) => match self.start(epoch) {
+                    Ok(()) => break,
+                    Err(code) => return code,
+                },
             }
-            let next = deadline.min(Instant::now() + CLEARING);
-            let _ = timeout_at(next, self.signals.next()).await;
+        }
+        while !self.is_over() {
+            self.turn(None);
+        }
+        self.clear()
+    }
+
+    fn start(&mut self, epoch: u64) -> Result<(), u8> {
+        match command::start(&self.settings.program, &self.settings.command, epoch) {
+            Ok(pid) => {
+                let fields = [
+                    ("pid", Value::Number(pid.as_raw().into())),
+                    ("epoch", Value::Number(epoch.cast_signed())),
+                ];
+                self.log.info("the command runs", &fields);
+                self.command = Some(pid);
+                self.phase = Phase::Running;
+                // An agent that does not take it says again that the gate is open, and is told again.
+                self.helper.send(self.state());
+                Ok(())
+            }
+            Err(error) => {
+                let fields = [("error", Value::Text(&error))];
+                self.log.warn("nothing can be started", &fields);
+                self.message
+                    .write(&format_args!("nothing can be started: {error}"));
+                self.finish(true, None);
+                Err(command::CANT_RUN)
+            }
         }
     }
 
-    /// Signals all that lives below this process; how many that are.
-    fn signal_rest(&self, signal: Signal) -> usize {
-        let rest = process::below(&self.proc_root, self.own);
-        for id in &rest {
-            let Some(pid) = Pid::from_raw(id.pid) else {
-                continue;
-            };
-            // It may have ended since the look: then there is nothing to do.
-            let _ = kill_process(pid, signal);
+    /// Whether what the container is there for has ended.
+    fn is_over(&mut self) -> bool {
+        if let Some(engine) = &self.engine {
+            return engine.gone;
         }
-        if !rest.is_empty() {
-            info!(
-                ?signal,
-                processes = rest.len(),
-                "for what is left in the container"
+        if self.command_status.is_none() {
+            return false;
+        }
+        // An engine may have outlived its shell.
+        self.no_engine = false;
+        if self.helper.send(ToAgent::Look) {
+            let deadline = Instant::now() + LOOK_WITHIN;
+            self.until(deadline, |init| init.no_engine || init.engine.is_some());
+        }
+        self.engine.as_ref().is_none_or(|engine| engine.gone)
+    }
+
+    /// Waits for something to happen, until `wake` at most, and does what follows from it.
+    fn turn(&mut self, wake: Option<Instant>) {
+        self.wait(wake);
+        // What an agent has said holds whenever it is read: a moment of CLOCK_BOOTTIME.
+        for _ in 0..MAX_MESSAGES {
+            let Some((message, descriptors)) = self.helper.receive() else {
+                break;
+            };
+            self.take(message, descriptors);
+        }
+        if self.deadline.is_over() && self.phase == Phase::Running {
+            self.fence();
+        }
+        self.reap();
+        if let Some(engine) = &mut self.engine
+            && !engine.gone
+            && engine.outer.as_ref().is_some_and(|fd| has_ended(fd))
+        {
+            engine.gone = true;
+        }
+        for _ in 0..MAX_SIGNALS {
+            // An error is one of a signal that is not there any more.
+            let Ok(Some(info)) = self.signals.read_signal() else {
+                break;
+            };
+            self.signal(info.ssi_signo);
+        }
+        if let Some(stop) = self.stop
+            && !stop.done
+            && Instant::now() >= stop.due
+        {
+            self.stop_now(stop.signal);
+        }
+        let state = self.state();
+        self.helper.tend(state);
+    }
+
+    fn state(&self) -> ToAgent {
+        ToAgent::State {
+            phase: self.phase,
+            stop: self.stop.map_or(0, |stop| stop.signal as i32),
+        }
+    }
+
+    fn wait(&self, wake: Option<Instant>) {
+        let stop = self.stop.filter(|stop| !stop.done).map(|stop| stop.due);
+        let next = [wake, self.helper.due(), stop].into_iter().flatten().min();
+        let timeout = next.map_or(PollTimeout::NONE, |at| {
+            // A millisecond later rather than earlier: it would be looked at in vain.
+            let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+        });
+        // What is not there is replaced by what is polled anyway.
+        let signals = self.signals.as_fd();
+        let engine = self.engine.as_ref().filter(|engine| !engine.gone);
+        let engine = engine.and_then(|engine| engine.outer.as_ref());
+        let mut polled = [
+            PollFd::new(signals, PollFlags::POLLIN),
+            PollFd::new(
+                self.deadline.readable().unwrap_or(signals),
+                PollFlags::POLLIN,
+            ),
+            PollFd::new(self.helper.readable().unwrap_or(signals), PollFlags::POLLIN),
+            PollFd::new(engine.map_or(signals, AsFd::as_fd), PollFlags::POLLIN),
+        ];
+        // EINTR is a turn for nothing. So would ENOMEM be, and the next turn tries again.
+        let _ = poll(&mut polled, timeout);
+    }
+
+    /// Turns until `met` or the deadline.
+    fn until(&mut self, deadline: Instant, met: impl Fn(&Self) -> bool) {
+        while !met(self) && Instant::now() < deadline {
+            self.turn(Some(deadline));
+        }
+    }
+
+    fn take(&mut self, message: FromAgent, descriptors: Descriptors) {
+        match message {
+            FromAgent::Beat => {}
+            FromAgent::RunUntil(until) => self.run_until(until),
+            FromAgent::Start(epoch) => {
+                if self.phase != Phase::Waiting {
+                    self.helper.send(self.state());
+                } else if self.gate == Gate::Shut {
+                    self.gate = Gate::Open(epoch);
+                }
+            }
+            FromAgent::Engine(pid) => self.found(pid, descriptors),
+            FromAgent::NoEngine => self.no_engine = true,
+            FromAgent::Lock => self.keep(descriptors),
+            FromAgent::Accepted(within) => {
+                let within = Duration::from_millis(within).min(LONGEST_STOP);
+                if let Some(stop) = self.stop.as_mut().filter(|stop| !stop.done) {
+                    self.log.info("the supervisor sees to the stop", &[]);
+                    stop.due = Instant::now() + within + ORDER_SLACK;
+                }
+            }
+            FromAgent::Declined => {
+                if let Some(stop) = self.stop.as_mut().filter(|stop| !stop.done) {
+                    stop.due = Instant::now();
+                }
+            }
+            FromAgent::Terminated => {
+                if let Some(stop) = &mut self.stop {
+                    stop.done = true;
+                }
+            }
+        }
+    }
+
+    /// The lock lasts as long as a descriptor of it is open anywhere: here, and in what is started from now on.
+    fn keep(&mut self, [lock, _]: Descriptors) {
+        let Some(lock) = lock else { return };
+        if let Err(error) = fcntl_setfd(&lock, FdFlags::empty()) {
+            let fields = [("error", Value::Text(&error))];
+            self.log
+                .warn("the engine can't inherit the lease's lock", &fields);
+        }
+        self.lock = Some(lock);
+    }
+
+    fn run_until(&mut self, until: u64) {
+        self.limited = true;
+        if self.settings.strict && until == NO_LIMIT {
+            self.log.warn(
+                "the lease is strict and is kept by a supervisor of an older version: nobody kills the engine if that one hangs",
+                &[],
             );
         }
-        rest.len()
+        // What was lost does not come back: the processes have run while another pod may have written.
+        if !self.fenced {
+            self.deadline.set(until);
+        }
+    }
+
+    fn found(&mut self, pid: i32, [outer, inner]: Descriptors) {
+        let pid = Pid::from_raw(pid);
+        if let Some(known) = self.engine.as_mut().filter(|known| known.pid == pid) {
+            known.inner = inner.or_else(|| known.inner.take());
+            return;
+        }
+        // What is seen below an outer process that has ended is what that has left.
+        if self.phase != Phase::Running || self.engine.is_some() {
+            return;
+        }
+        let fields = [("pid", Value::Number(pid.as_raw().into()))];
+        self.log.info("the engine runs", &fields);
+        self.engine = Some(Engine {
+            pid,
+            outer,
+            inner,
+            gone: false,
+        });
+        // What was sent to the command has come too early for the engine.
+        if let Some(stop) = self.stop.filter(|stop| stop.done) {
+            self.pass_on(stop.signal);
+        }
+    }
+
+    fn reap(&mut self) {
+        // Not nix's: it has no status for a death by a real-time signal, and says EINVAL without a pid.
+        for _ in 0..MAX_REAPED {
+            let (pid, status) = match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => (Pid::from_raw(pid.as_raw_pid()), status.as_raw()),
+                Err(Errno::INTR) => continue,
+                // Nobody has ended, or there is no child at all (ECHILD).
+                Ok(None) | Err(_) => return,
+            };
+            if self.helper.ended(pid, exit_code(status)) {
+                if let Some(stop) = &mut self.stop {
+                    // The next agent asks anew.
+                    stop.due = stop.due.min(Instant::now() + ACCEPTED_WITHIN);
+                }
+            } else if self.command == Some(pid) {
+                self.command_status = Some(status);
+            }
+            if let Some(engine) = self.engine.as_mut().filter(|engine| engine.pid == pid) {
+                engine.gone = true;
+                self.engine_status = Some(status);
+            }
+        }
     }
 }
 
-/// This process's pid; none is above what the type holds (PID_MAX_LIMIT is 2^22).
-pub fn own_pid() -> i32 {
-    i32::try_from(std::process::id()).unwrap_or(i32::MAX)
+/// Whether the process of this pidfd has ended, reaped or not (pidfd_open(2)).
+fn has_ended(pidfd: &OwnedFd) -> bool {
+    let mut polled = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    poll(&mut polled, PollTimeout::ZERO).is_ok_and(|count| count > 0)
 }

@@ -104,6 +104,7 @@ impl Metrics {
             | Observation::Databases(_)
             | Observation::Cgroup(_)
             | Observation::Lease(_)
+            | Observation::AgentLease(_)
             | Observation::Server(_)
             | Observation::Certificates(_)
             | Observation::Dac(_)

@@ -43,7 +43,7 @@ livenessProbe:
   {{- include "azure-sql-edge.probe" (list .Values.probes.liveness "/livez" $port 24) | nindent 2 }}
   {{- end }}
 readinessProbe:
-  {{- include "azure-sql-edge.probe" (list .Values.probes.readiness "/readyz" $port 0) | nindent 2 }}
+  {{- include "azure-sql-edge.probe" (list .Values.probes.readiness "/readyz" ($launch | ternary .Values.supervisor.livezPort $port) 0) | nindent 2 }}
 lifecycle:
   preStop:
     exec:

@@ -77,9 +77,11 @@ ports:
     containerPort: {{ .Values.supervisor.port }}
 {{- if $native }}
 restartPolicy: Always
-# The engine is started once the volume is the right one and is held.
+{{- if ne .Values.supervisor.mode "launch" }}
+# The engine is started once the volume is the right one and is held. In launch mode its own container waits for that.
 startupProbe:
   {{- include "azure-sql-edge.probe" (list .Values.probes.supervisorStartup "/gatez" .Values.supervisor.port 0) | nindent 2 }}
+{{- end }}
 livenessProbe:
   {{- include "azure-sql-edge.probe" (list .Values.probes.supervisorLiveness "/healthz" .Values.supervisor.port 0) | nindent 2 }}
 {{- else }}

@@ -165,11 +165,9 @@ impl<U: Fn() -> bool, R: Fn(LeaseReport)> Work<U, R> {
         let data_dir = Some(self.config.data_dir.as_path());
         self.wait.watch_claims(data_dir.filter(|_| watches));
         loop {
-            if self.contends {
-                let may_write = self.holds() && (self.usable)();
-                self.identification.tend(may_write);
-            }
-            let until = match self.identification.is_settled() || !self.contends {
+            let may_write = self.holds() && (self.usable)();
+            self.identification.tend(may_write);
+            let until = match self.identification.is_settled() {
                 true => end,
                 false => end.min(now().saturating_add(LOOK)),
             };

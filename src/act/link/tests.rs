@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::decide::observation::ProcessReport;
-use crate::link::{Answer, VERSION};
+use crate::link::{ProbeVerdict, VERSION};
 
 /// What would hang fails instead.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -15,8 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A served link, in a directory of its own.
 struct Site {
     directory: PathBuf,
-    words: watch::Sender<Option<Word>>,
-    heard: mpsc::UnboundedReceiver<Heard>,
+    words: watch::Sender<Option<Verdicts>>,
+    heard: mpsc::UnboundedReceiver<LinkEvent>,
     served: JoinHandle<()>,
 }
 
@@ -30,9 +30,9 @@ impl Site {
         let (tell, heard) = mpsc::unbounded_channel();
         let tell = Arc::new(tell);
         let served = tokio::spawn(bound.serve(receiver, move |said| {
-            let stop = matches!(&said, Heard::Said(said) if matches!(**said, FromLaunch::StopRequested(_)));
+            let stop = matches!(&said, LinkEvent::Message(said) if matches!(**said, AgentMessage::StopRequested(_)));
             let _ = tell.send(said);
-            async move { stop.then_some(FromSidecar::StopAccepted(Duration::from_secs(7))) }
+            async move { stop.then_some(SupervisorMessage::StopAccepted(Duration::from_secs(7))) }
         }));
         Self {
             directory,
@@ -51,15 +51,15 @@ impl Site {
     async fn connect(&self) -> Connection {
         let mut connection = Connection::new(self.stream().await).unwrap();
         connection
-            .send(&FromLaunch::Hello(Hello::own()))
+            .send(&AgentMessage::Hello(Hello::own()))
             .await
             .unwrap();
         let first = next(&mut connection).await.unwrap();
-        assert!(matches!(first, FromSidecar::Hello(_)), "{first:?}");
+        assert!(matches!(first, SupervisorMessage::Hello(_)), "{first:?}");
         connection
     }
 
-    async fn heard(&mut self) -> Heard {
+    async fn heard(&mut self) -> LinkEvent {
         let heard = timeout(PATIENCE, self.heard.recv()).await;
         heard.expect("it is heard in time").unwrap()
     }
@@ -72,26 +72,27 @@ impl Drop for Site {
     }
 }
 
-fn word(epoch: u64) -> Word {
-    let pass = Answer {
+fn word(epoch: u64) -> Verdicts {
+    let pass = ProbeVerdict {
         pass: true,
         reasons: Vec::new(),
     };
-    Word {
+    Verdicts {
         gate: pass.clone(),
         live: pass,
+        ready: None,
         epoch: Some(epoch),
-        order: None,
-        left_word: None,
+        command: None,
+        termination_message: None,
     }
 }
 
 /// The next message but a beat.
-async fn next(connection: &mut Connection) -> Result<FromSidecar, LinkError> {
+async fn next(connection: &mut Connection) -> Result<SupervisorMessage, LinkError> {
     let next = timeout(PATIENCE, async {
         loop {
             match connection.receive().await {
-                Ok(FromSidecar::Beat) => {}
+                Ok(SupervisorMessage::Beat) => {}
                 other => return other,
             }
         }
@@ -104,8 +105,8 @@ async fn each_hears_the_other() {
     let mut site = Site::new("hears").await;
     site.words.send_replace(Some(word(1)));
     let mut launch = site.connect().await;
-    assert_eq!(site.heard().await, Heard::Linked);
-    let told = |epoch| FromSidecar::Word(Box::new(word(epoch)));
+    assert_eq!(site.heard().await, LinkEvent::Linked(VERSION));
+    let told = |epoch| SupervisorMessage::Verdicts(Box::new(word(epoch)));
     assert_eq!(
         next(&mut launch).await.unwrap(),
         told(1),
@@ -113,48 +114,55 @@ async fn each_hears_the_other() {
     );
     site.words.send_replace(Some(word(2)));
     assert_eq!(next(&mut launch).await.unwrap(), told(2));
-    let report = FromLaunch::Process(ProcessReport::NotFound);
+    let report = AgentMessage::Process(ProcessReport::NotFound);
     launch.send(&report).await.unwrap();
-    assert_eq!(site.heard().await, Heard::Said(Box::new(report)));
-    launch.send(&FromLaunch::StopRequested(15)).await.unwrap();
-    let accepted = FromSidecar::StopAccepted(Duration::from_secs(7));
+    assert_eq!(site.heard().await, LinkEvent::Message(Box::new(report)));
+    launch.send(&AgentMessage::StopRequested(15)).await.unwrap();
+    let accepted = SupervisorMessage::StopAccepted(Duration::from_secs(7));
     assert_eq!(next(&mut launch).await.unwrap(), accepted);
     site.heard().await;
     drop(launch);
-    assert_eq!(site.heard().await, Heard::Lost);
+    assert_eq!(site.heard().await, LinkEvent::Lost);
 }
 
 #[tokio::test]
 async fn a_newer_one_takes_the_place_of_the_one_before() {
     let mut site = Site::new("newer").await;
     let mut first = site.connect().await;
-    assert_eq!(site.heard().await, Heard::Linked);
+    assert_eq!(site.heard().await, LinkEvent::Linked(VERSION));
     let mut second = site.connect().await;
-    assert_eq!(site.heard().await, Heard::Linked, "and not lost");
+    assert_eq!(
+        site.heard().await,
+        LinkEvent::Linked(VERSION),
+        "and not lost"
+    );
     assert!(matches!(next(&mut first).await, Err(LinkError::Closed)));
     site.words.send_replace(Some(word(3)));
-    assert!(matches!(next(&mut second).await, Ok(FromSidecar::Word(_))));
+    assert!(matches!(
+        next(&mut second).await,
+        Ok(SupervisorMessage::Verdicts(_))
+    ));
 }
 
 #[tokio::test]
 async fn one_that_is_not_understood_is_refused_and_disturbs_nobody() {
     let mut site = Site::new("refused").await;
     let mut launch = site.connect().await;
-    assert_eq!(site.heard().await, Heard::Linked);
+    assert_eq!(site.heard().await, LinkEvent::Linked(VERSION));
     let mut strange = Connection::new(site.stream().await).unwrap();
     let hello = Hello {
         version: VERSION + 2,
         ..Hello::own()
     };
-    strange.send(&FromLaunch::Hello(hello)).await.unwrap();
+    strange.send(&AgentMessage::Hello(hello)).await.unwrap();
     let answer = next(&mut strange).await.unwrap();
     assert!(
-        matches!(answer, FromSidecar::Hello(_)),
+        matches!(answer, SupervisorMessage::Hello(_)),
         "it is told the version"
     );
     assert!(matches!(next(&mut strange).await, Err(LinkError::Closed)));
     let mut rude = Connection::new(site.stream().await).unwrap();
-    rude.send(&FromLaunch::Beat).await.unwrap();
+    rude.send(&AgentMessage::Beat).await.unwrap();
     assert!(matches!(next(&mut rude).await, Err(LinkError::Closed)));
     // Those that say nothing are as many as may be, and the next waits for one of them to be sent away.
     let mut silent = Vec::new();
@@ -162,6 +170,6 @@ async fn one_that_is_not_understood_is_refused_and_disturbs_nobody() {
         silent.push(site.stream().await);
     }
     let _late = site.connect().await;
-    assert_eq!(site.heard().await, Heard::Linked);
+    assert_eq!(site.heard().await, LinkEvent::Linked(VERSION));
     assert!(matches!(next(&mut launch).await, Err(LinkError::Closed)));
 }

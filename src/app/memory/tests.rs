@@ -81,6 +81,7 @@ fn full() -> Memory {
             since: at(95),
             before_start: Duration::ZERO,
         }),
+        agent: true,
     }
 }
 

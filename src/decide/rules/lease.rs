@@ -2,6 +2,7 @@
 
 use super::super::findings::{Findings, seconds};
 use super::super::lease::{Epoch, HolderIdentity, LeaseMode, LeaseState};
+use super::super::memory::Tenant;
 use super::super::observation::LeaseReport;
 use super::super::reason::Reason;
 use super::super::time::Time;
@@ -73,7 +74,10 @@ fn held(
     report: &LeaseReport,
     findings: &mut Findings,
 ) {
-    if let Some(tenant) = view.tenant.filter(|tenant| tenant.epoch < first) {
+    // One that has ended, or was never seen again, writes nothing: it must not keep the gate shut.
+    let there = view.snapshot.running().map(|process| process.parent);
+    let stale = |tenant: &Tenant| tenant.epoch < first && there == Some(tenant.process);
+    if let Some(tenant) = view.tenant.filter(stale) {
         let evidence = format!(
             "pid {} came under epoch {}, and others held the lease before epoch {first}",
             tenant.process.pid, tenant.epoch
@@ -100,9 +104,12 @@ fn held(
 }
 
 /// Nobody else is known to hold it. Where it binds strictly, an engine that runs all the same has had a
-/// renewal's time at most, and an earlier run of the supervisor may have renewed it last.
+/// renewal's time at most, and an earlier run of the supervisor may have renewed it last. Where the agent
+/// of the SQL container holds it, that one's PID 1 ends the engine in time.
 fn not_held(view: &View<'_>, evidence: String, findings: &mut Findings) {
-    let strict = view.policy.lease == LeaseMode::Strict && view.snapshot.running().is_some();
+    let strict = view.policy.lease == LeaseMode::Strict
+        && view.snapshot.running().is_some()
+        && !view.snapshot.lease_by_agent;
     match strict && findings.due(Time::ZERO, view.policy.lease_fence) {
         true => findings.add(Reason::LeaseLost, evidence),
         false => findings.add(Reason::LeaseNotHeld, evidence),

@@ -42,9 +42,10 @@ impl Snapshot {
         self.stall = Some(Observed { at, value });
     }
 
-    pub(super) fn apply_lease(&mut self, at: Time, value: LeaseReport) {
+    pub(super) fn apply_lease(&mut self, at: Time, value: LeaseReport, by_agent: bool) {
+        self.lease_by_agent = by_agent;
         self.lease_renewed = match value.state {
-            LeaseState::Held { age, .. } => Some(Aged { at, age }),
+            LeaseState::Held { age, .. } if !by_agent => Some(Aged { at, age }),
             _ => None,
         };
         self.lease = Some(Observed { at, value });

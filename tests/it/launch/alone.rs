@@ -172,12 +172,12 @@ async fn other_signals_are_passed_on() {
 async fn a_stop_before_the_start_starts_nothing() {
     let site = Site::new();
     let mut container = site.launch_waiting("1h", &site.shell());
-    let address = site.livez().await;
+    let address = site.probes().await;
     let (status, text) = get(&address, "/livez").await;
     assert_eq!(status, 200, "{text}");
     assert_eq!(stop(&mut container).await.code(), Some(143));
     assert!(site.events("the command runs").is_empty());
-    assert!(!site.data_dir().exists());
+    assert!(!site.data_dir().join("data").exists());
 }
 
 #[tokio::test]
@@ -189,7 +189,8 @@ async fn a_port_that_is_taken_costs_no_database() {
     let mut container = site.launch(&site.shell());
     site.announced().await;
     assert!(
-        site.log().contains("the liveness probe can't be answered"),
+        site.log()
+            .contains("the kubelet's probes can't be answered"),
         "{}",
         site.log()
     );
@@ -204,9 +205,10 @@ async fn it_need_not_be_the_first_process() {
     // A shell is the first process, and launch below it.
     let inner = site.shell().pop().expect("a script");
     let launch = format!(
-        "{} launch --state-dir {} --process-name {} --gate-patience 10ms --launch-listen 127.0.0.1:0 -- sh -c '(sleep {} &) ; {inner}'; echo $? > {}",
+        "{} launch --state-dir {} --data-dir {} --require-mount false --disk-full-bytes 1Mi --process-name {} --gate-patience 10ms --launch-listen 127.0.0.1:0 -- sh -c '(sleep {} &) ; {inner}'; echo $? > {}",
         binary().display(),
         site.path("other").display(),
+        site.data_dir().display(),
         site.name,
         site.companion,
         site.path("status").display(),
@@ -227,6 +229,12 @@ async fn it_need_not_be_the_first_process() {
         .finds("sql-edge-superv", |p| p.parent == container.init())
         .await;
     until(|| site.log().contains("the engine runs").then_some(())).await;
+    until(|| {
+        site.errorlog()
+            .contains("now ready for client")
+            .then_some(())
+    })
+    .await;
     kill_process(Pid::from_raw(launch.pid).unwrap(), Signal::TERM).unwrap();
     let status = container.ends().await;
     assert_eq!(status.signal(), None);

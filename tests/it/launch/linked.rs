@@ -163,7 +163,6 @@ async fn a_supervisor_that_hangs_does_not_hold_up_the_stop() {
 #[tokio::test]
 async fn a_shut_gate_is_waited_for_and_says_why() {
     let mut site = Site::new();
-    std::fs::create_dir(site.data_dir()).expect("writable");
     let shut = [("require-mount", "true")];
     let supervisor = site.supervisor(&shut).await;
     let mut container = site.launch_waiting("10ms", &site.shell());
@@ -175,12 +174,12 @@ async fn a_shut_gate_is_waited_for_and_says_why() {
         .collect();
     assert!(said["evidence"].is_string(), "{said}");
     until(|| site.log().contains("VolumeNotMounted").then_some(())).await;
-    let address = site.livez().await;
+    let address = site.probes().await;
     assert_eq!(get(&address, "/livez").await.0, 200);
     // A no that does not pass by itself stands when nobody is there to take it back.
     kill(supervisor).await;
     site.says(
-        "the supervisor is gone, and its last word was a no that stands until it says otherwise",
+        "the supervisor is gone, and its last verdict was a no that stands until it says otherwise",
     )
     .await;
     assert!(site.events("the command runs").is_empty(), "{codes:?}");
@@ -192,16 +191,36 @@ async fn a_shut_gate_is_waited_for_and_says_why() {
 #[tokio::test]
 async fn what_launch_has_at_the_data_directory_counts() {
     let mut site = Site::new();
-    // `/proc` is another one in each PID namespace: the supervisor's own eyes would see none there.
+    // Another file system than the scratch directory's: the supervisor itself sees none there.
+    let elsewhere = Elsewhere::new(&site.name);
     let (supervisor, mut container) = linked(&mut site, &[]).await;
     assert_eq!(stop(&mut container).await.code(), Some(0));
-    site.settings
-        .push(("engine-data-dir".to_owned(), "/proc".to_owned()));
+    site.settings.push((
+        "engine-data-dir".to_owned(),
+        elsewhere.0.display().to_string(),
+    ));
     let mut container = site.launch_waiting("1h", &site.shell());
     site.announced().await;
-    let seen = |status: &Value| status["volume"]["engineMount"]["mounted"]["fsType"] == "proc";
+    let seen = |status: &Value| status["volume"]["engineMount"]["mounted"]["fsType"] == "tmpfs";
     status_with(&supervisor, seen).await;
     assert_eq!(stop(&mut container).await.code(), Some(0));
+}
+
+/// A directory on the tmpfs of shared memory, removed at the end.
+struct Elsewhere(std::path::PathBuf);
+
+impl Elsewhere {
+    fn new(name: &str) -> Self {
+        let directory = std::path::Path::new("/dev/shm").join(name);
+        std::fs::create_dir(&directory).expect("shared memory is writable");
+        Self(directory)
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// A control group with a memory limit, version 1 or 2; removed at the end.

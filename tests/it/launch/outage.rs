@@ -40,7 +40,7 @@ async fn a_supervisor_that_dies_costs_nothing_and_is_heard_when_it_is_back() {
     let mut container = site.launch(&site.shell());
     site.announced().await;
     site.says("the engine runs").await;
-    let address = site.livez().await;
+    let address = site.probes().await;
     let asked = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&asked);
     // As fast as answers come: whatever the moment, the answer is 200.

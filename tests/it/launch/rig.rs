@@ -25,6 +25,8 @@ pub struct Site {
     pub uid: Option<u32>,
     /// Further settings of `launch`.
     pub settings: Vec<(String, String)>,
+    /// The data directory, where it is another one than the site's own.
+    pub volume: Option<PathBuf>,
     announced: Lines<BufReader<pipe::Receiver>>,
     port: u16,
 }
@@ -33,6 +35,7 @@ impl Site {
     pub fn new() -> Self {
         let scratch = Scratch::new();
         std::fs::create_dir(scratch.path().join("state")).expect("writable");
+        std::fs::create_dir(scratch.path().join("mssql")).expect("writable");
         let announced = fifo(&scratch.path().join("announce"));
         let count = unique_name();
         let number = count.rsplit('-').next().and_then(|text| text.parse().ok());
@@ -41,6 +44,7 @@ impl Site {
             companion: marker(number.expect("a number")),
             uid: None,
             settings: Vec::new(),
+            volume: None,
             announced,
             scratch,
             port: 0,
@@ -56,7 +60,29 @@ impl Site {
     }
 
     pub fn data_dir(&self) -> PathBuf {
-        self.path("mssql")
+        self.volume.clone().unwrap_or_else(|| self.path("mssql"))
+    }
+
+    /// Adds settings of `launch`, and of a supervisor that is started here.
+    pub fn set(&mut self, settings: &[(&str, &str)]) {
+        for (key, value) in settings {
+            self.settings.push(((*key).to_owned(), (*value).to_owned()));
+        }
+    }
+
+    /// The agent of `container`, which runs.
+    pub async fn agent(&self, container: &Container) -> Pid {
+        until(|| self.agent_now(container)).await
+    }
+
+    /// The same, if one runs.
+    pub fn agent_now(&self, container: &Container) -> Option<Pid> {
+        let found = container.processes().into_iter().find(|p| {
+            let line = std::fs::read(format!("/proc/{}/cmdline", p.pid)).unwrap_or_default();
+            let is_agent = line.split(|byte| *byte == 0).any(|word| word == b"agent");
+            p.parent == container.init() && p.state != 'Z' && is_agent
+        });
+        Pid::from_raw(found?.pid)
     }
 
     /// The engine's own command line.
@@ -64,7 +90,7 @@ impl Site {
         format!(
             "{} --data-dir {} --port {} --control {} --announce {}",
             standin_binary().display(),
-            self.text("mssql"),
+            self.data_dir().display(),
             self.port,
             self.text("control.sock"),
             self.text("announce"),
@@ -106,11 +132,19 @@ impl Site {
         line.extend([binary().display().to_string(), "launch".to_owned()]);
         let own = [
             ("state-dir", self.text("state")),
-            ("data-dir", self.text("mssql")),
+            ("data-dir", self.data_dir().display().to_string()),
             ("process-name", self.name.clone()),
             ("process-interval", "100ms".to_owned()),
             ("volume-interval", "100ms".to_owned()),
             ("gate-patience", patience.to_owned()),
+            ("require-mount", "false".to_owned()),
+            ("disk-full-bytes", "1Mi".to_owned()),
+            ("volume-timeout", "1s".to_owned()),
+            ("ping-interval", "100ms".to_owned()),
+            ("ping-timeout", "200ms".to_owned()),
+            ("ready-freshness", "1500ms".to_owned()),
+            ("settle", "300ms".to_owned()),
+            ("sql-port", self.port.max(1).to_string()),
             ("launch-listen", "127.0.0.1:0".to_owned()),
             ("log-format", "json".to_owned()),
             ("termination-log", self.text("termination-log")),
@@ -188,9 +222,9 @@ impl Site {
         until(|| self.events(message).pop()).await
     }
 
-    /// Where `launch` answers the liveness probe.
-    pub async fn livez(&self) -> String {
-        let said = self.says("answers the liveness probe").await;
+    /// Where the agent answers the kubelet's probes.
+    pub async fn probes(&self) -> String {
+        let said = self.says("answers the kubelet's probes").await;
         said["address"].as_str().expect("an address").to_owned()
     }
 
@@ -203,6 +237,11 @@ impl Site {
             &self.data_dir(),
         );
         let restart = ("restart-by", "supervisor");
+        let shared = self
+            .settings
+            .iter()
+            .filter(|(key, _)| key.starts_with("lease"));
+        settings.extend(shared.cloned());
         for (key, value) in [restart].iter().chain(more) {
             settings.retain(|(before, _)| before != key);
             settings.push(((*key).to_owned(), (*value).to_owned()));

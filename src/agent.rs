@@ -1,0 +1,285 @@
+//! The agent of the SQL container: a child of [`crate::launch`], which is PID 1 there.
+//!
+//! It holds the lease on the volume, observes what only this container sees, is linked with the
+//! supervisor, carries out its commands, and answers the kubelet. It may end at any moment, by a panic, a
+//! kill or for want of memory: PID 1 starts another one, which goes on from what is in [`memory`].
+//! Neither the engine nor the lease takes notice, but for a renewal that comes later.
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | [`pid1`] | this end of the channel to PID 1 |
+//! | [`lease`] | holds the lease, and says to PID 1 until when the engine may run |
+//! | [`gate`] | when PID 1 may start the command |
+//! | [`engine`] | which processes are the engine's |
+//! | [`link`] | the link to the supervisor, [`crate::link`] |
+//! | [`commands`] | what the supervisor commands |
+//! | [`http`], [`ready`] | the kubelet's probes |
+//! | [`memory`] | what outlives an agent |
+//! | [`end`] | the last work, and the container's termination message |
+//!
+//! | thread | what runs on it | why it is apart |
+//! | --- | --- | --- |
+//! | main | everything else | |
+//! | `keeper` | the lease | a write to a stalled volume may block for ever |
+//! | `volume` | the volume's checks, only while the gate waits without a supervisor | the same |
+
+pub mod commands;
+pub mod end;
+pub mod engine;
+pub mod gate;
+pub mod http;
+pub mod lease;
+pub mod link;
+pub mod memory;
+pub mod pid1;
+pub mod ready;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::info;
+
+use crate::act::restart::Restarter;
+use crate::config::{Config, VolumeConfig};
+use crate::decide;
+use crate::decide::observation::{ActionReport, ActionStep, Observation};
+use crate::launch::channel::{BEAT, FromAgent, Phase, ToAgent};
+use crate::launch::{take_signals_back, termination};
+use crate::observe::clock::Clock;
+use crate::observe::process::EnginePid;
+use crate::observe::{Sink, cgroup, process, volume};
+use end::End;
+use engine::Engines;
+use gate::Gate;
+use lease::{Holder, Lease};
+use link::{Link, LinkState, Request};
+use memory::Memory;
+use pid1::{Pid1, Start};
+use ready::Readiness;
+
+/// Messages that may wait for the link.
+const QUEUE: usize = 16;
+
+/// Works until PID 1 says that everything has ended, or is gone.
+///
+/// # Errors
+///
+/// Standard input is not PID 1's channel, or the system has no descriptor, handler or thread left.
+pub fn run(config: Config, memory: decide::memory::Memory) -> anyhow::Result<()> {
+    take_signals_back().context("PID 1's signals can't be undone")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime can't be built")?;
+    let result = runtime.block_on(work(config, memory));
+    // Neither a stalled volume nor a stalled termination message may delay the end.
+    runtime.shutdown_background();
+    result
+}
+
+async fn work(mut config: Config, remembered: decide::memory::Memory) -> anyhow::Result<()> {
+    let (pid1, start) = Pid1::open()
+        .context("this is no command for people: `launch` starts it, with a channel of its own")?;
+    // The volume as this container has it.
+    config.volume.data_dir = config.volume.engine_data_dir.clone();
+    config
+        .termination_log
+        .get_or_insert_with(|| PathBuf::from(termination::DEFAULT_PATH));
+    info!(phase = ?start.phase, "the agent of the SQL container works");
+    let mut agent = Agent::start(config, remembered, pid1, start);
+    while let Some(message) = agent.pid1.receive().await {
+        if agent.take(message).await {
+            break;
+        }
+    }
+    // Without PID 1 everything else has ended, or is somebody else's.
+    agent.tasks.shutdown().await;
+    Ok(())
+}
+
+/// What runs, and what it is done with.
+struct Agent {
+    config: Config,
+    pid1: Arc<Pid1>,
+    sink: Sink,
+    state: watch::Receiver<LinkState>,
+    request: mpsc::Sender<Request>,
+    holder: Holder,
+    end: Option<End>,
+    /// The task that waits for the gate.
+    gate: Option<AbortHandle>,
+    /// The container was asked to stop.
+    stopping: bool,
+    tasks: JoinSet<()>,
+}
+
+impl Agent {
+    fn start(
+        config: Config,
+        remembered: decide::memory::Memory,
+        pid1: Arc<Pid1>,
+        start: Start,
+    ) -> Self {
+        let memory = Memory::open(start.memory);
+        let (sink, observations) = Sink::new(Clock::start(config.http.decision_stale_after));
+        let (seen, reported) = mpsc::channel(QUEUE);
+        let (request, requests) = mpsc::channel(QUEUE);
+        let (publish, state) = watch::channel(LinkState::default());
+        let mut tasks = JoinSet::new();
+        let engines = Engines::new(&config.process, Arc::clone(&pid1));
+        let (engine, exits) = (engines.watch(), engines.exits());
+        tasks.spawn(engines.follow(observations, seen));
+        tasks.spawn(watch_mount(config.volume.clone(), request.clone()));
+        let link = Link::new(config.launch.socket.clone(), requests, reported, publish);
+        tasks.spawn(link.keep(Arc::clone(&pid1)));
+        let volume_id = remembered.volume_id.clone();
+        let lease = Lease::new(
+            &config,
+            volume_id,
+            Arc::clone(&pid1),
+            memory.clone(),
+            state.clone(),
+        );
+        let (reports, proven, holder) = (lease.reports(), lease.proven(), lease.holder());
+        tasks.spawn(lease.hold(request.clone()));
+        let readiness = Readiness::new(&config, state.clone(), engine, memory);
+        tasks.spawn(readiness.clone().probe());
+        let answers = http::Answers::new(state.clone(), readiness);
+        tasks.spawn(http::serve(config.launch.listen, start.listener, answers));
+        tasks.spawn(beat(Arc::clone(&pid1)));
+        let shut = watch::Sender::default();
+        let end = End::new(&config, exits, state.clone(), shut.subscribe());
+        let gate = Gate {
+            config: config.clone(),
+            memory: remembered,
+            state: state.clone(),
+            reports,
+            proven,
+            shut,
+        };
+        let waits = start.phase == Phase::Waiting;
+        let gate = waits.then(|| tasks.spawn(gate.watch(Arc::clone(&pid1))));
+        let mut agent = Self {
+            config,
+            pid1,
+            sink,
+            state,
+            request,
+            holder,
+            end: Some(end),
+            gate,
+            stopping: start.stop != 0,
+            tasks,
+        };
+        if !waits {
+            agent.observe();
+        }
+        if start.stop != 0 {
+            agent.ask_for_stop(start.stop);
+        }
+        agent
+    }
+
+    /// Takes a message of PID 1's; whether it was the last one.
+    async fn take(&mut self, message: ToAgent) -> bool {
+        match message {
+            // The command was started.
+            ToAgent::State {
+                phase: Phase::Running,
+                ..
+            } => {
+                if let Some(gate) = self.gate.take() {
+                    gate.abort();
+                    self.observe();
+                }
+            }
+            ToAgent::State { .. } => {}
+            ToAgent::Stop(signal) => {
+                self.stopping = true;
+                self.ask_for_stop(signal);
+            }
+            ToAgent::Look => engine::look(&self.config.process, &self.pid1),
+            ToAgent::Ended { pid, status } => {
+                // The link says what the observer has not seen.
+                let _ = self.request.try_send(Request::Ended(pid, status));
+            }
+            ToAgent::Finish { clear, status } => {
+                // Before the start there is nothing that could go on in this pod.
+                let stopping = self.stopping || status.is_none();
+                if let Some(end) = self.end.take() {
+                    end.finish(clear, stopping, status, &self.request, &self.holder)
+                        .await;
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Has the supervisor see to a stop, or tells PID 1 that nobody does.
+    fn ask_for_stop(&self, signal: i32) {
+        let asked = self.request.try_send(Request::Stop(signal));
+        if asked.is_err() || !self.state.borrow().is_linked() {
+            self.pid1.send(FromAgent::Declined);
+        }
+    }
+
+    /// Starts what there is to observe and to command once the command runs.
+    fn observe(&mut self) {
+        let (config, sink) = (&self.config, &self.sink);
+        let engine_pid = EnginePid::default();
+        // What is in this container is its engine's, unless the pod shares its process namespace.
+        let volume = process::volume::WatchedVolume::new(
+            config.process.proc_root.clone(),
+            config.volume.engine_data_dir.clone(),
+            config.volume.engine_data_dir.clone(),
+        );
+        let process = process::observe(
+            config.process.clone(),
+            volume,
+            engine_pid.clone(),
+            sink.clone(),
+        );
+        self.tasks.spawn(process);
+        let cgroup = cgroup::observe(config.cgroup_interval, engine_pid, sink.clone());
+        self.tasks.spawn(cgroup);
+        let (sink, pid1) = (sink.clone(), Arc::clone(&self.pid1));
+        let restarter = Restarter::new(config, move |report: ActionReport| {
+            if report.step == ActionStep::Terminated {
+                pid1.send(FromAgent::Terminated);
+            }
+            let sink = sink.clone();
+            async move { sink.send(Observation::Action(report)).await }
+        });
+        self.tasks
+            .spawn(commands::obey(self.state.clone(), restarter));
+    }
+}
+
+/// Reports what this container has at the engine's data directory.
+async fn watch_mount(config: VolumeConfig, requests: mpsc::Sender<Request>) {
+    let own = std::process::id().cast_signed();
+    let mut ticks = interval(config.interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let mount = volume::mount_seen_by(own, &config.engine_data_dir);
+        if requests.send(Request::Mount(mount)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Says to PID 1 that this loop runs.
+async fn beat(pid1: Arc<Pid1>) {
+    let mut ticks = interval(BEAT);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        pid1.send(FromAgent::Beat);
+    }
+}

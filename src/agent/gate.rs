@@ -1,0 +1,339 @@
+//! The wait for the start of the engine on this volume.
+//!
+//! | the supervisor | what follows |
+//! | --- | --- |
+//! | says that the gate is open | the start, once the agent holds the lease |
+//! | says that it is shut | the wait goes on, its reasons are logged |
+//! | can't be reached | after `gate-patience` the agent judges by its own checks, by the same rules: the volume is mounted, writable and of a known identity, and the lease is held |
+//! | can't be reached, and its last verdict was a no that does not pass by itself | the wait goes on: the volume is not the right one |
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::{error, info, warn};
+
+use super::link::LinkState;
+use super::pid1::Pid1;
+use crate::config::Config;
+use crate::decide::decision::{Decision, Verdict};
+use crate::decide::engine::{State, decide};
+use crate::decide::lease::{LeaseMode, LeaseState};
+use crate::decide::memory::Memory;
+use crate::decide::observation::{LeaseReport, Observation, Observed};
+use crate::decide::policy::Policy;
+use crate::decide::reason::{Outcome, Reason};
+use crate::decide::snapshot::Snapshot;
+use crate::launch::channel::FromAgent;
+use crate::link::{AGENT_HOLDS_LEASE, Cause, ProbeVerdict};
+use crate::observe::clock::Clock;
+use crate::observe::process::EnginePid;
+use crate::observe::volume::VolumeThread;
+use crate::observe::{Sink, clock, volume};
+
+/// How often the gate is looked at where nothing changes, and PID 1 is told again that it is open.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// While one of these holds, what lies at the data directory may not be the volume: nothing is written
+/// there as its identity.
+pub const NO_VOLUME: [Reason; 7] = [
+    Reason::VolumeUnchecked,
+    Reason::VolumeNotMounted,
+    Reason::VolumeMissing,
+    Reason::VolumeEphemeral,
+    Reason::VolumeMismatch,
+    Reason::VolumeReplaced,
+    Reason::VolumeDisconnected,
+];
+
+/// Whether what lies at the data directory is the volume, as far as the checks of `decision` tell.
+#[must_use]
+pub fn is_volume(decision: &Decision) -> bool {
+    let holds = |reason: &Reason| decision.finding(*reason).is_some();
+    !NO_VOLUME.iter().any(holds)
+}
+
+/// What the gate is judged by.
+#[derive(Debug)]
+pub struct Gate {
+    /// The settings.
+    pub config: Config,
+    /// What an earlier supervisor of this pod knew.
+    pub memory: Memory,
+    /// The link.
+    pub state: watch::Receiver<LinkState>,
+    /// The lease.
+    pub reports: watch::Receiver<Option<LeaseReport>>,
+    /// Set where the agent itself has proved the volume.
+    pub proven: Arc<AtomicBool>,
+    /// Why the gate is shut.
+    pub shut: watch::Sender<Vec<Cause>>,
+}
+
+impl Gate {
+    /// Says to PID 1 that the command may be started, again and again while it may. Ends never.
+    pub async fn watch(mut self, pid1: Arc<Pid1>) {
+        let patience = self.config.launch.gate_patience;
+        let mut own: Option<OwnChecks> = None;
+        let mut silent_since = Instant::now();
+        info!("waits for the supervisor to open the gate");
+        loop {
+            let state = self.state.borrow_and_update().clone();
+            let lease = self.reports.borrow_and_update().clone();
+            let gate = state.fresh().map(|verdicts| verdicts.gate.clone());
+            if gate.is_some() {
+                silent_since = Instant::now();
+                own = None;
+            }
+            let lasting = lasting(&state);
+            let alone = gate.is_none() && silent_since.elapsed() >= patience;
+            let gate = match (gate, lasting) {
+                (Some(gate), _) => Some(gate),
+                (None, Some(why)) => {
+                    self.complain(&[why], "the supervisor is gone, and its last verdict was a no that stands until it says otherwise");
+                    None
+                }
+                (None, None) if alone => match &mut own {
+                    Some(own) => own.gate(lease.as_ref()),
+                    None => {
+                        own = OwnChecks::start(&self.config, &self.memory);
+                        None
+                    }
+                },
+                (None, None) => None,
+            };
+            if let (Some(own), true) = (&own, alone) {
+                self.proven.store(own.is_volume, Ordering::Relaxed);
+            }
+            match &gate {
+                Some(gate) if gate.pass => match self.epoch(&state, lease.as_ref()) {
+                    Some(epoch) => {
+                        if own.is_some() {
+                            warn!(
+                                ?patience,
+                                "the supervisor can't be reached: the gate is opened by the agent's own checks"
+                            );
+                        }
+                        pid1.send(FromAgent::Start(epoch));
+                    }
+                    None => self.complain(&[not_held(lease.as_ref())], "the gate is shut"),
+                },
+                Some(gate) => self.complain(&gate.reasons, "the gate is shut"),
+                None => {}
+            }
+            self.rest(own.as_mut()).await;
+        }
+    }
+
+    async fn rest(&mut self, own: Option<&mut OwnChecks>) {
+        let look = Instant::now() + LOOK_AGAIN;
+        let observed = async {
+            match own {
+                Some(own) => own.observe().await,
+                None => std::future::pending().await,
+            }
+        };
+        let (state, reports) = (&mut self.state, &mut self.reports);
+        let changed = async {
+            tokio::select! {
+                changed = state.changed() => changed.is_ok(),
+                changed = reports.changed() => changed.is_ok(),
+                () = observed => true,
+            }
+        };
+        if let Ok(false) = timeout_at(look, changed).await {
+            // Their senders end with this agent.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// The epoch under which the engine may be started, zero without one; none where the lease is not
+    /// held.
+    fn epoch(&self, state: &LinkState, lease: Option<&LeaseReport>) -> Option<u64> {
+        let old = state
+            .version
+            .is_some_and(|version| version < AGENT_HOLDS_LEASE);
+        match lease.map(|report| &report.state) {
+            _ if self.config.policy.lease == LeaseMode::Off => Some(0),
+            Some(LeaseState::Held { epoch, .. }) => Some(*epoch),
+            // Its gate is open, so that it holds the lease.
+            _ if old => Some(
+                state
+                    .fresh()
+                    .and_then(|verdicts| verdicts.epoch)
+                    .unwrap_or(0),
+            ),
+            _ => None,
+        }
+    }
+
+    /// Logs why the gate is shut, when that has changed.
+    fn complain(&self, causes: &[Cause], message: &'static str) {
+        let codes = |causes: &[Cause]| -> Vec<String> {
+            causes.iter().map(|cause| cause.code.clone()).collect()
+        };
+        let before = codes(&self.shut.borrow());
+        self.shut.send_replace(causes.to_vec());
+        if before == codes(causes) {
+            return;
+        }
+        for cause in causes {
+            warn!(code = cause.code, evidence = cause.evidence, "{message}");
+        }
+    }
+}
+
+fn not_held(lease: Option<&LeaseReport>) -> Cause {
+    let failure = lease.and_then(|report| report.failure.clone());
+    let evidence = match lease.map(|report| &report.state) {
+        Some(LeaseState::Elsewhere {
+            epoch,
+            holder: Some(holder),
+            ..
+        }) => format!("lease {epoch} is held by {} on {}", holder.id, holder.node),
+        _ => "it is not taken yet".to_owned(),
+    };
+    Cause {
+        code: Reason::LeaseNotHeld.code().to_owned(),
+        evidence: match failure {
+            Some(why) => format!("{evidence}: {why}"),
+            None => evidence,
+        },
+    }
+}
+
+/// A reason for which the gate was shut last and which time alone does not mend. One that a later version
+/// gives, and this one does not know, is taken for one.
+fn lasting(state: &LinkState) -> Option<Cause> {
+    let gate = &state.received.as_ref()?.verdicts.gate;
+    let lasts = |cause: &&Cause| {
+        Reason::from_code(&cause.code).is_none_or(|reason| reason.info().outcome != Outcome::Wait)
+    };
+    gate.reasons
+        .iter()
+        .filter(|_| !gate.pass)
+        .find(lasts)
+        .cloned()
+}
+
+/// The gate's rules on what is observed here: the volume and the lease.
+#[derive(Debug)]
+pub struct Judge {
+    policy: Policy,
+    clock: Clock,
+    sink: Sink,
+    observations: mpsc::Receiver<Observed<Observation>>,
+    state: State,
+    snapshot: Snapshot,
+}
+
+impl Judge {
+    /// One that has observed nothing yet. `memory` is what an earlier run knew.
+    #[must_use]
+    pub fn new(config: &Config, memory: Memory) -> Self {
+        let clock = Clock::start(config.http.decision_stale_after);
+        let (sink, observations) = Sink::new(clock.clone());
+        Self {
+            policy: config.policy.clone(),
+            clock,
+            sink,
+            observations,
+            state: State::recall(&config.policy, memory),
+            snapshot: Snapshot::default(),
+        }
+    }
+
+    /// Where observations go.
+    #[must_use]
+    pub fn sink(&self) -> Sink {
+        self.sink.clone()
+    }
+
+    /// What was observed.
+    #[must_use]
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Takes in an observation of this moment.
+    pub fn take(&mut self, value: Observation) {
+        let at = self.clock.now();
+        self.snapshot.apply(Observed { at, value });
+    }
+
+    /// Decides on what was observed so far.
+    pub fn decide(&mut self) -> Decision {
+        while let Ok(observed) = self.observations.try_recv() {
+            self.snapshot.apply(observed);
+        }
+        let now = self.clock.now();
+        let (next, decision) = decide(&self.policy, self.state.clone(), &self.snapshot, now);
+        self.state = next;
+        decision
+    }
+
+    /// Waits for an observation, for so long at most. Cancel safe.
+    pub async fn observe(&mut self, limit: Duration) {
+        if let Ok(Some(observed)) = timeout(limit, self.observations.recv()).await {
+            self.snapshot.apply(observed);
+        }
+    }
+}
+
+/// The agent's own checks.
+struct OwnChecks {
+    judge: Judge,
+    is_volume: bool,
+    _volume: VolumeThread,
+    ticks: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for OwnChecks {
+    fn drop(&mut self) {
+        self.ticks.abort();
+    }
+}
+
+impl OwnChecks {
+    fn start(config: &Config, memory: &Memory) -> Option<Self> {
+        let judge = Judge::new(config, memory.clone());
+        let volume = volume::spawn(config.volume.clone(), EnginePid::default(), judge.sink());
+        match volume {
+            Ok(volume) => Some(Self {
+                ticks: tokio::spawn(clock::observe(judge.sink())),
+                judge,
+                is_volume: false,
+                _volume: volume,
+            }),
+            Err(error) => {
+                error!(%error, "the volume's thread can't be started; it is tried again");
+                None
+            }
+        }
+    }
+
+    async fn observe(&mut self) {
+        self.judge.observe(LOOK_AGAIN).await;
+    }
+
+    /// Whether the gate is open by what was observed so far.
+    fn gate(&mut self, lease: Option<&LeaseReport>) -> Option<ProbeVerdict> {
+        if let Some(report) = lease {
+            self.judge.take(Observation::AgentLease(report.clone()));
+        }
+        let decision = self.judge.decide();
+        self.is_volume = is_volume(&decision);
+        let cause = |reason: &Reason| Cause {
+            code: reason.code().to_owned(),
+            evidence: decision
+                .finding(*reason)
+                .map_or_else(String::new, |found| found.evidence.clone()),
+        };
+        Some(ProbeVerdict {
+            pass: decision.gate.verdict == Verdict::Pass,
+            reasons: decision.gate.reasons.iter().map(cause).collect(),
+        })
+    }
+}

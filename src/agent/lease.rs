@@ -1,0 +1,329 @@
+//! The lease, held by the agent for as long as the engine may run.
+//!
+//! | the lease | what PID 1 is told |
+//! | --- | --- |
+//! | is held, and strict | the engine may run until `lease-fence` after the beginning of the last renewal |
+//! | is held, and advisory | the engine may run |
+//! | another holder has taken it | fence |
+//! | is not held, and nobody else is known to have it | nothing: a strict one runs out |
+//!
+//! The thread that renews says so itself: a main thread that is stuck costs no renewal.
+//!
+//! **Whose it is.** A supervisor of version 1 holds the lease itself, and the agent does not while one is
+//! linked. One of version 2 gives it up to the agent; what a supervisor has claimed before it knew of the
+//! agent is taken back, as the same pod's.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{error, info, warn};
+
+use super::link::{LinkState, Request};
+use super::memory::Memory;
+use super::pid1::Pid1;
+use crate::act::holder::{self, HolderConfig, Keep, LeaseHolder};
+use crate::config::Config;
+use crate::decide::lease::{Epoch, LeaseState};
+use crate::decide::observation::LeaseReport;
+use crate::launch::channel::{FENCE, FromAgent, NO_LIMIT};
+use crate::link::AGENT_HOLDS_LEASE;
+
+/// From a thread that could not be started to the next try.
+const RETRY: Duration = Duration::from_secs(1);
+/// Another run of this pod may have claimed for a moment; from then to the claim of the agent's own.
+const KIN_PATIENCE: Duration = Duration::from_millis(500);
+
+/// The thread that holds the lease, while there is one. A clone is the same one.
+#[derive(Clone, Debug, Default)]
+pub struct Holder(Arc<Mutex<Option<LeaseHolder>>>);
+
+impl Holder {
+    fn set(&self, keeper: Option<LeaseHolder>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = keeper;
+    }
+
+    /// The thread.
+    #[must_use]
+    pub fn get(&self) -> Option<LeaseHolder> {
+        let slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.clone()
+    }
+}
+
+/// The task that holds the lease.
+#[derive(Debug)]
+pub struct Lease {
+    config: HolderConfig,
+    patience: Duration,
+    pid1: Arc<Pid1>,
+    memory: Memory,
+    state: watch::Receiver<LinkState>,
+    /// The volume is the right one, as the agent itself has proved.
+    proven: Arc<AtomicBool>,
+    reports: watch::Sender<Option<LeaseReport>>,
+    holder: Holder,
+}
+
+impl Lease {
+    /// Nothing is held yet. `remembered` is the id of the volume that this pod used before.
+    #[must_use]
+    pub fn new(
+        config: &Config,
+        remembered: Option<String>,
+        pid1: Arc<Pid1>,
+        memory: Memory,
+        state: watch::Receiver<LinkState>,
+    ) -> Self {
+        Self {
+            config: HolderConfig::of(config, remembered),
+            patience: config.launch.gate_patience,
+            pid1,
+            memory,
+            state,
+            proven: Arc::default(),
+            reports: watch::Sender::new(None),
+            holder: Holder::default(),
+        }
+    }
+
+    /// The state of the lease; none while this agent does not contend for it.
+    #[must_use]
+    pub fn reports(&self) -> watch::Receiver<Option<LeaseReport>> {
+        self.reports.subscribe()
+    }
+
+    /// Where the thread is to be found.
+    #[must_use]
+    pub fn holder(&self) -> Holder {
+        self.holder.clone()
+    }
+
+    /// Where the gate says that it has proved the volume.
+    #[must_use]
+    pub fn proven(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.proven)
+    }
+
+    /// Holds the lease, and reports it over the link. Ends never.
+    pub async fn hold(mut self, link: mpsc::Sender<Request>) {
+        // The agent before held it: its claim is renewed at once.
+        if self.memory.get().held.is_none() {
+            let linked = |state: &LinkState| holds_none(state) == Some(true);
+            // Its sender lives as long as the link's task.
+            let _ = timeout(self.patience, self.state.wait_for(linked)).await;
+        }
+        loop {
+            if holds_none(&self.state.borrow()) == Some(false) {
+                self.leave_to_supervisor().await;
+            }
+            match self.contend(&link) {
+                Ok(keeper) => {
+                    self.holder.set(Some(keeper));
+                    self.superseded().await;
+                }
+                Err(error) => {
+                    error!(%error, "the lease's thread can't be started; it is tried again");
+                    sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    /// Waits while a supervisor that holds the lease itself is linked, or is about to be again.
+    async fn leave_to_supervisor(&mut self) {
+        self.holder.set(None);
+        self.reports.send_replace(None);
+        self.pid1.send(FromAgent::RunUntil(NO_LIMIT));
+        let mut gone = Instant::now();
+        while gone.elapsed() < self.patience {
+            let linked = holds_none(&self.state.borrow_and_update());
+            match linked {
+                Some(true) => return,
+                Some(false) => gone = Instant::now(),
+                None => {}
+            }
+            let _ = timeout(RETRY.min(self.patience), self.state.changed()).await;
+        }
+        info!("the supervisor that held the lease is away: the agent takes it");
+    }
+
+    fn contend(&self, link: &mpsc::Sender<Request>) -> std::io::Result<LeaseHolder> {
+        let (state, proven) = (self.state.clone(), Arc::clone(&self.proven));
+        // A supervisor that is linked sees to the volume's identity itself: it may know which is expected.
+        let usable = move || !state.borrow().is_linked() && proven.load(Ordering::Relaxed);
+        let (pid1, memory) = (Arc::clone(&self.pid1), self.memory.clone());
+        let (reports, link) = (self.reports.clone(), link.clone());
+        let report = move |report: LeaseReport| {
+            let runs = pid1.has_started();
+            let held = memory.get().held;
+            if let Some(until) = run_until(&report, held, runs) {
+                if until == FENCE && runs {
+                    warn!(?report, "the lease is lost: the engine is fenced");
+                }
+                pid1.send(FromAgent::RunUntil(until));
+            }
+            if let LeaseState::Held { epoch, .. } = report.state {
+                memory.change(|contents| contents.held = Some(epoch));
+            }
+            if !runs || is_certain(&report.state) {
+                // A queue that is full belongs to a link that does not run.
+                let _ = link.try_send(Request::Lease(report.clone()));
+            }
+            reports.send_replace(Some(report));
+        };
+        let to = Arc::clone(&self.pid1);
+        let keep = Keep::new(move |lock| to.send_with(FromAgent::Lock, &[lock]));
+        holder::spawn(self.config.clone(), usable, Some(keep), report)
+    }
+
+    /// Waits until the thread has to be replaced: another one of this pod has claimed, or an older
+    /// supervisor holds the lease.
+    async fn superseded(&mut self) {
+        let mut reports = self.reports.subscribe();
+        loop {
+            if holds_none(&self.state.borrow_and_update()) == Some(false) {
+                return;
+            }
+            let by_kin = |report: &Option<LeaseReport>| {
+                matches!(
+                    report.as_ref().map(|report| &report.state),
+                    Some(LeaseState::Elsewhere { own_pod: true, .. })
+                )
+            };
+            if by_kin(&reports.borrow_and_update()) {
+                sleep(KIN_PATIENCE).await;
+                info!("another one of this pod has claimed the lease: it is claimed back");
+                return;
+            }
+            tokio::select! {
+                changed = self.state.changed() => if changed.is_err() {
+                    std::future::pending::<()>().await;
+                },
+                _ = reports.changed() => {}
+            }
+        }
+    }
+}
+
+/// Whether the supervisor that is linked leaves the lease to the agent; none where none is linked.
+fn holds_none(state: &LinkState) -> Option<bool> {
+    state.version.map(|version| version >= AGENT_HOLDS_LEASE)
+}
+
+/// What a supervisor may conclude from: a claim that is held, or that another holder has followed.
+fn is_certain(standing: &LeaseState) -> bool {
+    matches!(
+        standing,
+        LeaseState::Held { .. }
+            | LeaseState::Lost {
+                by: Some(_),
+                holder: Some(_),
+                ..
+            }
+    )
+}
+
+/// Until when the engine may run, for PID 1; none where there is nothing new to say. `held` is the last epoch
+/// that this container has held, `runs` whether the command was started.
+fn run_until(report: &LeaseReport, held: Option<Epoch>, runs: bool) -> Option<u64> {
+    let after = |epoch: Epoch| held.is_some_and(|held| epoch > held);
+    match &report.state {
+        // Others have had it in between.
+        LeaseState::Held { first, .. } if runs && after(*first) => Some(FENCE),
+        LeaseState::Held { .. } => Some(report.run_until.map_or(NO_LIMIT, |until| {
+            u64::try_from(until.as_nanos()).unwrap_or(NO_LIMIT - 1)
+        })),
+        // Who has followed has to be known: it may be a supervisor of this pod.
+        LeaseState::Lost {
+            by: Some(_),
+            holder: Some(_),
+            ..
+        } => Some(FENCE),
+        // An agent that has just started does not know what the one before did; the epoch tells.
+        LeaseState::Elsewhere {
+            epoch,
+            holder: Some(_),
+            own_pod: false,
+            ..
+        } if after(*epoch) => Some(FENCE),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::lease::HolderIdentity as Who;
+
+    const UNTIL: Duration = Duration::from_secs(117);
+
+    fn until(strict: bool, state: &LeaseState, held: Option<Epoch>, runs: bool) -> Option<u64> {
+        let report = LeaseReport {
+            state: state.clone(),
+            failure: None,
+            run_until: strict.then_some(UNTIL),
+        };
+        run_until(&report, held, runs)
+    }
+
+    fn held(epoch: Epoch, first: Epoch) -> LeaseState {
+        LeaseState::Held {
+            epoch,
+            first,
+            age: Duration::from_secs(3),
+        }
+    }
+
+    fn elsewhere(epoch: Epoch, known: bool, own_pod: bool) -> LeaseState {
+        LeaseState::Elsewhere {
+            epoch,
+            holder: known.then(Who::default),
+            own_pod,
+            unchanged: Duration::ZERO,
+        }
+    }
+
+    fn lost(by: Option<Epoch>, known: bool) -> LeaseState {
+        LeaseState::Lost {
+            epoch: 4,
+            by,
+            holder: known.then(Who::default),
+        }
+    }
+
+    #[test]
+    fn a_strict_lease_has_its_moment() {
+        let at = until(true, &held(4, 4), Some(4), true);
+        assert_eq!(at, Some(117_000_000_000));
+        assert_eq!(until(false, &held(4, 4), Some(4), true), Some(NO_LIMIT));
+    }
+
+    #[test]
+    fn an_engine_is_fenced_for_what_is_certain() {
+        for strict in [true, false] {
+            let until = |standing| until(strict, &standing, Some(4), true);
+            assert_eq!(until(lost(Some(5), true)), Some(FENCE));
+            assert_eq!(until(elsewhere(5, true, false)), Some(FENCE));
+            assert_eq!(until(held(6, 6)), Some(FENCE), "others had 5");
+            assert_ne!(until(held(6, 4)), Some(FENCE), "a new agent's claim");
+            for uncertain in [
+                LeaseState::Unknown,
+                LeaseState::Released,
+                lost(None, false),
+                lost(Some(5), false),
+                elsewhere(5, false, false),
+                elsewhere(5, true, true),
+                elsewhere(4, true, false),
+            ] {
+                assert_eq!(until(uncertain.clone()), None, "{uncertain:?}");
+            }
+        }
+        // Nothing of it was ever held here.
+        assert_eq!(until(true, &elsewhere(5, true, false), None, true), None);
+        // Nothing runs that could write.
+        assert_ne!(until(true, &held(6, 6), Some(4), false), Some(FENCE));
+    }
+}

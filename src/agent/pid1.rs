@@ -1,0 +1,114 @@
+//! The agent's end of the channel to PID 1, which it inherits as its standard input.
+
+use std::fs::File;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixDatagram as Socket;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::io::Errno;
+use tokio::io::Interest;
+use tokio::net::UnixDatagram;
+use tracing::debug;
+
+use crate::launch::channel::{self, FromAgent, Phase, ToAgent};
+
+/// The channel.
+#[derive(Debug)]
+pub struct Pid1 {
+    // A datagram socket's calls are those of any socket that keeps the bounds of messages.
+    socket: UnixDatagram,
+    started: AtomicBool,
+}
+
+/// What an agent knows at its start.
+#[derive(Debug)]
+pub struct Start {
+    /// How far PID 1 is.
+    pub phase: Phase,
+    /// The signal by which the container was asked to stop; zero where it was not.
+    pub stop: i32,
+    /// The memory of the agents before.
+    pub memory: Option<File>,
+    /// The socket of the probes.
+    pub listener: Option<TcpListener>,
+}
+
+impl Pid1 {
+    /// Takes the channel, with its first message, from standard input.
+    ///
+    /// # Errors
+    ///
+    /// It is not one.
+    pub fn open() -> io::Result<(Arc<Self>, Start)> {
+        let inherited = io::stdin().as_fd().try_clone_to_owned()?;
+        let (message, [memory, listener]) =
+            channel::receive(&inherited)?.ok_or(io::ErrorKind::NotConnected)?;
+        let ToAgent::State { phase, stop } = message else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        let listener = listener.map(TcpListener::from);
+        if let Some(listener) = &listener {
+            listener.set_nonblocking(true)?;
+        }
+        let start = Start {
+            phase,
+            stop,
+            memory: memory.map(File::from),
+            listener,
+        };
+        let socket = UnixDatagram::from_std(Socket::from(inherited))?;
+        let started = AtomicBool::new(phase != Phase::Waiting);
+        Ok((Arc::new(Self { socket, started }), start))
+    }
+
+    /// Sends a message, from any thread. It waits for nothing: what PID 1 does not take is said again, or
+    /// has a deadline there.
+    pub fn send(&self, message: FromAgent) -> bool {
+        self.send_with(message, &[])
+    }
+
+    /// The same with descriptors.
+    pub fn send_with(&self, message: FromAgent, descriptors: &[BorrowedFd<'_>]) -> bool {
+        let sent = channel::send(&self.socket, message, descriptors);
+        if let Err(error) = sent {
+            debug!(%error, ?message, "PID 1 does not take a message");
+        }
+        sent.is_ok()
+    }
+
+    /// Whether PID 1 has said that the command was started.
+    #[must_use]
+    pub fn has_started(&self) -> bool {
+        self.started.load(Ordering::Relaxed)
+    }
+
+    /// The next message; none once PID 1 is gone. Cancel safe.
+    pub async fn receive(&self) -> Option<ToAgent> {
+        loop {
+            let received = self
+                .socket
+                .async_io(Interest::READABLE, || {
+                    match channel::receive::<ToAgent>(&self.socket) {
+                        Ok(Some((message, _))) => Ok(message),
+                        Ok(None) => Err(io::ErrorKind::WouldBlock.into()),
+                        Err(errno) => Err(errno.into()),
+                    }
+                })
+                .await;
+            match received {
+                Ok(message) => {
+                    if let ToAgent::State { phase, .. } = message {
+                        let started = phase != Phase::Waiting;
+                        self.started.store(started, Ordering::Relaxed);
+                    }
+                    return Some(message);
+                }
+                Err(error) if error.raw_os_error() == Some(Errno::INTR.raw_os_error()) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+}

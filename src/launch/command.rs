@@ -1,0 +1,158 @@
+//! The command: started, signalled, and what is left below PID 1 when it has ended.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
+use std::process::{Command as Process, ExitStatus};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::log::{Log, Value};
+
+/// The variable that tells the engine's processes the volume's epoch.
+pub const EPOCH_VARIABLE: &str = "SQL_EDGE_SUPERVISOR_EPOCH";
+
+/// The children of this thread, and so of this process, which has no other (Linux 3.17).
+const CHILDREN: &str = "/proc/thread-self/children";
+/// Bytes that are read of it: some hundred children; the others follow when these have ended.
+const MAX_BYTES: usize = 4096;
+/// Children that are remembered to have had their SIGTERM.
+const REMEMBERED: usize = 64;
+
+/// The exit code of a command that is there and can't be run, as the shells have it ...
+pub const CANT_RUN: u8 = 126;
+/// ... and of one that is not there.
+const NOT_FOUND: u8 = 127;
+
+/// Starts `command`, which is not empty, in this process group: a terminal's signals reach it and the
+/// engine as they would without a PID 1 between. Returns its pid. This `program` itself is started, and
+/// becomes the command by [`become_command`].
+///
+/// # Errors
+///
+/// The system has no process left.
+pub fn start(program: &Path, command: &[OsString], epoch: u64) -> io::Result<Pid> {
+    let mut process = Process::new(program);
+    process.arg("exec").arg("--").args(command);
+    process.env_remove(EPOCH_VARIABLE);
+    if epoch != 0 {
+        process.env(EPOCH_VARIABLE, epoch.to_string());
+    }
+    // Dropped, the child is neither waited for nor killed: it is reaped with all the others.
+    let child = process.spawn()?;
+    Ok(Pid::from_raw(child.id().cast_signed()))
+}
+
+/// Becomes `command`, with the signals as they were before PID 1 took them. Returns why not, and the exit
+/// code for that.
+#[must_use]
+pub fn become_command(command: &[OsString]) -> (io::Error, u8) {
+    let (program, arguments) = command.split_first().unzip();
+    let program = program.cloned().unwrap_or_default();
+    let error = match super::take_signals_back() {
+        Ok(()) => Process::new(program)
+            .args(arguments.unwrap_or_default())
+            .exec(),
+        Err(error) => error,
+    };
+    let code = match error.kind() {
+        io::ErrorKind::NotFound => NOT_FOUND,
+        _ => CANT_RUN,
+    };
+    (error, code)
+}
+
+/// What is left of the command, below this process.
+#[derive(Debug)]
+pub struct Rest {
+    /// PID 1 of its namespace: then everybody in it may be signalled.
+    is_first: bool,
+    /// Who has had a SIGTERM.
+    asked: [i32; REMEMBERED],
+    count: usize,
+}
+
+impl Rest {
+    /// Of the process `own`.
+    #[must_use]
+    pub fn of(own: Pid) -> Self {
+        Self {
+            is_first: own.as_raw() == 1,
+            asked: [0; REMEMBERED],
+            count: 0,
+        }
+    }
+
+    /// Signals each child but `spared`, SIGTERM once; whether there is one. What is below a child becomes
+    /// a child when that has ended.
+    pub fn signal(&mut self, signal: Signal, spared: Option<Pid>, log: Log) -> bool {
+        let mut bytes = [0; MAX_BYTES];
+        let read = File::open(CHILDREN).and_then(|mut file| file.read(&mut bytes));
+        let Ok(length) = read else {
+            // A kernel without that file, or no procfs.
+            return self.is_first && kill_all(signal);
+        };
+        let mut found = false;
+        // The last one, if it is cut, has no blank behind it.
+        for word in bytes[..length].split_inclusive(|byte| *byte == b' ') {
+            let text = word.strip_suffix(b" ").map(str::from_utf8);
+            let Some(Ok(Ok(pid))) = text.map(|text| text.map(str::parse)) else {
+                continue;
+            };
+            if Some(Pid::from_raw(pid)) == spared {
+                continue;
+            }
+            found = true;
+            if signal == Signal::SIGTERM && !self.is_new(pid) {
+                continue;
+            }
+            if let Err(error) = kill(Pid::from_raw(pid), signal) {
+                let fields = [
+                    ("pid", Value::Number(pid.into())),
+                    ("error", Value::Text(&error)),
+                ];
+                log.warn("a process that is left can't be signalled", &fields);
+            }
+        }
+        found
+    }
+
+    fn is_new(&mut self, pid: i32) -> bool {
+        if self.asked[..self.count].contains(&pid) {
+            return false;
+        }
+        if let Some(place) = self.asked.get_mut(self.count) {
+            *place = pid;
+            self.count += 1;
+        }
+        true
+    }
+
+    /// Kills everything at once. Where this is not PID 1 of its namespace, that is what is known and its
+    /// children: what they leave follows, see [`Self::signal`].
+    pub fn kill(&mut self, log: Log) {
+        if !self.is_first || !kill_all(Signal::SIGKILL) {
+            self.signal(Signal::SIGKILL, None, log);
+        }
+    }
+}
+
+/// Everything in this PID namespace but PID 1 itself, which has to be the caller (kill(2)); whether there
+/// is anything.
+fn kill_all(signal: Signal) -> bool {
+    kill(Pid::from_raw(-1), signal).is_ok()
+}
+
+/// As the shells pass it on: the code, or 128 and the signal's number.
+#[must_use]
+pub fn exit_code(raw: i32) -> u8 {
+    let status = ExitStatus::from_raw(raw);
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|number| 128 + number));
+    code.and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(u8::MAX)
+}

@@ -1,0 +1,227 @@
+//! The agent as PID 1 sees it: a child that may end at any moment, and is started anew.
+
+use std::ffi::OsString;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::channel::{self, Descriptors, FromAgent, Kept, SILENCE, ToAgent};
+use super::log::{Log, Value};
+
+/// From the end of an agent that has lived for less than [`LIVED`] to the next one's start ...
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// ... doubled each time up to this. The lease needs its renewals: a few of these pauses have to fit
+/// into the time that a renewal counts for.
+const LAST_PAUSE: Duration = Duration::from_millis(500);
+/// An agent that has lived for this long has not failed at its start.
+const LIVED: Duration = Duration::from_secs(5);
+/// Messages that are taken at a time; the next ones follow in the next turn.
+pub const MAX_MESSAGES: usize = 64;
+
+/// The agent's process, and what is kept from one to the next.
+#[derive(Debug)]
+pub struct Helper {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    kept: Kept,
+    log: Log,
+    pid: Option<Pid>,
+    channel: Option<OwnedFd>,
+    started: Instant,
+    heard: Instant,
+    next_start: Option<Instant>,
+    pause: Duration,
+}
+
+impl Helper {
+    /// None that runs yet: [`Self::tend`] starts it. The port of the probes is taken here, so that no
+    /// connection is refused while an agent is replaced.
+    #[must_use]
+    pub fn new(program: PathBuf, arguments: Vec<OsString>, listen: SocketAddr, log: Log) -> Self {
+        // What can't be had costs what an agent remembers of the one before; the engine runs on.
+        let memory = memfd_create("agent", MFdFlags::MFD_CLOEXEC);
+        let listener = TcpListener::bind(listen);
+        if let Err(error) = &memory {
+            log.warn(
+                "no memory can be kept for the agent",
+                &[("error", Value::Text(error))],
+            );
+        }
+        if let Err(error) = &listener {
+            let fields = [
+                ("address", Value::Text(&listen)),
+                ("error", Value::Text(error)),
+            ];
+            log.warn("the probes' port can't be had yet", &fields);
+        }
+        let now = Instant::now();
+        Self {
+            program,
+            arguments,
+            kept: Kept {
+                // Without the first descriptor the second one would be taken for it.
+                listener: listener.ok().filter(|_| memory.is_ok()).map(OwnedFd::from),
+                memory: memory.ok(),
+            },
+            log,
+            pid: None,
+            channel: None,
+            started: now,
+            heard: now,
+            next_start: Some(now),
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    /// Its process, if one runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<Pid> {
+        self.pid
+    }
+
+    /// What becomes readable with its messages.
+    #[must_use]
+    pub fn readable(&self) -> Option<BorrowedFd<'_>> {
+        self.channel.as_ref().map(AsFd::as_fd)
+    }
+
+    /// When [`Self::tend`] has something to do.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        match self.pid {
+            Some(_) => Some(self.heard + SILENCE),
+            None => self.next_start,
+        }
+    }
+
+    /// The next message.
+    pub fn receive(&mut self) -> Option<(FromAgent, Descriptors)> {
+        match channel::receive(self.channel.as_ref()?) {
+            Ok(Some((message, descriptors))) => {
+                self.heard = Instant::now();
+                Some((message, descriptors))
+            }
+            Ok(None) => None,
+            // It is ending, or has closed what it can't do without.
+            Err(_) => {
+                self.channel = None;
+                None
+            }
+        }
+    }
+
+    /// Sends it a message; whether there is an agent to take it. One that is not taken at once is not
+    /// waited for: whatever it is about has a deadline without the agent.
+    pub fn send(&self, message: ToAgent) -> bool {
+        let Some(channel) = &self.channel else {
+            return false;
+        };
+        channel::send(channel, message, &[]).is_ok()
+    }
+
+    /// Takes in that this process was reaped; whether it was the agent.
+    pub fn ended(&mut self, pid: Pid, code: u8) -> bool {
+        if self.pid != Some(pid) {
+            return false;
+        }
+        let fields = [
+            ("pid", Value::Number(pid.as_raw().into())),
+            ("status", Value::Number(code.into())),
+        ];
+        self.log
+            .warn("the agent has ended; the engine runs on", &fields);
+        self.lose();
+        true
+    }
+
+    /// There is none any more; the next one is due after a pause.
+    fn lose(&mut self) {
+        self.pid = None;
+        self.channel = None;
+        if self.started.elapsed() >= LIVED {
+            self.pause = FIRST_PAUSE;
+        }
+        self.next_start = Some(Instant::now() + self.pause);
+        self.pause = (self.pause * 2).min(LAST_PAUSE);
+    }
+
+    /// Kills one that is silent, and starts one where there is none and it is time. `state` is what a new
+    /// one is told first.
+    pub fn tend(&mut self, state: ToAgent) {
+        if let Some(pid) = self.pid
+            && self.heard.elapsed() >= SILENCE
+        {
+            let fields = [("pid", Value::Number(pid.as_raw().into()))];
+            self.log
+                .warn("the agent is silent: it is killed and replaced", &fields);
+            self.kill();
+            // Its end is not awaited: a thread of it may wait for a volume that does not answer.
+            self.lose();
+        }
+        if self.pid.is_none() && self.next_start.is_some_and(|at| Instant::now() >= at) {
+            self.start(state);
+        }
+    }
+
+    /// Ends it; no other one follows.
+    pub fn retire(&mut self) {
+        self.kill();
+        self.pid = None;
+        self.next_start = None;
+    }
+
+    fn kill(&self) {
+        if let Some(pid) = self.pid
+            && let Err(error) = kill(pid, Signal::SIGKILL)
+        {
+            self.log.warn(
+                "the agent can't be killed",
+                &[("error", Value::Text(&error))],
+            );
+        }
+    }
+
+    fn start(&mut self, state: ToAgent) {
+        self.started = Instant::now();
+        self.heard = self.started;
+        match self.spawn(state) {
+            Ok((pid, channel)) => {
+                self.pid = Some(pid);
+                self.channel = Some(channel);
+                let fields = [("pid", Value::Number(pid.as_raw().into()))];
+                self.log.info("the agent runs", &fields);
+            }
+            Err(error) => {
+                self.log.warn(
+                    "the agent can't be started; it is tried again",
+                    &[("error", Value::Text(&error))],
+                );
+                self.lose();
+            }
+        }
+    }
+
+    fn spawn(&self, state: ToAgent) -> std::io::Result<(Pid, OwnedFd)> {
+        let (ours, theirs) = channel::pair()?;
+        // The agent must find the first message, with its descriptors, there.
+        match (&self.kept.memory, &self.kept.listener) {
+            (Some(memory), Some(listener)) => {
+                channel::send(&ours, state, &[memory.as_fd(), listener.as_fd()])
+            }
+            (Some(memory), None) => channel::send(&ours, state, &[memory.as_fd()]),
+            (None, _) => channel::send(&ours, state, &[]),
+        }?;
+        let child = Command::new(&self.program)
+            .args(&self.arguments)
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .spawn()?;
+        Ok((Pid::from_raw(child.id().cast_signed()), ours))
+    }
+}

@@ -1,0 +1,142 @@
+//! The end: by the dead-man's switch or by itself, what is left of the command, and the agent's last work.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use rustix::process::pidfd_send_signal;
+
+use super::{Init, has_ended};
+use crate::launch::channel::{NO_LIMIT, Phase, ToAgent};
+use crate::launch::command::exit_code;
+use crate::launch::log::Value;
+use crate::pidfd::wait_status;
+
+/// The engine's parent reaps it within this time, as a rule at once.
+const STATUS_WITHIN: Duration = Duration::from_millis(500);
+/// From SIGTERM to SIGKILL for the shell and its other children.
+const REST_GRACE: Duration = Duration::from_secs(3);
+/// The same where an engine is left whose parent has died: it may be writing.
+const ORPHAN_GRACE: Duration = Duration::from_secs(10);
+/// What is still there this long after SIGKILL is left to the kernel.
+const KILLED_WITHIN: Duration = Duration::from_secs(1);
+/// How often is looked whether it has gone.
+const CLEARING: Duration = Duration::from_millis(20);
+/// The agent's last work: the last messages, the lease's release, the termination message.
+const FINISH_WITHIN: Duration = Duration::from_secs(2);
+
+impl Init {
+    /// The dead-man's switch: nothing of the command may run on.
+    pub(super) fn fence(&mut self) {
+        if !std::mem::replace(&mut self.fenced, true) {
+            self.log.warn(
+                "fence: SIGKILL to everything, the lease on the volume was not renewed in time or is lost",
+                &[("engine", Value::Number(self.engine.as_ref().map_or(0, |engine| engine.pid.as_raw()).into()))],
+            );
+        }
+        if let Some(engine) = &self.engine {
+            for pidfd in [&engine.outer, &engine.inner].into_iter().flatten() {
+                // One that has ended needs none.
+                let _ = pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
+            }
+            if engine.outer.is_none() && !engine.gone {
+                // ESRCH: it has ended.
+                let _ = kill(engine.pid, Signal::SIGKILL);
+            }
+        }
+        self.rest.kill(self.log);
+        // Once is enough for each that is there; who comes later is a child, see `clear`.
+        self.deadline.set(NO_LIMIT);
+        self.message.write(&format_args!(
+            "fenced: the engine was killed, because the lease on its volume was lost or could not be renewed in time"
+        ));
+        if let Some(engine) = &mut self.engine {
+            engine.gone = true;
+        }
+    }
+
+    /// Ends what is left; the exit code.
+    pub(super) fn clear(mut self) -> u8 {
+        if self.engine.is_some() && !self.fenced {
+            let deadline = Instant::now() + STATUS_WITHIN;
+            self.until(deadline, |init| init.status().is_some());
+        }
+        if let Some(engine) = &self.engine {
+            self.helper.send(ToAgent::Ended {
+                pid: engine.pid.as_raw(),
+                status: self.status(),
+            });
+        }
+        let orphan = self
+            .engine
+            .as_ref()
+            .and_then(|engine| engine.inner.as_ref());
+        let orphan = orphan.is_some_and(|inner| !has_ended(inner));
+        if orphan {
+            self.log.warn("an engine is left without its parent", &[]);
+        }
+        let grace = match orphan {
+            true => ORPHAN_GRACE,
+            false => REST_GRACE,
+        };
+        let mut clear = false;
+        for (signal, wait) in [(Signal::SIGTERM, grace), (Signal::SIGKILL, KILLED_WITHIN)] {
+            if self.fenced && signal == Signal::SIGTERM {
+                continue;
+            }
+            let deadline = Instant::now() + wait;
+            loop {
+                self.reap();
+                clear = !self.rest.signal(signal, self.helper.pid(), self.log);
+                if clear || Instant::now() >= deadline {
+                    break;
+                }
+                self.turn(Some(Instant::now() + CLEARING));
+            }
+            if clear {
+                break;
+            }
+        }
+        self.phase = Phase::Ended;
+        // The shell's death has made its children this process's own.
+        let status = self.status().or(self.command_status);
+        self.finish(clear, status);
+        match status {
+            Some(status) => {
+                let code = exit_code(status);
+                self.log
+                    .info("ended", &[("status", Value::Number(code.into()))]);
+                code
+            }
+            None if self.fenced => exit_code(Signal::SIGKILL as i32),
+            None => {
+                self.log
+                    .warn("the engine has ended, and how it did is not known", &[]);
+                1
+            }
+        }
+    }
+
+    /// How that ended for which this process is there.
+    fn status(&self) -> Option<i32> {
+        let Some(engine) = &self.engine else {
+            return self.command_status;
+        };
+        self.engine_status.or_else(|| {
+            let outer = engine.outer.as_ref()?;
+            wait_status(outer).ok().flatten()
+        })
+    }
+
+    /// Has the agent do its last work, and ends it.
+    pub(super) fn finish(&mut self, clear: bool, status: Option<i32>) {
+        self.phase = Phase::Ended;
+        self.stop = None;
+        let deadline = Instant::now() + FINISH_WITHIN;
+        // One that has just ended is started once more.
+        self.until(deadline, |init| init.helper.pid().is_some());
+        if self.helper.send(ToAgent::Finish { clear, status }) {
+            self.until(deadline, |init| init.helper.pid().is_none());
+        }
+        self.helper.retire();
+    }
+}

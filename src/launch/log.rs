@@ -1,0 +1,144 @@
+//! PID 1's log: lines on standard error, without an allocation, and without a wait for who reads them.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
+use std::os::fd::AsFd;
+use std::time::SystemTime;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::config::LogFormat;
+
+/// Bytes of a line at most; what is longer is cut. A pipe takes as much as this whole (PIPE_BUF).
+const MAX_BYTES: usize = 1024;
+
+/// Where lines go, and how they look.
+#[derive(Clone, Copy, Debug)]
+pub struct Log(pub LogFormat);
+
+/// A value of a line.
+#[derive(Clone, Copy)]
+pub enum Value<'a> {
+    /// A number.
+    Number(i64),
+    /// A text of the program's own or of the system's: escaped as Rust does.
+    Text(&'a dyn fmt::Display),
+}
+
+/// A line that is being made.
+struct Line {
+    bytes: [u8; MAX_BYTES],
+    length: usize,
+}
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = &mut self.bytes[self.length..MAX_BYTES - 1];
+        let count = text.len().min(room.len());
+        room[..count].copy_from_slice(&text.as_bytes()[..count]);
+        self.length += count;
+        Ok(())
+    }
+}
+
+/// Text within quotation marks, escaped as in JSON; control characters become blanks.
+struct Quoted<'a>(&'a mut Line);
+
+impl fmt::Write for Quoted<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            if matches!(c, '"' | '\\') {
+                self.0.write_char('\\')?;
+            }
+            self.0.write_char(if c.is_control() { ' ' } else { c })?;
+        }
+        Ok(())
+    }
+}
+
+impl Log {
+    /// Something that is worth knowing.
+    pub fn info(self, message: &str, fields: &[(&str, Value<'_>)]) {
+        self.line(" INFO", message, fields);
+    }
+
+    /// Something that should not be.
+    pub fn warn(self, message: &str, fields: &[(&str, Value<'_>)]) {
+        self.line(" WARN", message, fields);
+    }
+
+    fn line(self, level: &str, message: &str, fields: &[(&str, Value<'_>)]) {
+        let mut line = Line {
+            bytes: [0; MAX_BYTES],
+            length: 0,
+        };
+        let now = humantime::format_rfc3339_micros(SystemTime::now());
+        // A Line takes everything.
+        let _ = match self.0 {
+            LogFormat::Text => text(&mut line, format_args!("{now} {level}"), message, fields),
+            LogFormat::Json => {
+                let head = format_args!("{{\"timestamp\":\"{now}\",\"level\":\"{}\"", level.trim());
+                json(&mut line, head, message, fields)
+            }
+        };
+        line.bytes[line.length] = b'\n';
+        emit(&line.bytes[..=line.length]);
+    }
+}
+
+fn text(
+    line: &mut Line,
+    head: fmt::Arguments<'_>,
+    message: &str,
+    fields: &[(&str, Value<'_>)],
+) -> fmt::Result {
+    write!(line, "{head} {}: {message}", module_path!())?;
+    for (name, value) in fields {
+        match value {
+            Value::Number(number) => write!(line, " {name}={number}")?,
+            Value::Text(text) => {
+                write!(line, " {name}=\"")?;
+                write!(Quoted(line), "{text}")?;
+                write!(line, "\"")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn json(
+    line: &mut Line,
+    head: fmt::Arguments<'_>,
+    message: &str,
+    fields: &[(&str, Value<'_>)],
+) -> fmt::Result {
+    write!(line, "{head},\"message\":\"{message}\"")?;
+    for (name, value) in fields {
+        match value {
+            Value::Number(number) => write!(line, ",\"{name}\":{number}")?,
+            Value::Text(text) => {
+                write!(line, ",\"{name}\":\"")?;
+                write!(Quoted(line), "{text}")?;
+                write!(line, "\"")?;
+            }
+        }
+    }
+    write!(line, ",\"target\":\"{}\"}}", module_path!())
+}
+
+/// Writes a line, unless that would have to wait: who collects the log may be stuck.
+fn emit(line: &[u8]) {
+    let stderr = io::stderr();
+    if is_writable(stderr.as_fd()) {
+        // Where it is closed nobody reads it.
+        let _ = stderr.lock().write_all(line);
+    }
+}
+
+/// Whether a line can be written without a wait: a pipe that is writable has room for PIPE_BUF bytes.
+#[must_use]
+pub fn is_writable(file: std::os::fd::BorrowedFd<'_>) -> bool {
+    let mut polled = [PollFd::new(file, PollFlags::POLLOUT)];
+    let ready = poll(&mut polled, PollTimeout::ZERO);
+    ready.is_ok_and(|count| count > 0)
+}
