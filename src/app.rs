@@ -46,6 +46,7 @@ use crate::decide::observation::{ActionReport, Observation, OperatorWord};
 use crate::observe::clock::Clock;
 use crate::observe::process::EnginePid;
 use crate::observe::{Sink, clock, kernel, volume};
+use crate::publish::events::api::ApiServer;
 use crate::publish::metrics::Metrics;
 use crate::publish::server::{self, Server};
 use crate::publish::view::ObserverBounds;
@@ -154,6 +155,7 @@ impl Bound {
         let holder = lease::hold(&config, &memory, decisions.clone(), sink.clone())
             .context("the lease holder's thread can't be started")?;
         let last = decisions.clone();
+        let events_of = decisions.clone();
         let chronicler = chronicler(&config, &holder, &decisions);
         let stopper = Stopper::new(&config, decisions.clone(), sink.clone(), chronicler.clone());
         let mut tasks = observers(&config, decisions.clone(), &sink);
@@ -175,6 +177,9 @@ impl Bound {
             };
             tasks.spawn(control.serve(move |order| orders.clone().obey(order)));
         }
+        if let Some(server) = api_server(&config) {
+            tasks.spawn(publish::events::follow(server, events_of));
+        }
         tasks.spawn(watch_engine);
         tasks.spawn(lease::follow_engine(holder.clone(), last.clone()));
         tasks.spawn(chronicler.follow());
@@ -192,6 +197,20 @@ impl Bound {
         }
         Ok(())
     }
+}
+
+/// The API server that takes Events; none where they are off. The configuration's relations have seen
+/// to it that all of it is there where they are on.
+fn api_server(config: &Config) -> Option<ApiServer> {
+    let events = &config.events;
+    let pod_name = events.pod_name.clone().filter(|_| events.enabled)?;
+    Some(ApiServer {
+        host: events.host.clone()?,
+        port: events.port,
+        account: events.account.clone(),
+        pod_name,
+        pod_uid: config.lease.pod_uid.clone()?,
+    })
 }
 
 fn chronicler(config: &Config, holder: &LeaseHolder, decisions: &Reader) -> Chronicler {

@@ -66,6 +66,23 @@ pub struct Config {
     pub control_socket: PathBuf,
     /// The first process of the SQL container, and the way to it.
     pub launch: LaunchConfig,
+    /// Events on the pod.
+    pub events: EventsConfig,
+}
+
+/// Kubernetes Events on the pod, and the API server that takes them.
+#[derive(Clone, Debug)]
+pub struct EventsConfig {
+    /// Whether any are written.
+    pub enabled: bool,
+    /// The pod's name; there where they are written.
+    pub pod_name: Option<String>,
+    /// The directory of the ServiceAccount's files.
+    pub account: PathBuf,
+    /// The API server's host; there where Events are written.
+    pub host: Option<String>,
+    /// The API server's TCP port.
+    pub port: u16,
 }
 
 /// `launch`, and the way between it and the supervisor.

@@ -14,6 +14,8 @@ pub mod metrics;
 mod page;
 pub mod status;
 mod words;
+// What is written elsewhere, for who looks there first.
+pub mod events;
 
 #[cfg(test)]
 mod fixture;

@@ -15,8 +15,8 @@ use super::secret::PasswordSource;
 use super::settings::{ENV_PREFIX, SETTINGS, Setting, by_key};
 use super::sources::{CONFIG_ENV, Sources};
 use super::{
-    BootstrapConfig, Config, HttpConfig, LaunchConfig, LeaseConfig, LogConfig, LogFormat, Pace,
-    ProcessConfig, SqlConfig, StopConfig, TlsMode, VolumeConfig,
+    BootstrapConfig, Config, EventsConfig, HttpConfig, LaunchConfig, LeaseConfig, LogConfig,
+    LogFormat, Pace, ProcessConfig, SqlConfig, StopConfig, TlsMode, VolumeConfig,
 };
 use crate::decide::policy::{Ages, Policy};
 
@@ -299,6 +299,13 @@ fn blank() -> Config {
             interval: Duration::ZERO,
             expected_id: None,
             expected_id_file: None,
+        },
+        events: EventsConfig {
+            enabled: false,
+            pod_name: None,
+            account: PathBuf::new(),
+            host: None,
+            port: 0,
         },
         lease: LeaseConfig {
             renew: Duration::ZERO,

@@ -223,6 +223,34 @@ pub const RELATIONS: &[Relation] = &[
         },
     },
     Relation {
+        keys: &[
+            "kubernetes-events",
+            "pod-name",
+            "pod-uid",
+            "kubernetes-service-host",
+        ],
+        check: |config| {
+            let events = &config.events;
+            let lacking = [
+                (events.pod_name.is_none(), "pod-name (POD_NAME)"),
+                (config.lease.pod_uid.is_none(), "pod-uid (POD_UID)"),
+                (
+                    events.host.is_none(),
+                    "kubernetes-service-host (KUBERNETES_SERVICE_HOST)",
+                ),
+            ];
+            let lacking: Vec<_> = lacking
+                .iter()
+                .filter_map(|(lacks, name)| lacks.then_some(*name))
+                .collect();
+            (events.enabled && !lacking.is_empty()).then(|| Broken {
+                what: format!("is true without {}", lacking.join(", ")),
+                advice: "give the pod's name and uid by the downward API; the host is there in every pod"
+                    .to_owned(),
+            })
+        },
+    },
+    Relation {
         keys: &["launch-listen", "listen"],
         check: |config| {
             let (theirs, ours) = (config.launch.listen.port(), config.http.listen.port());

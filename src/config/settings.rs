@@ -35,6 +35,8 @@ pub enum Section {
     Supervisor,
     /// The SQL container's first process.
     Launch,
+    /// Kubernetes Events.
+    Events,
 }
 
 impl Section {
@@ -50,6 +52,7 @@ impl Section {
             Self::Policy => "Deciding",
             Self::Supervisor => "The supervisor itself",
             Self::Launch => "The SQL container's first process (launch)",
+            Self::Events => "Kubernetes Events",
         }
     }
 }
@@ -358,6 +361,20 @@ settings! {
         "How long a supervisor's last pass of readiness stands while it is away, for the same engine process and as long as that answers a TDS PRELOGIN; longer than the kubelet's longest pause between two starts of a container, 5 minutes"
     Launch "gate-patience" => launch.gate_patience, PATIENCE, text("60s");
         "How long `launch` waits for a supervisor that can't be reached before it opens the gate on its own checks: the volume is mounted, writable and of a known identity, and its lease is held"
+        "How long `launch` waits for a supervisor that can't be reached before it starts the engine without its word"
+    Events "kubernetes-events" => events.enabled, Flag, text("false");
+        "Whether reasons, restarts, fences and readiness are written as Events on the pod; needs a ServiceAccount that may `create` events.k8s.io/events, and nothing else"
+    Events "pod-name" => events.pod_name, OptionalId { max: 253 }, text(""), or_env(&["POD_NAME"]);
+        "The pod's name, which its Events are about"
+    Events "kubernetes-service-account" => events.account,
+        AbsolutePath, text("/var/run/secrets/kubernetes.io/serviceaccount");
+        "Directory of the ServiceAccount's files: token, ca.crt, namespace; read anew for each Event"
+    Events "kubernetes-service-host" => events.host,
+        OptionalId { max: 253 }, text(""), or_env(&["KUBERNETES_SERVICE_HOST"]);
+        "Host of the API server; the kubelet gives it to every container"
+    Events "kubernetes-service-port" => events.port,
+        Count::<u16> { min: 1, max: u16::MAX }, text("443"), or_env(&["KUBERNETES_SERVICE_PORT"]);
+        "TCP port of the API server"
 }
 
 impl Setting {

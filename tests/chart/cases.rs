@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::checks::assert_sound;
 use crate::helm::{NEWEST, OLD, render, template_text};
-use crate::object::{Object, container, environment, find, parse, pod};
+use crate::object::{Object, container, containers, environment, find, parse, pod};
 use crate::{chart, golden, update};
 
 /// A case.
@@ -146,6 +146,28 @@ fn runbooks_are_where_the_values_say() {
         assert!(rule.contains(&wanted), "{part}");
         assert!(!rule.contains("\"docs/"), "{part}");
     }
+}
+
+#[test]
+fn events_need_one_right_and_a_token_in_one_container() {
+    let on = "{acceptEula: true, kubernetesEvents: {enabled: true}}";
+    let objects = render(NEWEST, on);
+    let rules = find(&objects, "Role", "-events").value["rules"].to_string();
+    let wanted = r#"[{"apiGroups":["events.k8s.io"],"resources":["events"],"verbs":["create"]}]"#;
+    assert_eq!(rules, wanted);
+    let pod = pod(&objects);
+    assert_eq!(pod["spec"]["automountServiceAccountToken"], false);
+    let holders: Vec<_> = containers(pod)
+        .iter()
+        .filter(|container| {
+            container["volumeMounts"]
+                .to_string()
+                .contains("supervisor-token")
+        })
+        .map(|container| container["name"].clone())
+        .collect();
+    assert_eq!(holders, ["supervisor"]);
+    assert_sound(&objects, on);
 }
 
 /// What stands in golden files for a generated password.

@@ -82,7 +82,7 @@ const SWITCHES: &[&[&str]] = &[
         "networkPolicy: {enabled: true, clients: [{podSelector: {}}], prometheus: [], nodeCIDRs: [10.0.0.0/8, 'fd00::/8'], restrictEgress: true}",
     ],
     &[
-        "{failover: {tolerationSeconds: 60}, serviceAccount: {create: true}}",
+        "{failover: {tolerationSeconds: 60}, serviceAccount: {create: true}, kubernetesEvents: {enabled: true}}",
         "{failover: {tolerationSeconds: 0}, nodeSelector: {a: b}, tolerations: [{operator: Exists}], priorityClassName: high, serviceAccount: {create: false}, fullnameOverride: shop}",
         "{podDisruptionBudget: {enabled: true, maxUnavailable: 1}, topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: DoNotSchedule}], affinity: {podAntiAffinity: {}}, serviceAccount: {name: own, annotations: {a: b}}, nameOverride: db}",
     ],

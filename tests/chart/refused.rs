@@ -152,6 +152,10 @@ const BY_SCHEMA: &[(&str, &str)] = &[
 
 /// By the templates: values, and what the message begins with.
 const BY_TEMPLATE: &[(&str, &str)] = &[
+    (
+        "{kubernetesEvents: {enabled: true}, serviceAccount: {create: false}}",
+        "kubernetesEvents.enabled: ",
+    ),
     ("{acceptEula: false}", "acceptEula: "),
     ("{sql: {edition: Standard}}", "sql.edition: "),
     ("{sql: {engine: server, edition: Premium}}", "sql.edition: "),

@@ -16,6 +16,11 @@ use crate::{chart, golden};
 /// have to be for the setting to get the text beside them.
 const OWN: &[(&str, &str, &str)] = &[
     (
+        "kubernetes-events",
+        "kubernetesEvents: {enabled: true}",
+        "true",
+    ),
+    (
         "listen",
         "supervisor: {port: 1, bindAddress: '[::]'}",
         "[::]:1",
@@ -76,7 +81,17 @@ const OWN: &[(&str, &str, &str)] = &[
 ];
 
 /// Settings that come from the downward API.
-const DOWNWARD: &[(&str, &str)] = &[("pod-uid", "metadata.uid"), ("node-name", "spec.nodeName")];
+const DOWNWARD: &[(&str, &str)] = &[
+    ("pod-uid", "metadata.uid"),
+    ("pod-name", "metadata.name"),
+    ("node-name", "spec.nodeName"),
+];
+
+/// What the kubelet gives to every container.
+const KUBELET: [(&str, &str); 2] = [
+    ("KUBERNETES_SERVICE_HOST", "10.96.0.1"),
+    ("KUBERNETES_SERVICE_PORT", "443"),
+];
 
 /// The configuration that the program makes of a container's environment.
 pub fn config(container: &Value) -> Result<Config, String> {
@@ -84,6 +99,8 @@ pub fn config(container: &Value) -> Result<Config, String> {
         let value = value.unwrap_or("from-elsewhere");
         (OsString::from(name), OsString::from(value))
     });
+    let given = KUBELET.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let variables = variables.chain(given);
     let sources = Sources {
         environment: Environment::from_vars(variables),
         ..Sources::default()

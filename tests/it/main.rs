@@ -13,6 +13,7 @@ mod client;
 mod collect;
 mod collectors;
 mod control;
+mod events;
 mod filesystems;
 mod gate;
 mod launch;

@@ -146,6 +146,23 @@ seccompProfile:
   configMap:
     name: {{ include "azure-sql-edge.fullname" . }}-collectors
 {{- end }}
+{{- if .Values.kubernetesEvents.enabled }}
+# What automountServiceAccountToken would mount, for the supervisor's container alone.
+- name: supervisor-token
+  projected:
+    sources:
+      - serviceAccountToken:
+          path: token
+          expirationSeconds: 3607
+      - configMap:
+          name: kube-root-ca.crt
+          items:
+            - { key: ca.crt, path: ca.crt }
+      - downwardAPI:
+          items:
+            - path: namespace
+              fieldRef: { fieldPath: metadata.namespace }
+{{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}

@@ -40,6 +40,9 @@ volume-id-file: /etc/sql-edge-supervisor/volume/id
 {{- if .Values.metrics.collectors }}
 collectors-dir: /etc/sql-edge-supervisor/collectors
 {{- end }}
+{{- if .Values.kubernetesEvents.enabled }}
+kubernetes-events: true
+{{- end }}
 {{- end -}}
 
 {{/* Settings as variables. */}}
@@ -56,6 +59,8 @@ collectors-dir: /etc/sql-edge-supervisor/collectors
   valueFrom: { fieldRef: { fieldPath: metadata.uid } }
 - name: NODE_NAME
   valueFrom: { fieldRef: { fieldPath: spec.nodeName } }
+- name: POD_NAME
+  valueFrom: { fieldRef: { fieldPath: metadata.name } }
 {{- end -}}
 
 {{/* Strict where several nodes can attach the volume: what an existing claim has counts before what the values say of it. */}}

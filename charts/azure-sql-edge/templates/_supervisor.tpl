@@ -59,6 +59,11 @@ volumeMounts:
     mountPath: /etc/sql-edge-supervisor/collectors
     readOnly: true
   {{- end }}
+  {{- if .Values.kubernetesEvents.enabled }}
+  - name: supervisor-token
+    mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+    readOnly: true
+  {{- end }}
 {{- end -}}
 
 {{/* Waits for the gate where the supervisor is no native sidecar. */}}

@@ -189,13 +189,16 @@ service.{{ . }}: has no meaning with service.type ClusterIP
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if and .Values.kubernetesEvents.enabled (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) }}
+kubernetesEvents.enabled: would give `default` of the namespace the right to create events; set serviceAccount.create or serviceAccount.name
+{{- end }}
 {{- if and .Values.networkPolicy.egress (not .Values.networkPolicy.restrictEgress) }}
 networkPolicy.egress: counts with networkPolicy.restrictEgress only
 {{- end }}
 {{- end -}}
 
 {{- define "azure-sql-edge.validate.environment" -}}
-{{- $own := list "ACCEPT_EULA" "MSSQL_PID" "MSSQL_SA_PASSWORD" "SA_PASSWORD" "MSSQL_COLLATION" "MSSQL_LCID" "MSSQL_AGENT_ENABLED" "MSSQL_TCP_PORT" "MSSQL_MEMORY_LIMIT_MB" "POD_UID" "NODE_NAME" -}}
+{{- $own := list "ACCEPT_EULA" "MSSQL_PID" "MSSQL_SA_PASSWORD" "SA_PASSWORD" "MSSQL_COLLATION" "MSSQL_LCID" "MSSQL_AGENT_ENABLED" "MSSQL_TCP_PORT" "MSSQL_MEMORY_LIMIT_MB" "POD_UID" "POD_NAME" "NODE_NAME" -}}
 {{- $seen := list -}}
 {{- range $index, $variable := .Values.sql.extraEnv -}}
 {{- if has $variable.name $own }}

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use k8s_openapi::api::storage::v1::StorageClass;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,6 +30,8 @@ pub fn mistakes(object: &Object) -> Vec<String> {
         (Some("v1"), "ServiceAccount") => round_trip::<ServiceAccount>(value),
         (Some("networking.k8s.io/v1"), "NetworkPolicy") => round_trip::<NetworkPolicy>(value),
         (Some("policy/v1"), "PodDisruptionBudget") => round_trip::<PodDisruptionBudget>(value),
+        (Some("rbac.authorization.k8s.io/v1"), "Role") => round_trip::<Role>(value),
+        (Some("rbac.authorization.k8s.io/v1"), "RoleBinding") => round_trip::<RoleBinding>(value),
         (Some("storage.k8s.io/v1"), "StorageClass") => round_trip::<StorageClass>(value),
         (Some("monitoring.coreos.com/v1"), "PodMonitor") => round_trip::<PodMonitor>(value),
         (Some("monitoring.coreos.com/v1"), "ServiceMonitor") => round_trip::<ServiceMonitor>(value),
