@@ -1,6 +1,7 @@
 //! Where to ask: gathers what is known of where the engine listens, and tells those who ask.
 
 use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tracing::info;
 
 use crate::config::endpoint::Targets;
 use crate::config::{Config, SqlConfig};
-use crate::decide::observation::{EngineNetwork, Observation};
+use crate::decide::observation::{EngineNetwork, ListenAddress, LoggedDac, Observation};
 use crate::observe::listeners::conf::{self, NetworkConf};
 use crate::observe::listeners::target::{Known, Logged, choose};
 use crate::observe::{Sink, listeners};
@@ -75,8 +76,25 @@ fn tell(sql: &SqlConfig, targets: &Targets) {
 }
 
 /// What the errorlog of the present start says.
-fn logged(_decisions: &Reader) -> Logged {
-    Logged::default()
+fn logged(decisions: &Reader) -> Logged {
+    let published = decisions.borrow();
+    let Some((_, log)) = published.snapshot.logs().next() else {
+        return Logged::default();
+    };
+    let address = |listener: &ListenAddress| {
+        let any: IpAddr = match listener.ipv6 {
+            true => Ipv6Addr::UNSPECIFIED.into(),
+            false => Ipv4Addr::UNSPECIFIED.into(),
+        };
+        SocketAddr::new(listener.address.unwrap_or(any), listener.port)
+    };
+    Logged {
+        listening: log.listening.iter().map(address).collect(),
+        dac_port: match log.dac {
+            Some(LoggedDac::Port(port)) => Some(port),
+            Some(LoggedDac::Disabled) | None => None,
+        },
+    }
 }
 
 /// Reads mssql.conf, one reading at a time and waiting for none.

@@ -361,7 +361,6 @@ settings! {
         "How long a supervisor's last pass of readiness stands while it is away, for the same engine process and as long as that answers a TDS PRELOGIN; longer than the kubelet's longest pause between two starts of a container, 5 minutes"
     Launch "gate-patience" => launch.gate_patience, PATIENCE, text("60s");
         "How long `launch` waits for a supervisor that can't be reached before it opens the gate on its own checks: the volume is mounted, writable and of a known identity, and its lease is held"
-        "How long `launch` waits for a supervisor that can't be reached before it starts the engine without its word"
     Events "kubernetes-events" => events.enabled, Flag, text("false");
         "Whether reasons, restarts, fences and readiness are written as Events on the pod; needs a ServiceAccount that may `create` events.k8s.io/events, and nothing else"
     Events "pod-name" => events.pod_name, OptionalId { max: 253 }, text(""), or_env(&["POD_NAME"]);

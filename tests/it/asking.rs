@@ -48,6 +48,19 @@ async fn the_port_of_mssql_conf_is_asked_where_no_socket_is_seen() {
 }
 
 #[tokio::test]
+async fn the_port_of_the_errorlog_is_asked_where_no_socket_is_seen() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let standin = standin(&scratch, &name).await;
+    let log = standin.errorlog().expect("it has one");
+    assert!(log.contains("Server is listening on ["), "{log}");
+    let password = [("MSSQL_SA_PASSWORD", standin.password())];
+    let other = [("process-name", "none-of-these")];
+    let without = ["sql-port", "process-name"];
+    let mut supervisor = supervise_but(&standin, &name, &without, &other, &password).await;
+    supervisor.passes("ready").await;
+}
+
+#[tokio::test]
 async fn the_supervisor_makes_its_own_login() {
     let (scratch, name) = (Scratch::new(), unique_name());
     let standin = standin(&scratch, &name).await;

@@ -144,9 +144,9 @@ async fn supervise(standin: &StandIn, name: &str, account: &Path, port: u16) -> 
 #[tokio::test]
 async fn what_happens_becomes_events_on_the_pod() {
     let (scratch, name) = (Scratch::new(), unique_name());
-    let mut standin = standin(&scratch, &name).await;
+    let standin = standin(&scratch, &name).await;
     let mut api = ApiServer::start(&scratch, "201 Created").await;
-    let mut supervisor = supervise(&standin, &name, &api.account, api.port).await;
+    let supervisor = supervise(&standin, &name, &api.account, api.port).await;
     let (head, ready) = api.event("Ready").await;
     assert!(
         head.starts_with("POST /apis/events.k8s.io/v1/namespaces/databases/events HTTP/1.1\r\n"),
@@ -195,7 +195,7 @@ async fn an_api_server_that_refuses_costs_one_line_and_nothing_else() {
 #[tokio::test]
 async fn an_api_server_that_is_away_delays_no_verdict() {
     let (scratch, name) = (Scratch::new(), unique_name());
-    let mut standin = standin(&scratch, &name).await;
+    let standin = standin(&scratch, &name).await;
     let account = scratch.path().join("no-account");
     let mut supervisor = supervise(&standin, &name, &account, 1).await;
     let event = supervisor

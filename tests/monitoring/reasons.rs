@@ -191,6 +191,9 @@ pub fn asks(reason: Reason) -> Asks {
             minutes: 0,
             because: "it is there for Alertmanager's inhibit_rules",
         }),
+        R::SupervisorAway => Nobody(
+            "the agent alone finds it, while the supervisor is away; SqlEdgeSupervisorDown says so",
+        ),
         R::Settling => Nobody("it passes by itself within `settle`, a few seconds"),
     }
 }

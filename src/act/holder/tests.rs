@@ -28,7 +28,6 @@ fn config(scratch: &Scratch, pod: &str) -> HolderConfig {
         volume_init: VolumeInit::Once,
         expected: Expected::default(),
         remembered: None,
-        contends: true,
     }
 }
 

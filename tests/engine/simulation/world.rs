@@ -508,6 +508,7 @@ impl World {
                 begun: true,
                 ready: !starts,
                 complete: !starts,
+                ..LoggedStart::default()
             },
             stop: matches!(self.truth, Truth::Stopping(_)).then_some(LoggedStop::StopRequest),
             ..log(self.log_bytes)
