@@ -119,7 +119,7 @@ fn hang(view: &View<'_>, findings: &mut Findings) {
         return;
     }
     let silent = seconds(view.now.since(owed));
-    if greeted(view) {
+    if view.advanced != Some(true) && greeted(view) {
         let evidence = format!("no answer for {silent}, but the listener takes connections up");
         findings.add(Reason::EngineBusy, evidence);
         return;
