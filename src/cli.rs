@@ -10,6 +10,7 @@ use clap::ArgMatches;
 
 use crate::act::order::{MIN_HOLD, Order};
 use crate::command::client::Endpoint;
+use crate::command::diagnose;
 use crate::command::inject::Invoked;
 use crate::config::raw::Raw;
 use crate::config::settings::SETTINGS;
@@ -87,6 +88,8 @@ pub enum Invocation {
         /// Print the reference of all settings instead.
         reference: bool,
     },
+    /// Read logs of the engine offline.
+    Diagnose(diagnose::Arguments),
     /// Show the catalogue of reasons.
     Reasons {
         /// Only this one.
@@ -195,6 +198,7 @@ where
             flags: flags(matches),
             reference: matches.get_flag("reference"),
         },
+        Some(("diagnose", matches)) => Invocation::Diagnose(diagnosed(matches)),
         Some(("reasons", matches)) => Invocation::Reasons {
             code: matches.get_one("code").cloned(),
             format: match (matches.get_flag("json"), matches.get_flag("markdown")) {
@@ -289,6 +293,18 @@ fn space(matches: &ArgMatches) -> SpaceTarget {
         flags: flags(matches),
         prune: matches.contains_id("prune").then(keep),
         yes: matches.get_flag("yes"),
+    }
+}
+
+fn diagnosed(matches: &ArgMatches) -> diagnose::Arguments {
+    let output = matches.get_one::<String>("output").map(String::as_str);
+    diagnose::Arguments {
+        files: matches
+            .get_many("file")
+            .map(|files| files.cloned().collect())
+            .unwrap_or_default(),
+        json: matches.get_flag("json") || output == Some("json"),
+        kernel: matches.get_one("kernel").copied(),
     }
 }
 

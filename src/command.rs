@@ -6,6 +6,7 @@ pub mod after;
 pub mod check_config;
 pub mod client;
 pub mod control;
+pub mod diagnose;
 pub mod gate;
 pub mod history;
 pub mod inject;
@@ -37,6 +38,8 @@ pub enum Exit {
     Failed,
     /// The command line or the configuration is wrong: EX_USAGE of sysexits.h.
     Usage,
+    /// A file that was to be read can't be: EX_NOINPUT of sysexits.h.
+    NoInput,
     /// As what was launched ended.
     Launched(u8),
 }
@@ -49,6 +52,7 @@ impl Exit {
             Self::Done => 0,
             Self::Failed => 1,
             Self::Usage => 64,
+            Self::NoInput => 66,
             Self::Launched(status) => status,
         }
     }
@@ -100,6 +104,7 @@ pub fn execute(invocation: Invocation) -> Exit {
             check_config::execute(flags, environment, reference, out, err)
         }
         Invocation::Reasons { code, format } => reasons::execute(code.as_deref(), format, out, err),
+        Invocation::Diagnose(files) => diagnose::execute(&files, &mut io::stdin().lock(), out, err),
         Invocation::Inject(invoked) => inject::execute(invoked, out, err),
         Invocation::SetupSql { login } => setup_sql::execute(&login, out, err),
     };

@@ -8,7 +8,9 @@
 
 pub mod budget;
 pub mod decision;
+pub mod diagnosis;
 pub mod engine;
+pub mod faults;
 pub mod fence;
 pub mod findings;
 pub mod identity;
@@ -27,3 +29,4 @@ pub mod snapshot;
 pub mod sql_error;
 pub mod stop;
 pub mod time;
+pub mod troubles;

@@ -62,6 +62,7 @@ pub mod collect;
 pub mod command;
 pub mod config;
 pub mod decide;
+pub mod errorlog;
 pub mod exposition;
 pub mod inject;
 pub mod launch;

@@ -1,5 +1,7 @@
 //! What clap is told: the commands, their flags and what help says of them.
 
+mod diagnose;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -22,7 +24,7 @@ pub fn command() -> Command {
     Command::new("sql-edge-supervisor")
         .about("Watches Azure SQL Edge and SQL Server in their pod and answers the kubelet")
         .after_help(
-            "Without a command it runs; `run --help` lists the settings.\nExit codes: 0 done, 1 failed, 64 a mistake in the command line or the configuration.",
+            "Without a command it runs; `run --help` lists the settings.\nExit codes: 0 done, 1 failed, 64 a mistake in the command line or the configuration, 66 a file that can't be read.",
         )
         .version(version())
         .args_conflicts_with_subcommands(true)
@@ -64,6 +66,7 @@ pub fn command() -> Command {
                 .arg(flag("json", "Print it for programs"))
                 .arg(flag("markdown", "Print it for docs/probes-and-reasons.md").hide(true).conflicts_with("code")),
         )
+        .subcommand(diagnose::command())
         .subcommand(
             Command::new("setup-sql")
                 .about("Print the T-SQL for a login that may do nothing but look")

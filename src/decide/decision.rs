@@ -95,7 +95,8 @@ impl Phase {
 pub struct Finding {
     /// Which one.
     pub reason: Reason,
-    /// What it rests on, in a line for people. Holds no secret and no text of the engine.
+    /// What it rests on, in a line for people. Holds no secret; where it quotes the engine, it is bounded
+    /// and on one line.
     pub evidence: String,
     /// Since when it holds without a break.
     pub since: Time,

@@ -19,6 +19,7 @@ use super::restart::Restarts;
 use super::rules::{self, Condition, Timers, View};
 use super::snapshot::Snapshot;
 use super::time::Time;
+use super::troubles::Troubles;
 
 /// A core that has not grown for this long is not being written any more.
 const DUMP_QUIET: Duration = Duration::from_secs(30);
@@ -32,6 +33,7 @@ pub struct State {
     errorlog: Mark<u64>,
     recovery: Mark<Recovered>,
     dump: Mark<u64>,
+    troubles: Troubles,
     mounts: FirstMounts,
     timers: Timers,
     /// How long the stop that is remembered had lasted before this run.
@@ -66,6 +68,7 @@ impl State {
             errorlog: Mark::default(),
             recovery: Mark::default(),
             dump: Mark::default(),
+            troubles: Troubles::default(),
             mounts: FirstMounts::default(),
             timers: Timers::default(),
             stop_before: None,
@@ -137,6 +140,7 @@ pub fn decide(
         state.errorlog.reset();
         state.recovery.reset();
         state.dump.reset();
+        state.troubles.reset();
         state.mounts = FirstMounts::default();
         state.timers = Timers::default();
         state.stop_before = None;
@@ -170,6 +174,7 @@ pub fn decide(
             false => state.start_progress.advanced(now, floor),
         },
         excused: state.excused,
+        troubles: &state.troubles,
         mounts: &state.mounts,
         dump_grows: state.dump.moved_within(DUMP_QUIET, now),
         last_restart: state.restarts.last(),
@@ -219,6 +224,7 @@ impl State {
         self.dump
             .see(dumps.map(|dumps| dumps.writing_bytes.unwrap_or(0)), now);
         self.recovery.see(Some(recovered(snapshot)), now);
+        self.troubles.see(snapshot, now);
     }
 
     /// Of the running engine alone, and by looks that began after it had: a volume may be mounted late.

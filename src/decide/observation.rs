@@ -21,12 +21,13 @@ use super::time::Time;
 pub use act::{ActionReport, ActionStep, LinkReport};
 pub use contact::{Attempt, AttemptResult, ContactError, ServerError, Stage};
 pub use host::{
-    CgroupReport, Denial, EngineMount, KernelVersion, Mount, Space, VolumeCheck, VolumeFault,
-    VolumeReport, WriteCheck,
+    CgroupReport, Denial, EngineMount, HostFacts, KernelVersion, Mount, Space, VolumeCheck,
+    VolumeFault, VolumeReport, WriteCheck,
 };
 pub use listeners::ListenersReport;
 pub use log::{
-    Dumps, EngineLog, FileFault, LoggedError, LoggedRecovery, LoggedStart, LoggedStop, StartFault,
+    Dumps, EngineBuild, EngineLog, ListenAddress, LoggedDac, LoggedError, LoggedLines,
+    LoggedMessage, LoggedRecovery, LoggedStart, LoggedStop, LoggedUpgrade,
 };
 pub use network::EngineNetwork;
 pub use process::{
@@ -73,6 +74,8 @@ pub enum Observation {
     Certificates(Certificates),
     /// The kernel that everything runs on; told once.
     Kernel(KernelVersion),
+    /// Properties of the node that the engine depends on; told once.
+    Host(HostFacts),
     /// What became of an action of the supervisor's.
     Action(ActionReport),
     /// The link to `launch` came or went.

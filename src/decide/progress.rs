@@ -164,6 +164,12 @@ impl<T: PartialEq> Mark<T> {
         self.last = Some(value);
     }
 
+    /// When it last moved.
+    #[must_use]
+    pub fn moved(&self) -> Option<Time> {
+        self.moved
+    }
+
     /// Whether anything moved within `span` before `now`.
     #[must_use]
     pub fn moved_within(&self, span: Duration, now: Time) -> bool {

@@ -6,6 +6,7 @@
 mod contact;
 mod databases;
 mod diagnostics;
+mod errorlog;
 mod host;
 mod identity;
 mod lease;
@@ -25,6 +26,7 @@ use super::mounts::FirstMounts;
 use super::policy::Policy;
 use super::snapshot::Snapshot;
 use super::time::Time;
+use super::troubles::Troubles;
 
 /// All that a rule may look at.
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub struct View<'a> {
     pub advanced: Option<bool>,
     /// When the engine was last seen to have an excuse for its silence.
     pub excused: Time,
+    /// What its log said lately.
+    pub troubles: &'a Troubles,
     /// The mounts that it was first seen with.
     pub mounts: &'a FirstMounts,
     /// A core under the engine's `log` directory grows.
@@ -111,6 +115,7 @@ pub fn apply(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     host::rule(view, findings);
     process::rule(view, timers, findings);
     start::rule(view, findings);
+    errorlog::rule(view, findings);
     volume::rule(view, findings);
     identity::rule(view, findings);
     lease::rule(view, findings);

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::observation::{
     ActionReport, AttemptResult, Certificates, CgroupReport, ContactError, DatabaseList,
-    DatabasesReport, DiagnosticsReport, EngineLog, KernelVersion, LeaseReport, LinkReport,
-    ListenersReport, Observation, Observed, OperatorWord, ProcessExit, ProcessId, ProcessReport,
-    ProcessRole, RunningProcess, ServerProperties, Stage, VolumeCheck, VolumeReport,
+    DatabasesReport, DiagnosticsReport, EngineLog, HostFacts, KernelVersion, LeaseReport,
+    LinkReport, ListenersReport, Observation, Observed, OperatorWord, ProcessExit, ProcessId,
+    ProcessReport, ProcessRole, RunningProcess, ServerProperties, Stage, VolumeCheck, VolumeReport,
 };
 use super::time::Time;
 pub use contact::{Answers, Contact, DiagnosticsView};
@@ -65,6 +65,8 @@ pub struct Snapshot {
     pub certificates: Certificates,
     /// The kernel.
     pub kernel: Option<KernelVersion>,
+    /// Properties of the node.
+    pub host: Option<HostFacts>,
     /// What the last action came to.
     pub action: Option<Observed<ActionReport>>,
     /// The link to `launch`; none where there was none so far.
@@ -127,6 +129,7 @@ impl Snapshot {
             Observation::Server(value) => self.server = Some(Observed { at, value }),
             Observation::Certificates(value) => self.certificates = value,
             Observation::Kernel(value) => self.kernel = Some(value),
+            Observation::Host(value) => self.host = Some(value),
             Observation::Action(value) => self.action = Some(Observed { at, value }),
             Observation::Link(value) => self.apply_link(at, value),
             Observation::Stall(value) => self.apply_stall(at, value),

@@ -1,26 +1,44 @@
-//! The kernel that everything in the pod runs on.
+//! The node that everything in the pod runs on.
 
+use rustix::param::page_size;
+use rustix::process::{Resource, getrlimit};
 use rustix::system::uname;
 
 use super::Sink;
-use crate::decide::observation::{KernelVersion, Observation};
+use crate::decide::observation::{HostFacts, KernelVersion, Observation};
 
-/// Tells the kernel's version, once: it does not change while anything here runs. Where its release
-/// begins with no version there is nothing to tell.
+/// Reports the kernel's version and the properties of the node, once: they do not change while anything
+/// here runs. Where the kernel's release begins with no version there is nothing to report of it.
 pub async fn observe(sink: Sink) {
     let name = uname();
-    if let Some(version) = name.release().to_str().ok().and_then(version) {
+    let version = name.release().to_str().ok().and_then(KernelVersion::parse);
+    if let Some(version) = version {
         sink.send(Observation::Kernel(version)).await;
+    }
+    sink.send(Observation::Host(facts())).await;
+}
+
+/// The properties of the node. The stack's limit is the supervisor's own: the container runtime gives every
+/// container of a node the same.
+fn facts() -> HostFacts {
+    HostFacts {
+        page_bytes: u64::try_from(page_size()).ok(),
+        cpu_suffices: cpu_suffices(),
+        stack_unlimited: Some(getrlimit(Resource::Stack).current.is_none()),
     }
 }
 
-/// The first two numbers of a release: `6.18.44-fc`, `5.10.0-28-amd64`, `4.18.0-553.el8.x86_64`.
-fn version(release: &str) -> Option<KernelVersion> {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
-    Some(KernelVersion {
-        major: numbers.next()?.parse().ok()?,
-        minor: numbers.next()?.parse().ok()?,
-    })
+#[cfg(target_arch = "x86_64")]
+fn cpu_suffices() -> Option<bool> {
+    let found =
+        std::arch::is_x86_feature_detected!("sse4.2") && std::arch::is_x86_feature_detected!("avx");
+    Some(found)
+}
+
+/// On other architectures the engine has other needs, which nobody has published.
+#[cfg(not(target_arch = "x86_64"))]
+fn cpu_suffices() -> Option<bool> {
+    None
 }
 
 #[cfg(test)]
@@ -40,10 +58,13 @@ mod tests {
             ("6.7-rc1", 6, 7),
             ("6.6.87.2-microsoft-standard-WSL2", 6, 6),
         ] {
-            assert_eq!(version(release), Some(KernelVersion { major, minor }));
+            assert_eq!(
+                KernelVersion::parse(release),
+                Some(KernelVersion { major, minor })
+            );
         }
         for release in ["", "6", "linux", "-6.7", "6.", "99999999999.1"] {
-            assert_eq!(version(release), None, "{release}");
+            assert_eq!(KernelVersion::parse(release), None, "{release}");
         }
     }
 
@@ -53,5 +74,10 @@ mod tests {
         observe(sink).await;
         let told = next(&mut receiver).await;
         assert!(matches!(told, Observation::Kernel(version) if version.major >= 4));
+        let told = next(&mut receiver).await;
+        let Observation::Host(facts) = told else {
+            panic!("{told:?}");
+        };
+        assert!(facts.page_bytes >= Some(4096), "{facts:?}");
     }
 }

@@ -133,7 +133,8 @@ impl Checker {
         let engine_mount = engine_pid
             .and_then(|pid| mounts::engine_mount(proc_root, pid, &config.engine_data_dir));
         let mount = mounts::own_mount(proc_root, data_dir);
-        let write = self.writer.check(data_dir);
+        let master_present = beneath::has_file(data_dir, identity::MASTER);
+        let write = self.writer.check(data_dir, master_present == Some(false));
         let root = Root::open(data_dir).ok();
         let denied = write == WriteCheck::Failed(VolumeFault::PermissionDenied);
         VolumeCheck {
@@ -143,7 +144,7 @@ impl Checker {
             denial: denied.then(|| denial(data_dir)).flatten(),
             // After the write: if that was refused for want of room, this says of which.
             space: space(data_dir),
-            master_present: beneath::has_file(data_dir, identity::MASTER),
+            master_present,
             // One that is not there has no identity to be judged.
             identity: (write != WriteCheck::Failed(VolumeFault::Missing))
                 .then(|| identity::facts(data_dir, &self.expected)),

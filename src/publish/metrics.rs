@@ -109,6 +109,7 @@ impl Metrics {
             | Observation::Dac(_)
             | Observation::Kernel(_)
             | Observation::Listeners(_)
+            | Observation::Host(_)
             | Observation::Link(_)
             | Observation::Operator(_) => {}
         }

@@ -201,6 +201,7 @@ pub fn volume_fault(fault: VolumeFault) -> String {
         VolumeFault::Stale => "stale mount".to_owned(),
         VolumeFault::NotConnected => "nobody behind the mount".to_owned(),
         VolumeFault::Mismatch => "read back something else".to_owned(),
+        VolumeFault::NoDirectIo => "no direct I/O".to_owned(),
         VolumeFault::Other(errno) => format!("errno {errno}"),
     }
 }
@@ -217,6 +218,7 @@ pub const fn volume_fault_kind(fault: VolumeFault) -> &'static str {
         VolumeFault::Stale => "stale",
         VolumeFault::NotConnected => "not_connected",
         VolumeFault::Mismatch => "mismatch",
+        VolumeFault::NoDirectIo => "no_direct_io",
         VolumeFault::Other(_) => "other",
     }
 }

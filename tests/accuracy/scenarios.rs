@@ -7,6 +7,7 @@ mod databases;
 mod hangs;
 mod logins;
 mod processes;
+mod recorded;
 mod starts;
 mod unasked;
 mod volumes;
@@ -25,6 +26,7 @@ pub fn all() -> Vec<Scenario> {
         hangs::all(),
         logins::all(),
         processes::all(),
+        recorded::all(),
         databases::all(),
         volumes::all(),
         unasked::all(),

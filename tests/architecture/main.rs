@@ -30,9 +30,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // The text format: whoever collects writes it, whoever publishes serves it.
     ("exposition", &[]),
     ("config", &["config", "decide"]),
+    // The reader of the engine's log: observed while it grows, or read offline by `diagnose`.
+    ("errorlog", &["errorlog", "decide"]),
     (
         "observe",
-        &["observe", "config", "decide", "pidfd", "records", "tds"],
+        &[
+            "observe", "config", "decide", "errorlog", "pidfd", "records", "tds",
+        ],
     ),
     // What observing and acting share: neither may know of the other.
     ("pidfd", &[]),
@@ -186,6 +190,11 @@ fn modules_import_only_what_they_may() {
 #[test]
 fn the_engine_is_pure() {
     assert_none(&impurities("decide", |_| true));
+}
+
+#[test]
+fn the_reader_of_the_errorlog_is_pure() {
+    assert_none(&impurities("errorlog", |_| true));
 }
 
 #[test]

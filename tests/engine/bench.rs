@@ -536,6 +536,21 @@ pub fn established() -> IdentityFacts {
 }
 
 /// A log of this size that says nothing.
+/// What the product's own reader makes of these lines of an errorlog.
+pub fn wrote(bytes: u64, lines: &[&str]) -> EngineLog {
+    let mut reader = sql_edge_supervisor::errorlog::Reader::default();
+    for line in lines {
+        reader.line(&format!("2026-11-23 04:51:00.12 spid9s      {line}"));
+    }
+    reader.log(bytes)
+}
+
+/// An errorlog with one error.
+pub fn wrote_error(number: u32, text: &str) -> EngineLog {
+    let header = format!("Error: {number}, Severity: 16, State: 1.");
+    wrote(1000, &[&header, text])
+}
+
 pub fn log(bytes: u64) -> EngineLog {
     EngineLog {
         bytes,

@@ -726,6 +726,11 @@ fn writes_that_fail() {
             "a write failed: ENOTCONN, nobody serves the mount",
         ),
         (
+            VolumeFault::NoDirectIo,
+            Reason::StorageUnsupported,
+            "a file can't be opened for direct I/O (O_DIRECT): EINVAL, the file system is ext4",
+        ),
+        (
             VolumeFault::Mismatch,
             Reason::VolumeIoError,
             "what was read back is not what was written",

@@ -145,6 +145,7 @@ fn volumes(kinds: &mut Kinds) {
         VolumeFault::Stale,
         VolumeFault::NotConnected,
         VolumeFault::Mismatch,
+        VolumeFault::NoDirectIo,
         VolumeFault::Other(5),
     ] {
         kinds.add(format!("volume {fault:?}"), move |_| {
@@ -238,25 +239,80 @@ fn leases(kinds: &mut Kinds) {
     kinds.add("lease held again", |_| held(3, 3));
 }
 
+/// Errors that its log may hold: number and text.
+const LOGGED_ERRORS: [(&str, u32, &str); 12] = [
+    ("evaluation", 17051, "x"),
+    (
+        "master missing",
+        17113,
+        "Error 2(x) occurred while opening file",
+    ),
+    (
+        "master denied",
+        17113,
+        "Error 5(x) occurred while opening file",
+    ),
+    (
+        "direct I/O",
+        17113,
+        "Error 87(x) occurred while opening file",
+    ),
+    ("no room", 17113, "Error 112(x) occurred while opening file"),
+    ("master lost", 3417, "Cannot recover the master database."),
+    (
+        "errorlog denied",
+        17058,
+        "Operating system error = 5(Access is denied.).",
+    ),
+    ("listen", 17826, "x"),
+    ("upgrade", 912, "encountered error 2714"),
+    ("downgrade", 948, "The database 'master' cannot be opened"),
+    ("tempdb", 1814, "Could not create tempdb."),
+    ("unnamed", 4711, "x"),
+];
+
+/// Lines without a number.
+const LOGGED_LINES: [(&str, &str); 10] = [
+    (
+        "eula",
+        "The SQL Server End-User License Agreement (EULA) must be accepted before SQL",
+    ),
+    (
+        "password",
+        "ERROR: Unable to set system administrator password: x",
+    ),
+    (
+        "memory",
+        "sqlservr: This program requires a machine with at least 2000 megabytes of memory.",
+    ),
+    ("page size", "<jemalloc>: Unsupported system page size"),
+    ("not executable", "sqlservr: Operation not permitted"),
+    ("mssql.conf", "mssql.conf: parse error in line 3"),
+    ("ready", "SQL Server is now ready for client connections."),
+    ("complete", "Recovery is complete."),
+    (
+        "stop",
+        "SQL Server is terminating in response to a 'stop' request from Service Control Manager.",
+    ),
+    (
+        "collation",
+        "Attempting to change default collation to Latin1_General_CI_AS.",
+    ),
+];
+
 /// What the engine's log may say.
 fn logs(kinds: &mut Kinds) {
-    for fault in [
-        StartFault::EvaluationExpired,
-        StartFault::EulaNotAccepted,
-        StartFault::PasswordRejected,
-        StartFault::SystemDatabaseUnreadable(FileFault::Missing),
-        StartFault::SystemDatabaseUnreadable(FileFault::NoSpace),
-        StartFault::MasterUnrecoverable,
-        StartFault::DataDirectoryDenied,
-        StartFault::MemoryTooSmall,
-        StartFault::ListenFailed,
-    ] {
-        kinds.add(format!("log {fault:?}"), move |_| {
+    for (name, number, text) in LOGGED_ERRORS {
+        kinds.add(format!("log {name}"), move |_| {
             let mut check = healthy_volume();
-            check.errorlog = Some(EngineLog {
-                start_fault: Some(fault),
-                ..log(1000)
-            });
+            check.errorlog = Some(wrote_error(number, text));
+            volume(check)
+        });
+    }
+    for (name, line) in LOGGED_LINES {
+        kinds.add(format!("log {name}"), move |_| {
+            let mut check = healthy_volume();
+            check.errorlog = Some(wrote(1000, &[line]));
             volume(check)
         });
     }

@@ -102,16 +102,19 @@ fn listeners() -> impl Strategy<Value = Observation> {
 }
 
 fn log_said() -> impl Strategy<Value = Observation> {
-    let faults = prop::sample::select(vec![
-        None,
-        Some(StartFault::ListenFailed),
-        Some(StartFault::SystemDatabaseUnreadable(FileFault::NoSpace)),
+    let lines = prop::sample::select(vec![
+        "",
+        "Error: 17826, Severity: 18, State: 3.",
+        "Could not create tempdb.",
+        "SQL Server is now ready for client connections.",
+        "Recovery is complete.",
+        "SQL Server is terminating in response to a 'stop' request",
+        "Attempting to change default collation to x.",
     ]);
-    (faults, 0..9_u64, any::<bool>(), 0..12_u8).prop_map(|(start_fault, bytes, core, draw)| {
+    (lines, 0..9_u64, any::<bool>(), 0..12_u8).prop_map(|(line, bytes, core, draw)| {
         let (percent, stage) = (draw % 3, draw / 3);
         let mut check = healthy_volume();
         check.errorlog = Some(EngineLog {
-            start_fault,
             recovery: (percent > 0).then(|| LoggedRecovery {
                 database: "master".to_owned(),
                 percent,
@@ -122,8 +125,9 @@ fn log_said() -> impl Strategy<Value = Observation> {
                 begun: stage > 0,
                 ready: stage > 1,
                 complete: stage > 2,
+                ..LoggedStart::default()
             },
-            ..log(bytes)
+            ..wrote(bytes, &[line])
         });
         check.dumps = Some(Dumps {
             count: 1,

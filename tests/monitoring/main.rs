@@ -19,6 +19,7 @@ mod live;
 mod metrics;
 mod promql;
 mod reasons;
+mod recorded;
 mod rules;
 
 use std::path::Path;

@@ -118,6 +118,14 @@ pub fn asks(reason: Reason) -> Asks {
         | R::DataDirectoryDenied
         | R::SystemDatabaseUnreadable
         | R::MasterUnrecoverable
+        | R::UpgradeFailed
+        | R::DowngradeRefused
+        | R::StorageUnsupported
+        | R::MasterFileDenied
+        | R::TempdbUnavailable
+        | R::NotExecutable
+        | R::HostUnsupported
+        | R::ConfigurationInvalid
         | R::EngineUnreachable
         | R::QueryRefused
         | R::DatabaseSuspect
@@ -177,6 +185,7 @@ pub fn asks(reason: Reason) -> Asks {
         R::OomKilled => Warning(EVENT),
         R::LeaseNotRenewed | R::ListeningElsewhere | R::DiagnosticsUnavailable => Warning(STEADY),
         R::DiskLow | R::CpuThrottled | R::SupervisorStalled => Warning(LOAD),
+        R::IoSlow | R::EngineFault | R::MemoryPagedOut => Warning(EVENT),
         R::LeaseOff => Info(STANDING),
         R::Maintenance => Info(Patience {
             minutes: 0,

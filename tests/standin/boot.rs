@@ -268,6 +268,11 @@ async fn shut_down(engine: &Arc<Engine>, system_shutdown: bool) {
         "SQL Server is terminating in response to a 'stop' request from Service Control Manager. This is an \
          informational message only. No user action is required."
     };
+    engine.errorlog.line(
+        "spid9s",
+        "Always On: The availability replica manager is going offline because SQL Server is shutting down. This is an \
+         informational message only. No user action is required.",
+    );
     engine.errorlog.line("spid9s", cause);
     checkpoint_time(engine).await;
     let journal = engine.journal.clone();

@@ -129,6 +129,11 @@ pub enum Command {
     },
     /// The engine process exits and its parent does not reap it.
     Zombie,
+    /// The watchdog makes the first stage of a dump: it stops the engine by SIGSTOP for so long and writes the image's
+    /// words; no program called paldumper runs.
+    Dump {
+        ms: u32,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -14,6 +14,7 @@ use super::command::{Command, Reply, Statistics, Status};
 use super::engine::{Ending, Engine};
 use super::failure;
 use super::lifecycle::{Change, Order};
+use super::process;
 use super::script::{Database, Script};
 
 const MAX_CLIENTS: usize = 16;
@@ -132,6 +133,7 @@ async fn answer(engine: &Engine, command: Command, orders: &mpsc::Sender<Order>)
                 pem: engine.identity.certificate.clone(),
             };
         }
+        Command::Dump { ms } => process::ask_for_dump(ms),
         Command::LogLine { source, text } => engine.errorlog.line(&source, &text),
         Command::CloseConnections { reset } => engine.hangup.send_modify(|hangup| {
             hangup.number += 1;

@@ -202,7 +202,7 @@ impl Engine {
             return false;
         }
         match &self.current.borrow().phase {
-            Phase::Refusing => false,
+            Phase::Refusing | Phase::ChangingCollation => false,
             Phase::Recovering { databases, .. } => !databases.iter().any(|name| name == "master"),
             _ => true,
         }
@@ -214,7 +214,7 @@ impl Engine {
         let phase = self.phase();
         let master = |databases: &[String]| databases.iter().any(|name| name == "master");
         let started = match &phase {
-            Phase::Refusing => false,
+            Phase::Refusing | Phase::ChangingCollation => false,
             Phase::Recovering { databases, .. } => !master(databases),
             _ => true,
         };

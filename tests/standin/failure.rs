@@ -1,5 +1,5 @@
 //! Starts that fail, in the words of the image. Who prints them, and what follows, is as in the logs that people
-//! published; `src/observe/volume/log/told.rs` names them.
+//! published; the table of faults (`src/decide/faults`) knows them.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -25,10 +25,11 @@ pub enum FailStart {
     SystemDir,
     Master,
     Listen,
+    Tempdb,
 }
 
 impl FailStart {
-    pub const NAMES: [&str; 7] = [
+    pub const NAMES: [&str; 8] = [
         "evaluation",
         "eula",
         "password",
@@ -36,6 +37,7 @@ impl FailStart {
         "system-dir",
         "master",
         "listen",
+        "tempdb",
     ];
 
     pub fn by_name(name: &str) -> Option<Self> {
@@ -69,6 +71,7 @@ impl FailStart {
             Self::Memory => said("", &MEMORY),
             Self::SystemDir => said("", &SYSTEM_DIR),
             Self::Listen => said("spid19s", &LISTEN),
+            Self::Tempdb => said("spid21s", &TEMPDB),
             Self::Master => {
                 let file = data_dir.join("data/master.mdf");
                 let opened = format!(
@@ -109,6 +112,17 @@ const MEMORY: [&str; 1] =
 const SYSTEM_DIR: [&str; 1] = [
     "/opt/mssql/bin/sqlservr: Error: The system directory [/.system] could not be created. File: \
      LinuxDirectory.cpp:420 [Status: 0xC0000022 Access Denied errno = 0xD(13) Permission denied]",
+];
+
+/// As in tests/corpus/recorded/errorlog/02, after "ready".
+const TEMPDB: [&str; 4] = [
+    "Error: 5123, Severity: 16, State: 1.",
+    "CREATE FILE encountered operating system error 5(Access is denied.) while attempting to open or create the physical \
+     file '/var/opt/mssql/data/tempdb.mdf'.",
+    "Could not create tempdb. You may not have enough disk space available. Free additional disk space by deleting other \
+     files on the tempdb drive and then restart SQL Server. Check for additional errors in the operating system error log \
+     that may indicate why the tempdb files could not be initialized.",
+    "SQL Server shutdown has been initiated",
 ];
 
 const LISTEN: [&str; 6] = [

@@ -9,10 +9,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::engine::{Current, Engine};
 use super::script::{Phase, StartPhase};
 
-/// How often recovery writes its progress into the errorlog.
-const PROGRESS_STEPS: u32 = 10;
-/// The pace for recovery without a length, which stands at a fixed percentage.
-const IDLE_STEP: Duration = Duration::from_secs(3600);
+/// At which parts of a recovery, in percent of its length, it writes its progress into the errorlog. The real engine
+/// does so seldom and unevenly (tests/corpus/recorded/errorlog/08: 0 %, then 18 % after most of a minute).
+const PROGRESS_PERCENT: [u32; 4] = [3, 55, 60, 94];
 
 #[derive(Debug)]
 pub enum Change {
@@ -35,6 +34,8 @@ struct Said {
     listening: bool,
     ready: bool,
     recovered: bool,
+    tempdb: bool,
+    collation: bool,
 }
 
 /// Runs for ever; the shutdown drops it. `begun` is told once the first phase is entered.
@@ -76,18 +77,33 @@ async fn stay(
     length: Option<Duration>,
     orders: &mut mpsc::Receiver<Order>,
 ) -> Option<Order> {
-    let step = length.map_or(IDLE_STEP, |length| length / PROGRESS_STEPS);
+    let Some(length) = length else {
+        // It stands at a fixed percentage.
+        return orders.recv().await;
+    };
     let started = tokio::time::Instant::now();
-    let mut steps = 0;
-    loop {
-        steps += 1;
-        let ends = length.is_some() && steps > PROGRESS_STEPS;
+    for percent in PROGRESS_PERCENT {
         tokio::select! {
-            () = tokio::time::sleep_until(started + step * steps), if !ends => log_progress(engine),
+            () = tokio::time::sleep_until(started + length * percent / 100) => log_progress(engine),
             order = orders.recv() => return order,
-            () = std::future::ready(()), if ends => return None,
         }
     }
+    tokio::select! {
+        () = tokio::time::sleep_until(started + length) => None,
+        order = orders.recv() => order,
+    }
+}
+
+/// The first phase, which is over soon.
+fn log_analysis(engine: &Engine, name: &str) {
+    engine.errorlog.line(
+        "spid20s",
+        &format!(
+            "Analysis of database '{name}' ({}) is 0% complete (approximately 0 seconds remain). Phase 1 of 3. This is \
+             an informational message only. No user action is required.",
+            id_of(engine, name)
+        ),
+    );
 }
 
 fn log_progress(engine: &Engine) {
@@ -135,8 +151,19 @@ fn enter(engine: &Engine, phase: Phase, length: Option<Duration>, said: &mut Sai
         for name in databases {
             let text = format!("Starting up database '{name}'.");
             engine.errorlog.line("spid20s", &text);
+            log_analysis(engine, name);
         }
-        log_progress(engine);
+        // With a length the first percentage comes later.
+        if length.is_none() {
+            log_progress(engine);
+        }
+    }
+    if phase == Phase::ChangingCollation {
+        log_collation(engine, said);
+    } else if std::mem::take(&mut said.collation) {
+        engine
+            .errorlog
+            .line("spid10s", "The default collation was successfully changed.");
     }
     if !engine.listens() {
         return;
@@ -145,20 +172,51 @@ fn enter(engine: &Engine, phase: Phase, length: Option<Duration>, said: &mut Sai
         said.listening = true;
         log_listening(engine);
     }
-    if !waits && !said.ready {
-        said.ready = true;
-        engine.errorlog.line(
-            "Server",
-            "SQL Server is now ready for client connections. This is an informational message; no user action is \
-             required.",
-        );
+    if !waits {
+        log_ready(engine, said);
+    }
+    let finishing = ready || phase == Phase::Finishing;
+    if finishing && !said.tempdb {
+        said.tempdb = true;
+        engine.errorlog.line("spid9s", "Clearing tempdb database.");
     }
     if ready && !said.recovered {
         said.recovered = true;
+        engine
+            .errorlog
+            .line("spid9s", "Starting up database 'tempdb'.");
+        engine
+            .errorlog
+            .line("spid9s", "The tempdb database has 1 data file(s).");
         engine.errorlog.line(
             "spid9s",
             "Recovery is complete. This is an informational message only. No user action is required.",
         );
+    }
+}
+
+fn log_ready(engine: &Engine, said: &mut Said) {
+    if said.ready {
+        return;
+    }
+    said.ready = true;
+    engine.errorlog.line(
+        "Server",
+        "SQL Server is now ready for client connections. This is an informational message; no user action is required.",
+    );
+}
+
+/// After "ready", as tests/corpus/recorded/errorlog/13 has it.
+fn log_collation(engine: &Engine, said: &mut Said) {
+    log_ready(engine, said);
+    said.collation = true;
+    for text in [
+        "Warning ******************",
+        "Attempting to change default collation to Latin1_General_CI_AS.",
+        "index restored for master.syspriorities.",
+        "index restored for master.sysbrickfiles.",
+    ] {
+        engine.errorlog.line("spid10s", text);
     }
 }
 
@@ -177,7 +235,7 @@ fn log_listening(engine: &Engine) {
     log(
         "spid18s",
         &format!(
-            "Server is listening on [ {} <ipv4> {}].",
+            "Server is listening on [ {} <ipv4> {}] accept sockets 1.",
             engine.options.listen_address, engine.options.port
         ),
     );
@@ -185,8 +243,13 @@ fn log_listening(engine: &Engine) {
         log(
             "spid18s",
             &format!(
-                "Dedicated administrator connection support was established for listening locally on port {port}."
+                "Dedicated admin connection support was established for listening locally on port {port}."
             ),
         );
     }
+    // For launchpadd.
+    log(
+        "spid18s",
+        "Server is listening on [ 127.0.0.1 <ipv4> 1431] accept sockets 1.",
+    );
 }

@@ -18,6 +18,7 @@ const ADMINISTRATOR: &str = "sa";
 /// The state that the errorlog tells and the client does not: the password did not match.
 const STATE_WRONG_PASSWORD: u8 = 8;
 const STATE_UNKNOWN_USER: u8 = 5;
+const STATE_NOT_SET_UP: u8 = 7;
 
 /// Answers the login; the client when it may stay.
 pub async fn answer(
@@ -63,7 +64,8 @@ fn judge(engine: &Engine, login: &Login7, door: Door) -> Result<Client, Vec<SqlE
     let script = engine.script();
     let refuse = |number: i32| Err(vec![SqlError::new(number)]);
     match engine.phase() {
-        Phase::Stopping => return refuse(17_188),
+        Phase::Stopping => return Err(refuse_while_stopping(engine, login)),
+        Phase::SettingUp => return Err(not_set_up(engine, login)),
         Phase::NotReady => return refuse(17_187),
         Phase::Upgrading { administrators } if !(administrators && login.user == ADMINISTRATOR) => {
             return Err(vec![SqlError::with_message(
@@ -116,7 +118,7 @@ fn judge(engine: &Engine, login: &Login7, door: Door) -> Result<Client, Vec<SqlE
 /// A sysadmin gets in whatever the phase, while the engine is not about to end.
 fn judge_administrator(engine: &Engine, login: &Login7) -> Result<Client, Vec<SqlError>> {
     if engine.phase() == Phase::Stopping {
-        return Err(vec![SqlError::new(17_188)]);
+        return Err(refuse_while_stopping(engine, login));
     }
     check_password(engine, login)?;
     if login.user != ADMINISTRATOR {
@@ -130,6 +132,33 @@ fn judge_administrator(engine: &Engine, login: &Login7) -> Result<Client, Vec<Sq
         database: "master".to_owned(),
         administrator: true,
     })
+}
+
+/// Both in one answer, as tests/corpus/recorded/wire/01 has it.
+fn refuse_while_stopping(engine: &Engine, login: &Login7) -> Vec<SqlError> {
+    let text = format!(
+        "Login failed for user '{}'. Only administrators may connect at this time.",
+        login.user
+    );
+    let refused = SqlError::with_message(18_451, text.clone());
+    engine.log_error(
+        "Logon",
+        &refused,
+        1,
+        &format!("{text} [CLIENT: {}]", login.host),
+    );
+    vec![SqlError::new(6005), refused]
+}
+
+/// As in tests/corpus/recorded/errorlog/12.
+fn not_set_up(engine: &Engine, login: &Login7) -> Vec<SqlError> {
+    let error = login_failed(&login.user);
+    let text = format!(
+        "Login failed for user '{}'. Reason: An error occurred while evaluating the password. [CLIENT: {}]",
+        login.user, login.host
+    );
+    engine.log_error("Logon", &error, STATE_NOT_SET_UP, &text);
+    vec![error]
 }
 
 fn login_failed(user: &str) -> SqlError {

@@ -1,10 +1,11 @@
 //! The two processes: a watchdog that starts the engine, passes SIGTERM on, reaps, and exits as the engine did.
 
 use std::ffi::{CString, OsString};
-use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
@@ -19,6 +20,8 @@ const PARENT_VARIABLE: &str = "STANDIN_PARENT";
 pub const NAME_VARIABLE: &str = "STANDIN_NAME";
 /// What the engine writes to its parent to be left as a zombie.
 pub const DO_NOT_REAP: u8 = b'z';
+/// What the engine writes to its parent for a dump: then for how many milliseconds, little-endian.
+const DUMP: u8 = b'd';
 /// As shells do, and the image's scripts with them.
 const SIGNAL_EXIT_BASE: i32 = 128;
 
@@ -106,8 +109,10 @@ fn until_ended(
         if requested {
             let mut request = [0];
             let read = requests.read(&mut request).context("reading a request")?;
-            if read == 1 && request == [DO_NOT_REAP] {
-                zombie = Zombie::Wanted;
+            match request {
+                [DO_NOT_REAP] if read == 1 => zombie = Zombie::Wanted,
+                [DUMP] if read == 1 => dump(engine, requests)?,
+                _ => {}
             }
         }
         if signalled && zombie == Zombie::No {
@@ -121,6 +126,29 @@ fn until_ended(
             return Ok(zombie);
         }
     }
+}
+
+/// Asks the parent, over the pipe that is this process's standard input, for a dump.
+pub fn ask_for_dump(ms: u32) {
+    let mut request = vec![DUMP];
+    request.extend(ms.to_le_bytes());
+    let pipe = io::stdin().as_fd().try_clone_to_owned();
+    // Without a parent there is nobody who could make one.
+    let _ = pipe.and_then(|pipe| std::fs::File::from(pipe).write_all(&request));
+}
+
+/// The first stage of a dump is made by the watchdog itself (tests/corpus/recorded/process/03).
+fn dump(engine: &OwnedFd, requests: &mut io::PipeReader) -> anyhow::Result<()> {
+    let mut ms = [0; 4];
+    requests.read_exact(&mut ms).context("reading how long")?;
+    let send = |signal| match pidfd_send_signal(engine, signal) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(error) => Err(error).context("signalling the engine"),
+    };
+    send(rustix::process::Signal::STOP)?;
+    let _ = writeln!(io::stdout(), "Capturing a dump");
+    std::thread::sleep(Duration::from_millis(u32::from_le_bytes(ms).into()));
+    send(rustix::process::Signal::CONT)
 }
 
 /// The path given to exec decides the kernel's name of the process, so the engine is started by the same.

@@ -36,7 +36,7 @@ pub struct Script {
     pub ignore_sigterm: bool,
     /// `false`: the errorlog stands still.
     pub write_errorlog: bool,
-    /// How long a clean shutdown takes: the time for the checkpoints; logins get 17188 meanwhile.
+    /// How long a clean shutdown takes: the time for the checkpoints; logins get 6005 and 18451 meanwhile.
     pub shutdown_ms: u64,
     pub load: Load,
     pub product: Product,
@@ -125,9 +125,15 @@ pub enum Phase {
         #[serde(default)]
         administrators: bool,
     },
+    /// The first start sets the password of `sa`: "ready" is written, and logins get 18456, state 7 in the errorlog.
+    SettingUp,
+    /// The system databases are rebuilt for another collation: after "ready" the port is refused again.
+    ChangingCollation,
+    /// "Ready" is written and logins pass; tempdb is not there yet, and the start may fail for it.
+    Finishing,
     #[default]
     Ready,
-    /// After SIGTERM: logins get 17188, requests 6005.
+    /// After SIGTERM: logins get 6005 and 18451, requests 6005, 18456 and 596, and then the end.
     Stopping,
 }
 

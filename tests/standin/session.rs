@@ -185,7 +185,10 @@ fn shutdown_notice(engine: &Engine) -> Bytes {
     let server = engine.script.borrow().product.server_name.clone();
     let (unused, _) = mpsc::channel(1);
     let mut response = Response::new(server, unused);
-    response.error(&SqlError::new(6005));
+    // As tests/corpus/recorded/wire/02 has it; then the connection is closed.
+    for number in [6005, 18_456, 596] {
+        response.error(&SqlError::new(number));
+    }
     response.finish()
 }
 

@@ -30,7 +30,8 @@
 //!
 //! - Parent and child with the kernel's name `sqlservr` and the same command line. The child dies with its parent
 //!   (PR_SET_PDEATHSIG); the parent exits with the child's status, 128 + signal when it was killed. SIGTERM to either is
-//!   a clean shutdown: 17148 in the errorlog (17147 on SIGINT), 17188 for logins, 6005 for requests, exit 0.
+//!   a clean shutdown: the availability manager's line and 17148 in the errorlog (17147 on SIGINT), 6005 and 18451 in one
+//!   answer for logins, 6005, 18456 and 596 and the end of the connection for requests, exit 0.
 //! - TDS 7.2 to 7.4, and TDS 8 (`strict`, TLS first): prelogin, TLS 1.2 inside prelogin packets for the login or the whole session, LOGIN7, batches,
 //!   `sp_executesql` and procedures by name, transaction requests, attention, connection reset, packet sizes.
 //! - SELECT with joins, derived tables and uncorrelated subqueries, WHERE, GROUP BY, HAVING, ORDER BY, TOP, DISTINCT,

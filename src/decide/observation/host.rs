@@ -133,6 +133,8 @@ pub enum VolumeFault {
     NotConnected,
     /// What was read is not what was written.
     Mismatch,
+    /// EINVAL for O_DIRECT, with which the engine opens each of its files; tried while it has none here.
+    NoDirectIo,
     /// Another errno.
     Other(i32),
 }
@@ -178,4 +180,30 @@ pub struct KernelVersion {
     pub major: u32,
     /// The 7 of 6.7.
     pub minor: u32,
+}
+
+impl KernelVersion {
+    /// The first two numbers of a release: `6.18.44-fc`, `5.10.0-28-amd64`, `4.18.0-553.el8.x86_64`; absent
+    /// where it begins with no version.
+    #[must_use]
+    pub fn parse(release: &str) -> Option<Self> {
+        let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+        Some(Self {
+            major: numbers.next()?.parse().ok()?,
+            minor: numbers.next()?.parse().ok()?,
+        })
+    }
+}
+
+/// Properties of the node and of the container's limits that the engine depends on. What can't be told is
+/// absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostFacts {
+    /// Size of a memory page, bytes.
+    pub page_bytes: Option<u64>,
+    /// The processor has SSE4.2 and AVX.
+    pub cpu_suffices: Option<bool>,
+    /// The stack's size has no limit: RLIMIT_STACK, as the container runtime gives it to every container.
+    pub stack_unlimited: Option<bool>,
 }

@@ -66,8 +66,8 @@ reasons! {
         "The start made no progress for the configured time.";
         "Nothing: the container is restarted. Read the SQL container's log and the errorlog's last line."
     StartFailed: Operator, ready Fails;
-        "sqlservr ended during its start, and did not say why where it can be read.";
-        "Read the SQL container's log (`kubectl logs -p`). Exit codes 134, 139 and 255 are crashes; `engine-output` lets the supervisor read what it prints."
+        "sqlservr ended during its start, for a reason that the table of faults does not have.";
+        "Read the last error in the evidence, and the SQL container's log (`kubectl logs -p`). Exit codes 134, 139 and 255 are crashes; `engine-output` lets the supervisor read what it prints."
     EvaluationExpired: Operator, ready Fails, holds;
         "The evaluation period has expired (17051).";
         "Set MSSQL_PID to an edition that you may use; the data is kept."
@@ -81,8 +81,8 @@ reasons! {
         "The machine or the container has less memory than the engine asks for.";
         "Raise the memory limit: 2000 MB for SQL Server, 1 GB for SQL Edge, at the least."
     KernelUnsupported: Operator, ready Fails, holds;
-        "SQL Edge crashes at its start on Linux 6.7 and later, and this kernel is one.";
-        "Run it on a node with an older kernel, or move to SQL Server 2022 CU11 or later (microsoft/mssql-docker issues 868 and 893)."
+        "SQL Edge, and SQL Server before 2022 CU11, crash at their start on Linux 6.7 and later.";
+        "Run it on a node with a kernel before 6.7, or move to SQL Server 2022 CU11 or later (microsoft/mssql-docker issues 868 and 893). A restart ends the same."
     ListenFailed: Operator, ready Fails, holds;
         "The engine can't listen: the port is taken, or its certificate can't be loaded (17182, 17826, 17120).";
         "Free the port, or correct network.tlscert and network.tlskey in mssql.conf."
@@ -91,10 +91,34 @@ reasons! {
         "Give the volume to uid 10001 (`fsGroup: 10001`; `chown -R 10001:0` on a volume without it)."
     SystemDatabaseUnreadable: Operator, ready Fails, holds;
         "The engine can't open or set up its system databases (17113).";
-        "2 means that master.mdf is missing, 5 that it may not be read: attach the right volume, or give it to uid 10001."
+        "2 and 3 mean that a file is missing: attach the right volume, or correct the path. With 5, see whether another engine has it open before you look at its owner (uid 10001)."
     MasterUnrecoverable: Operator, ready Fails, holds;
         "The engine can't recover master (3417).";
         "Restore master from a backup, or rebuild it; read the errorlog for the cause before you do."
+    UpgradeFailed: Operator, ready Fails, holds;
+        "An upgrade script of the engine failed, so that it can't run (912).";
+        "Mend the error that the script met (it stands in the evidence) and start again: the upgrade begins anew. Do not restore or rebuild master for it; until then the former image still runs on a volume whose upgrade did not begin."
+    DowngradeRefused: Operator, ready Fails, holds;
+        "The databases on the volume are of a newer version than this engine (946, 948).";
+        "Run the image that wrote the volume last, or a newer one: there is no way back but a backup from before the upgrade. Pin the image's tag."
+    StorageUnsupported: Operator, ready Fails, gate, holds;
+        "The volume's file system or its sectors are nothing that the engine can work with.";
+        "Put the data on ext4 or XFS, on a volume with sectors of 512 or 4096 bytes that allows direct I/O (O_DIRECT)."
+    MasterFileDenied: Operator, ready Fails, holds;
+        "The engine is refused its master database: another engine has it open, or the file is not its own (17113 with error 5, 32 or 33).";
+        "See first whether another pod or container still runs on this volume, and let it end. Only where none does, see to the owner of the files: uid 10001."
+    TempdbUnavailable: Operator, ready Fails, holds;
+        "The engine can't make tempdb, and ends for it (1814, 1619).";
+        "Look at the error beside it: room for tempdb's files, their directory, its owner. tempdb holds nothing that has to be kept."
+    NotExecutable: Operator, ready Fails, holds;
+        "The container may not or can't execute sqlservr.";
+        "Add the capability NET_BIND_SERVICE where all are dropped, leave allowPrivilegeEscalation on, and run an image of the node's architecture."
+    HostUnsupported: Operator, ready Fails, holds;
+        "The node is none that the engine can run on: its page size, its processor, or how it lays out memory.";
+        "Run it on an x86-64 node with pages of 4 KiB, SSE4.2 and AVX, a stack limit and the usual layout of memory."
+    ConfigurationInvalid: Operator, ready Fails, holds;
+        "The engine can't use its configuration: mssql.conf or a MSSQL_ variable.";
+        "Correct what the evidence names; what stands in a variable counts more than what stands in mssql.conf."
     RecoveryStalled: Restart level 2 on RecoveryUnderWay, ready Fails;
         "The recovery of a required database made no progress for the configured time.";
         "Nothing: the container is restarted. If it repeats, look at the volume's latency and at the errorlog."
@@ -170,6 +194,15 @@ reasons! {
     OutOfMemory: Restart level 4 on Report, ready Fails;
         "The engine has reported for a while that memory ran out (701, 802, 17803).";
         "Give it more memory, or lower max server memory's consumers. Set MSSQL_MEMORY_LIMIT_MB below the container's limit."
+    IoSlow: Notice, ready None;
+        "The engine reports reads or writes that took longer than 15 seconds (833).";
+        "Look at the volume's latency and at the node's log: storage, throttling, a neighbour. A restart makes it worse."
+    EngineFault: Notice, ready None;
+        "The engine reports a fault of its own: an assertion, an access violation, a thread that does not yield, a dump.";
+        "Keep the dump under log/ and the errorlog; update the image; take it to support if it comes again."
+    MemoryPagedOut: Notice, ready None;
+        "A large part of the engine's memory was paged out (17890).";
+        "Set MSSQL_MEMORY_LIMIT_MB well below the memory limit, and turn swap off on the node."
     LogFull: Operator, ready Fails;
         "A transaction log is full (9002).";
         "Look at log_reuse_wait_desc: back up the log, end the transaction that holds it, or enlarge it."

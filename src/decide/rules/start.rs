@@ -1,23 +1,27 @@
 //! The start: how far it is, that it stands still, why it failed.
 
 use super::super::decision::Phase;
+use super::super::diagnosis::describe;
+use super::super::faults::Rank;
+use super::super::faults::cause::{Cause, Facts, cause};
 use super::super::findings::{Findings, seconds};
 use super::super::observation::{
-    ContactError, ExitStatus, FileFault, KernelVersion, ListenersReport, LoggedRecovery, StartFault,
+    ContactError, EngineBuild, EngineLog, ExitStatus, ListenersReport,
 };
 use super::super::reason::Reason;
 use super::super::snapshot::Contact;
 use super::super::sql_error::{SqlErrorClass, classify};
 use super::View;
 
-/// The first kernel on which SQL Edge crashes at its start (microsoft/mssql-docker, issue 893).
-const FIRST_UNSUPPORTED_KERNEL: KernelVersion = KernelVersion { major: 6, minor: 7 };
-
 /// `SERVERPROPERTY('EngineEdition')` of Azure SQL Edge.
 const EDGE_ENGINE_EDITION: i32 = 9;
 
-/// SIGILL, SIGABRT, SIGBUS and SIGSEGV, also as a shell or the image's own scripts tell them.
-const CRASH_SIGNALS: [i32; 4] = [4, 6, 7, 11];
+/// Ends that somebody else wanted: SIGKILL and SIGTERM.
+const WANTED: [ExitStatus; 3] = [
+    ExitStatus::Code(0),
+    ExitStatus::Signal(9),
+    ExitStatus::Signal(15),
+];
 
 pub fn rule(view: &View<'_>, findings: &mut Findings) {
     match view.engine.phase {
@@ -25,8 +29,8 @@ pub fn rule(view: &View<'_>, findings: &mut Findings) {
             recovery(view, findings);
             starting(view, findings);
         }
-        Phase::Gone if view.engine.failed_start => failed(view, findings),
-        Phase::Unseen | Phase::Running | Phase::Stopping | Phase::Gone => {}
+        Phase::Gone => ended(view, findings),
+        Phase::Unseen | Phase::Running | Phase::Stopping => {}
     }
 }
 
@@ -95,96 +99,79 @@ fn recovery(view: &View<'_>, findings: &mut Findings) {
         .logs()
         .find_map(|(name, log)| Some((name, log.recovery.as_ref()?)));
     if let Some((name, recovery)) = logged {
-        findings.add(Reason::Recovering, describe(name, recovery));
+        let evidence = format!("{} ({name})", describe(recovery));
+        findings.add(Reason::Recovering, evidence);
     }
 }
 
-fn describe(log: &str, recovery: &LoggedRecovery) -> String {
-    let mut text = format!("{}, {} %", recovery.database, recovery.percent);
-    if let Some(phase) = recovery.phase {
-        text.push_str(&format!(" of phase {phase}"));
+/// The engine ended: for a cause that its logs tell, or one that can be told from outside.
+fn ended(view: &View<'_>, findings: &mut Findings) {
+    let exit = view.snapshot.last_exit.as_ref().map(|exit| &exit.value);
+    if exit.is_some_and(|exit| exit.oom_killed) {
+        return; // that is its own reason
     }
-    if let Some(remaining) = recovery.remaining {
-        text.push_str(&format!(", about {} left", seconds(remaining)));
-    }
-    text.push_str(&format!(" ({log})"));
-    text
-}
-
-/// It ended before it had started: for a reason that it told, or one that can be told from outside.
-fn failed(view: &View<'_>, findings: &mut Findings) {
-    let mut named = false;
-    for (name, log) in view.snapshot.logs() {
-        if let Some(fault) = log.start_fault {
-            let (reason, evidence) = reason_of(fault);
-            findings.add(reason, format!("{evidence} ({name})"));
-            named = true;
-        }
-    }
-    let status = view
-        .snapshot
-        .last_exit
-        .as_ref()
-        .and_then(|exit| exit.value.status);
-    let oom = view
-        .snapshot
-        .last_exit
-        .as_ref()
-        .is_some_and(|exit| exit.value.oom_killed);
-    let Some(status) = status.filter(|_| !named && !oom) else {
+    let status = exit.and_then(|exit| exit.status);
+    // READY is not the end of a start: tempdb and upgrades may fail after it.
+    let unfinished = |log: &EngineLog| log.start.ready && !log.start.complete;
+    let failed = view.engine.failed_start || view.snapshot.logs().any(|(_, log)| unfinished(log));
+    let wanted = status.is_some_and(|status| WANTED.contains(&status));
+    if wanted && !view.engine.failed_start {
         return;
-    };
-    match view.snapshot.kernel {
-        Some(kernel) if kernel >= FIRST_UNSUPPORTED_KERNEL && crashed(status) && is_edge(view) => {
-            let evidence = format!("Linux {}.{}", kernel.major, kernel.minor);
-            findings.add(Reason::KernelUnsupported, evidence);
+    }
+    let facts = facts(view, status, !failed);
+    let mut best: Option<(&str, Cause)> = None;
+    for (name, log) in view.snapshot.logs() {
+        let found = cause(log, &facts);
+        let better = |found: &Cause| match &best {
+            None => true,
+            Some((_, best)) => found.rank > best.rank,
+        };
+        if let Some(found) = found.filter(better) {
+            best = Some((name, found));
         }
-        _ => {
-            let how = match status {
-                ExitStatus::Code(code) => format!("exit code {code}"),
-                ExitStatus::Signal(signal) => format!("signal {signal}"),
-            };
-            findings.add(Reason::StartFailed, how);
+    }
+    if best.is_none() && view.snapshot.logs().next().is_none() {
+        best = cause(&EngineLog::default(), &facts).map(|found| ("exit status", found));
+    }
+    match (best, status) {
+        (Some((name, found)), _) if failed || found.rank >= Some(Rank::Contributing) => {
+            findings.add(found.reason, describe_cause(name, &found));
         }
+        (_, Some(status)) if failed => findings.add(
+            Reason::StartFailed,
+            format!("{}; nothing that it wrote can be read", how(status)),
+        ),
+        _ => {}
     }
 }
 
-fn crashed(status: ExitStatus) -> bool {
-    match status {
-        ExitStatus::Signal(signal) => CRASH_SIGNALS.contains(&signal),
-        // 255: the image's own crash handler (microsoft/mssql-docker, issue 776)
-        ExitStatus::Code(code) => code == 255 || CRASH_SIGNALS.contains(&(code - 128)),
-    }
-}
-
-fn is_edge(view: &View<'_>) -> bool {
+fn facts(view: &View<'_>, status: Option<ExitStatus>, started: bool) -> Facts {
     let server = view.snapshot.server.as_ref();
-    let asked = server.is_some_and(|seen| seen.value.engine_edition == EDGE_ENGINE_EDITION);
-    asked || view.snapshot.logs().any(|(_, log)| log.edge == Some(true))
+    let edge = server.is_some_and(|seen| seen.value.engine_edition == EDGE_ENGINE_EDITION);
+    Facts {
+        kernel: view.snapshot.kernel,
+        host: view.snapshot.host,
+        engine: edge.then(|| EngineBuild {
+            edge,
+            ..EngineBuild::default()
+        }),
+        status,
+        started,
+    }
 }
 
-fn reason_of(fault: StartFault) -> (Reason, &'static str) {
-    match fault {
-        StartFault::EvaluationExpired => (Reason::EvaluationExpired, "error 17051"),
-        StartFault::EulaNotAccepted => (Reason::EulaNotAccepted, "it asks for ACCEPT_EULA"),
-        StartFault::PasswordRejected => (Reason::SaPasswordRejected, "it says so"),
-        StartFault::MasterUnrecoverable => (Reason::MasterUnrecoverable, "error 3417"),
-        StartFault::DataDirectoryDenied => (
-            Reason::DataDirectoryDenied,
-            "it may not make or open its own files",
-        ),
-        StartFault::MemoryTooSmall => (Reason::MemoryTooSmall, "it says so"),
-        StartFault::ListenFailed => (Reason::ListenFailed, "error 17182, 17826 or 17120"),
-        StartFault::SystemDatabaseUnreadable(FileFault::NoSpace) => {
-            (Reason::DiskFull, "a system database found no room")
-        }
-        StartFault::SystemDatabaseUnreadable(fault) => (
-            Reason::SystemDatabaseUnreadable,
-            match fault {
-                FileFault::Missing => "OS error 2: there is no such file",
-                FileFault::Denied => "OS error 5: access is denied",
-                FileFault::NoSpace | FileFault::Other => "an OS error",
-            },
-        ),
+fn describe_cause(log: &str, cause: &Cause) -> String {
+    let mut evidence = format!("{} ({log})", cause.evidence);
+    if let Some(fault) = cause.fault {
+        evidence.push_str(". ");
+        evidence.push_str(fault.help);
+    }
+    evidence
+}
+
+fn how(status: ExitStatus) -> String {
+    match status {
+        ExitStatus::Code(code) => format!("exit code {code}"),
+        ExitStatus::Signal(signal) => format!("signal {signal}"),
     }
 }

@@ -160,6 +160,15 @@ fn write(check: &VolumeCheck, findings: &mut Findings) {
             Reason::VolumeDisconnected,
             "a write failed: ENOTCONN, nobody serves the mount".to_owned(),
         ),
+        VolumeFault::NoDirectIo => (
+            Reason::StorageUnsupported,
+            format!(
+                "a file can't be opened for direct I/O (O_DIRECT): EINVAL{}",
+                check.mount.as_ref().map_or_else(String::new, |mount| {
+                    format!(", the file system is {}", mount.fs_type)
+                })
+            ),
+        ),
         VolumeFault::Mismatch => (
             Reason::VolumeIoError,
             "what was read back is not what was written".to_owned(),

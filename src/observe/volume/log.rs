@@ -7,9 +7,6 @@
 //! is forgotten. A file is the same as long as it has its inode and its beginning, which holds a
 //! date, and has not shrunk.
 
-mod lines;
-mod told;
-
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -18,9 +15,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use crate::decide::observation::EngineLog;
+use crate::errorlog::{Lines, Reader};
 use crate::records::beneath::Root;
-use lines::Lines;
-use told::Told;
 
 /// Bytes that one check reads of one log: some 2,000 lines. An engine that writes more in an
 /// interval repeats itself.
@@ -79,7 +75,7 @@ struct Current {
     /// Up to where it was read.
     offset: u64,
     lines: Lines,
-    told: Told,
+    reader: Reader,
 }
 
 impl Log {
@@ -117,11 +113,11 @@ impl Log {
             mark: Vec::new(),
             offset: 0,
             lines: Lines::default(),
-            told: Told::default(),
+            reader: Reader::default(),
         });
         current.mark = mark;
         current.follow(&file, found.len()).ok()?;
-        Some(current.told.log(found.len()))
+        Some(current.reader.log(found.len()))
     }
 }
 
@@ -146,7 +142,7 @@ impl Current {
             // Even, for the sake of UTF-16.
             self.offset = (length - (MAX_READ_BYTES - HEAD_BYTES)) & !1;
             self.lines.jump();
-            self.told.gap();
+            self.reader.gap();
         }
         self.take(file, length)
     }
@@ -162,9 +158,9 @@ impl Current {
                 break;
             }
             self.offset += count as u64;
-            let told = &mut self.told;
+            let reader = &mut self.reader;
             self.lines
-                .feed(&chunk[..count], &mut |line| told.line(line));
+                .feed(&chunk[..count], &mut |line| reader.line(line));
         }
         Ok(())
     }

@@ -173,12 +173,18 @@ fn nothing_but_the_folder_is_left_and_what_others_left_is_removed() {
     }
     let mut writer = write::Writer::default();
     for _ in 0..3 {
-        assert!(matches!(writer.check(dir.path()), WriteCheck::Written(_)));
+        assert!(matches!(
+            writer.check(dir.path(), true),
+            WriteCheck::Written(_)
+        ));
     }
     assert_eq!(names(dir.path()), [FOLDER]);
     assert_eq!(names(&folder).len(), 3, "another's check may be under way");
     for _ in 0..20 {
-        assert!(matches!(writer.check(dir.path()), WriteCheck::Written(_)));
+        assert!(matches!(
+            writer.check(dir.path(), true),
+            WriteCheck::Written(_)
+        ));
     }
     assert_eq!(names(&folder), ["lease.0000000001"]);
 }
@@ -192,7 +198,7 @@ fn two_that_check_one_volume_do_not_meet() {
             scope.spawn(|| {
                 let mut writer = write::Writer::default();
                 for _ in 0..200 {
-                    let checked = writer.check(dir.path());
+                    let checked = writer.check(dir.path(), true);
                     assert!(matches!(checked, WriteCheck::Written(_)), "{checked:?}");
                 }
             });
@@ -361,10 +367,10 @@ fn fill(file: &Path) {
 fn what_is_read_back_comes_from_the_device() {
     let volume = Mounted::ext4();
     let mut writer = write::Writer::default();
-    writer.check(volume.path());
+    writer.check(volume.path(), true);
     let before = read_by_this_thread();
     assert!(matches!(
-        writer.check(volume.path()),
+        writer.check(volume.path(), true),
         WriteCheck::Written(_)
     ));
     assert!(

@@ -62,13 +62,15 @@ impl Default for Writer {
 }
 
 impl Writer {
-    /// One write check. It may block for as long as the device does.
-    pub(super) fn check(&mut self, data_dir: &Path) -> WriteCheck {
+    /// One write check. It may block for as long as the device does. With `direct` the file is opened for
+    /// direct I/O as well: while the engine has no file here, so that what it runs on is never called
+    /// unfit for it.
+    pub(super) fn check(&mut self, data_dir: &Path, direct: bool) -> WriteCheck {
         self.counter = self.counter.wrapping_add(1);
         let started = Instant::now();
         let checked = open_folder(data_dir).map_err(fault).and_then(|folder| {
             let name = format!("{PREFIX}.{:016x}-{}", self.nonce, self.counter);
-            write_and_read(&folder, &name, &record(self.counter))?;
+            write_and_read(&folder, &name, &record(self.counter), direct)?;
             Ok(folder)
         });
         match checked {
@@ -118,18 +120,32 @@ fn record(counter: u64) -> [u8; RECORD_BYTES] {
     bytes
 }
 
-fn write_and_read(folder: &OwnedFd, name: &str, record: &[u8]) -> Result<(), VolumeFault> {
+fn write_and_read(
+    folder: &OwnedFd,
+    name: &str,
+    record: &[u8],
+    direct: bool,
+) -> Result<(), VolumeFault> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP;
     let file = openat(folder, name, flags, mode).map_err(fault)?;
     let found = write(&file, record).and_then(|()| read(&file, record.len()));
+    let refused = direct && refuses_direct_io(folder, name);
     // Whatever came of it, it takes room that the engine needs. If this fails too there is nothing more
     // to be done, and the first error is the one to tell.
     let _ = unlinkat(folder, name, AtFlags::empty());
     match found.map_err(fault)? {
+        found if found == record && refused => Err(VolumeFault::NoDirectIo),
         found if found == record => Ok(()),
         _ => Err(VolumeFault::Mismatch),
     }
+}
+
+/// Whether the file system does not know O_DIRECT: open(2) says EINVAL then, and the engine fails with
+/// error 87. Any other error says nothing of that.
+fn refuses_direct_io(folder: &OwnedFd, name: &str) -> bool {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::DIRECT;
+    openat(folder, name, flags, Mode::empty()).err() == Some(Errno::INVAL)
 }
 
 /// The folder, made where it is missing. The data directory itself is never made: an empty one in

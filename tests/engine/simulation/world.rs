@@ -400,10 +400,8 @@ impl World {
     fn fail_to_start(&mut self) {
         self.counts.failed_starts += 1;
         let mut check = self.volume();
-        check.errorlog = Some(EngineLog {
-            start_fault: Some(StartFault::ListenFailed),
-            ..log(self.log_bytes)
-        });
+        let line = "Error: 17826, Severity: 18, State: 3.";
+        check.errorlog = Some(wrote(self.log_bytes, &[line]));
         self.bench.see(volume(check));
         self.die(ExitStatus::Code(1), 300);
         self.bench.see(volume(self.volume()));
@@ -510,6 +508,7 @@ impl World {
                 begun: true,
                 ready: !starts,
                 complete: !starts,
+                ..LoggedStart::default()
             },
             stop: matches!(self.truth, Truth::Stopping(_)).then_some(LoggedStop::StopRequest),
             ..log(self.log_bytes)

@@ -130,7 +130,7 @@ async fn sigterm_can_be_ignored() {
 }
 
 #[tokio::test]
-async fn while_stopping_logins_get_17188_and_requests_6005() {
+async fn while_stopping_logins_get_6005_with_18451_and_requests_6005() {
     let mut fixture = Fixture::healthy().await;
     fixture
         .engine
@@ -146,7 +146,12 @@ async fn while_stopping_logins_get_17188_and_requests_6005() {
     until(async || fixture.engine.status().await.unwrap().phase == Phase::Stopping).await;
     assert_eq!(error_of(&mut sql, "SELECT 1").await, Some(6005));
     let refused = connect(fixture.config()).await.unwrap_err();
-    assert_eq!(refused.code(), Some(17_188));
+    assert_eq!(refused.code(), Some(6005), "the first of the two");
+    let log = std::fs::read_to_string(fixture.engine.data_dir().join("log/errorlog")).unwrap();
+    let stop = log
+        .find("'stop' request")
+        .expect("17148 is in the errorlog");
+    assert!(log[stop..].contains("Error: 18451"), "{log}");
     fixture
         .engine
         .command(Command::ShutdownMs { ms: 0 })

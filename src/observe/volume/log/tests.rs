@@ -2,7 +2,7 @@ use std::fs;
 use std::io::Write;
 
 use super::*;
-use crate::decide::observation::{FileFault, StartFault};
+use crate::decide::reason::Reason;
 use crate::observe::testing::TempDir;
 
 const BANNER: &str =
@@ -40,7 +40,7 @@ fn each_look_reads_what_is_new() {
     append(&path, &ERROR[40..]);
     let read = log.read().unwrap();
     assert_eq!(read.errors[0].count, 2);
-    assert_eq!(read.edge, Some(true));
+    assert!(read.engine.is_some_and(|engine| engine.edge));
     assert_eq!(read.bytes, fs::metadata(&path).unwrap().len());
 }
 
@@ -55,7 +55,8 @@ fn utf_16_byte_by_byte() {
         assert!(log.read().is_some());
     }
     let read = log.read().unwrap();
-    assert_eq!((read.edge, read.errors.len()), (Some(true), 1));
+    assert!(read.engine.is_some_and(|engine| engine.edge));
+    assert_eq!(read.errors.len(), 1);
 }
 
 #[test]
@@ -106,14 +107,19 @@ fn a_long_log_is_read_at_both_ends_and_no_more() {
         log.unwrap().errors.iter().map(|e| e.number).collect()
     };
     let read = log.read();
-    assert_eq!(read.as_ref().unwrap().edge, Some(true));
+    assert!(
+        read.as_ref()
+            .unwrap()
+            .engine
+            .is_some_and(|engine| engine.edge)
+    );
     assert_eq!(numbers(read), [1, 3]);
     append(&path, &(error(4) + &filler.repeat(5_000) + &error(5)));
     assert_eq!(numbers(log.read()), [1, 3, 5]);
 }
 
 #[test]
-fn a_start_fault_is_told_and_forgotten() {
+fn why_a_start_failed_is_kept_until_the_next_one() {
     let dir = TempDir::new();
     let (path, mut log) = log(&dir);
     append(&path, BANNER);
@@ -122,13 +128,14 @@ fn a_start_fault_is_told_and_forgotten() {
         &path,
         "2026-11-23 04:51:01.00 spid9s      Error 5(Access is denied.) occurred\n",
     );
-    let fault = StartFault::SystemDatabaseUnreadable(FileFault::Denied);
-    assert_eq!(log.read().unwrap().start_fault, Some(fault));
-    append(
-        &path,
-        "2026-11-23 04:51:01.00 Server      SQL Server is now ready for client connections.\n",
+    let read = log.read().unwrap();
+    let fault = read.messages.first().and_then(|message| message.fault);
+    assert_eq!(
+        fault.map(|fault| fault.reason),
+        Some(Reason::MasterFileDenied)
     );
-    assert_eq!(log.read().unwrap().start_fault, None);
+    append(&path, BANNER);
+    assert_eq!(log.read().unwrap().messages, []);
 }
 
 #[test]

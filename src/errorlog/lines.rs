@@ -1,4 +1,4 @@
-//! From the bytes of a log to its lines, in either of the engine's encodings.
+//! From the bytes of a log to its lines, in each of the encodings that engines and editors write.
 
 /// Bytes of a line that are kept; what follows up to its end is dropped. Even, so that no unit of
 /// UTF-16 is cut in two. The longest line that is read for its meaning has some 500 characters.
@@ -7,39 +7,53 @@ const MAX_LINE_BYTES: usize = 4096;
 /// Beyond the kept bytes: the last unit read, in which the line's end is looked for.
 const UNIT_BYTES: usize = 2;
 
+/// How characters are encoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Encoding {
+    /// UTF-8, what every released build for Linux writes.
+    #[default]
+    Utf8,
+    /// UTF-16LE, as previews of 2017 and engines on Windows write it.
+    Utf16Le,
+    /// UTF-16BE, as an editor may have saved it.
+    Utf16Be,
+}
+
 /// Splits what arrives in pieces. A line is handed on once its newline has come.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
-    /// UTF-16LE, as the builds of 2017 write it; else UTF-8.
-    wide: bool,
+pub struct Lines {
+    encoding: Encoding,
     line: Vec<u8>,
     /// What comes up to the next newline is the rest of a line whose beginning was not read.
     skipping: bool,
 }
 
 impl Lines {
-    /// For a file that begins with these bytes: a byte order mark, or a first character of which
-    /// every second byte is zero, tells UTF-16LE.
-    pub(super) fn begin(head: &[u8]) -> Self {
-        let wide = match head {
-            [0xff, 0xfe, ..] => true,
-            [first, 0, ..] => *first != 0,
-            _ => false,
+    /// The lines of a file that begins with these bytes: a byte order mark, or a first character of which
+    /// one byte is zero, tells UTF-16.
+    #[must_use]
+    pub fn begin(head: &[u8]) -> Self {
+        let encoding = match head {
+            [0xff, 0xfe, ..] => Encoding::Utf16Le,
+            [0xfe, 0xff, ..] => Encoding::Utf16Be,
+            [first, 0, ..] if *first != 0 => Encoding::Utf16Le,
+            [0, second, ..] if *second != 0 => Encoding::Utf16Be,
+            _ => Encoding::Utf8,
         };
         Self {
-            wide,
+            encoding,
             ..Self::default()
         }
     }
 
     /// The next bytes are not those that follow the last ones. They begin at an even offset.
-    pub(super) fn jump(&mut self) {
+    pub fn jump(&mut self) {
         self.line.clear();
         self.skipping = true;
     }
 
     /// Takes the next bytes in.
-    pub(super) fn feed(&mut self, bytes: &[u8], each: &mut dyn FnMut(&str)) {
+    pub fn feed(&mut self, bytes: &[u8], each: &mut dyn FnMut(&str)) {
         for byte in bytes {
             if self.line.len() == MAX_LINE_BYTES + UNIT_BYTES {
                 self.line.truncate(MAX_LINE_BYTES);
@@ -55,21 +69,32 @@ impl Lines {
         }
     }
 
+    /// Hands on the last line, which no newline ends.
+    pub fn finish(&mut self, each: &mut dyn FnMut(&str)) {
+        if !self.skipping && !self.line.is_empty() {
+            each(&self.text());
+        }
+        self.line.clear();
+    }
+
     fn ended(&self) -> bool {
-        match (self.wide, self.line.as_slice()) {
-            (false, [.., b'\n']) => true,
-            (true, [.., b'\n', 0]) => self.line.len().is_multiple_of(UNIT_BYTES),
+        let whole = self.line.len().is_multiple_of(UNIT_BYTES);
+        match (self.encoding, self.line.as_slice()) {
+            (Encoding::Utf8, [.., b'\n']) => true,
+            (Encoding::Utf16Le, [.., b'\n', 0]) | (Encoding::Utf16Be, [.., 0, b'\n']) => whole,
             _ => false,
         }
     }
 
     /// The line as text. What is no character becomes U+FFFD.
     fn text(&self) -> String {
-        if !self.wide {
-            return String::from_utf8_lossy(&self.line).into_owned();
-        }
+        let unit: fn([u8; 2]) -> u16 = match self.encoding {
+            Encoding::Utf8 => return String::from_utf8_lossy(&self.line).into_owned(),
+            Encoding::Utf16Le => u16::from_le_bytes,
+            Encoding::Utf16Be => u16::from_be_bytes,
+        };
         let units = self.line.chunks_exact(UNIT_BYTES);
-        let units = units.map(|unit| u16::from_le_bytes([unit[0], unit[1]]));
+        let units = units.map(|bytes| unit([bytes[0], bytes[1]]));
         char::decode_utf16(units)
             .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
             .collect()

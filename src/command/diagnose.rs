@@ -1,0 +1,330 @@
+//! `diagnose`: reads an errorlog or a container's output offline, and prints what the product makes of it.
+//!
+//! It ends with 0 where nothing was found that needs anybody, also where something is under way that
+//! passes by itself; with 1 where something was found; with 66 where a file can't be read.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::Exit;
+use super::table::safe;
+use crate::decide::diagnosis::{Diagnosis, Stage, diagnose};
+use crate::decide::faults::cause::Facts;
+use crate::decide::observation::{EngineBuild, EngineLog, KernelVersion, LoggedError};
+use crate::decide::reason::Outcome;
+use crate::decide::sql_error::classify;
+use crate::errorlog::{Lines, Reader};
+
+/// Bytes read at once.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Bytes by which the encoding is known.
+const HEAD_BYTES: usize = 4;
+
+/// The name of standard input.
+const STDIN: &str = "-";
+
+/// What is to be read, and how it is shown.
+#[derive(Clone, Debug)]
+pub struct Arguments {
+    /// The files.
+    pub files: Vec<PathBuf>,
+    /// For programs.
+    pub json: bool,
+    /// The kernel of the node that the log comes from.
+    pub kernel: Option<KernelVersion>,
+}
+
+/// What one file says, as it is printed for programs.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    file: String,
+    kind: Kind,
+    engine: Option<String>,
+    #[serde(flatten)]
+    diagnosis: Diagnosis,
+    errors: Vec<LoggedError>,
+}
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Kind {
+    /// Every line is the engine's own.
+    Errorlog,
+    /// Launchers or the platform layer wrote into it as well.
+    ContainerOutput,
+    /// Nothing that the engine or its launchers write was found in it.
+    Unknown,
+}
+
+/// Reads the files and prints what they say.
+///
+/// # Errors
+/// When it can't be written.
+pub fn execute(
+    arguments: &Arguments,
+    stdin: &mut dyn Read,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<Exit> {
+    let facts = Facts {
+        kernel: arguments.kernel,
+        ..Facts::default()
+    };
+    let mut exit = Exit::Done;
+    for path in &arguments.files {
+        match read(path, stdin) {
+            Ok(log) => {
+                let document = document(path, &log, &facts);
+                if document.diagnosis.is_trouble() && exit == Exit::Done {
+                    exit = Exit::Failed;
+                }
+                match arguments.json {
+                    true => {
+                        serde_json::to_writer(&mut *out, &document)?;
+                        writeln!(out)?;
+                    }
+                    false => print(&document, out)?,
+                }
+            }
+            Err(error) => {
+                let name = safe(&path.display().to_string());
+                let _ = writeln!(err, "diagnose: {name}: {error}");
+                exit = Exit::NoInput;
+            }
+        }
+    }
+    Ok(exit)
+}
+
+fn read(path: &Path, stdin: &mut dyn Read) -> io::Result<EngineLog> {
+    match path.as_os_str() == STDIN {
+        true => fold(stdin),
+        false => fold(&mut File::open(path)?),
+    }
+}
+
+/// Reads a log to its end; however long it is, no more than a line of it is kept at a time.
+fn fold(input: &mut dyn Read) -> io::Result<EngineLog> {
+    let mut reader = Reader::default();
+    let mut head = Vec::new();
+    input.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+    let mut lines = Lines::begin(&head);
+    let mut each = |line: &str| match unwrapped(line) {
+        Some(line) => reader.line(&line),
+        None => reader.line(line),
+    };
+    lines.feed(&head, &mut each);
+    let mut bytes = head.len() as u64;
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        let count = match input.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        bytes += count as u64;
+        lines.feed(&chunk[..count], &mut each);
+    }
+    lines.finish(&mut each);
+    Ok(reader.log(bytes))
+}
+
+/// The line within a JSON object, as Docker's files and most collectors of logs keep it.
+fn unwrapped(line: &str) -> Option<String> {
+    let text = line.trim();
+    if !text.starts_with('{') {
+        return None;
+    }
+    let mut object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).ok()?;
+    ["log", "message", "MESSAGE", "msg", "line"]
+        .into_iter()
+        .find_map(|key| match object.remove(key) {
+            Some(serde_json::Value::String(line)) => Some(line),
+            _ => None,
+        })
+}
+
+fn document(path: &Path, log: &EngineLog, facts: &Facts) -> Document {
+    Document {
+        file: safe(&path.display().to_string()),
+        kind: kind(log),
+        engine: log.engine.map(name),
+        diagnosis: diagnose(log, facts),
+        errors: log.errors.clone(),
+    }
+}
+
+fn kind(log: &EngineLog) -> Kind {
+    let known = log.engine.is_some()
+        || log.crash.is_some()
+        || log.recovery.is_some()
+        || log.stop.is_some()
+        || log.start != Default::default()
+        || !log.errors.is_empty()
+        || log.messages.iter().any(|message| message.fault.is_some());
+    match (known || log.lines.dated > 0, log.lines.undated) {
+        (false, _) => Kind::Unknown,
+        (true, 0) => Kind::Errorlog,
+        (true, _) => Kind::ContainerOutput,
+    }
+}
+
+/// Product and version.
+fn name(build: EngineBuild) -> String {
+    let product = match (build.edge, build.year) {
+        (true, _) => "Azure SQL Edge".to_owned(),
+        (false, Some(year)) => format!("SQL Server {year}"),
+        (false, None) => "SQL Server".to_owned(),
+    };
+    match build.version {
+        Some([major, minor, build, revision]) => {
+            format!("{product} ({major}.{minor}.{build}.{revision})")
+        }
+        None => product,
+    }
+}
+
+fn print(document: &Document, out: &mut dyn Write) -> io::Result<()> {
+    let kind = match document.kind {
+        Kind::Errorlog => "errorlog",
+        Kind::ContainerOutput => "container output",
+        Kind::Unknown => "no log of the engine that is known here",
+    };
+    let of = document
+        .engine
+        .as_deref()
+        .unwrap_or("an engine whose banner is not in it");
+    let file = &document.file;
+    match document.kind {
+        Kind::Unknown => writeln!(out, "{file}: {kind}")?,
+        _ => writeln!(
+            out,
+            "{file}: {kind} of {of}; {}",
+            stage(document.diagnosis.stage)
+        )?,
+    }
+    for found in &document.diagnosis.findings {
+        let code = found.reason.code();
+        writeln!(out, "  {code}")?;
+        writeln!(out, "    evidence: {}", safe(&found.evidence))?;
+        writeln!(out, "    advice:   {}", found.advice)?;
+        writeln!(
+            out,
+            "    restart:  {}",
+            restart(found.restart_helps, found.outcome)
+        )?;
+        writeln!(out, "    runbook:  sql-edge-supervisor reasons {code}")?;
+    }
+    if document.diagnosis.findings.is_empty() && document.kind != Kind::Unknown {
+        writeln!(out, "  nothing is wrong by this log")?;
+    }
+    for error in &document.errors {
+        let name = classify(error.number).map_or("not in the table", |row| row.name);
+        writeln!(
+            out,
+            "  error {} ({name}), severity {}, state {}: {}",
+            error.number,
+            error.class,
+            error.state,
+            match error.count {
+                1 => "once".to_owned(),
+                count => format!("{count} times"),
+            }
+        )?;
+    }
+    Ok(())
+}
+
+fn stage(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Unknown => "how far its start is does not stand in it",
+        Stage::Starting => "it is starting",
+        Stage::Started => "it has started",
+        Stage::Stopping => "it is being stopped on purpose",
+        Stage::Stopped => "it was stopped on purpose",
+        Stage::FailedStart => "its start failed",
+        Stage::EndedAfterReady => {
+            "it ended after \"ready\" (17126) and before \"Recovery is complete\" (3408)"
+        }
+        Stage::Ended => "it ended by itself",
+    }
+}
+
+fn restart(helps: bool, outcome: Outcome) -> &'static str {
+    match (helps, outcome) {
+        (true, _) => "can help once the cause is gone",
+        (false, Outcome::Wait) => "does not help: wait",
+        (false, _) => "does not help",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(files: &[&str], json: bool, input: &[u8]) -> (Exit, String, String) {
+        let arguments = Arguments {
+            files: files.iter().map(PathBuf::from).collect(),
+            json,
+            kernel: None,
+        };
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let exit = execute(&arguments, &mut &input[..], &mut out, &mut err).unwrap();
+        (
+            exit,
+            String::from_utf8(out).unwrap(),
+            String::from_utf8(err).unwrap(),
+        )
+    }
+
+    #[test]
+    fn the_exit_code_says_whether_anything_was_found() {
+        let healthy = b"2026-11-23 04:51:00.12 spid9s      Recovery is complete. x\n";
+        let (exit, out, _) = run(&["-"], false, healthy);
+        assert_eq!(exit, Exit::Done);
+        assert!(out.contains("nothing is wrong"), "{out}");
+        let (exit, out, _) = run(&["-"], false, b"Error: 9002, Severity: 17, State: 2.");
+        assert_eq!(exit, Exit::Failed);
+        assert!(out.contains("LogFull"), "{out}");
+        let (exit, _, err) = run(&["/nowhere/\x1b", "-"], false, b"");
+        assert_eq!(exit, Exit::NoInput);
+        assert!(err.contains("/nowhere/?"), "{err}");
+    }
+
+    #[test]
+    fn for_programs_each_file_is_an_object_of_its_own_line() {
+        let (exit, out, _) = run(&["-", "-"], true, b"Error: 9002, Severity: 17, State: 2.");
+        assert_eq!((exit, out.lines().count()), (Exit::Failed, 2));
+        let first = out.lines().next().unwrap();
+        let object: serde_json::Value = serde_json::from_str(first).unwrap();
+        assert_eq!(object["findings"][0]["reason"], "LogFull");
+        assert_eq!(object["findings"][0]["restartHelps"], false);
+        assert_eq!(object["errors"][0]["number"], 9002);
+        assert_eq!(object["kind"], "containerOutput");
+    }
+
+    #[test]
+    fn lines_within_json_are_read() {
+        let line = br#"{"log":"2026-11-23 04:51:00.12 spid9s      Error: 9002, Severity: 17, State: 2.\n","stream":"stdout"}"#;
+        let (_, out, _) = run(&["-"], false, line);
+        assert!(out.contains("LogFull"), "{out}");
+        let (_, out, _) = run(&["-"], false, b"{\"log\": 7}\n{");
+        assert!(out.contains("no log of the engine"), "{out}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_log_is_called_so() {
+        let mut binary: Vec<u8> = (0..=255).cycle().take(300_000).collect();
+        binary.extend(b"x".repeat(300_000));
+        let (exit, out, _) = run(&["-"], false, &binary);
+        assert_eq!(exit, Exit::Done, "{out}");
+        assert!(out.contains("no log of the engine"), "{out}");
+    }
+}

@@ -1,0 +1,234 @@
+//! Which of all that a log says explains the end of an engine.
+
+use super::{End, Fault, Rank, all};
+use crate::decide::observation::{
+    EngineBuild, EngineLog, ExitStatus, HostFacts, KernelVersion, LoggedMessage,
+};
+use crate::decide::reason::Reason;
+
+/// SIGILL.
+const ILLEGAL_INSTRUCTION: i32 = 4;
+
+/// SIGABRT, SIGBUS and SIGSEGV, also as a shell or the image's own scripts report them.
+const CRASH_SIGNALS: [i32; 3] = [6, 7, 11];
+
+/// The exit status of the image's own crash handler (microsoft/mssql-docker, issue 776).
+const CRASH_HANDLED: i32 = 255;
+
+/// The exit status by which a shell says that a command can't be executed.
+const NOT_EXECUTABLE: i32 = 126;
+
+/// What is known beside the logs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Facts {
+    /// The kernel.
+    pub kernel: Option<KernelVersion>,
+    /// Properties of the node.
+    pub host: Option<HostFacts>,
+    /// The engine's product and build, where the log does not tell it.
+    pub engine: Option<EngineBuild>,
+    /// How the process ended, where it was seen.
+    pub status: Option<ExitStatus>,
+    /// The engine had started, as its answers have shown, whatever the log says of it.
+    pub started: bool,
+}
+
+/// What explains the end of an engine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cause {
+    /// The reason.
+    pub reason: Reason,
+    /// How much it explains; absent where no row of the table fits.
+    pub rank: Option<Rank>,
+    /// What the log says, and what that means.
+    pub evidence: String,
+    /// The row of the table, where one fits.
+    pub fault: Option<&'static Fault>,
+}
+
+impl Cause {
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> &'static str {
+        self.fault
+            .map_or(self.reason.info().action, |fault| fault.help)
+    }
+
+    /// Whether a restart alone can help.
+    #[must_use]
+    pub fn restart_helps(&self) -> bool {
+        self.fault.is_some_and(|fault| fault.restart_helps)
+    }
+}
+
+/// What explains that the engine which wrote `log` ended.
+///
+/// A row that says why the engine can't go on counts before all others. Where the log says only that it
+/// ends, the first error before that which explains it is the cause: later ones are its consequences.
+/// In a start any error that may be why is taken; of an engine that had started only one after which the
+/// log says the end, since others are somebody's daily trouble. Where no row fits a start, the engine's
+/// last error stands for itself.
+#[must_use]
+pub fn cause(log: &EngineLog, facts: &Facts) -> Option<Cause> {
+    let engine = log.engine.or(facts.engine);
+    let starting = !log.start.complete && !facts.started;
+    let candidates: Vec<_> = log
+        .messages
+        .iter()
+        .filter(|message| message.in_start != log.start.complete)
+        .filter_map(|message| Some((message, message.fault?)))
+        .filter(|(_, fault)| applies(fault, engine, facts))
+        .collect();
+    let first = |rank: Rank| candidates.iter().find(|(_, fault)| fault.rank == rank);
+    let ends = first(Rank::Final);
+    let chosen = first(Rank::Root)
+        .or_else(|| first(Rank::Contributing).filter(|_| ends.is_some() || starting))
+        .or(ends);
+    let found = chosen.map(|(message, fault)| named(message, fault, log));
+    let certain = |cause: &Cause| cause.rank >= Some(Rank::Final);
+    match found {
+        Some(cause) if certain(&cause) => Some(cause),
+        found => crashed(log, engine, facts)
+            .or(found)
+            .or_else(|| starting.then(|| by_end(engine, facts)).flatten())
+            .or_else(|| starting.then(|| unnamed(log)).flatten()),
+    }
+}
+
+/// Whether nothing that is known speaks against the row.
+fn applies(fault: &Fault, engine: Option<EngineBuild>, facts: &Facts) -> bool {
+    fault.engines.include(engine) != Some(false)
+        && fault.host.holds(facts.kernel, facts.host) != Some(false)
+}
+
+fn named(message: &LoggedMessage, fault: &'static Fault, log: &EngineLog) -> Cause {
+    let mut evidence = format!("{}: {}", fault.meaning, quote(message));
+    // A script that failed names the error; its text is the line before.
+    let before = log
+        .messages
+        .iter()
+        .take_while(|other| !std::ptr::eq(*other, message))
+        .find(|other| other.in_start == message.in_start && other.severity >= 16);
+    if let Some(before) = before {
+        evidence.push_str("; first: ");
+        evidence.push_str(&quote(before));
+    }
+    Cause {
+        reason: fault.reason,
+        rank: Some(fault.rank),
+        evidence,
+        fault: Some(fault),
+    }
+}
+
+/// A message as evidence quotes it.
+#[must_use]
+pub fn quote(message: &LoggedMessage) -> String {
+    match message.number {
+        None => message.text.clone(),
+        Some(number) if message.text.is_empty() => {
+            format!("error {number}, state {}", message.state)
+        }
+        Some(number) => format!("error {number}, state {}: {}", message.state, message.text),
+    }
+}
+
+/// A fatal error that the platform layer reported.
+fn crashed(log: &EngineLog, engine: Option<EngineBuild>, facts: &Facts) -> Option<Cause> {
+    let crash = log.crash.as_ref()?;
+    let message = super::Message {
+        number: None,
+        os_error: None,
+        text: crash,
+    };
+    let fits = |fault: &&Fault| fault.signs.iter().any(|sign| sign.fits(&message));
+    let row = all().find(|fault| fits(fault) && applies(fault, engine, facts));
+    // One that came after the start has its own causes: what the table knows are those of a start.
+    let row = row.filter(|_| !log.start.complete);
+    Some(match row {
+        Some(fault) => Cause {
+            reason: fault.reason,
+            rank: Some(Rank::Root),
+            evidence: format!("{}: {crash}", with_host(fault, facts)),
+            fault: Some(fault),
+        },
+        None => Cause {
+            // Without a beginning the log does not tell when it was.
+            reason: match log.engine.is_some() && !log.start.complete {
+                true => Reason::StartFailed,
+                false => Reason::EngineFault,
+            },
+            rank: None,
+            evidence: format!("the platform layer crashed: {crash}"),
+            fault: None,
+        },
+    })
+}
+
+/// An end without a message that the host explains.
+fn by_end(engine: Option<EngineBuild>, facts: &Facts) -> Option<Cause> {
+    let end = end_of(facts.status?)?;
+    let fault = all().find(|fault| {
+        fault.signs.iter().any(|sign| sign.ends.contains(&end))
+            && fault.engines.include(engine) == Some(true)
+            && fault.host.holds(facts.kernel, facts.host) == Some(true)
+    })?;
+    Some(Cause {
+        reason: fault.reason,
+        rank: Some(Rank::Root),
+        evidence: with_host(fault, facts),
+        fault: Some(fault),
+    })
+}
+
+fn end_of(status: ExitStatus) -> Option<End> {
+    match status {
+        ExitStatus::Signal(ILLEGAL_INSTRUCTION) => Some(End::IllegalInstruction),
+        ExitStatus::Signal(signal) if CRASH_SIGNALS.contains(&signal) => Some(End::Crash),
+        ExitStatus::Code(CRASH_HANDLED) => Some(End::Crash),
+        ExitStatus::Code(NOT_EXECUTABLE) => Some(End::NotExecutable),
+        ExitStatus::Code(code) if code == 128 + ILLEGAL_INSTRUCTION => {
+            Some(End::IllegalInstruction)
+        }
+        ExitStatus::Code(code) if CRASH_SIGNALS.contains(&(code - 128)) => Some(End::Crash),
+        ExitStatus::Signal(_) | ExitStatus::Code(_) => None,
+    }
+}
+
+/// The row's meaning, with the property of the host that it depends on.
+fn with_host(fault: &Fault, facts: &Facts) -> String {
+    use super::HostSign;
+    match (fault.host, facts.kernel, facts.host) {
+        (HostSign::NewKernel, Some(kernel), _) => {
+            format!(
+                "{}; this is Linux {}.{}",
+                fault.meaning, kernel.major, kernel.minor
+            )
+        }
+        (HostSign::OtherPages, _, Some(host)) if host.page_bytes.is_some() => {
+            let bytes = host.page_bytes.unwrap_or_default();
+            format!("{}; they are of {bytes} bytes", fault.meaning)
+        }
+        _ => fault.meaning.to_owned(),
+    }
+}
+
+/// The engine's last error, in its own words; where it has none, its last line.
+fn unnamed(log: &EngineLog) -> Option<Cause> {
+    let last = log.messages.iter().rfind(|message| {
+        message
+            .fault
+            .is_none_or(|fault| fault.rank != Rank::Problem)
+    });
+    let evidence = match last {
+        Some(message) => format!("its last error is {}", quote(message)),
+        None if log.last_line.is_empty() => return None,
+        None => format!("its last line is: {}", log.last_line),
+    };
+    Some(Cause {
+        reason: Reason::StartFailed,
+        rank: None,
+        evidence,
+        fault: None,
+    })
+}
