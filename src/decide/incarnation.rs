@@ -5,7 +5,8 @@ use core::net::SocketAddr;
 use super::decision::Phase;
 use super::memory::RememberedEngine;
 use super::observation::{
-    AttemptResult, ContactError, ProcessId, ProcessReport, RunState, RunningProcess,
+    AttemptResult, ContactError, ListenersReport, ProcessId, ProcessReport, RunState,
+    RunningProcess,
 };
 use super::snapshot::{Contact, Snapshot};
 use super::sql_error::{SqlErrorClass, classify};
@@ -140,7 +141,7 @@ impl Incarnation {
         // What the kernel has is said of now. A log may be that of the start before, where this one has not
         // come as far as its own.
         self.up |= self.started
-            || match listeners.and_then(|listeners| listeners.listens()) {
+            || match listeners.and_then(ListenersReport::listens) {
                 Some(listens) => listens,
                 None => snapshot.logs_since(since).any(|(_, log)| log.start.ready),
             };
