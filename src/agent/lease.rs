@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info, warn};
 
 use super::link::{LinkState, Request};
-use super::memory::Memory;
+use super::memory::{Engine, Memory};
 use super::pid1::Pid1;
 use crate::act::holder::{self, HolderConfig, Keep, LeaseHolder};
 use crate::config::Config;
@@ -41,8 +41,8 @@ const KIN_PATIENCE: Duration = Duration::from_millis(500);
 pub struct Holder(Arc<Mutex<Option<LeaseHolder>>>);
 
 impl Holder {
-    fn set(&self, keeper: Option<LeaseHolder>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = keeper;
+    fn set(&self, thread: Option<LeaseHolder>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = thread;
     }
 
     /// The thread.
@@ -61,6 +61,8 @@ pub struct Lease {
     pid1: Arc<Pid1>,
     memory: Memory,
     state: watch::Receiver<LinkState>,
+    /// The engine that runs, by which a later run of this pod knows the claim for its own.
+    engine: watch::Receiver<Option<Option<Engine>>>,
     /// The volume is the right one, as the agent itself has proved.
     proven: Arc<AtomicBool>,
     reports: watch::Sender<Option<LeaseReport>>,
@@ -76,6 +78,7 @@ impl Lease {
         pid1: Arc<Pid1>,
         memory: Memory,
         state: watch::Receiver<LinkState>,
+        engine: watch::Receiver<Option<Option<Engine>>>,
     ) -> Self {
         Self {
             config: HolderConfig::of(config, remembered),
@@ -83,6 +86,7 @@ impl Lease {
             pid1,
             memory,
             state,
+            engine,
             proven: Arc::default(),
             reports: watch::Sender::new(None),
             holder: Holder::default(),
@@ -120,8 +124,9 @@ impl Lease {
                 self.leave_to_supervisor().await;
             }
             match self.contend(&link) {
-                Ok(keeper) => {
-                    self.holder.set(Some(keeper));
+                Ok(thread) => {
+                    self.holder.set(Some(thread));
+                    self.see_engine();
                     self.superseded().await;
                 }
                 Err(error) => {
@@ -179,6 +184,13 @@ impl Lease {
         holder::spawn(self.config.clone(), usable, Some(keep), report)
     }
 
+    fn see_engine(&mut self) {
+        let engine = self.engine.borrow_and_update().flatten();
+        if let (Some(thread), Some((outer, _))) = (self.holder.get(), engine) {
+            thread.see_engine(Some(outer));
+        }
+    }
+
     /// Waits until the thread has to be replaced: another one of this pod has claimed, or an older
     /// supervisor holds the lease.
     async fn superseded(&mut self) {
@@ -203,6 +215,7 @@ impl Lease {
                     std::future::pending::<()>().await;
                 },
                 _ = reports.changed() => {}
+                Ok(()) = self.engine.changed() => self.see_engine(),
             }
         }
     }
