@@ -16,6 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn config(scratch: &Scratch, pod: &str) -> HolderConfig {
     HolderConfig {
+        contends: true,
         data_dir: scratch.0.join("volume"),
         mode: LeaseMode::Advisory,
         renew: Duration::from_millis(20),
