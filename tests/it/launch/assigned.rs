@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 
+use super::linked::linked;
 use super::rig::{Site, is_clean};
 use crate::client::{order, outcome};
 
@@ -37,16 +38,9 @@ fn owners(path: &Path, found: &mut Vec<(String, u32, u32)>) {
 async fn an_assigned_uid_has_its_sockets_and_its_files() {
     let mut site = Site::new();
     site.uid = Some(UID);
-    fs::create_dir(site.data_dir()).expect("writable");
+    fs::create_dir_all(site.data_dir()).expect("writable");
     give_to_group(site.scratch.path());
-    let mut supervisor = site.supervisor(&[("stop-drain", "0s")]).await;
-    let mut container = site.launch_waiting("1h", &site.shell());
-    site.announced().await;
-    site.says("the engine runs").await;
-    // It listens on a port of its own choice: the next supervisor knows it.
-    super::rig::kill(supervisor).await;
-    supervisor = site.supervisor(&[("stop-drain", "0s")]).await;
-    supervisor.passes("ready").await;
+    let (_supervisor, mut container) = linked(&mut site, &[("stop-drain", "0s")]).await;
 
     let socket = site.path("state/control.sock");
     let mode = fs::metadata(&socket)
@@ -84,7 +78,7 @@ async fn an_assigned_uid_has_its_sockets_and_its_files() {
 async fn another_uid_is_told_so() {
     let mut site = Site::new();
     site.uid = Some(UID);
-    fs::create_dir(site.data_dir()).expect("writable");
+    fs::create_dir_all(site.data_dir()).expect("writable");
     give_to_group(site.scratch.path());
     let _supervisor = site.supervisor(&[]).await;
     // Root may do anything, and what may not is another user of the group.
