@@ -143,6 +143,7 @@ impl Agent {
             Arc::clone(&pid1),
             memory.clone(),
             state.clone(),
+            engine.clone(),
         );
         let (reports, proven, holder) = (lease.reports(), lease.proven(), lease.holder());
         tasks.spawn(lease.hold(request.clone()));

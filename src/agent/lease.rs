@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info, warn};
 
 use super::link::{LinkState, Request};
-use super::memory::Memory;
+use super::memory::{Engine, Memory};
 use super::pid1::Pid1;
 use crate::act::holder::{self, HolderConfig, Keep, LeaseHolder};
 use crate::config::Config;
@@ -41,8 +41,8 @@ const KIN_PATIENCE: Duration = Duration::from_millis(500);
 pub struct Holder(Arc<Mutex<Option<LeaseHolder>>>);
 
 impl Holder {
-    fn set(&self, keeper: Option<LeaseHolder>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = keeper;
+    fn set(&self, thread: Option<LeaseHolder>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = thread;
     }
 
     /// The thread.
@@ -61,6 +61,8 @@ pub struct Lease {
     pid1: Arc<Pid1>,
     memory: Memory,
     state: watch::Receiver<LinkState>,
+    /// The engine that runs, by which a later run of this pod knows the claim for its own.
+    engine: watch::Receiver<Option<Option<Engine>>>,
     /// The volume is the right one, as the agent itself has proved.
     proven: Arc<AtomicBool>,
     reports: watch::Sender<Option<LeaseReport>>,
@@ -76,6 +78,7 @@ impl Lease {
         pid1: Arc<Pid1>,
         memory: Memory,
         state: watch::Receiver<LinkState>,
+        engine: watch::Receiver<Option<Option<Engine>>>,
     ) -> Self {
         Self {
             config: HolderConfig::of(config, remembered),
@@ -83,6 +86,7 @@ impl Lease {
             pid1,
             memory,
             state,
+            engine,
             proven: Arc::default(),
             reports: watch::Sender::new(None),
             holder: Holder::default(),
@@ -120,8 +124,9 @@ impl Lease {
                 self.leave_to_supervisor().await;
             }
             match self.contend(&link) {
-                Ok(keeper) => {
-                    self.holder.set(Some(keeper));
+                Ok(thread) => {
+                    self.holder.set(Some(thread));
+                    self.see_engine();
                     self.superseded().await;
                 }
                 Err(error) => {
@@ -156,7 +161,9 @@ impl Lease {
         let usable = move || !state.borrow().is_linked() && proven.load(Ordering::Relaxed);
         let (pid1, memory) = (Arc::clone(&self.pid1), self.memory.clone());
         let (reports, link) = (self.reports.clone(), link.clone());
-        let report = move |report: LeaseReport| {
+        let config = self.config.clone();
+        let report = move |mut report: LeaseReport| {
+            recognize(&mut report, |id| holder::is_of_this_pod(&config, id));
             let runs = pid1.has_started();
             let held = memory.get().held;
             if let Some(until) = run_until(&report, held, runs) {
@@ -177,6 +184,13 @@ impl Lease {
         let to = Arc::clone(&self.pid1);
         let keep = Keep::new(move |lock| to.send_with(FromAgent::Lock, &[lock]));
         holder::spawn(self.config.clone(), usable, Some(keep), report)
+    }
+
+    fn see_engine(&mut self) {
+        let engine = self.engine.borrow_and_update().flatten();
+        if let (Some(thread), Some((outer, _))) = (self.holder.get(), engine) {
+            thread.see_engine(Some(outer));
+        }
     }
 
     /// Waits until the thread has to be replaced: another one of this pod has claimed, or an older
@@ -203,6 +217,7 @@ impl Lease {
                     std::future::pending::<()>().await;
                 },
                 _ = reports.changed() => {}
+                Ok(()) = self.engine.changed() => self.see_engine(),
             }
         }
     }
@@ -224,6 +239,33 @@ fn is_certain(standing: &LeaseState) -> bool {
                 ..
             }
     )
+}
+
+/// Takes a claim for this pod's own where `is_own` says so of its holder's id: a supervisor that has just been
+/// started may claim before it knows of the agent.
+fn recognize(report: &mut LeaseReport, is_own: impl Fn(&str) -> bool) {
+    let (epoch, holder) = match &report.state {
+        LeaseState::Lost {
+            by: Some(epoch),
+            holder: Some(holder),
+            ..
+        }
+        | LeaseState::Elsewhere {
+            epoch,
+            holder: Some(holder),
+            own_pod: false,
+            ..
+        } => (*epoch, holder),
+        _ => return,
+    };
+    if is_own(&holder.id) {
+        report.state = LeaseState::Elsewhere {
+            epoch,
+            holder: Some(holder.clone()),
+            own_pod: true,
+            unchanged: Duration::ZERO,
+        };
+    }
 }
 
 /// Until when the engine may run, for PID 1; none where there is nothing new to say. `held` is the last epoch
@@ -291,6 +333,24 @@ mod tests {
             epoch: 4,
             by,
             holder: known.then(Who::default),
+        }
+    }
+
+    #[test]
+    fn a_supervisor_of_this_pod_is_no_other_holder() {
+        for state in [lost(Some(5), true), elsewhere(5, true, false)] {
+            let mut report = LeaseReport {
+                state: state.clone(),
+                failure: None,
+                run_until: None,
+            };
+            recognize(&mut report, |_| false);
+            assert_eq!(report.state, state);
+            assert_eq!(run_until(&report, Some(4), true), Some(FENCE));
+            recognize(&mut report, |id| id == Who::default().id);
+            assert_eq!(run_until(&report, Some(4), true), None);
+            let own = matches!(report.state, LeaseState::Elsewhere { own_pod: true, .. });
+            assert!(own, "{report:?}");
         }
     }
 
