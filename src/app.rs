@@ -155,7 +155,6 @@ impl Bound {
         let holder = lease::hold(&config, &memory, decisions.clone(), sink.clone())
             .context("the lease holder's thread can't be started")?;
         let last = decisions.clone();
-        let events_of = decisions.clone();
         let chronicler = chronicler(&config, &holder, &decisions);
         let stopper = Stopper::new(&config, decisions.clone(), sink.clone(), chronicler.clone());
         let mut tasks = observers(&config, decisions.clone(), &sink);
@@ -177,11 +176,8 @@ impl Bound {
             };
             tasks.spawn(control.serve(move |order| orders.clone().obey(order)));
         }
-        if let Some(server) = api_server(&config) {
-            tasks.spawn(publish::events::follow(server, events_of));
-        }
         tasks.spawn(watch_engine);
-        tasks.spawn(lease::follow_engine(holder.clone(), last.clone()));
+        follow_decisions(&mut tasks, &config, &holder, &last);
         tasks.spawn(chronicler.follow());
         tasks.spawn(supervisor.run(memory));
         info!(%address, version = env!("CARGO_PKG_VERSION"), "supervising");
@@ -267,6 +263,19 @@ async fn launch_socket(path: &Path) -> Result<Option<link::Bound>, BindError> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// Starts what follows the decisions for others: the API server's events, and the lease's claim.
+fn follow_decisions(
+    tasks: &mut JoinSet<()>,
+    config: &Config,
+    holder: &LeaseHolder,
+    decisions: &Reader,
+) {
+    if let Some(server) = api_server(config) {
+        tasks.spawn(publish::events::follow(server, decisions.clone()));
+    }
+    tasks.spawn(lease::follow_engine(holder.clone(), decisions.clone()));
 }
 
 /// Does here what an agent would, unless one comes, or one that was there before may.

@@ -31,6 +31,7 @@ use crate::decide::lease::{LeaseMode, Terms};
 use crate::decide::observation::{LeaseReport, ProcessId};
 pub use crate::records::claims::lock::Keep;
 use crate::records::identity::Expected;
+pub use identity::is_of_this_pod;
 use wait::{Wait, Waker};
 use work::Work;
 

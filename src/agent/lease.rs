@@ -161,7 +161,9 @@ impl Lease {
         let usable = move || !state.borrow().is_linked() && proven.load(Ordering::Relaxed);
         let (pid1, memory) = (Arc::clone(&self.pid1), self.memory.clone());
         let (reports, link) = (self.reports.clone(), link.clone());
-        let report = move |report: LeaseReport| {
+        let config = self.config.clone();
+        let report = move |mut report: LeaseReport| {
+            recognize(&mut report, |id| holder::is_of_this_pod(&config, id));
             let runs = pid1.has_started();
             let held = memory.get().held;
             if let Some(until) = run_until(&report, held, runs) {
@@ -239,6 +241,33 @@ fn is_certain(standing: &LeaseState) -> bool {
     )
 }
 
+/// Takes a claim for this pod's own where `is_own` says so of its holder's id: a supervisor that has just been
+/// started may claim before it knows of the agent.
+fn recognize(report: &mut LeaseReport, is_own: impl Fn(&str) -> bool) {
+    let (epoch, holder) = match &report.state {
+        LeaseState::Lost {
+            by: Some(epoch),
+            holder: Some(holder),
+            ..
+        }
+        | LeaseState::Elsewhere {
+            epoch,
+            holder: Some(holder),
+            own_pod: false,
+            ..
+        } => (*epoch, holder),
+        _ => return,
+    };
+    if is_own(&holder.id) {
+        report.state = LeaseState::Elsewhere {
+            epoch,
+            holder: Some(holder.clone()),
+            own_pod: true,
+            unchanged: Duration::ZERO,
+        };
+    }
+}
+
 /// Until when the engine may run, for PID 1; none where there is nothing new to say. `held` is the last epoch
 /// that this container has held, `runs` whether the command was started.
 fn run_until(report: &LeaseReport, held: Option<Epoch>, runs: bool) -> Option<u64> {
@@ -304,6 +333,24 @@ mod tests {
             epoch: 4,
             by,
             holder: known.then(Who::default),
+        }
+    }
+
+    #[test]
+    fn a_supervisor_of_this_pod_is_no_other_holder() {
+        for state in [lost(Some(5), true), elsewhere(5, true, false)] {
+            let mut report = LeaseReport {
+                state: state.clone(),
+                failure: None,
+                run_until: None,
+            };
+            recognize(&mut report, |_| false);
+            assert_eq!(report.state, state);
+            assert_eq!(run_until(&report, Some(4), true), Some(FENCE));
+            recognize(&mut report, |id| id == Who::default().id);
+            assert_eq!(run_until(&report, Some(4), true), None);
+            let own = matches!(report.state, LeaseState::Elsewhere { own_pod: true, .. });
+            assert!(own, "{report:?}");
         }
     }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Arg, ArgAction, Command, value_parser};
 
+use super::started::{agent_command, command_argument, exec_command};
 use super::version;
 use crate::act::order::{parse_grace, parse_hold};
 use crate::command::client::Endpoint;
@@ -105,14 +106,8 @@ fn container_commands() -> [Command; 5] {
             )
             .args(settings_arguments())
             .arg(command_argument()),
-        Command::new("agent")
-            .about("The part of `launch` that may end; started by it")
-            .hide(true)
-            .args(settings_arguments()),
-        Command::new("exec")
-            .about("Become a command, with the signals that it had without `launch`; started by it")
-            .hide(true)
-            .arg(command_argument()),
+        agent_command(),
+        exec_command(),
         Command::new("install")
             .about("Copy this program into a directory that the SQL container mounts")
             .arg(
@@ -148,15 +143,6 @@ fn space_command() -> Command {
                 .help("How many of them stay"),
         )
         .arg(flag("yes", "Remove them").requires("prune"))
-}
-
-fn command_argument() -> Arg {
-    Arg::new("command")
-        .value_name("COMMAND")
-        .help("What to start, with its arguments; else the image's own start")
-        .last(true)
-        .num_args(1..)
-        .value_parser(value_parser!(OsString))
 }
 
 fn inject_command() -> Command {
@@ -329,7 +315,7 @@ fn config_argument() -> Arg {
 
 /// The flags of all settings. Values are taken as they are: what is wrong with them is said by
 /// [`crate::config`], all at once and the same for every source.
-fn settings_arguments() -> Vec<Arg> {
+pub(super) fn settings_arguments() -> Vec<Arg> {
     let mut arguments = vec![
         config_argument(),
         // Known, so that it can be refused with the reason; hidden, so that nobody looks for it.

@@ -327,12 +327,16 @@ fn blank() -> Config {
         termination_log: None,
         state_dir: PathBuf::new(),
         control_socket: PathBuf::new(),
-        launch: LaunchConfig {
-            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-            socket: PathBuf::new(),
-            gate_patience: Duration::ZERO,
-            ready_hold: Duration::ZERO,
-        },
+        launch: blank_launch(),
+    }
+}
+
+fn blank_launch() -> LaunchConfig {
+    LaunchConfig {
+        listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        socket: PathBuf::new(),
+        gate_patience: Duration::ZERO,
+        ready_hold: Duration::ZERO,
     }
 }
 

@@ -223,7 +223,7 @@ impl Init {
         self.reap();
         if let Some(engine) = &mut self.engine
             && !engine.gone
-            && engine.outer.as_ref().is_some_and(|fd| has_ended(fd))
+            && engine.outer.as_ref().is_some_and(has_ended)
         {
             engine.gone = true;
         }

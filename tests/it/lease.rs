@@ -56,7 +56,7 @@ async fn a_supervisor_that_has_lost_its_state_leaves_its_own_engine_alone() {
         .event(|event| event["message"] == "the lease is held" || event["code"] == "Fencing")
         .await;
     assert_eq!(outcome["message"], "the lease is held", "{}", second.log);
-    second.passes("ready").await;
+    second.passes("gate").await;
     assert!(!second.log.contains("SIGKILL"), "{}", second.log);
     assert!(runs(standin.child_pid()) && runs(standin.parent_pid()));
 }

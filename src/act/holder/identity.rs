@@ -70,6 +70,17 @@ pub fn this(config: &HolderConfig) -> Observer {
     }
 }
 
+/// Whether `id` is that under which another process of this pod claimed last, as `state-dir` tells, which the
+/// pod's containers share. A supervisor and the agent of its SQL container have each a pid namespace.
+#[must_use]
+pub fn is_of_this_pod(config: &HolderConfig, id: &str) -> bool {
+    let kept = Folder::open(&config.state_dir).map(|folder| folder.read(NAME, MAX_BYTES));
+    match kept {
+        Ok(Ok(Some(kept))) => config.pod_uid.is_none() && kept.trim_ascii() == id.as_bytes(),
+        _ => false,
+    }
+}
+
 /// The pid namespace of this process; none where /proc does not show its first process.
 fn namespace() -> Option<PidNamespace> {
     Some(PidNamespace {

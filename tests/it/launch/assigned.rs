@@ -37,7 +37,7 @@ fn owners(path: &Path, found: &mut Vec<(String, u32, u32)>) {
 async fn an_assigned_uid_has_its_sockets_and_its_files() {
     let mut site = Site::new();
     site.uid = Some(UID);
-    fs::create_dir(site.data_dir()).expect("writable");
+    fs::create_dir_all(site.data_dir()).expect("writable");
     give_to_group(site.scratch.path());
     let mut supervisor = site.supervisor(&[("stop-drain", "0s")]).await;
     let mut container = site.launch_waiting("1h", &site.shell());
@@ -47,6 +47,9 @@ async fn an_assigned_uid_has_its_sockets_and_its_files() {
     super::rig::kill(supervisor).await;
     supervisor = site.supervisor(&[("stop-drain", "0s")]).await;
     supervisor.passes("ready").await;
+    while supervisor.status().await["process"]["state"] != "running" {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
 
     let socket = site.path("state/control.sock");
     let mode = fs::metadata(&socket)
@@ -84,7 +87,7 @@ async fn an_assigned_uid_has_its_sockets_and_its_files() {
 async fn another_uid_is_told_so() {
     let mut site = Site::new();
     site.uid = Some(UID);
-    fs::create_dir(site.data_dir()).expect("writable");
+    fs::create_dir_all(site.data_dir()).expect("writable");
     give_to_group(site.scratch.path());
     let _supervisor = site.supervisor(&[]).await;
     // Root may do anything, and what may not is another user of the group.

@@ -65,6 +65,8 @@ async fn a_supervisor_that_dies_costs_nothing_and_is_heard_when_it_is_back() {
     }
     let down = seconds("LAUNCH_DOWN_SECONDS").unwrap_or(Duration::from_secs(6));
     tokio::time::sleep(down).await;
+    let ended = site.events("the agent has ended; the engine runs on");
+    assert!(ended.is_empty(), "{}", site.log());
     assert!(!probe.is_finished(), "{:?}", probe.await);
     assert!(container.runs(), "{}", site.log());
     let linked = site.events("linked with the supervisor").len();
