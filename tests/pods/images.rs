@@ -12,7 +12,6 @@ use crate::{standin, subject};
 
 const SUPERVISOR: &str = "localhost/sql-edge-supervisor:test";
 const STANDIN: &str = "localhost/sql-edge-standin:test";
-const SERVER: &str = "localhost/mssql-standin:test";
 const BASE: &str = "localhost/standin-base:test";
 
 /// What the image's shell and its scripts need of a base.
@@ -65,71 +64,62 @@ pub fn build_supervisor(name: &str) -> String {
     podman().run(words)
 }
 
-/// The stand-in's image, as of SQL Edge.
+/// The stand-in's image.
 pub fn standin() -> &'static str {
     static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| build_standin(STANDIN, &root().join("docker/standin")));
+    BUILT.get_or_init(|| {
+        let home = podman().home();
+        let engine = home.join("engine");
+        fs::create_dir_all(&engine).expect("writable");
+        let program = engine.join("sqlservr");
+        let built = standin::handle::built_binary().expect("cargo build --example sqlservr");
+        fs::copy(&built, &program).expect("it is there");
+        // As sqlservr's in the image: the one that may bind low ports, without which exec fails.
+        succeed(
+            Command::new("setcap")
+                .arg("cap_net_bind_service+ep")
+                .arg(&program),
+        );
+        base(&home.join("base"), &built);
+        let (file, base) = (
+            "docker/standin.Dockerfile",
+            format!("--build-arg=BASE={BASE}"),
+        );
+        let engine = format!("--build-context=engine={}", engine.display());
+        let context = root().join("docker/standin").display().to_string();
+        let file = format!("--file={}", root().join(file).display());
+        podman().run([
+            "build",
+            "--quiet",
+            "--network=none",
+            &file,
+            &base,
+            &engine,
+            "--tag",
+            STANDIN,
+            &context,
+        ]);
+    });
     STANDIN
 }
 
-/// The same as of SQL Server since 2022 CU18: without SQL Edge's companions, with a launcher and a sqlcmd.
-pub fn server() -> &'static str {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        // Its base is made by the other one, and two would make it at once.
-        standin();
-        let context = podman().home().join("server");
-        let _ = fs::remove_dir_all(&context);
-        fs::create_dir_all(&context).expect("writable");
-        for from in ["docker/standin/opt", "docker/standin-server/opt"] {
-            succeed(
-                Command::new("cp")
-                    .arg("-a")
-                    .arg(root().join(from))
-                    .arg(&context),
-            );
-        }
-        build_standin(SERVER, &context);
-    });
-    SERVER
-}
-
-fn build_standin(name: &str, context: &Path) {
-    let home = podman().home();
-    let engine = home.join("engine");
-    fs::create_dir_all(&engine).expect("writable");
-    let program = engine.join("sqlservr");
-    let built = standin::handle::built_binary().expect("cargo build --example sqlservr");
-    fs::copy(&built, &program).expect("it is there");
-    // As sqlservr's in the image: the one that may bind low ports, without which exec fails.
-    succeed(
-        Command::new("setcap")
-            .arg("cap_net_bind_service+ep")
-            .arg(&program),
-    );
-    base(&home.join("base"), &built);
-    let (file, base) = (
-        "docker/standin.Dockerfile",
-        format!("--build-arg=BASE={BASE}"),
-    );
-    let engine = format!("--build-context=engine={}", engine.display());
-    let context = context.display().to_string();
-    let file = format!("--file={}", root().join(file).display());
-    podman().run([
-        "build",
-        "--quiet",
-        "--network=none",
-        &file,
-        &base,
-        &engine,
-        "--tag",
-        name,
-        &context,
-    ]);
-}
-
-/// A root file system with a shell and what the engine is linked with, from this machine's own.
+/// The stand-in's base image.
 fn base(at: &Path, engine: &Path) {
+    file_system(at, engine);
+    let archive = at.with_extension("tar");
+    succeed(
+        Command::new("tar")
+            .arg("-C")
+            .arg(at)
+            .arg("-cf")
+            .arg(&archive)
+            .args(["--owner=0", "--group=0", "."]),
+    );
+    podman().run(["import", "--quiet", &archive.display().to_string(), BASE]);
+}
+
+/// A root file system with a shell and what a program is linked with, from this machine's own.
+pub fn file_system(at: &Path, linked: &Path) {
     let _ = fs::remove_dir_all(at);
     let folders = [
         "usr/bin",
@@ -162,20 +152,10 @@ fn base(at: &Path, engine: &Path) {
             .iter()
             .for_each(|library| take(library, at));
     }
-    libraries(engine)
+    libraries(linked)
         .iter()
         .for_each(|library| take(library, at));
     symlink("dash", at.join("usr/bin/sh")).expect("writable");
-    let archive = at.with_extension("tar");
-    succeed(
-        Command::new("tar")
-            .arg("-C")
-            .arg(at)
-            .arg("-cf")
-            .arg(&archive)
-            .args(["--owner=0", "--group=0", "."]),
-    );
-    podman().run(["import", "--quiet", &archive.display().to_string(), BASE]);
 }
 
 /// Copies a file of this machine to the same place below `root`.

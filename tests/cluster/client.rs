@@ -1,0 +1,120 @@
+//! A client's pod that writes to the Service all the time, and what it has to say.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::cluster::{kubectl, outcome, own};
+use crate::images::CLIENT;
+use crate::namespace::Namespace;
+use crate::pods;
+use crate::release::{PASSWORD, PATIENCE};
+
+/// As the program prints it, see writer.rs.
+#[derive(Debug, Deserialize)]
+pub struct Report {
+    pub acknowledged: usize,
+    pub found: usize,
+    pub lost: Vec<i64>,
+    gaps: Vec<(u64, u64)>,
+    last: u64,
+}
+
+impl Report {
+    /// The longest time without an acknowledged row.
+    pub fn away(&self) -> Duration {
+        Duration::from_millis(self.gaps.iter().map(|gap| gap.1).max().unwrap_or(0))
+    }
+}
+
+pub struct Client<'a> {
+    namespace: &'a Namespace,
+    name: String,
+    service: String,
+}
+
+impl<'a> Client<'a> {
+    /// Starts it; it waits for the service by itself.
+    pub fn start(namespace: &'a Namespace, service: &str) -> Self {
+        let name = format!("client-{}", service.split(':').next().unwrap_or_default());
+        let mut pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "labels": {"app.kubernetes.io/name": "client"}},
+            "spec": {
+                "terminationGracePeriodSeconds": 0,
+                "automountServiceAccountToken": false,
+                "securityContext": {
+                    "runAsNonRoot": true, "runAsUser": 10001, "fsGroup": 10001,
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                },
+                "containers": [{
+                    "name": "client", "image": CLIENT, "imagePullPolicy": "Never",
+                    "args": ["write", service],
+                    "env": [{"name": "MSSQL_SA_PASSWORD", "value": PASSWORD}],
+                    "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+                    "volumeMounts": [{"name": "rows", "mountPath": "/rows"}],
+                }],
+                "volumes": [{"name": "rows", "emptyDir": {}}],
+            },
+        });
+        if own() {
+            pod["spec"]["nodeSelector"] = json!({"kubernetes.io/hostname": "node-1"});
+        }
+        namespace.apply(&pod);
+        let client = Self {
+            namespace,
+            name,
+            service: service.to_owned(),
+        };
+        namespace.pods.until("the client runs", PATIENCE, |pods| {
+            let pod = pods.iter().find(|pod| pods::pod_name(pod) == client.name)?;
+            pods::running(pod, "client")
+        });
+        client
+    }
+
+    /// What it says, which takes an engine that answers.
+    pub fn report(&self) -> Report {
+        let line = format!(
+            "--namespace {} exec {} -- /client report {}",
+            self.namespace.name, self.name, self.service
+        );
+        let mut said = String::new();
+        // The Service learns of a ready pod a moment later.
+        for _ in 0..20 {
+            let output = outcome(&mut kubectl(line.split(' ')), "");
+            if output.status.success() {
+                let text = String::from_utf8_lossy(&output.stdout);
+                return serde_json::from_str(&text)
+                    .unwrap_or_else(|error| panic!("{text}: {error}"));
+            }
+            said = String::from_utf8_lossy(&output.stderr).into_owned();
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        panic!("the client has no report: {said}");
+    }
+
+    /// Waits until rows are acknowledged again after what was done, and holds all against the table.
+    pub fn writes_and_lost_nothing(&self) -> Report {
+        let before = self.report();
+        let mut after = self.report();
+        for _ in 0..20 {
+            if after.last > before.last {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(500));
+            after = self.report();
+        }
+        assert!(
+            after.last > before.last,
+            "no row is acknowledged any more: {after:?}"
+        );
+        assert!(
+            after.lost.is_empty(),
+            "acknowledged rows are lost: {after:?}"
+        );
+        assert!(after.found >= after.acknowledged, "{after:?}");
+        after
+    }
+}

@@ -1,0 +1,98 @@
+//! What a check costs: processor time of the second node, all of it, with a pod that is checked once a second, less
+//! that of the same pod without a check.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::images::CLIENT;
+use crate::namespace::Namespace;
+use crate::node::{OTHER, Other};
+use crate::pods::running;
+use crate::release::PATIENCE;
+use crate::table;
+
+use super::contestants::pod;
+
+pub const NAME: &str = "cost of a check";
+/// Until the pod's start is over.
+const SETTLE: Duration = Duration::from_secs(5);
+const SECONDS: u32 = 25;
+
+pub fn run() {
+    let _other = Other::alone();
+    let namespace = Namespace::new("cost");
+    let without = measure(&namespace, "none", json!({}));
+    let checks = [
+        ("tcpSocket", "tcp", json!({"tcpSocket": {"port": 1433}})),
+        (
+            "httpGet",
+            "http",
+            json!({"httpGet": {"port": 9433, "path": "/"}}),
+        ),
+        (
+            "exec, one login and `SELECT 1`",
+            "exec",
+            json!({"exec": {"command": ["/tools/client", "check", "127.0.0.1:1433"]}}),
+        ),
+    ];
+    table::note(
+        NAME,
+        "no check",
+        &format!("{:.1} ms of the node's cpu a second", without * 1000.0),
+    );
+    for (title, name, mut check) in checks {
+        check["periodSeconds"] = json!(1);
+        check["timeoutSeconds"] = json!(1);
+        check["failureThreshold"] = json!(1000);
+        let with = measure(&namespace, name, json!({"livenessProbe": check}));
+        table::note(
+            NAME,
+            title,
+            &format!("{:.1} ms of cpu each", (with - without) * 1000.0),
+        );
+    }
+}
+
+/// Seconds of cpu a second.
+fn measure(namespace: &Namespace, name: &str, probes: Value) -> f64 {
+    let mut object = pod(name, probes);
+    object["apiVersion"] = json!("v1");
+    object["kind"] = json!("Pod");
+    object["metadata"]["name"] = json!(name);
+    object["spec"]["nodeSelector"] = json!({"kubernetes.io/hostname": OTHER});
+    object["spec"]["terminationGracePeriodSeconds"] = json!(1);
+    let serve = json!({"name": "http", "image": CLIENT, "imagePullPolicy": "Never", "args": ["serve", "0.0.0.0:9433"]});
+    object["spec"]["containers"]
+        .as_array_mut()
+        .expect("containers")
+        .push(serve);
+    namespace.apply(&object);
+    namespace.pods.until("its engine runs", PATIENCE, |pods| {
+        pods.iter()
+            .find(|pod| crate::pods::pod_name(pod) == name)
+            .and_then(|pod| running(pod, "sql"))
+    });
+    std::thread::sleep(SETTLE);
+    let before = used();
+    std::thread::sleep(Duration::from_secs(u64::from(SECONDS)));
+    let used = used() - before;
+    namespace.ask(&format!("delete pod {name} --wait=true"));
+    used / f64::from(SECONDS)
+}
+
+/// Seconds of cpu of all that belongs to the node.
+fn used() -> f64 {
+    let group = format!("sql-edge-supervisor-cluster/{OTHER}");
+    if let Ok(nanoseconds) =
+        fs::read_to_string(format!("/sys/fs/cgroup/cpuacct/{group}/cpuacct.usage"))
+    {
+        return nanoseconds.trim().parse::<f64>().expect("a number") / 1e9;
+    }
+    let text = fs::read_to_string(format!("/sys/fs/cgroup/{group}/cpu.stat")).expect("cpu.stat");
+    let field = text
+        .lines()
+        .find_map(|line| line.strip_prefix("usage_usec "));
+    field.expect("usage_usec").parse::<f64>().expect("a number") / 1e6
+}
