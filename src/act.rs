@@ -10,6 +10,7 @@ pub mod bootstrap;
 pub mod checkpoint;
 pub mod control;
 pub mod holder;
+pub mod identities;
 pub mod link;
 pub mod order;
 pub mod recorder;

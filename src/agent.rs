@@ -136,16 +136,14 @@ impl Agent {
         tasks.spawn(watch_mount(config.volume.clone(), request.clone()));
         let link = Link::new(config.launch.socket.clone(), requests, reported, publish);
         tasks.spawn(link.keep(Arc::clone(&pid1)));
-        let volume_id = remembered.volume_id.clone();
         let lease = Lease::new(
             &config,
-            volume_id,
             Arc::clone(&pid1),
             memory.clone(),
             state.clone(),
             engine.clone(),
         );
-        let (reports, proven, holder) = (lease.reports(), lease.proven(), lease.holder());
+        let (reports, holder) = (lease.reports(), lease.holder());
         tasks.spawn(lease.hold(request.clone()));
         let readiness = Readiness::new(&config, state.clone(), engine, memory);
         tasks.spawn(readiness.clone().probe());
@@ -159,7 +157,6 @@ impl Agent {
             memory: remembered,
             state: state.clone(),
             reports,
-            proven,
             shut,
         };
         let waits = start.phase == Phase::Waiting;

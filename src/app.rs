@@ -5,7 +5,7 @@
 //! | main | the deciding loop, all observers but one, [`crate::act`] | one writer, no locks between them |
 //! | `http` | [`crate::publish::server`] | an answer never waits for a decision |
 //! | `memory` | the file of what outlives the supervisor | so may a write to its directory |
-//! | `volume` | [`crate::observe::volume`] | a write to a stalled device may block for ever |
+//! | `volume` | [`crate::observe::volume`], one for each volume | a write to a stalled device may block for ever |
 //! | `collect` | [`crate::collect`] | an answer of megabytes takes time to parse, render and compress; it yields to the others (nice 10) |
 //! | `lease` | [`crate::act::holder`] | so may the lease's, which another thread has to judge then |
 
@@ -151,15 +151,15 @@ impl Bound {
             .context("the HTTP thread can't be started")?;
         let engine_pid = EnginePid::default();
         let volume = volume::spawn(config.volume.clone(), engine_pid.clone(), sink.clone())
-            .context("the volume's thread can't be started")?;
-        let holder = lease::hold(&config, &memory, decisions.clone(), sink.clone())
+            .context("the volumes' thread can't be started")?;
+        let holder = lease::hold(&config, &memory, sink.clone())
             .context("the lease holder's thread can't be started")?;
         let last = decisions.clone();
         let chronicler = chronicler(&config, &holder, &decisions);
         let stopper = Stopper::new(&config, decisions.clone(), sink.clone(), chronicler.clone());
         let mut tasks = observers(&config, decisions.clone(), &sink);
         find_the_way_in(&mut tasks, &config, &engine_pid, &decisions, &sink);
-        let agent = AgentLink::new(engine_pid, sink.clone(), holder.clone());
+        let agent = AgentLink::new(engine_pid, &config.volume, sink.clone(), holder.clone());
         expect_agent(&mut tasks, &config, &memory, &agent, holder.clone());
         if let Some(link) = link {
             let (agent, stopper) = (agent.clone(), stopper.clone());
@@ -171,7 +171,7 @@ impl Bound {
             let orders = Orders {
                 sink,
                 stopper,
-                lease: holder.clone(),
+                decisions: last.clone(),
                 chronicler: chronicler.clone(),
             };
             tasks.spawn(control.serve(move |order| orders.clone().obey(order)));
@@ -276,6 +276,7 @@ fn follow_decisions(
         tasks.spawn(publish::events::follow(server, decisions.clone()));
     }
     tasks.spawn(lease::follow_engine(holder.clone(), decisions.clone()));
+    tasks.spawn(lease::identify(decisions.clone()));
 }
 
 /// Does here what an agent would, unless one comes, or one that was there before may.
@@ -318,7 +319,7 @@ fn serve_agent(
 struct Orders {
     sink: Sink,
     stopper: Stopper,
-    lease: LeaseHolder,
+    decisions: Reader,
     chronicler: Chronicler,
 }
 
@@ -332,7 +333,13 @@ impl Orders {
             Order::Resume => OperatorWord::Resume,
             Order::Release => OperatorWord::Release,
             Order::Adopt => {
-                self.lease.adopt();
+                let may = |published: &publish::Published| {
+                    let decision = published.decision.as_ref();
+                    decision.is_some_and(|decision| decision.may_identify)
+                };
+                if !may(&self.decisions.borrow()) {
+                    warn!("the volume is not adopted: its lease is not held, or it is not mounted");
+                }
                 self.chronicler.record(Event::Adopted);
                 OperatorWord::Adopt
             }

@@ -224,6 +224,8 @@ pub struct VolumeConfig {
     pub data_dir: PathBuf,
     /// The same directory as sqlservr's container names it, if different.
     pub engine_data_dir: PathBuf,
+    /// Where the engine keeps what it does not keep at the image's own places, as far as that is set.
+    pub places: PlacesConfig,
     /// The file that sqlservr's standard output is also written to, if any.
     pub engine_output: Option<PathBuf>,
     /// How often it is checked.
@@ -232,6 +234,26 @@ pub struct VolumeConfig {
     pub expected_id: Option<String>,
     /// A file that holds it.
     pub expected_id_file: Option<PathBuf>,
+}
+
+/// Directories and files of the engine, as its container names them. What is not given here is given by
+/// mssql.conf, and else is the image's default.
+#[derive(Clone, Debug, Default)]
+pub struct PlacesConfig {
+    /// `master.mdf`.
+    pub master: Option<PathBuf>,
+    /// `mastlog.ldf`.
+    pub master_log: Option<PathBuf>,
+    /// The directory of new data files.
+    pub data: Option<PathBuf>,
+    /// The directory of new transaction logs.
+    pub log: Option<PathBuf>,
+    /// The directory of backups.
+    pub backup: Option<PathBuf>,
+    /// The directory of crash dumps.
+    pub dump: Option<PathBuf>,
+    /// The errorlog.
+    pub errorlog: Option<PathBuf>,
 }
 
 /// A stop on purpose.

@@ -6,6 +6,7 @@
 //! **Architecture invariant:** nothing here reads a clock, does I/O, logs, or returns an error.
 //! Everything it knows is in its arguments; everything it wants is in its result.
 
+pub mod adopt;
 pub mod budget;
 pub mod decision;
 pub mod diagnosis;
@@ -30,3 +31,4 @@ pub mod sql_error;
 pub mod stop;
 pub mod time;
 pub mod troubles;
+pub mod volumes;

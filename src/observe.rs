@@ -8,6 +8,7 @@ pub mod cgroup;
 pub mod clock;
 pub mod kernel;
 pub mod listeners;
+pub mod mssql_conf;
 pub mod process;
 pub mod sql;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `identity` | which volume this is, and whose instance | whole, by rename ([`atomic`]) |
 //! | `history` | what happened to the engine | whole, by rename ([`history`]) |
+//! | `reserve` | nothing: room for the others on a full volume ([`reserve`]) | when there is room |
 //! | `lease.<epoch>` | who may let an engine write the volume | exclusively made, then in place ([`claims`]) |
 //!
 //! A leaf: it knows the values of [`crate::decide`] and nothing else, and judges nothing. Any call may
@@ -18,6 +19,7 @@ pub mod beneath;
 pub mod claims;
 pub mod history;
 pub mod identity;
+pub mod reserve;
 
 /// The supervisor's folder in the data directory.
 pub const FOLDER: &str = ".sql-edge-supervisor";

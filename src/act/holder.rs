@@ -1,17 +1,16 @@
-//! The lease holder: the thread that holds the lease, gives the volume its identity, and writes what else
-//! the supervisor records there.
+//! The lease holder: the thread that holds the lease on the volume with `master.mdf`, and writes the
+//! history there.
 //!
 //! Any of its calls may wait for a device that does not answer, so that nobody waits for this thread
 //! without a deadline of its own. Where it hangs, its silence tells: whoever was given
 //! [`LeaseReport::run_until`] ends the engine then, and [`crate::decide`] judges the age of the last renewal.
 //!
-//! It decides nothing of its own. The steps of the lease come from [`crate::decide::lease::LeaseMachine`], what may be done to
-//! the identity from [`crate::decide::identity`]; it carries them out through [`crate::records`].
+//! It decides nothing of its own. The steps of the lease come from [`crate::decide::lease::LeaseMachine`];
+//! it carries them out through [`crate::records`].
 //!
 //! Every moment is one of CLOCK_BOOTTIME, and the first thing after a suspend is a look at it ([`wait`]).
 
 mod identity;
-mod volume;
 mod wait;
 mod work;
 
@@ -25,12 +24,10 @@ use std::time::Duration;
 use tracing::warn;
 
 use crate::config::Config;
-use crate::decide::identity::VolumeInit;
 use crate::decide::lease::release::EngineGone;
 use crate::decide::lease::{LeaseMode, Terms};
 use crate::decide::observation::{LeaseReport, ProcessId};
 pub use crate::records::claims::lock::Keep;
-use crate::records::identity::Expected;
 pub use identity::is_of_this_pod;
 use wait::{Wait, Waker};
 use work::Work;
@@ -62,20 +59,14 @@ pub struct HolderConfig {
     pub node: Option<String>,
     /// What may outlive the supervisor and not its pod: the id of the run before is found here.
     pub state_dir: PathBuf,
-    /// Whether a volume without identity may be taken into use.
-    pub volume_init: VolumeInit,
-    /// Which volume is expected.
-    pub expected: Expected,
-    /// The id of the volume that this pod used before.
-    pub remembered: Option<String>,
     /// Whether it contends for the lease from the start, see [`LeaseHolder::contend`].
     pub contends: bool,
 }
 
 impl HolderConfig {
-    /// By the settings. `remembered` is the id of the volume that this pod used before.
+    /// By the settings.
     #[must_use]
-    pub fn of(config: &Config, remembered: Option<String>) -> Self {
+    pub fn of(config: &Config) -> Self {
         Self {
             data_dir: config.volume.data_dir.clone(),
             mode: config.policy.lease,
@@ -85,12 +76,6 @@ impl HolderConfig {
             pod_uid: config.lease.pod_uid.clone(),
             node: config.lease.node.clone(),
             state_dir: config.state_dir.clone(),
-            volume_init: config.policy.volume_init,
-            expected: Expected {
-                id: config.volume.expected_id.clone(),
-                file: config.volume.expected_id_file.clone(),
-            },
-            remembered,
             contends: true,
         }
     }
@@ -108,7 +93,6 @@ impl HolderConfig {
 
 /// What the thread may be asked to do.
 enum Command {
-    Adopt,
     Contend(bool),
     SeeEngine(Option<ProcessId>),
     Run(Box<dyn FnOnce(&Path) + Send>),
@@ -124,22 +108,21 @@ pub struct LeaseHolder {
     waker: Arc<Waker>,
 }
 
-/// Starts the thread. `usable` says whether what lies at the data directory is the volume, as far as its
-/// checks tell: nothing is made or accepted as a volume's identity before. `keep` keeps the lock beside the
+/// Starts the thread. `place` finds the directory of the volume with `master.mdf`, and may wait for it. `keep` keeps the lock beside the
 /// claim for as long as the engine can run; without it there is none. `report` takes the lease's state, at
 /// each change and with each renewal, and may wait.
 ///
 /// # Errors
 ///
 /// The system has no thread or descriptor left.
-pub fn spawn<U, R>(
-    config: HolderConfig,
-    usable: U,
+pub fn spawn<P, R>(
+    mut config: HolderConfig,
+    place: P,
     keep: Option<Keep>,
     report: R,
 ) -> io::Result<LeaseHolder>
 where
-    U: Fn() -> bool + Send + 'static,
+    P: FnOnce() -> PathBuf + Send + 'static,
     R: Fn(LeaseReport) + Send + 'static,
 {
     let (commands, theirs) = channel();
@@ -150,19 +133,16 @@ where
     thread::Builder::new()
         .name(THREAD_NAME.to_owned())
         .stack_size(STACK_BYTES)
-        .spawn(move || Work::new(config, wait, usable, keep, report).run(&theirs))?;
+        .spawn(move || {
+            config.data_dir = place();
+            Work::new(config, wait, keep, report).run(&theirs);
+        })?;
     Ok(LeaseHolder { commands, waker })
 }
 
 impl LeaseHolder {
-    /// Has the volume accepted as it is now: its identity is kept aside, and a new one written. Returns
-    /// at once; what comes of it is logged, and seen by the next check of the volume.
-    pub fn adopt(&self) {
-        self.send(Command::Adopt);
-    }
-
     /// Says whether the lease is contended for from here. Where it is not, somebody else of the same pod does
-    /// so, and `usable` has to say whether that one holds it.
+    /// so.
     pub fn contend(&self, contends: bool) {
         self.send(Command::Contend(contends));
     }

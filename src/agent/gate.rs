@@ -8,15 +8,16 @@
 //! | can't be reached, and its last verdict was a no that does not pass by itself | the wait goes on: the volume is not the right one |
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{error, info, warn};
 
 use super::link::LinkState;
 use super::pid1::Pid1;
+use crate::act::identities::Identities;
 use crate::config::Config;
 use crate::decide::decision::{Decision, Verdict};
 use crate::decide::engine::{State, decide};
@@ -30,30 +31,11 @@ use crate::launch::channel::FromAgent;
 use crate::link::{AGENT_HOLDS_LEASE, Cause, ProbeVerdict};
 use crate::observe::clock::Clock;
 use crate::observe::process::EnginePid;
-use crate::observe::volume::VolumeThread;
+use crate::observe::volume::VolumeThreads;
 use crate::observe::{Sink, clock, volume};
 
 /// How often the gate is looked at where nothing changes, and PID 1 is told again that it is open.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// While one of these holds, what lies at the data directory may not be the volume: nothing is written
-/// there as its identity.
-pub const NO_VOLUME: [Reason; 7] = [
-    Reason::VolumeUnchecked,
-    Reason::VolumeNotMounted,
-    Reason::VolumeMissing,
-    Reason::VolumeEphemeral,
-    Reason::VolumeMismatch,
-    Reason::VolumeReplaced,
-    Reason::VolumeDisconnected,
-];
-
-/// Whether what lies at the data directory is the volume, as far as the checks of `decision` tell.
-#[must_use]
-pub fn is_volume(decision: &Decision) -> bool {
-    let holds = |reason: &Reason| decision.finding(*reason).is_some();
-    !NO_VOLUME.iter().any(holds)
-}
 
 /// What the gate is judged by.
 #[derive(Debug)]
@@ -66,8 +48,6 @@ pub struct Gate {
     pub state: watch::Receiver<LinkState>,
     /// The lease.
     pub reports: watch::Receiver<Option<LeaseReport>>,
-    /// Set where the agent itself has proved the volume.
-    pub proven: Arc<AtomicBool>,
     /// Why the gate is shut.
     pub shut: watch::Sender<Vec<Cause>>,
 }
@@ -96,7 +76,7 @@ impl Gate {
                     None
                 }
                 (None, None) if alone => match &mut own {
-                    Some(own) => own.gate(lease.as_ref()),
+                    Some(own) => own.gate(lease.as_ref()).await,
                     None => {
                         own = OwnChecks::start(&self.config, &self.memory);
                         None
@@ -104,9 +84,6 @@ impl Gate {
                 },
                 (None, None) => None,
             };
-            if let (Some(own), true) = (&own, alone) {
-                self.proven.store(own.is_volume, Ordering::Relaxed);
-            }
             match &gate {
                 Some(gate) if gate.pass => match self.epoch(&state, lease.as_ref()) {
                     Some(epoch) => {
@@ -285,9 +262,10 @@ impl Judge {
 /// The agent's own checks.
 struct OwnChecks {
     judge: Judge,
-    is_volume: bool,
-    _volume: VolumeThread,
-    ticks: tokio::task::JoinHandle<()>,
+    identities: Option<Identities>,
+    writing: Option<JoinHandle<Identities>>,
+    _volume: VolumeThreads,
+    ticks: JoinHandle<()>,
 }
 
 impl Drop for OwnChecks {
@@ -304,7 +282,8 @@ impl OwnChecks {
             Ok(volume) => Some(Self {
                 ticks: tokio::spawn(clock::observe(judge.sink())),
                 judge,
-                is_volume: false,
+                identities: Some(Identities::default()),
+                writing: None,
                 _volume: volume,
             }),
             Err(error) => {
@@ -314,17 +293,36 @@ impl OwnChecks {
         }
     }
 
+    /// Has the identities written that the decision asks for, one batch after the other: a volume may keep
+    /// one waiting. A supervisor that is linked sees to it itself; these checks run only without one.
+    async fn identify(&mut self, decision: &Decision) {
+        if let Some(done) = self.writing.take_if(|writing| writing.is_finished()) {
+            // It is finished: nothing is waited for.
+            self.identities = done.await.ok();
+        }
+        if decision.identity_writes.is_empty() {
+            return;
+        }
+        if let Some(mut identities) = self.identities.take() {
+            let wanted = decision.identity_writes.clone();
+            self.writing = Some(spawn_blocking(move || {
+                identities.write(&wanted);
+                identities
+            }));
+        }
+    }
+
     async fn observe(&mut self) {
         self.judge.observe(LOOK_AGAIN).await;
     }
 
     /// Whether the gate is open by what was observed so far.
-    fn gate(&mut self, lease: Option<&LeaseReport>) -> Option<ProbeVerdict> {
+    async fn gate(&mut self, lease: Option<&LeaseReport>) -> Option<ProbeVerdict> {
         if let Some(report) = lease {
             self.judge.take(Observation::AgentLease(report.clone()));
         }
         let decision = self.judge.decide();
-        self.is_volume = is_volume(&decision);
+        self.identify(&decision).await;
         let cause = |reason: &Reason| Cause {
             code: reason.code().to_owned(),
             evidence: decision

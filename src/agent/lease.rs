@@ -13,7 +13,6 @@
 //! linked. One of version 2 gives it up to the agent; what a supervisor has claimed before it knew of the
 //! agent is taken back, as the same pod's.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,11 +24,12 @@ use super::link::{LinkState, Request};
 use super::memory::{Engine, Memory};
 use super::pid1::Pid1;
 use crate::act::holder::{self, HolderConfig, Keep, LeaseHolder};
-use crate::config::Config;
+use crate::config::{Config, VolumeConfig};
 use crate::decide::lease::{Epoch, LeaseState};
 use crate::decide::observation::LeaseReport;
 use crate::launch::channel::{FENCE, FromAgent, NO_LIMIT};
 use crate::link::AGENT_HOLDS_LEASE;
+use crate::observe::volume::main_directory;
 
 /// From a thread that could not be started to the next try.
 const RETRY: Duration = Duration::from_secs(1);
@@ -57,37 +57,35 @@ impl Holder {
 #[derive(Debug)]
 pub struct Lease {
     config: HolderConfig,
+    volume: VolumeConfig,
     patience: Duration,
     pid1: Arc<Pid1>,
     memory: Memory,
     state: watch::Receiver<LinkState>,
     /// The engine that runs, by which a later run of this pod knows the claim for its own.
     engine: watch::Receiver<Option<Option<Engine>>>,
-    /// The volume is the right one, as the agent itself has proved.
-    proven: Arc<AtomicBool>,
     reports: watch::Sender<Option<LeaseReport>>,
     holder: Holder,
 }
 
 impl Lease {
-    /// Nothing is held yet. `remembered` is the id of the volume that this pod used before.
+    /// Nothing is held yet.
     #[must_use]
     pub fn new(
         config: &Config,
-        remembered: Option<String>,
         pid1: Arc<Pid1>,
         memory: Memory,
         state: watch::Receiver<LinkState>,
         engine: watch::Receiver<Option<Option<Engine>>>,
     ) -> Self {
         Self {
-            config: HolderConfig::of(config, remembered),
+            config: HolderConfig::of(config),
+            volume: config.volume.clone(),
             patience: config.launch.gate_patience,
             pid1,
             memory,
             state,
             engine,
-            proven: Arc::default(),
             reports: watch::Sender::new(None),
             holder: Holder::default(),
         }
@@ -103,12 +101,6 @@ impl Lease {
     #[must_use]
     pub fn holder(&self) -> Holder {
         self.holder.clone()
-    }
-
-    /// Where the gate says that it has proved the volume.
-    #[must_use]
-    pub fn proven(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.proven)
     }
 
     /// Holds the lease, and reports it over the link. Ends never.
@@ -156,9 +148,8 @@ impl Lease {
     }
 
     fn contend(&self, link: &mpsc::Sender<Request>) -> std::io::Result<LeaseHolder> {
-        let (state, proven) = (self.state.clone(), Arc::clone(&self.proven));
-        // A supervisor that is linked sees to the volume's identity itself: it may know which is expected.
-        let usable = move || !state.borrow().is_linked() && proven.load(Ordering::Relaxed);
+        let volume = self.volume.clone();
+        let place = move || main_directory(&volume);
         let (pid1, memory) = (Arc::clone(&self.pid1), self.memory.clone());
         let (reports, link) = (self.reports.clone(), link.clone());
         let config = self.config.clone();
@@ -183,7 +174,7 @@ impl Lease {
         };
         let to = Arc::clone(&self.pid1);
         let keep = Keep::new(move |lock| to.send_with(FromAgent::Lock, &[lock]));
-        holder::spawn(self.config.clone(), usable, Some(keep), report)
+        holder::spawn(self.config.clone(), place, Some(keep), report)
     }
 
     fn see_engine(&mut self) {

@@ -82,14 +82,16 @@ async fn watch_volume(
     let ticks = tokio::spawn(clock::observe(judge.sink()));
     let volume = volume::spawn(config.volume.clone(), EnginePid::default(), judge.sink())
         .context("the volume's thread can't be started")?;
-    let holder = lease::hold(&config, &memory, decisions, judge.sink())
+    let holder = lease::hold(&config, &memory, judge.sink())
         .context("the lease holder's thread can't be started")?;
+    let identities = tokio::spawn(lease::identify(decisions));
     let end = tokio::select! {
         epoch = until_open(judge, publisher, tell) => Told::Open(epoch),
         () = tokio::time::sleep_until(deadline) => Told::TimedOut(limit),
         () = stopped => Told::Stopped,
     };
     ticks.abort();
+    identities.abort();
     drop((volume, holder));
     Ok(end)
 }

@@ -7,18 +7,18 @@
 use std::io;
 use std::time::Duration;
 
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::linked::{AgentLink, LINK_PATIENCE};
 use crate::act::holder::{self, HolderConfig, LeaseHolder};
-use crate::agent::gate::is_volume;
+use crate::act::identities::Identities;
 use crate::config::Config;
 use crate::decide::lease::release::EngineGone;
 use crate::decide::memory::Memory;
-use crate::decide::observation::{LinkReport, Observation};
-use crate::decide::snapshot::Snapshot;
-use crate::observe::Sink;
+use crate::decide::observation::Observation;
+use crate::observe::{Sink, volume};
 use crate::publish::Reader;
 
 /// How long the end waits for the lease to be given up; what a stalled volume does not take in this
@@ -30,28 +30,14 @@ const RELEASE_PATIENCE: Duration = Duration::from_secs(1);
 /// # Errors
 ///
 /// The system has no thread left.
-pub fn hold(
-    config: &Config,
-    memory: &Memory,
-    decisions: Reader,
-    sink: Sink,
-) -> io::Result<LeaseHolder> {
-    let mut holder = HolderConfig::of(config, memory.volume_id.clone());
+pub fn hold(config: &Config, memory: &Memory, sink: Sink) -> io::Result<LeaseHolder> {
+    let mut holder = HolderConfig::of(config);
     holder.contends = !memory.agent;
+    let volume = config.volume.clone();
+    let place = move || volume::main_directory(&volume);
     let report = move |report| sink.send_blocking(Observation::Lease(report));
-    let usable = move || {
-        let published = decisions.borrow();
-        published.decision.as_ref().is_some_and(is_volume) && is_held(&published.snapshot)
-    };
     // Nobody beside the engine lives as long as it does: there is no lock.
-    holder::spawn(holder, usable, None, report)
-}
-
-/// Whether the agent of the SQL container, where it is the one, holds the lease at this moment. Of a lease
-/// that is held here the holder knows itself.
-fn is_held(snapshot: &Snapshot) -> bool {
-    let linked = snapshot.link.as_ref().map(|link| link.value) == Some(LinkReport::Linked);
-    !snapshot.lease_by_agent || (linked && snapshot.epoch().is_some())
+    holder::spawn(holder, place, None, report)
 }
 
 /// Has the holder contend for the lease, unless an agent holds it. With `expected` an earlier run was
@@ -60,6 +46,30 @@ pub async fn contend(holder: LeaseHolder, link: AgentLink, expected: bool) {
     if expected && timeout(LINK_PATIENCE, link.linked()).await.is_err() {
         warn!("no agent of the SQL container has come: the supervisor takes the lease itself");
         holder.contend(true);
+    }
+}
+
+/// Has the identities written that the decisions ask for. Ends when nothing is decided any more.
+pub async fn identify(mut decisions: Reader) {
+    let mut identities = Identities::default();
+    while decisions.changed().await.is_ok() {
+        let wanted = {
+            let published = decisions.borrow_and_update();
+            let decision = published.decision.as_ref();
+            decision.map(|decision| decision.identity_writes.clone())
+        };
+        let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else {
+            continue;
+        };
+        // The volume may not answer: nobody else waits for it.
+        let written = spawn_blocking(move || {
+            identities.write(&wanted);
+            identities
+        });
+        match written.await {
+            Ok(back) => identities = back,
+            Err(_) => return,
+        }
     }
 }
 

@@ -9,10 +9,13 @@
 //! **Whose lease.** The agent's, from the first moment on in which one is linked that holds it: see
 //! [`super::lease`].
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
@@ -20,7 +23,7 @@ use super::carry_out::failure;
 use crate::act::holder::LeaseHolder;
 use crate::act::link::LinkEvent;
 use crate::act::restart::termination;
-use crate::config::{Config, SqlConfig};
+use crate::config::{Config, SqlConfig, VolumeConfig};
 use crate::decide::decision::{Action, Decision, ProbeAnswer, Restart, Verdict};
 use crate::decide::observation::{LinkReport, Observation, ProcessId};
 use crate::decide::policy::RestartBy;
@@ -31,8 +34,12 @@ use crate::link::{
 };
 use crate::observe::process::EnginePid;
 use crate::observe::process::volume::WatchedVolume;
+use crate::observe::volume as observe_volume;
 use crate::observe::{Sink, cgroup, listeners, process};
 use crate::publish::{Published, Reader};
+
+/// How long is waited for mssql.conf to be read.
+const LOOKUP: Duration = Duration::from_secs(2);
 
 /// How long a run waits for the agent that an earlier one was linked with before it looks for
 /// itself: longer than the kubelet's longest pause between two starts of a container, 5 minutes.
@@ -56,6 +63,8 @@ pub struct AgentLink {
     /// There was an agent in this run.
     linked: watch::Sender<bool>,
     engine: EnginePid,
+    /// The directory that `launch` tells the mount of.
+    engine_data_dir: PathBuf,
     sink: Sink,
     holder: LeaseHolder,
 }
@@ -63,10 +72,11 @@ pub struct AgentLink {
 impl AgentLink {
     /// One that nobody is at the other end of. With an agent that holds the lease, `holder` does not.
     #[must_use]
-    pub fn new(engine: EnginePid, sink: Sink, holder: LeaseHolder) -> Self {
+    pub fn new(engine: EnginePid, volume: &VolumeConfig, sink: Sink, holder: LeaseHolder) -> Self {
         Self {
             linked: watch::Sender::new(false),
             engine,
+            engine_data_dir: volume.engine_data_dir.clone(),
             sink,
             holder,
         }
@@ -94,7 +104,7 @@ impl AgentLink {
         let observation = match event {
             LinkEvent::Linked(version) => {
                 self.linked.send_replace(true);
-                self.engine.set_mount(None);
+                self.engine.set_mounts(BTreeMap::new());
                 if version < AGENT_HOLDS_LEASE {
                     warn!(
                         version,
@@ -106,7 +116,7 @@ impl AgentLink {
                 Observation::Link(LinkReport::Linked)
             }
             LinkEvent::Lost => {
-                self.engine.set_mount(None);
+                self.engine.set_mounts(BTreeMap::new());
                 Observation::Link(LinkReport::Lost)
             }
             LinkEvent::Message(message) => match *message {
@@ -115,7 +125,8 @@ impl AgentLink {
                 AgentMessage::Action(report) => Observation::Action(report),
                 AgentMessage::Lease(report) => Observation::AgentLease(*report),
                 AgentMessage::Mount(mount) => {
-                    self.engine.set_mount(mount);
+                    let mounts = mount.map(|mount| (self.engine_data_dir.clone(), mount));
+                    self.engine.set_mounts(mounts.into_iter().collect());
                     return None;
                 }
                 AgentMessage::StopRequested(signal) => {
@@ -155,12 +166,9 @@ pub async fn watch_here(config: Config, link: AgentLink, expected: bool) {
     }
     let (engine, sink) = (link.engine.clone(), link.sink.clone());
     let watch = async {
-        let volume = WatchedVolume::following(
-            config.process.proc_root.clone(),
-            config.volume.data_dir,
-            config.volume.engine_data_dir,
-        )
-        .await;
+        let (own, engine_dir) = main_directories(&config.volume).await;
+        let proc_root = config.process.proc_root.clone();
+        let volume = WatchedVolume::following(proc_root, own, engine_dir).await;
         tokio::join!(
             listeners::observe(config.process.proc_root.clone(), engine.clone()),
             process::observe(config.process, volume, engine.clone(), sink.clone()),
@@ -174,6 +182,17 @@ pub async fn watch_here(config: Config, link: AgentLink, expected: bool) {
     }
     link.engine.set(None);
     link.engine.set_network(None);
+}
+
+/// The directory of the volume with `master.mdf`, as the supervisor and as the engine's container names it.
+/// Where the volume with mssql.conf does not answer in time, the data directory.
+async fn main_directories(volume: &VolumeConfig) -> (PathBuf, PathBuf) {
+    let config = volume.clone();
+    let look = spawn_blocking(move || observe_volume::main_directories(&config));
+    match timeout(LOOKUP, look).await {
+        Ok(Ok(found)) => found,
+        _ => (volume.data_dir.clone(), volume.engine_data_dir.clone()),
+    }
 }
 
 /// Makes the verdicts of decisions. The termination messages bear the time of their first decision, so

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use super::{Exit, table};
 use crate::cli::HistoryTarget;
-use crate::config::parse::parse_data_dir;
+use crate::config::parse::parse_volume;
 use crate::config::{Environment, Flags, Sources};
 use crate::decide::observation::{ExitStatus, ProcessRole};
 use crate::decide::policy::RestartBy;
+use crate::observe::volume::main_directory;
 use crate::records::atomic::Folder;
 use crate::records::history::{Entry, Event, History, NAME};
 
@@ -31,8 +32,8 @@ pub fn execute(
     err: &mut dyn Write,
 ) -> io::Result<Exit> {
     let sources = Sources::load(target.flags.clone(), environment);
-    let data_dir = match parse_data_dir(&sources) {
-        Ok(data_dir) => data_dir,
+    let data_dir = match parse_volume(&sources) {
+        Ok(volume) => main_directory(&volume),
         Err(mistake) => {
             let _ = writeln!(err, "{mistake}");
             return Ok(Exit::Usage);
@@ -58,11 +59,11 @@ pub fn execute(
 /// since a stalled volume would hold it for ever. Nothing where there is no history.
 pub fn last(flags: &Flags, environment: Environment) -> Option<Vec<u8>> {
     let sources = Sources::load(flags.clone(), environment);
-    let data_dir = parse_data_dir(&sources).ok()?;
+    let volume = parse_volume(&sources).ok()?;
     let (sender, receiver) = channel();
     thread::spawn(move || {
         // Who asked may have gone on.
-        let _ = sender.send(read(&data_dir));
+        let _ = sender.send(read(&main_directory(&volume)));
     });
     let mut text = Vec::new();
     match receiver.recv_timeout(PATIENCE) {

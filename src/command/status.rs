@@ -155,6 +155,11 @@ fn render(document: &Value, out: &mut dyn Write) -> io::Result<()> {
         ("cgroup", "CGROUP"),
     ] {
         fields::block(title, &document[key], out)?;
+        if key == "volume" {
+            for other in items(&document["otherVolumes"]) {
+                fields::block("VOLUME", other, out)?;
+            }
+        }
     }
     databases(document, out)?;
     history(items(&document["history"]), out)

@@ -16,7 +16,7 @@ use super::settings::{ENV_PREFIX, SETTINGS, Setting, by_key};
 use super::sources::{CONFIG_ENV, Sources};
 use super::{
     BootstrapConfig, Config, EventsConfig, HttpConfig, LaunchConfig, LeaseConfig, LogConfig,
-    LogFormat, Pace, ProcessConfig, SqlConfig, StopConfig, TlsMode, VolumeConfig,
+    LogFormat, Pace, PlacesConfig, ProcessConfig, SqlConfig, StopConfig, TlsMode, VolumeConfig,
 };
 use crate::decide::policy::{Ages, Policy};
 
@@ -136,16 +136,24 @@ pub fn parse_pod_grace(sources: &Sources) -> Result<Duration, Box<Mistake>> {
     parse_some(STOP_SETTINGS, sources).map(|config| config.stop.pod_grace)
 }
 
+/// Reads where the volumes are, whatever else may be wrong.
+///
+/// # Errors
+/// When one of these settings, or the file as a whole, is wrong.
+pub fn parse_volume(sources: &Sources) -> Result<VolumeConfig, Box<Mistake>> {
+    parse_some(VOLUME_SETTINGS, sources).map(|config| config.volume)
+}
+
 /// Reads `data-dir`, whatever else may be wrong.
 ///
 /// # Errors
-/// When it, or the file as a whole, is wrong.
+/// As [`parse_volume`].
 pub fn parse_data_dir(sources: &Sources) -> Result<PathBuf, Box<Mistake>> {
-    parse_some(VOLUME_SETTINGS, sources).map(|config| config.volume.data_dir)
+    parse_volume(sources).map(|volume| volume.data_dir)
 }
 
-/// The settings that say where the volume is.
-pub const VOLUME_SETTINGS: &[&str] = &["data-dir"];
+/// The settings that say on which volume `master.mdf` lies.
+pub const VOLUME_SETTINGS: &[&str] = &["data-dir", "engine-data-dir", "master-data-file"];
 
 /// The settings that say where the control socket is.
 pub const CONTROL_SETTINGS: &[&str] = &["state-dir", "control-socket"];
@@ -295,6 +303,7 @@ fn blank() -> Config {
         volume: VolumeConfig {
             data_dir: PathBuf::new(),
             engine_data_dir: PathBuf::new(),
+            places: PlacesConfig::default(),
             engine_output: None,
             interval: Duration::ZERO,
             expected_id: None,

@@ -1,6 +1,7 @@
 //! Every setting, in one table. Flags, variables, file keys, help, the reference in docs/configuration.md and the
 //! tests are made from it, so that a setting is added here and nowhere else.
 
+mod section;
 mod values;
 
 use std::time::Duration;
@@ -14,48 +15,8 @@ use super::text::{
     AbsolutePath, Address, Auto, COMM, Host, Names, Optional, OptionalPath, PasswordPlace, SYSNAME,
     SocketPath,
 };
+pub use section::Section;
 use values::*;
-
-/// What a setting belongs to; the headings of the help.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Section {
-    /// How the probes are served.
-    Http,
-    /// How the engine is asked.
-    Sql,
-    /// What is collected of the engine.
-    Metrics,
-    /// What else is observed.
-    Observe,
-    /// Which volume it is, and whose.
-    Lease,
-    /// When a verdict changes.
-    Policy,
-    /// The supervisor itself.
-    Supervisor,
-    /// The SQL container's first process.
-    Launch,
-    /// Kubernetes Events.
-    Events,
-}
-
-impl Section {
-    /// Its heading.
-    #[must_use]
-    pub const fn heading(self) -> &'static str {
-        match self {
-            Self::Http => "Probes and metrics (HTTP)",
-            Self::Sql => "Asking the engine (SQL)",
-            Self::Metrics => "Metrics of the engine",
-            Self::Observe => "Processes, volume, control group",
-            Self::Lease => "Identity and lease of the volume",
-            Self::Policy => "Deciding",
-            Self::Supervisor => "The supervisor itself",
-            Self::Launch => "The SQL container's first process (launch)",
-            Self::Events => "Kubernetes Events",
-        }
-    }
-}
 
 /// The value of a setting that nobody gives.
 #[derive(Clone, Copy, Debug)]
@@ -252,6 +213,26 @@ settings! {
     Observe "engine-data-dir" => volume.engine_data_dir,
         AbsolutePath, made("`data-dir`", data_dir);
         "The same directory, as the engine's container names it"
+    Observe "master-data-file" => volume.places.master,
+        OptionalPath, text(""), or_env(&["MSSQL_MASTER_DATA_FILE"]);
+        "`master.mdf`, as the engine's container names it; without it mssql.conf's, or the image's, as for the next ones"
+    Observe "master-log-file" => volume.places.master_log,
+        OptionalPath, text(""), or_env(&["MSSQL_MASTER_LOG_FILE"]);
+        "`mastlog.ldf`"
+    Observe "default-data-dir" => volume.places.data,
+        OptionalPath, text(""), or_env(&["MSSQL_DATA_DIR"]);
+        "Directory of new data files"
+    Observe "default-log-dir" => volume.places.log, OptionalPath, text(""), or_env(&["MSSQL_LOG_DIR"]);
+        "Directory of new transaction logs"
+    Observe "default-backup-dir" => volume.places.backup,
+        OptionalPath, text(""), or_env(&["MSSQL_BACKUP_DIR"]);
+        "Directory of backups"
+    Observe "default-dump-dir" => volume.places.dump,
+        OptionalPath, text(""), or_env(&["MSSQL_DUMP_DIR"]);
+        "Directory of crash dumps"
+    Observe "errorlog-file" => volume.places.errorlog,
+        OptionalPath, text(""), or_env(&["MSSQL_ERROR_LOG_FILE"]);
+        "The errorlog"
     Observe "engine-output" => volume.engine_output, OptionalPath, text("");
         "File that the engine's standard output is also written to, if any, by `tee` for one: some start failures are told nowhere else"
     Observe "volume-interval" => volume.interval, PACE, text("5s");

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::identity::set::IdentityWrite;
 use super::observation::ProcessId;
 use super::policy::RestartBy;
 use super::reason::Reason;
@@ -187,6 +188,10 @@ pub struct Decision {
     pub action: Option<Action>,
     /// The last restart that was asked for.
     pub last_restart: Option<LastRestart>,
+    /// Whether an identity may be written: the volumes are volumes, and the lease is held.
+    pub may_identify: bool,
+    /// Identities that are to be written.
+    pub identity_writes: Vec<IdentityWrite>,
     /// When to decide again even if nothing new is observed.
     pub recheck_at: Option<Time>,
 }

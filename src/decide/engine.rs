@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::adopt::{Adopting, holds_lease};
 use super::budget::Budget;
 use super::decision::{Decision, Finding, ProbeAnswer, Verdict};
 use super::fence::Fence;
 use super::findings::Findings;
-use super::identity::{Judgement, judge};
+use super::identity::set::{IdentityWrite, Seen, Set, judge_set};
 use super::incarnation::Incarnation;
 use super::latch::Latch;
 use super::memory::{Memory, RememberedRestart, RememberedStop};
@@ -17,7 +18,7 @@ use super::progress::{Floor, Mark, Window};
 use super::reason::{Outcome, ReadyEffect, Reason};
 use super::restart::Restarts;
 use super::rules::{self, Condition, Timers, View};
-use super::snapshot::Snapshot;
+use super::snapshot::{Recovered, Snapshot};
 use super::time::Time;
 use super::troubles::Troubles;
 
@@ -34,7 +35,7 @@ pub struct State {
     recovery: Mark<Recovered>,
     dump: Mark<u64>,
     troubles: Troubles,
-    mounts: FirstMounts,
+    mounts: BTreeMap<String, FirstMounts>,
     timers: Timers,
     /// How long the stop that is remembered had lasted before this run.
     stop_before: Option<Duration>,
@@ -45,6 +46,8 @@ pub struct State {
     volume_id: Option<String>,
     /// The last `adopt` that was followed.
     adopted: Option<Time>,
+    /// The volumes that are yet to be written anew for it.
+    adopting: Adopting,
     /// When the engine was last seen to have an excuse for its silence.
     excused: Time,
     since: BTreeMap<Reason, Time>,
@@ -69,7 +72,7 @@ impl State {
             recovery: Mark::default(),
             dump: Mark::default(),
             troubles: Troubles::default(),
-            mounts: FirstMounts::default(),
+            mounts: BTreeMap::new(),
             timers: Timers::default(),
             stop_before: None,
             budget: Budget::default(),
@@ -77,6 +80,7 @@ impl State {
             fence: Fence::default(),
             volume_id: None,
             adopted: None,
+            adopting: Adopting::default(),
             excused: Time::ZERO,
             since: BTreeMap::new(),
             startup: Latch::new(Verdict::Fail, Time::ZERO),
@@ -136,28 +140,20 @@ pub fn decide(
     now: Time,
 ) -> (State, Decision) {
     if state.engine.follow(snapshot, now) {
-        state.progress.reset();
-        state.start_progress.reset();
-        state.errorlog.reset();
-        state.recovery.reset();
-        state.dump.reset();
-        state.troubles.reset();
-        state.mounts = FirstMounts::default();
-        state.timers = Timers::default();
-        state.stop_before = None;
-        state.live.reset(now);
-        state.ready.reset(now);
-        state.startup.reset(now);
-        state.budget.new_process(policy);
+        state.begin_with_another_engine(policy, now);
     }
     state.budget.release(snapshot.released);
     state.see_progress(snapshot, now);
     state.see_mounts(snapshot);
     state.fence.follow(snapshot);
-    if snapshot.adopted > state.adopted {
+    let adopts = snapshot.adopted > state.adopted;
+    if adopts {
         state.adopted = snapshot.adopted;
         state.volume_id = None;
     }
+    let seen = snapshot.identities();
+    let remembered = state.volume_id.as_deref();
+    let mut identities = judge_set(&seen, remembered, policy.volume_init);
 
     let mut findings = Findings::new(now);
     let floor = Floor {
@@ -179,16 +175,22 @@ pub fn decide(
         mounts: &state.mounts,
         dump_grows: state.dump.moved_within(DUMP_QUIET, now),
         last_restart: state.restarts.last(),
-        volume_id: state.volume_id.as_deref(),
+        identities: &identities,
         tenant: state.fence.tenant(),
     };
-    rules::apply(&view, &mut state.timers, &mut findings);
+    let are_volumes = rules::apply(&view, &mut state.timers, &mut findings);
     if !findings.reasons(|reason| reason.info().excuses).is_empty() {
         state.excused = now;
     }
-    state.see_volume(policy, snapshot, &findings);
+    let may_identify = are_volumes && holds_lease(snapshot, &findings) && identities.has_main();
+    let writes = match may_identify {
+        true => state.identify(adopts, &seen, &mut identities),
+        false => Vec::new(),
+    };
     budget(&state.budget, policy, &mut findings);
-    let decision = state.conclude(policy, snapshot, now, findings);
+    let mut decision = state.conclude(policy, snapshot, now, findings);
+    decision.may_identify = may_identify;
+    decision.identity_writes = writes;
     (state, decision)
 }
 
@@ -212,46 +214,62 @@ fn restarts(policy: &Policy, reason: Reason) -> bool {
 }
 
 impl State {
+    fn begin_with_another_engine(&mut self, policy: &Policy, now: Time) {
+        self.progress.reset();
+        self.start_progress.reset();
+        self.errorlog.reset();
+        self.recovery.reset();
+        self.dump.reset();
+        self.troubles.reset();
+        self.mounts.clear();
+        self.timers = Timers::default();
+        self.stop_before = None;
+        self.live.reset(now);
+        self.ready.reset(now);
+        self.startup.reset(now);
+        self.budget.new_process(policy);
+    }
+
     fn see_progress(&mut self, snapshot: &Snapshot, now: Time) {
         if let (Some(process), Some(seen)) = (snapshot.running(), &snapshot.process) {
             let cgroup = snapshot.cgroup.as_ref().map(|cgroup| &cgroup.value);
             self.progress.push(seen.at, process, cgroup);
             self.start_progress.push(seen.at, process, cgroup);
         }
-        let volume = snapshot.volume.as_ref().map(|volume| &volume.value);
+        let checked = snapshot.checks().next();
         let written: u64 = snapshot.logs().map(|(_, log)| log.bytes).sum();
-        self.errorlog.see(volume.map(|_| written), now);
-        let dumps = volume.and_then(|volume| volume.dumps);
+        self.errorlog.see(checked.map(|_| written), now);
+        let dumps = snapshot.checks().find_map(|check| check.dumps);
         self.dump
             .see(dumps.map(|dumps| dumps.writing_bytes.unwrap_or(0)), now);
-        self.recovery.see(Some(recovered(snapshot)), now);
+        self.recovery.see(Some(snapshot.recovered()), now);
         self.troubles.see(snapshot, now);
     }
 
     /// Of the running engine alone, and by looks that began after it had: a volume may be mounted late.
     fn see_mounts(&mut self, snapshot: &Snapshot) {
-        let Some(checked) = &snapshot.volume else {
+        if snapshot.running().is_none() {
             return;
-        };
-        let looked = snapshot.volume_began.unwrap_or(checked.at);
-        if snapshot.running().is_some() && looked >= self.engine.since {
-            self.mounts.see(&checked.value);
+        }
+        for state in &snapshot.volumes {
+            let looked = state.looked().filter(|looked| *looked >= self.engine.since);
+            if let Some(check) = state.check().filter(|_| looked.is_some()) {
+                let mounts = self.mounts.entry(state.volume.name.clone()).or_default();
+                mounts.see(check);
+            }
         }
     }
 
-    /// Remembers the volume, once it may be used: another one in its place is noticed from then on.
-    fn see_volume(&mut self, policy: &Policy, snapshot: &Snapshot, findings: &Findings) {
-        let check = snapshot.volume.as_ref();
-        let facts = check.and_then(|seen| seen.value.identity.as_ref());
-        let usable = !findings.has(Reason::VolumeNotMounted)
-            && !findings.has(Reason::LeaseNotHeld)
-            && !findings.has(Reason::LeaseHeldElsewhere);
-        let judged = facts
-            .filter(|_| usable && self.volume_id.is_none())
-            .map(|facts| judge(facts, None, policy.volume_init));
-        if let Some(Judgement::Established { volume_id, .. }) = judged {
-            self.volume_id = Some(volume_id);
+    /// Remembers the main volume, once it may be used, and says what is to be written on the volumes: another
+    /// one in its place is noticed from then on. With `adopts`, an operator has just accepted them.
+    fn identify(&mut self, adopts: bool, seen: &[Seen<'_>], set: &mut Set) -> Vec<IdentityWrite> {
+        if self.volume_id.is_none() {
+            self.volume_id = set.id().map(str::to_owned);
         }
+        if adopts {
+            self.adopting.begin(seen);
+        }
+        self.adopting.writes(seen, set)
     }
 
     fn marks_moved(&self, span: Duration, now: Time) -> bool {
@@ -316,6 +334,8 @@ impl State {
             gate: self.gate.answer(or_settling(shut)),
             action: self.fence.action().or_else(|| self.restarts.action()),
             last_restart: self.restarts.last().cloned(),
+            may_identify: false,
+            identity_writes: Vec::new(),
             recheck_at: findings.recheck_at(),
             findings: self.dated(findings, now),
         }
@@ -367,25 +387,6 @@ impl State {
             })
             .collect()
     }
-}
-
-/// How far recoveries are: the listed percentages, and phase and percentage in each log.
-type Recovered = (Vec<f64>, Vec<(Option<u8>, u8)>);
-
-fn recovered(snapshot: &Snapshot) -> Recovered {
-    let listed = snapshot
-        .databases
-        .iter()
-        .flat_map(|list| &list.value.databases);
-    let logged = snapshot.logs().filter_map(|(_, log)| log.recovery.as_ref());
-    (
-        listed
-            .filter_map(|database| database.recovery_percent)
-            .collect(),
-        logged
-            .map(|recovery| (recovery.phase, recovery.percent))
-            .collect(),
-    )
 }
 
 fn verdict(pass: bool) -> Verdict {

@@ -31,6 +31,17 @@ impl Findings {
         }
     }
 
+    /// Adds a finding whose evidence stands beside that of the same reason: another volume's.
+    pub fn add_another(&mut self, reason: Reason, evidence: String) {
+        match self.list.iter_mut().find(|(found, _)| *found == reason) {
+            Some((_, before)) => {
+                before.push_str("; ");
+                before.push_str(&evidence);
+            }
+            None => self.list.push((reason, evidence)),
+        }
+    }
+
     /// Whether `reason` was found.
     #[must_use]
     pub fn has(&self, reason: Reason) -> bool {

@@ -5,6 +5,10 @@
 //! that has lost its instance; an engine that starts on either of the last two sets up an empty
 //! instance, without a word.
 
+pub mod set;
+
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// Whether a volume without an identity may be taken into use.
@@ -18,7 +22,7 @@ pub enum VolumeInit {
 }
 
 /// What the identity says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Identity {
     /// The volume's id.
@@ -27,6 +31,24 @@ pub struct Identity {
     pub created: String,
     /// The instance on it, once the engine has made one: `.system/instance_id`.
     pub instance_id: Option<String>,
+    /// The set of volumes that it belongs to; absent on the main volume, and on one that is alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set: Option<Membership>,
+    /// On the main volume, the ids of the other volumes of its set, by their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub members: BTreeMap<String, String>,
+}
+
+/// To which set of volumes one belongs that does not hold `master.mdf`, and as what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Membership {
+    /// The id of the main volume.
+    pub id: String,
+    /// The main volume's name.
+    pub main: String,
+    /// The name of this volume in the set.
+    pub name: String,
 }
 
 /// What was found of the identity's file.
@@ -88,6 +110,8 @@ pub enum Judgement {
         /// The instance to be written into the identity.
         unrecorded: Option<String>,
     },
+    /// It belongs to a set whose main volume, the one with `master.mdf`, is not mounted; which.
+    Incomplete(String),
     /// The instance that was here is gone, or there never was one and none may be made; why.
     Empty(String),
     /// Another volume, or another instance's; why.
@@ -147,7 +171,9 @@ fn known(facts: &IdentityFacts, identity: &Identity, remembered: Option<&str>) -
         return Judgement::Foreign(why);
     }
     match (&identity.instance_id, &facts.instance_id) {
-        (Some(recorded), Some(there)) if !recorded.eq_ignore_ascii_case(there) => {
+        (Some(recorded), Some(there))
+            if recorded != found && !recorded.eq_ignore_ascii_case(there) =>
+        {
             let why = format!("instance {there} is on it, and {recorded} was set up here");
             return Judgement::Foreign(why);
         }
@@ -158,8 +184,11 @@ fn known(facts: &IdentityFacts, identity: &Identity, remembered: Option<&str>) -
         }
         _ => {}
     }
-    // The engine makes its id before its databases: who looks in between must not find it emptied.
-    let complete = identity.instance_id.is_none() && facts.master_present == Some(true);
+    // The engine makes its id before its databases: who looks in between must not find it emptied. A
+    // volume's own id stands for an instance whose id could not be seen.
+    let recorded = identity.instance_id.as_deref();
+    let complete = recorded.is_none_or(|recorded| recorded == found && facts.instance_id.is_some())
+        && facts.master_present == Some(true);
     Judgement::Established {
         volume_id: found.clone(),
         unrecorded: facts.instance_id.clone().filter(|_| complete),
@@ -173,8 +202,8 @@ mod tests {
     fn identity(volume: &str, instance: Option<&str>) -> IdentityFile {
         IdentityFile::Known(Identity {
             volume_id: volume.to_owned(),
-            created: String::new(),
             instance_id: instance.map(str::to_owned),
+            ..Identity::default()
         })
     }
 

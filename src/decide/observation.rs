@@ -18,11 +18,12 @@ use serde::{Deserialize, Serialize};
 
 use super::lease::LeaseState;
 use super::time::Time;
+use super::volumes::Layout;
 pub use act::{ActionReport, ActionStep, LinkReport};
 pub use contact::{Attempt, AttemptResult, ContactError, ServerError, Stage};
 pub use host::{
     CgroupReport, Denial, EngineMount, HostFacts, KernelVersion, Mount, Space, VolumeCheck,
-    VolumeFault, VolumeReport, WriteCheck,
+    VolumeEvent, VolumeFault, VolumeReport, WriteCheck,
 };
 pub use listeners::ListenersReport;
 pub use log::{
@@ -35,7 +36,7 @@ pub use process::{
 };
 pub use server::{
     Certificates, ComponentState, Database, DatabaseList, DatabaseState, DatabasesReport,
-    Diagnostics, DiagnosticsReport, ServerProperties,
+    Diagnostics, DiagnosticsReport, EngineDirectory, ServerProperties,
 };
 
 /// A value with the moment at which it was taken.
@@ -64,7 +65,11 @@ pub enum Observation {
     Diagnostics(DiagnosticsReport),
     /// The contents of `sys.databases`.
     Databases(DatabasesReport),
-    /// The data volume.
+    /// Where the files of databases lie.
+    Files(Vec<EngineDirectory>),
+    /// Which volumes there are; told when the supervisor has found out.
+    Layout(Layout),
+    /// One of the volumes.
     Volume(VolumeReport),
     /// The engine's control group.
     Cgroup(CgroupReport),

@@ -80,6 +80,9 @@ pub struct ReasonInfo {
     pub lifeless: bool,
     /// The engine may not write the volume: it is killed at once, again and again, against any hold.
     pub fences: bool,
+    /// What lies at the volume's directory may not be the volume: nothing is written there as its
+    /// identity.
+    pub no_volume: bool,
     /// One line: what was found.
     pub summary: &'static str,
     /// What to do about it.
@@ -120,6 +123,7 @@ macro_rules! reasons {
                                 excuses: false,
                                 lifeless: false,
                                 fences: false,
+                                no_volume: false,
                                 summary: $summary,
                                 action: $action,
                                 pending: [$(Some($pending),)? None][0],

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use super::decision::LastRestart;
 use super::findings::Findings;
+use super::identity::set::Set as IdentitySet;
 use super::incarnation::Incarnation;
 use super::memory::Tenant;
 use super::mounts::FirstMounts;
@@ -45,14 +46,14 @@ pub struct View<'a> {
     pub excused: Time,
     /// What its log said lately.
     pub troubles: &'a Troubles,
-    /// The mounts that it was first seen with.
-    pub mounts: &'a FirstMounts,
+    /// The mounts that it was first seen with, by the volumes' names.
+    pub mounts: &'a BTreeMap<String, FirstMounts>,
     /// A core under the engine's `log` directory grows.
     pub dump_grows: bool,
     /// The last restart that was asked for.
     pub last_restart: Option<&'a LastRestart>,
-    /// The id of the volume that was used before.
-    pub volume_id: Option<&'a str>,
+    /// What the volumes' identities say.
+    pub identities: &'a IdentitySet,
     /// Under which epoch of the lease the engine's process came.
     pub tenant: Option<Tenant>,
     /// Whether it advanced, in any way at all, over [`Policy::startup_stalled_after`].
@@ -110,19 +111,22 @@ impl Timers {
     }
 }
 
-/// Applies all rules.
-pub fn apply(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
+/// Applies all rules. Returns whether what lies at the volumes' directories are volumes, as far as their
+/// checks tell: only then may anything be written there as an identity.
+pub fn apply(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) -> bool {
     host::rule(view, findings);
     process::rule(view, timers, findings);
     start::rule(view, findings);
     errorlog::rule(view, findings);
     volume::rule(view, findings);
+    let no_volume = findings.reasons(|reason| reason.info().no_volume);
     identity::rule(view, findings);
     lease::rule(view, findings);
     contact::rule(view, timers, findings);
     diagnostics::rule(view, findings);
     databases::rule(view, timers, findings);
     contact::freshness(view, findings);
+    no_volume.is_empty()
 }
 
 impl View<'_> {

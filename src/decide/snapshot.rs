@@ -1,19 +1,26 @@
 //! Everything observed so far, as one value: the fold of all observations.
 
 mod contact;
+mod files;
+mod recovery;
 mod renewal;
+mod volumes;
 
 use std::time::Duration;
 
 use super::observation::{
     ActionReport, AttemptResult, Certificates, CgroupReport, ContactError, DatabaseList,
-    DatabasesReport, DiagnosticsReport, EngineLog, HostFacts, KernelVersion, LeaseReport,
-    LinkReport, ListenersReport, Observation, Observed, OperatorWord, ProcessExit, ProcessId,
-    ProcessReport, ProcessRole, RunningProcess, ServerProperties, Stage, VolumeCheck, VolumeReport,
+    DatabasesReport, DiagnosticsReport, HostFacts, KernelVersion, LeaseReport, LinkReport,
+    ListenersReport, Observation, Observed, OperatorWord, ProcessExit, ProcessId, ProcessReport,
+    ProcessRole, RunningProcess, ServerProperties, Stage,
 };
 use super::time::Time;
+use super::volumes::Outside;
 pub use contact::{Answers, Contact, DiagnosticsView};
+pub use files::DirectoryState;
+pub use recovery::Recovered;
 pub use renewal::Aged;
+pub use volumes::VolumeState;
 
 /// Parent and engine.
 type Ids = (ProcessId, Option<ProcessId>);
@@ -46,12 +53,14 @@ pub struct Snapshot {
     pub databases: Option<Observed<DatabaseList>>,
     /// Why the last attempt to list them failed, if it did.
     pub databases_error: Option<Observed<ContactError>>,
-    /// The last finished check of the volume.
-    pub volume: Option<Observed<VolumeCheck>>,
-    /// When that check began.
-    pub volume_began: Option<Time>,
-    /// When the check now in flight began.
-    pub volume_pending: Option<Time>,
+    /// The directories in which files of databases lie.
+    pub directories: Vec<DirectoryState>,
+    /// When they were last listed.
+    directories_at: Option<Time>,
+    /// The volumes, the main one first.
+    pub volumes: Vec<VolumeState>,
+    /// Directories of the engine that lie on none of them.
+    pub outside: Vec<Outside>,
     /// How it stands with the lease.
     pub lease: Option<Observed<LeaseReport>>,
     /// How old the last successful renewal of a lease that is held was at which moment. Unlike a moment
@@ -123,11 +132,9 @@ impl Snapshot {
             }
             Observation::Diagnostics(report) => self.apply_diagnostics(at, report),
             Observation::Databases(report) => self.apply_databases(at, report),
-            Observation::Volume(VolumeReport::Began) => self.volume_pending = Some(at),
-            Observation::Volume(VolumeReport::Checked(check)) => {
-                self.volume_began = self.volume_pending.take();
-                self.volume = Some(Observed { at, value: *check });
-            }
+            Observation::Files(list) => self.apply_files(at, list),
+            Observation::Layout(layout) => self.apply_layout(layout),
+            Observation::Volume(report) => self.apply_volume(at, report),
             Observation::Cgroup(value) => self.cgroup = Some(Observed { at, value }),
             Observation::Server(value) => self.server = Some(Observed { at, value }),
             Observation::Certificates(value) => self.certificates = value,
@@ -161,24 +168,6 @@ impl Snapshot {
     fn running_ids(&self) -> Option<Ids> {
         let process = self.running()?;
         Some((process.parent, process.engine))
-    }
-
-    /// The engine's logs, where they were read by a check that began at `since` or later: an earlier one saw
-    /// those of the start before.
-    pub fn logs_since(&self, since: Time) -> impl Iterator<Item = (&'static str, &EngineLog)> {
-        let looked = self.volume.as_ref().map(|seen| seen.at);
-        let began = self.volume_began.or(looked);
-        self.logs().filter(move |_| began >= Some(since))
-    }
-
-    /// The engine's logs, those that can be read.
-    pub fn logs(&self) -> impl Iterator<Item = (&'static str, &EngineLog)> {
-        let check = self.volume.as_ref().map(|seen| &seen.value);
-        let errorlog = check.and_then(|check| check.errorlog.as_ref());
-        let output = check.and_then(|check| check.output.as_ref());
-        [("errorlog", errorlog), ("output", output)]
-            .into_iter()
-            .filter_map(|(name, log)| Some((name, log?)))
     }
 
     fn apply_process(&mut self, at: Time, report: ProcessReport) {
@@ -240,6 +229,7 @@ impl Snapshot {
         self.databases = None;
         self.databases_error = None;
         self.listeners = None;
+        self.directories.clear();
         self.deaf_since = None;
     }
 

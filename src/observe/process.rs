@@ -23,7 +23,8 @@ mod table;
 pub mod volume;
 mod watched;
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -60,7 +61,7 @@ const SEARCH_SPAN: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, Default)]
 pub struct EnginePid {
     pid: Arc<AtomicI32>,
-    mount: Arc<Mutex<Option<EngineMount>>>,
+    mounts: Arc<Mutex<BTreeMap<PathBuf, EngineMount>>>,
     network: watch::Sender<Option<EngineNetwork>>,
 }
 
@@ -76,12 +77,12 @@ impl EnginePid {
         self.pid.store(pid.unwrap_or(0), Ordering::Relaxed);
     }
 
-    /// What `launch` sees at the engine's data directory; none where there is no `launch`, or it
-    /// can't tell.
+    /// What `launch` sees at a directory of the engine; none where there is no `launch`, or it can't
+    /// tell.
     #[must_use]
-    pub fn mount(&self) -> Option<EngineMount> {
-        let mount = self.mount.lock();
-        mount.unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn mount_at(&self, directory: &Path) -> Option<EngineMount> {
+        let mounts = self.mounts.lock().unwrap_or_else(PoisonError::into_inner);
+        mounts.get(directory).cloned()
     }
 
     /// Where the engine listens, and each change of it.
@@ -101,9 +102,9 @@ impl EnginePid {
         });
     }
 
-    /// Sets that.
-    pub fn set_mount(&self, mount: Option<EngineMount>) {
-        *self.mount.lock().unwrap_or_else(PoisonError::into_inner) = mount;
+    /// Sets what it sees, by the engine's directories.
+    pub fn set_mounts(&self, mounts: BTreeMap<PathBuf, EngineMount>) {
+        *self.mounts.lock().unwrap_or_else(PoisonError::into_inner) = mounts;
     }
 }
 
@@ -369,7 +370,7 @@ impl Observer {
 }
 
 /// The directory of a process below the root of a procfs.
-fn directory(proc_root: &Path, pid: i32) -> std::path::PathBuf {
+fn directory(proc_root: &Path, pid: i32) -> PathBuf {
     proc_root.join(pid.to_string())
 }
 

@@ -19,6 +19,7 @@
 pub mod dac;
 pub mod databases;
 pub mod diagnostics;
+mod files;
 pub mod login;
 pub mod ping;
 pub mod silence;

@@ -1,17 +1,18 @@
-//! The data volume: is it a mount, which, is it the engine's too, has it room, does a write reach it.
+//! The volumes: is each a mount, which, is it the engine's too, has it room, does a write reach it.
 //!
-//! All of it runs on one thread of its own, because any of these calls may wait for a device that
-//! does not answer (a hung NFS server, a stopped FUSE daemon, a frozen file system), and no deadline
-//! can end such a wait. [`VolumeReport::Began`] goes out before the first of them: a check that began
+//! Each has a thread of its own, because any of these calls may wait for a device that does not answer
+//! (a hung NFS server, a stopped FUSE daemon, a frozen file system), and no deadline can end such a
+//! wait; so one that stalls delays no other one's checks. [`VolumeEvent::Began`] goes out before the first of them: a check that began
 //! and does not end is what a stalled volume looks like. The next check waits for it, so that never
 //! more than one is in flight. Nobody waits for this thread, not even the end of the process.
 //!
-//! On the volume nothing is touched but the folder [`FOLDER`] and the one small file in it. What the
+//! On a volume nothing is touched but the folder [`FOLDER`] and the one small file in it. What the
 //! engine writes there of itself, its errorlog and its dumps, is read here too, and so is the file
 //! with its standard output, which may lie on another volume: should that one stall, it shows as a
 //! stall of this one.
 
 mod dumps;
+pub mod layout;
 mod log;
 pub(super) mod mounts;
 mod write;
@@ -19,23 +20,29 @@ mod write;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
 use rustix::fs::statvfs;
 use rustix::process::{getegid, geteuid};
+use tracing::warn;
 
 use super::Sink;
 use super::process::{EnginePid, PROC_ROOT};
 use crate::config::VolumeConfig;
 use crate::decide::identity::IdentityFile;
 use crate::decide::observation::{
-    Denial, EngineMount, Observation, Space, VolumeCheck, VolumeFault, VolumeReport, WriteCheck,
+    Denial, EngineMount, Observation, Space, VolumeCheck, VolumeEvent, VolumeFault, VolumeReport,
+    WriteCheck,
 };
-use crate::records::beneath::{self, Root};
-use crate::records::identity::{self, Expected};
+use crate::decide::volumes::{Use, Volume};
+use crate::records::atomic::Folder;
+use crate::records::beneath::Below;
+use crate::records::identity::{self, Expected, Places};
+use crate::records::reserve;
 pub use dumps::dump_of;
 use log::Log;
 pub use write::FOLDER;
@@ -49,45 +56,107 @@ const SOON: Duration = Duration::from_millis(500);
 /// The thread's name, as `/proc/PID/task/TID/comm` shows it.
 pub const THREAD_NAME: &str = "volume";
 
-/// The running thread. Dropping it tells the thread to end once its present check is over, and
-/// waits for nothing.
+/// The running threads. Dropping it tells each to end once its present check is over, and waits for
+/// nothing.
 #[derive(Debug)]
-pub struct VolumeThread {
+pub struct VolumeThreads {
     /// Nothing is ever sent: that it is gone is the message.
     _stop: Sender<()>,
 }
 
-/// Starts the thread: a check at once, then one each `config.interval`, from the end of one to the
-/// start of the next.
+/// Starts the threads, one for each volume: a check at once, then one each `config.interval`, from the
+/// end of one to the start of the next.
 ///
 /// # Errors
 ///
 /// The system has no thread left.
-pub fn spawn(config: VolumeConfig, engine_pid: EnginePid, sink: Sink) -> io::Result<VolumeThread> {
+pub fn spawn(config: VolumeConfig, engine: EnginePid, sink: Sink) -> io::Result<VolumeThreads> {
     let (stop, stopped) = channel();
-    thread::Builder::new()
-        .name(THREAD_NAME.to_owned())
-        .stack_size(STACK_BYTES)
-        .spawn(move || run(&config, &engine_pid, &sink, &stopped))?;
-    Ok(VolumeThread { _stop: stop })
+    thread(move || first(&config, &engine, &sink, &stopped))?;
+    Ok(VolumeThreads { _stop: stop })
+}
+
+fn thread(run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let thread = thread::Builder::new().name(THREAD_NAME.to_owned());
+    thread.stack_size(STACK_BYTES).spawn(run)?;
+    Ok(())
 }
 
 /// What the process `pid` sees at `data_dir`; absent where its mountinfo can't be read. It touches
 /// nothing on the volume, and so waits for nothing.
 #[must_use]
 pub fn mount_seen_by(pid: i32, data_dir: &Path) -> Option<EngineMount> {
-    mounts::engine_mount(Path::new(PROC_ROOT), pid, data_dir)
+    mounts::engine_mount(Path::new(PROC_ROOT), pid, data_dir, false)
 }
 
-fn run(config: &VolumeConfig, engine_pid: &EnginePid, sink: &Sink, stopped: &Receiver<()>) {
-    let mut checker = Checker::new(config);
+/// The directory of the volume with `master.mdf`, where the lease and the history lie. May wait for the
+/// volume that mssql.conf lies on.
+#[must_use]
+pub fn main_directory(config: &VolumeConfig) -> PathBuf {
+    main_directories(config).0
+}
+
+/// The same as the supervisor and as the engine's container names it.
+#[must_use]
+pub fn main_directories(config: &VolumeConfig) -> (PathBuf, PathBuf) {
+    match layout::read(config).main() {
+        Some(main) => (main.path.clone(), main.engine_path.clone()),
+        None => (config.data_dir.clone(), config.engine_data_dir.clone()),
+    }
+}
+
+/// The first thread finds out which volumes there are, starts the others' threads, and goes on as the
+/// main volume's. What it reads for that lies on a volume: should that stall, it shows as a stall of
+/// the data directory.
+fn first(config: &VolumeConfig, engine: &EnginePid, sink: &Sink, stopped: &Receiver<()>) {
+    let volume = Arc::new(Volume::whole(&config.data_dir, &config.engine_data_dir));
+    sink.send_blocking(Observation::Volume(VolumeReport {
+        volume,
+        event: VolumeEvent::Began,
+    }));
+    let layout = layout::read(config);
+    sink.send_blocking(Observation::Layout(layout.clone()));
+    let mut others = Vec::new();
+    let mut main = None;
+    for volume in layout.volumes {
+        if volume.is_main() {
+            main = Some(volume);
+            continue;
+        }
+        let (stop, stopped) = channel();
+        let name = volume.name.clone();
+        let (config, engine, sink) = (config.clone(), engine.clone(), sink.clone());
+        let watch = move || watch(volume, &config, &engine, &sink, &stopped);
+        match thread(watch) {
+            Ok(()) => others.push(stop),
+            // It stays unchecked, which keeps the gate shut where it matters.
+            Err(error) => warn!(volume = name, %error, "the volume's thread can't be started"),
+        }
+    }
+    if let Some(main) = main {
+        watch(main, config, engine, sink, stopped);
+    }
+}
+
+fn watch(
+    volume: Arc<Volume>,
+    config: &VolumeConfig,
+    engine: &EnginePid,
+    sink: &Sink,
+    stopped: &Receiver<()>,
+) {
+    let mut checker = Checker::new(&volume, config);
     loop {
-        sink.send_blocking(Observation::Volume(VolumeReport::Began));
-        let mut report = checker.check(config, engine_pid.get());
+        let send = |event| {
+            let volume = Arc::clone(&volume);
+            sink.send_blocking(Observation::Volume(VolumeReport { volume, event }));
+        };
+        send(VolumeEvent::Began);
+        let mut report = checker.check(engine.get());
         let pace = pace(config, &report);
         // Where `launch` looks, nobody looks from here.
-        report.engine_mount = engine_pid.mount().or(report.engine_mount);
-        sink.send_blocking(Observation::Volume(VolumeReport::Checked(Box::new(report))));
+        report.engine_mount = engine.mount_at(&volume.engine_path).or(report.engine_mount);
+        send(VolumeEvent::Checked(Box::new(report)));
         match stopped.recv_timeout(pace) {
             Err(RecvTimeoutError::Timeout) => {}
             Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
@@ -104,52 +173,86 @@ fn pace(config: &VolumeConfig, check: &VolumeCheck) -> Duration {
     }
 }
 
-/// What is kept from one check to the next.
+/// What is kept from one check of a volume to the next.
 #[derive(Debug)]
 struct Checker {
+    directory: PathBuf,
+    engine_directory: PathBuf,
+    /// It is a mount point of its own, and not the data directory below one further up.
+    apart: bool,
     writer: write::Writer,
-    errorlog: Log,
+    errorlog: Option<Log>,
     output: Option<Log>,
-    expected: Expected,
+    dumps: Option<PathBuf>,
+    master: Option<Below>,
+    /// None: the volume has no identity.
+    identity: Option<(Expected, Places)>,
 }
 
 impl Checker {
-    fn new(config: &VolumeConfig) -> Self {
+    fn new(volume: &Volume, config: &VolumeConfig) -> Self {
+        let files = layout::files(config).seen_at(&config.data_dir);
+        let has = |used: Use| volume.uses.contains(&used);
+        let expected = Expected {
+            id: config.expected_id.clone(),
+            file: config.expected_id_file.clone(),
+        };
+        let main = volume.is_main();
+        let places = Places {
+            master: main.then(|| Below::on(&volume.path, &files.master)),
+            instance: has(Use::System)
+                .then(|| Below::on(&volume.path, &files.system.join(identity::INSTANCE_ID))),
+        };
+        let output = config.engine_output.clone().filter(|_| main);
         Self {
+            directory: volume.path.clone(),
+            engine_directory: volume.engine_path.clone(),
+            apart: volume.path != config.data_dir,
             writer: write::Writer::default(),
-            errorlog: Log::below(&config.data_dir, "log/errorlog"),
-            output: config.engine_output.clone().map(Log::at),
-            expected: Expected {
-                id: config.expected_id.clone(),
-                file: config.expected_id_file.clone(),
-            },
+            errorlog: has(Use::ErrorLog)
+                .then(|| Log::below(Below::on(&volume.path, &files.errorlog))),
+            output: output.map(Log::at),
+            dumps: has(Use::Dump).then(|| files.dump.clone()),
+            master: places.master.clone(),
+            identity: volume.binds().then(|| {
+                let expected = if main { expected } else { Expected::default() };
+                (expected, places)
+            }),
         }
     }
 
     /// One check, what can't block first.
-    fn check(&mut self, config: &VolumeConfig, engine_pid: Option<i32>) -> VolumeCheck {
+    fn check(&mut self, engine_pid: Option<i32>) -> VolumeCheck {
         let proc_root = Path::new(PROC_ROOT);
-        let data_dir = &config.data_dir;
+        let apart = self.apart;
+        let directory = &self.directory;
         let engine_mount = engine_pid
-            .and_then(|pid| mounts::engine_mount(proc_root, pid, &config.engine_data_dir));
-        let mount = mounts::own_mount(proc_root, data_dir);
-        let master_present = beneath::has_file(data_dir, identity::MASTER);
-        let write = self.writer.check(data_dir, master_present == Some(false));
-        let root = Root::open(data_dir).ok();
+            .and_then(|pid| mounts::engine_mount(proc_root, pid, &self.engine_directory, apart));
+        let mount = mounts::own_mount(proc_root, directory, apart);
+        let master_present = self.master.as_ref().and_then(Below::is_there);
+        let write = self.writer.check(directory, master_present == Some(false));
+        if let (WriteCheck::Written(_), Some(_)) = (write, &self.master)
+            && let Ok(Some(folder)) = Folder::on_volume(directory)
+        {
+            reserve::keep(&folder);
+        }
         let denied = write == WriteCheck::Failed(VolumeFault::PermissionDenied);
+        // One that is not there has no identity to be judged.
+        let there = write != WriteCheck::Failed(VolumeFault::Missing);
+        let identity = self.identity.as_ref().filter(|_| there);
+        let identity =
+            identity.map(|(expected, places)| identity::facts(directory, expected, places));
         VolumeCheck {
             engine_mount,
             mount,
             write,
-            denial: denied.then(|| denial(data_dir)).flatten(),
+            denial: denied.then(|| denial(directory)).flatten(),
             // After the write: if that was refused for want of room, this says of which.
-            space: space(data_dir),
+            space: space(directory),
             master_present,
-            // One that is not there has no identity to be judged.
-            identity: (write != WriteCheck::Failed(VolumeFault::Missing))
-                .then(|| identity::facts(data_dir, &self.expected)),
-            errorlog: self.errorlog.read(),
-            dumps: root.as_ref().and_then(dumps::count),
+            identity,
+            errorlog: self.errorlog.as_mut().and_then(Log::read),
+            dumps: self.dumps.as_deref().and_then(dumps::count),
             output: self.output.as_mut().and_then(Log::read),
         }
     }

@@ -8,7 +8,7 @@ use super::words;
 use crate::decide::observation::{
     AttemptResult, DatabaseState, ProcessReport, RunState, WriteCheck,
 };
-use crate::decide::snapshot::Contact;
+use crate::decide::snapshot::{Contact, VolumeState};
 use crate::decide::time::Time;
 
 /// What a check came to.
@@ -76,15 +76,19 @@ impl Check {
 #[must_use]
 pub fn observations(view: &View) -> Vec<Check> {
     let snapshot = &view.published.snapshot;
-    vec![
+    let mut checks = vec![
         process(view),
         contact(view, "ping", &snapshot.ping),
         contact(view, "login", &snapshot.login),
         diagnostics(view),
         databases(view),
-        volume(view),
-        cgroup(view),
-    ]
+    ];
+    match snapshot.volumes.is_empty() {
+        true => checks.push(Check::unknown("volume", "not observed yet")),
+        false => checks.extend(snapshot.volumes.iter().map(|state| volume(view, state))),
+    }
+    checks.push(cgroup(view));
+    checks
 }
 
 fn process(view: &View) -> Check {
@@ -178,20 +182,22 @@ fn databases(view: &View) -> Check {
     )
 }
 
-fn volume(view: &View) -> Check {
+fn volume(view: &View, state: &VolumeState) -> Check {
     let snapshot = &view.published.snapshot;
-    let pending = snapshot.volume_pending.map(|since| {
+    let pending = state.pending.map(|since| {
         format!(
             ", a check is in flight for {}",
             words::span(view.ago(since))
         )
     });
     let pending = pending.unwrap_or_default();
-    let Some(seen) = &snapshot.volume else {
-        return Check::unknown("volume", &format!("not observed yet{pending}"));
+    let name = &state.volume.name;
+    let Some(seen) = &state.checked else {
+        let message = snapshot.named(name, format!("not observed yet{pending}"));
+        return Check::unknown("volume", &message);
     };
     let good = !matches!(seen.value.write, WriteCheck::Failed(_));
-    let message = words::volume(&seen.value) + &pending;
+    let message = snapshot.named(name, words::volume(&seen.value) + &pending);
     Check::new("volume", good, message, view.ago(seen.at))
 }
 
@@ -265,7 +271,11 @@ pub fn supervisor(view: &View) -> Vec<Check> {
             .into_iter()
             .map(|(name, last, bound, silence)| observer(view, name, last, bound, silence)),
     );
-    checks.push(volume_thread(view));
+    let volumes = &snapshot.volumes;
+    match volumes.is_empty() {
+        true => checks.push(Check::unknown("volume", "not observed yet")),
+        false => checks.extend(volumes.iter().map(|state| volume_thread(view, state))),
+    }
     checks
 }
 
@@ -319,16 +329,19 @@ fn observer(
     }
 }
 
-fn volume_thread(view: &View) -> Check {
-    let snapshot = &view.published.snapshot;
-    match (snapshot.volume_pending, &snapshot.volume) {
+fn volume_thread(view: &View, state: &VolumeState) -> Check {
+    let named = |message: &str| {
+        let snapshot = &view.published.snapshot;
+        snapshot.named(&state.volume.name, message.to_owned())
+    };
+    match (state.pending, &state.checked) {
         (Some(since), _) => Check::new(
             "volume",
             true,
-            "a check is in flight; how long it takes is the volume's affair",
+            named("a check is in flight; how long it takes is the volume's affair"),
             view.ago(since),
         ),
-        (None, Some(seen)) => Check::new("volume", true, "idle", view.ago(seen.at)),
-        (None, None) => Check::unknown("volume", "not observed yet"),
+        (None, Some(seen)) => Check::new("volume", true, named("idle"), view.ago(seen.at)),
+        (None, None) => Check::unknown("volume", &named("not observed yet")),
     }
 }

@@ -1,5 +1,6 @@
 //! Views for tests: one for each state that an answer may depend on.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,12 +14,13 @@ use crate::decide::observation::{
     DatabaseList, DatabaseState, DatabasesReport, Diagnostics, DiagnosticsReport, Dumps, EngineLog,
     ExitStatus, LeaseReport, LoggedError, Mount, Observation, Observed, ProcessExit, ProcessId,
     ProcessReport, ProcessRole, RunState, RunningProcess, ServerError, ServerProperties, Space,
-    VolumeCheck, VolumeReport, WriteCheck,
+    VolumeCheck, VolumeEvent, VolumeReport, WriteCheck,
 };
 use crate::decide::policy::RestartBy;
 use crate::decide::reason::Reason;
 use crate::decide::snapshot::Snapshot;
 use crate::decide::time::Time;
+use crate::decide::volumes::Volume;
 
 /// A database name that tries to be markup, JSON, and a line of its own.
 pub const HOSTILE: &str = "</td><script>alert(1)</script>\"&'\r\n[+]ping ok\u{202e}{\"a\":1}\\";
@@ -111,6 +113,8 @@ pub fn published(snapshot: Snapshot, findings: &[(Reason, &str)]) -> Published {
     let fails = !failing.is_empty();
     Published {
         decision: Some(Decision {
+            may_identify: true,
+            identity_writes: Vec::new(),
             at: DECIDED_AT,
             phase: if fails {
                 Phase::Starting
@@ -206,7 +210,7 @@ pub fn running() -> Snapshot {
     };
     for value in [
         Observation::Process(ProcessReport::Running(running_process())),
-        Observation::Volume(VolumeReport::Checked(Box::new(VolumeCheck {
+        volume(VolumeCheck {
             mount: Some(mount),
             engine_mount: None,
             space: Some(Space {
@@ -230,7 +234,7 @@ pub fn running() -> Snapshot {
                 bytes: 3_000_000,
                 writing_bytes: None,
             }),
-        }))),
+        }),
         Observation::Lease(LeaseReport {
             state: LeaseState::Held {
                 epoch: 7,
@@ -261,6 +265,15 @@ pub fn running() -> Snapshot {
     snapshot
 }
 
+/// A check of the one volume that everything lies on.
+pub fn volume(check: VolumeCheck) -> Observation {
+    let data_dir = Path::new("/var/opt/mssql");
+    Observation::Volume(VolumeReport {
+        volume: Arc::new(Volume::whole(data_dir, data_dir)),
+        event: VolumeEvent::Checked(Box::new(check)),
+    })
+}
+
 fn identity() -> IdentityFacts {
     IdentityFacts {
         expected: ExpectedId::Any,
@@ -268,6 +281,7 @@ fn identity() -> IdentityFacts {
             volume_id: "v-1".to_owned(),
             created: "2026-11-01T00:00:00Z".to_owned(),
             instance_id: Some("I-1".to_owned()),
+            ..Identity::default()
         }),
         instance_id: Some("I-1".to_owned()),
         master_present: Some(true),

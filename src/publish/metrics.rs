@@ -25,7 +25,7 @@ use super::{new_fence, new_restart, restart_by, words};
 use crate::decide::decision::{Decision, Probe};
 use crate::decide::observation::{
     Attempt, AttemptResult, ContactError, ExitStatus, Observation, Observed, ProcessExit,
-    ProcessId, ProcessReport, ProcessRole, VolumeReport, WriteCheck,
+    ProcessId, ProcessReport, ProcessRole, VolumeEvent, VolumeReport, WriteCheck,
 };
 use crate::decide::snapshot::Snapshot;
 use crate::decide::sql_error;
@@ -82,14 +82,7 @@ impl Metrics {
                 let cause = exit_cause(exit);
                 to.process_exits.with_label_values(&[cause, role]).inc();
             }
-            Observation::Volume(VolumeReport::Checked(check)) => match &check.write {
-                WriteCheck::Written(latency) => to.volume_write.observe(latency.as_secs_f64()),
-                WriteCheck::Failed(fault) => {
-                    let kind = words::volume_fault_kind(*fault);
-                    to.volume_failures.with_label_values(&[kind]).inc();
-                }
-                WriteCheck::Skipped => {}
-            },
+            Observation::Volume(report) => self.record_volume(report),
             Observation::Action(report) => {
                 let step = words::restart_step(&report.step);
                 to.restart_steps.with_label_values(&[step]).inc();
@@ -99,7 +92,8 @@ impl Metrics {
                 to.stalled.inc_by(length.as_secs_f64());
             }
             Observation::Process(_)
-            | Observation::Volume(VolumeReport::Began)
+            | Observation::Layout(_)
+            | Observation::Files(_)
             | Observation::Diagnostics(_)
             | Observation::Databases(_)
             | Observation::Cgroup(_)
@@ -113,6 +107,25 @@ impl Metrics {
             | Observation::Host(_)
             | Observation::Link(_)
             | Observation::Operator(_) => {}
+        }
+    }
+
+    fn record_volume(&self, report: &VolumeReport) {
+        let to = &self.instruments;
+        let volume = report.volume.name.as_str();
+        let VolumeEvent::Checked(check) = &report.event else {
+            return to.knows_volume(volume);
+        };
+        match check.write {
+            WriteCheck::Written(latency) => {
+                let durations = to.volume_write.with_label_values(&[volume]);
+                durations.observe(latency.as_secs_f64());
+            }
+            WriteCheck::Failed(fault) => {
+                let kind = words::volume_fault_kind(fault);
+                to.volume_failures.with_label_values(&[kind, volume]).inc();
+            }
+            WriteCheck::Skipped => {}
         }
     }
 

@@ -8,6 +8,7 @@ use super::words;
 use crate::decide::decision::{Phase, Probe, Verdict};
 use crate::decide::observation::{DatabaseState, ProcessReport, RunningProcess};
 use crate::decide::reason::Outcome;
+use crate::decide::snapshot::VolumeState;
 
 const CSS: &str = include_str!("page/page.css");
 
@@ -206,32 +207,37 @@ fn running_rows(rows: &mut Vec<(&str, String)>, running: &RunningProcess) {
     );
 }
 
-fn resources(page: &mut String, view: &View) {
+/// A volume's rows; each says which volume it is of where there are several.
+fn volume(rows: &mut Vec<(&str, String)>, view: &View, state: &VolumeState) {
     let snapshot = &view.published.snapshot;
-    let mut rows: Vec<(&str, String)> = Vec::new();
-    if let Some(volume) = snapshot.volume.as_ref().map(|seen| &seen.value) {
-        rows.push(("volume", words::volume(volume)));
+    let named = |text: String| snapshot.named(&state.volume.name, text);
+    if let Some(volume) = state.check() {
+        rows.push(("volume", named(words::volume(volume))));
         if let Some(mount) = &volume.mount {
             let mode = if mount.read_only {
                 "read-only"
             } else {
                 "writable"
             };
-            rows.push((
-                "mount",
-                format!("{} {}, {mode}", mount.fs_type, mount.device),
-            ));
+            let mount = format!("{} {}, {mode}", mount.fs_type, mount.device);
+            rows.push(("mount", named(mount)));
         }
         if let Some(space) = &volume.space {
             let inodes = format!("{} of {} free", space.free_inodes, space.total_inodes);
-            rows.push(("inodes", inodes));
+            rows.push(("inodes", named(inodes)));
         }
     }
-    if let Some(since) = snapshot.volume_pending {
-        rows.push((
-            "check",
-            format!("in flight for {}", words::span(view.ago(since))),
-        ));
+    if let Some(since) = state.pending {
+        let pending = format!("in flight for {}", words::span(view.ago(since)));
+        rows.push(("check", named(pending)));
+    }
+}
+
+fn resources(page: &mut String, view: &View) {
+    let snapshot = &view.published.snapshot;
+    let mut rows: Vec<(&str, String)> = Vec::new();
+    for state in &snapshot.volumes {
+        volume(&mut rows, view, state);
     }
     if let Some(cgroup) = snapshot.cgroup.as_ref().map(|seen| &seen.value) {
         if let Some(used) = cgroup.memory_bytes {
@@ -254,7 +260,7 @@ fn resources(page: &mut String, view: &View) {
     if rows.is_empty() {
         rows.push(("state", "not observed yet".to_owned()));
     }
-    list(page, "Volume and control group", &rows);
+    list(page, "Volumes and control group", &rows);
 }
 
 fn list(page: &mut String, title: &str, rows: &[(&str, String)]) {

@@ -53,6 +53,9 @@ struct Document<'a> {
     databases_left_out: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     volume: Option<Volume<'a>>,
+    /// The volumes beside it, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    other_volumes: Vec<Volume<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lease: Option<Lease<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -159,7 +162,8 @@ pub fn document(view: &View) -> Vec<u8> {
             list.databases.iter().map(DatabaseView::from).collect()
         }),
         databases_left_out: listed.map_or(0, |list| list.left_out),
-        volume: Volume::of(view),
+        volume: Volume::main(view),
+        other_volumes: Volume::others(view),
         lease: Lease::of(view),
         cgroup: Cgroup::of(view),
         history: &view.published.history,

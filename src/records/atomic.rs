@@ -12,8 +12,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, fsync, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
-use super::FOLDER;
 use super::beneath::{self, Root};
+use super::{FOLDER, reserve};
 
 /// What is appended to a file's name until it is synced.
 const NEW: &str = ".new";
@@ -140,7 +140,15 @@ impl Folder {
     /// # Errors
     /// One of the steps failed: the file before is there, or the new one.
     pub fn replace(&self, name: &str, contents: &[u8], mode: Mode) -> io::Result<()> {
-        self.first_steps(Step::ALL.len(), name, contents, mode)
+        let all = |folder: &Self| folder.first_steps(Step::ALL.len(), name, contents, mode);
+        all(self)
+            .or_else(|error| {
+                let errno = Errno::from_io_error(&error);
+                match errno.is_some_and(reserve::is_wanted) && reserve::spend(self) {
+                    true => all(self),
+                    false => Err(error),
+                }
+            })
             .inspect_err(|_| {
                 // Room that others need; if this fails too, the next write removes it.
                 let _ = unlinkat(&self.fd, format!("{name}{NEW}"), AtFlags::empty());

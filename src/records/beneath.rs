@@ -12,7 +12,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2, statat,
@@ -74,6 +74,43 @@ impl Root {
             Err(Errno::NOENT) => Some(false),
             Err(_) => None,
         }
+    }
+}
+
+/// A file below a directory of a volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Below {
+    /// The directory; links are followed up to it.
+    pub root: PathBuf,
+    /// The file's path below it, without any.
+    pub path: String,
+}
+
+impl Below {
+    /// `file` on the volume whose directory is `volume`; where it is not below that, in its own directory.
+    #[must_use]
+    pub fn on(volume: &Path, file: &Path) -> Self {
+        let (root, path) = match (file.strip_prefix(volume), file.parent()) {
+            (Ok(path), _) => (volume, path),
+            (Err(_), Some(parent)) => (parent, file.strip_prefix(parent).unwrap_or(file)),
+            (Err(_), None) => (volume, file),
+        };
+        Self {
+            root: root.to_owned(),
+            path: path.to_string_lossy().into_owned(),
+        }
+    }
+
+    /// Opens it for reading; none where there is none, or it can't be opened.
+    #[must_use]
+    pub fn file(&self) -> Option<File> {
+        Root::open(&self.root).ok()?.file(&self.path).ok()?
+    }
+
+    /// Whether it is there; none where that can't be told.
+    #[must_use]
+    pub fn is_there(&self) -> Option<bool> {
+        has_file(&self.root, &self.path)
     }
 }
 

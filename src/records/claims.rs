@@ -23,6 +23,7 @@ use self::block::{decode, encode};
 use self::lock::HolderFile;
 use super::atomic::Folder;
 use super::beneath;
+use super::reserve;
 use crate::decide::lease::sight::{LockState, Sight};
 use crate::decide::lease::{Claim, Epoch, LeaseReply, LeaseStep, Record};
 use crate::decide::observation::ProcessId;
@@ -119,18 +120,13 @@ impl Claims {
     /// The folder is opened anew for each: another volume may be mounted there by now, and one that is
     /// to be unmounted must not be held.
     pub fn carry_out(&mut self, step: &LeaseStep) -> LeaseReply {
-        let done = match step {
-            LeaseStep::Rest(_) => Ok(LeaseReply::Done),
-            LeaseStep::List => self.list(),
-            LeaseStep::Read(epoch) => self.look(*epoch),
-            LeaseStep::Lock => self.lock(),
-            LeaseStep::Open(epoch) => self.open(*epoch, OFlags::RDWR).map(LeaseReply::Read),
-            LeaseStep::Create(claim) => self.create(claim),
-            LeaseStep::Write(claim) => self.write(claim),
-            LeaseStep::Sync => self.sync(),
-            LeaseStep::SyncDirectory => self.sync_directory(),
-            LeaseStep::Remove(epoch) => self.remove(*epoch),
-        };
+        let mut done = self.try_step(step);
+        if let Err(errno) = done
+            && reserve::is_wanted(errno)
+            && self.folder().is_ok_and(|folder| reserve::spend(&folder))
+        {
+            done = self.try_step(step);
+        }
         if !matches!(
             step,
             LeaseStep::Create(_) | LeaseStep::Open(_) | LeaseStep::Write(_)
@@ -144,6 +140,21 @@ impl Claims {
             Errno::EXIST => LeaseReply::Exists,
             errno => LeaseReply::Failed(format!("{}: {}", what(step), io::Error::from(errno))),
         })
+    }
+
+    fn try_step(&mut self, step: &LeaseStep) -> Result<LeaseReply, Errno> {
+        match step {
+            LeaseStep::Rest(_) => Ok(LeaseReply::Done),
+            LeaseStep::List => self.list(),
+            LeaseStep::Read(epoch) => self.look(*epoch),
+            LeaseStep::Lock => self.lock(),
+            LeaseStep::Open(epoch) => self.open(*epoch, OFlags::RDWR).map(LeaseReply::Read),
+            LeaseStep::Create(claim) => self.create(claim),
+            LeaseStep::Write(claim) => self.write(claim),
+            LeaseStep::Sync => self.sync(),
+            LeaseStep::SyncDirectory => self.sync_directory(),
+            LeaseStep::Remove(epoch) => self.remove(*epoch),
+        }
     }
 
     fn folder(&self) -> Result<Folder, Errno> {

@@ -1,5 +1,6 @@
 //! The file that says which volume this is. What follows from it: [`crate::decide::identity`].
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -11,19 +12,22 @@ use serde::{Deserialize, Serialize};
 
 use super::FOLDER;
 use super::atomic::{Folder, Unreadable};
-use super::beneath::{self, Root};
-use crate::decide::identity::{ExpectedId, Identity, IdentityFacts, IdentityFile};
+use super::beneath::Below;
+use crate::decide::identity::{ExpectedId, Identity, IdentityFacts, IdentityFile, Membership};
 
 /// Its name in the supervisor's folder.
 pub const NAME: &str = "identity";
 /// What this version writes and understands.
 const VERSION: u64 = 1;
-/// Bytes that are read. A whole one has a tenth of it.
-const MAX_BYTES: usize = 4096;
+/// The version of one that names a set of volumes; the version before would refuse it as foreign, and says
+/// with this number why.
+const SET_VERSION: u64 = 2;
+/// Bytes that are read. One that names twenty volumes has a quarter of it.
+const MAX_BYTES: usize = 16 * 1024;
 /// Bytes of an id.
 const MAX_ID: usize = 128;
 /// The engine's own id of the instance, below the data directory.
-const INSTANCE_ID: &str = ".system/instance_id";
+pub const INSTANCE_ID: &str = ".system/instance_id";
 /// The first file of master, below the data directory.
 pub const MASTER: &str = "data/master.mdf";
 /// Entries of the data directory that are looked at to find it empty.
@@ -42,6 +46,30 @@ struct Stored {
     created: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     instance_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    set: Option<Membership>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    members: BTreeMap<String, String>,
+}
+
+/// Files of the engine that tell which instance a volume is of, for the volume that they lie on.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// `.system/instance_id`.
+    pub instance: Option<Below>,
+    /// `master.mdf`.
+    pub master: Option<Below>,
+}
+
+impl Places {
+    /// Those below `data_dir`, where everything lies on one volume.
+    #[must_use]
+    pub fn below(data_dir: &Path) -> Self {
+        Self {
+            instance: Some(Below::on(data_dir, &data_dir.join(INSTANCE_ID))),
+            master: Some(Below::on(data_dir, &data_dir.join(MASTER))),
+        }
+    }
 }
 
 /// Where the expected id comes from.
@@ -80,9 +108,15 @@ pub fn new(expected: &ExpectedId) -> Identity {
     };
     Identity {
         volume_id,
-        created: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
-        instance_id: None,
+        created: today(),
+        ..Identity::default()
     }
+}
+
+/// The date of an identity that is made now.
+#[must_use]
+pub fn today() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
 /// 122 random bits in the form of a UUID, version 4 (RFC 9562).
@@ -138,9 +172,9 @@ fn parse(bytes: &[u8]) -> IdentityFile {
     };
     // Another version may look different altogether: that it is one is said first.
     if let Some(version) = document["version"].as_u64()
-        && version != VERSION
+        && ![VERSION, SET_VERSION].contains(&version)
     {
-        let why = format!("it is of version {version}, and this supervisor knows {VERSION}");
+        let why = format!("it is of version {version}, and this supervisor knows {SET_VERSION}");
         return IdentityFile::Refused(why);
     }
     match serde_json::from_value::<Stored>(document) {
@@ -148,6 +182,8 @@ fn parse(bytes: &[u8]) -> IdentityFile {
             volume_id: stored.volume_id,
             created: stored.created,
             instance_id: stored.instance_id,
+            set: stored.set,
+            members: stored.members,
         }),
         Ok(_) => IdentityFile::Refused("its volume id is none".to_owned()),
         Err(error) => IdentityFile::Refused(format!("it is foreign: {error}")),
@@ -159,11 +195,14 @@ fn parse(bytes: &[u8]) -> IdentityFile {
 /// # Errors
 /// As the volume answers; the one before is there then, or the new one.
 pub fn write(data_dir: &Path, identity: &Identity) -> io::Result<()> {
+    let alone = identity.set.is_none() && identity.members.is_empty();
     let stored = Stored {
-        version: VERSION,
+        version: if alone { VERSION } else { SET_VERSION },
         volume_id: identity.volume_id.clone(),
         created: identity.created.clone(),
         instance_id: identity.instance_id.clone(),
+        set: identity.set.clone(),
+        members: identity.members.clone(),
     };
     let folder = Folder::make_on_volume(data_dir)?;
     let mut json = serde_json::to_vec(&stored)?;
@@ -186,22 +225,22 @@ pub fn keep_aside(data_dir: &Path) -> io::Result<Option<String>> {
     }
 }
 
-/// Looks at all that [`crate::decide::identity::judge`] wants to know.
+/// Looks at all that [`crate::decide::identity::set::judge_set`] wants to know of one volume.
 #[must_use]
-pub fn facts(data_dir: &Path, expected: &Expected) -> IdentityFacts {
+pub fn facts(data_dir: &Path, expected: &Expected, places: &Places) -> IdentityFacts {
+    let instance = places.instance.as_ref();
     IdentityFacts {
         expected: expected.read(),
         file: read(data_dir),
-        instance_id: instance_id(data_dir),
-        master_present: beneath::has_file(data_dir, MASTER),
+        instance_id: instance.and_then(instance_id),
+        master_present: places.master.as_ref().and_then(Below::is_there),
         empty: is_empty(data_dir),
     }
 }
 
 /// The instance that the engine says it is, once it has written that.
-fn instance_id(data_dir: &Path) -> Option<String> {
-    let file = Root::open(data_dir).ok()?.file(INSTANCE_ID).ok()??;
-    id_in(file).ok().flatten()
+fn instance_id(file: &Below) -> Option<String> {
+    id_in(file.file()?).ok().flatten()
 }
 
 fn is_empty(data_dir: &Path) -> Option<bool> {
@@ -287,7 +326,7 @@ mod tests {
             );
         }
         for (text, why) in [
-            (r#"{"version":2,"shape":"another"}"#, "of version 2"),
+            (r#"{"version":3,"shape":"another"}"#, "of version 3"),
             (r#"{"version":1,"volumeId":"","created":""}"#, "is none"),
             (
                 r#"{"version":1,"volumeId":"a","created":"","x":1}"#,
@@ -306,7 +345,7 @@ mod tests {
     #[test]
     fn the_facts_are_those_of_the_volume() {
         let scratch = volume();
-        let found = facts(&scratch.0, &Expected::default());
+        let found = facts(&scratch.0, &Expected::default(), &Places::below(&scratch.0));
         assert_eq!(
             (found.master_present, found.empty),
             (Some(false), Some(false))
@@ -314,15 +353,22 @@ mod tests {
         assert_eq!(found.instance_id, None);
         fs::write(scratch.0.join(".system/instance_id"), "ABC-1\n").unwrap();
         fs::write(scratch.0.join("data/master.mdf"), "").unwrap();
-        let found = facts(&scratch.0, &Expected::default());
+        let found = facts(&scratch.0, &Expected::default(), &Places::below(&scratch.0));
         assert_eq!(found.instance_id.as_deref(), Some("ABC-1"));
         assert_eq!(found.master_present, Some(true));
 
         let empty = Scratch::new();
         fs::create_dir(empty.0.join(FOLDER)).unwrap();
         fs::create_dir(empty.0.join("lost+found")).unwrap();
-        assert_eq!(facts(&empty.0, &Expected::default()).empty, Some(true));
-        let gone = facts(&empty.0.join("absent"), &Expected::default());
+        assert_eq!(
+            facts(&empty.0, &Expected::default(), &Places::default()).empty,
+            Some(true)
+        );
+        let gone = facts(
+            &empty.0.join("absent"),
+            &Expected::default(),
+            &Places::default(),
+        );
         assert_eq!(gone.empty, None);
         assert!(matches!(gone.file, IdentityFile::Unreadable(_)));
     }

@@ -2,6 +2,8 @@
 //! the moments at which it asked to be asked again.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sql_edge_supervisor::decide::decision::{Decision, Phase, Verdict};
@@ -14,6 +16,7 @@ use sql_edge_supervisor::decide::policy::{Policy, RestartBy};
 use sql_edge_supervisor::decide::reason::Reason;
 use sql_edge_supervisor::decide::snapshot::Snapshot;
 use sql_edge_supervisor::decide::time::Time;
+use sql_edge_supervisor::decide::volumes::Volume;
 
 pub const SECOND: Duration = Duration::from_secs(1);
 
@@ -526,8 +529,8 @@ pub fn established() -> IdentityFacts {
         expected: ExpectedId::Any,
         file: IdentityFile::Known(Identity {
             volume_id: "v".to_owned(),
-            created: String::new(),
             instance_id: Some("i".to_owned()),
+            ..Identity::default()
         }),
         instance_id: Some("i".to_owned()),
         master_present: Some(true),
@@ -568,7 +571,21 @@ pub fn data_mount() -> Mount {
 }
 
 pub fn volume(check: VolumeCheck) -> Observation {
-    Observation::Volume(VolumeReport::Checked(Box::new(check)))
+    of_volume(VolumeEvent::Checked(Box::new(check)))
+}
+
+/// A check of the volume begins.
+pub fn volume_began() -> Observation {
+    of_volume(VolumeEvent::Began)
+}
+
+/// What happens to the one volume that everything lies on.
+fn of_volume(event: VolumeEvent) -> Observation {
+    let data_dir = Path::new("/var/opt/mssql");
+    Observation::Volume(VolumeReport {
+        volume: Arc::new(Volume::whole(data_dir, data_dir)),
+        event,
+    })
 }
 
 pub fn diagnostics(change: impl FnOnce(&mut Diagnostics)) -> Observation {

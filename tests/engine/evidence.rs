@@ -745,7 +745,7 @@ fn writes_that_fail() {
         assert_eq!(evidence(&bench, reason), expected);
     }
     let mut bench = ready();
-    bench.see(Observation::Volume(VolumeReport::Began));
+    bench.see(volume_began());
     bench.pass(seconds(10));
     assert_eq!(
         evidence(&bench, Reason::VolumeStalled),

@@ -224,8 +224,8 @@ fn with(facts: IdentityFacts) -> Observation {
 fn named(volume_id: &str, instance_id: Option<&str>) -> IdentityFile {
     IdentityFile::Known(Identity {
         volume_id: volume_id.to_owned(),
-        created: String::new(),
         instance_id: instance_id.map(str::to_owned),
+        ..Identity::default()
     })
 }
 

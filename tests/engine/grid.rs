@@ -178,9 +178,11 @@ fn volumes(kinds: &mut Kinds) {
             volume(check)
         });
     }
-    kinds.add("volume began", |b| match b.snapshot.volume_pending {
-        Some(_) => Observation::Operator(OperatorWord::Resume),
-        None => Observation::Volume(VolumeReport::Began),
+    kinds.add("volume began", |b| {
+        match b.snapshot.main_volume().and_then(|volume| volume.pending) {
+            Some(_) => Observation::Operator(OperatorWord::Resume),
+            None => volume_began(),
+        }
     });
 }
 

@@ -19,3 +19,4 @@ mod scenarios;
 mod simulation;
 mod starting;
 mod stopping;
+mod volumes;

@@ -179,7 +179,7 @@ fn step() -> impl Strategy<Value = Step> {
             check.write = write;
             volume(check)
         }),
-        1 => Just(Observation::Volume(VolumeReport::Began)),
+        1 => Just(volume_began()),
         1 => state().prop_map(lease),
         1 => (0..=10_u8, any::<bool>()).prop_map(|(tenths, frozen)| {
             Observation::Cgroup(CgroupReport {

@@ -271,16 +271,16 @@ fn a_look_from_before_the_first_start_is_no_lost_master() {
         check
     };
     let mut bench = Bench::new(kubelet());
-    bench.see(Observation::Volume(VolumeReport::Began));
+    bench.see(volume_began());
     bench.see(volume(empty()));
     bench.see(running(1, IDLE));
-    bench.see(Observation::Volume(VolumeReport::Began));
+    bench.see(volume_began());
     bench.pass(SECOND);
     bench.ping_ok();
     assert!(!bench.has(Reason::VolumeEmpty));
     bench.see(volume(empty()));
     assert!(!bench.has(Reason::VolumeEmpty), "it looked before");
-    bench.see(Observation::Volume(VolumeReport::Began));
+    bench.see(volume_began());
     bench.see(volume(empty()));
     assert!(bench.has(Reason::VolumeEmpty));
 }
@@ -640,7 +640,7 @@ fn no_mount_is_fine_where_it_is_allowed() {
 #[test]
 fn a_stalled_volume_is_found_on_time_and_holds_liveness() {
     let mut bench = Bench::ready(kubelet());
-    bench.see(Observation::Volume(VolumeReport::Began));
+    bench.see(volume_began());
     let began = bench.now;
     bench.live_for(seconds(120), IDLE, &TIMED_OUT);
     let found = bench

@@ -2,6 +2,7 @@
 //! restarts anything or stalls an answer, and where the fault goes away the supervisor notices.
 
 mod rig;
+mod split;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -31,10 +32,8 @@ async fn a_mount_that_turns_read_only_and_back() {
     for kind in [Kind::Ext4, Kind::Xfs] {
         let mut rig = Rig::on(|scratch, at| Image::mounted(kind, scratch, at)).await;
         // Files that are open for writing keep the mount itself from it, and not one over it.
-        let over = Bind::over(rig.volume.path(), rig.volume.path());
-        run(Command::new("mount")
-            .args(["-o", "remount,bind,ro"])
-            .arg(over.path()));
+        let aside = rig.scratch.path().join("aside");
+        let over = Bind::read_only_over(rig.volume.path(), &aside);
         let evidence = rig.finds("VolumeReadOnly").await;
         assert!(evidence.contains(kind.name()), "{evidence}");
         over.uncover();
@@ -58,10 +57,10 @@ async fn a_volume_without_a_free_byte() {
     for kind in [Kind::Ext4, Kind::Xfs] {
         let mut rig = Rig::on(|scratch, at| Image::mounted(kind, scratch, at)).await;
         let filling = rig.volume.fill("backup.bak");
-        let evidence = rig.finds("DiskFull").await;
+        let evidence = rig.finds_and_may_start("DiskFull").await;
         assert!(evidence.contains("bytes"), "{kind:?}: {evidence}");
         std::fs::remove_file(filling).expect("it is ours");
-        rig.recovers().await;
+        rig.is_ready_again().await;
     }
 }
 
@@ -72,10 +71,10 @@ async fn a_volume_without_a_free_inode() {
     let make = |scratch: &Path, at: &Path| Image::made_with(Kind::Ext4, &few, scratch, at);
     let mut rig = Rig::on(make).await;
     let filling = rig.volume.fill_with_names("names");
-    let evidence = rig.finds("DiskFull").await;
+    let evidence = rig.finds_and_may_start("DiskFull").await;
     assert!(evidence.contains("no inode is free"), "{evidence}");
     std::fs::remove_dir_all(filling).expect("it is ours");
-    rig.recovers().await;
+    rig.is_ready_again().await;
 }
 
 #[tokio::test]

@@ -304,46 +304,58 @@ const SUPERVISOR: &[Case] = &[
     Case {
         alert: "SqlEdgeVolumeFilling",
         fires: &[
-            ("sql_edge_volume_size_bytes{$T}", "1000x500"),
-            ("sql_edge_volume_free_bytes{$T}", "400-0.5x500"),
+            ("sql_edge_volume_size_bytes{volume=\"data\",$T}", "1000x500"),
+            (
+                "sql_edge_volume_free_bytes{volume=\"data\",$T}",
+                "400-0.5x500",
+            ),
         ],
         at: 400,
         not_yet: Some(300),
-        says: "the volume is 20% free and full within four days at this rate.",
+        labels: &[("volume", "data")],
+        says: "the volume data is 20% free and full within four days at this rate.",
         silent: &[
-            ("sql_edge_volume_size_bytes{$T}", "1000x500"),
-            ("sql_edge_volume_free_bytes{$T}", "200x500"),
+            ("sql_edge_volume_size_bytes{volume=\"data\",$T}", "1000x500"),
+            ("sql_edge_volume_free_bytes{volume=\"data\",$T}", "200x500"),
         ],
         ..USUAL
     },
     Case {
         alert: "SqlEdgeVolumeFillingFast",
         fires: &[
-            ("sql_edge_volume_size_bytes{$T}", "1000x200"),
-            ("sql_edge_volume_free_bytes{$T}", "200-1x200"),
+            ("sql_edge_volume_size_bytes{volume=\"data\",$T}", "1000x200"),
+            (
+                "sql_edge_volume_free_bytes{volume=\"data\",$T}",
+                "200-1x200",
+            ),
         ],
         at: 100,
         not_yet: Some(50),
-        says: "the volume is 10% free and full within four hours at this rate.",
+        labels: &[("volume", "data")],
+        says: "the volume data is 10% free and full within four hours at this rate.",
         silent: &[
-            ("sql_edge_volume_size_bytes{$T}", "1000x200"),
-            ("sql_edge_volume_free_bytes{$T}", "110-0.1x200"),
+            ("sql_edge_volume_size_bytes{volume=\"data\",$T}", "1000x200"),
+            (
+                "sql_edge_volume_free_bytes{volume=\"data\",$T}",
+                "110-0.1x200",
+            ),
         ],
         ..USUAL
     },
     Case {
         alert: "SqlEdgeInodesLow",
         fires: &[
-            ("sql_edge_volume_inodes{$T}", "1000x40"),
-            ("sql_edge_volume_inodes_free{$T}", "40x40"),
+            ("sql_edge_volume_inodes{volume=\"data\",$T}", "1000x40"),
+            ("sql_edge_volume_inodes_free{volume=\"data\",$T}", "40x40"),
         ],
         at: 15,
         not_yet: Some(14),
-        says: "4% of the volume's inodes are free.",
+        labels: &[("volume", "data")],
+        says: "4% of the inodes of the volume data are free.",
         // No limit of inodes.
         silent: &[
-            ("sql_edge_volume_inodes{$T}", "0x40"),
-            ("sql_edge_volume_inodes_free{$T}", "0x40"),
+            ("sql_edge_volume_inodes{volume=\"data\",$T}", "0x40"),
+            ("sql_edge_volume_inodes_free{volume=\"data\",$T}", "0x40"),
         ],
         ..USUAL
     },
@@ -351,28 +363,29 @@ const SUPERVISOR: &[Case] = &[
         alert: "SqlEdgeVolumeSlow",
         fires: &[
             (
-                "sql_edge_supervisor_volume_write_duration_seconds_bucket{le=\"1\",$T}",
+                "sql_edge_supervisor_volume_write_duration_seconds_bucket{volume=\"data\",le=\"1\",$T}",
                 "0x40",
             ),
             (
-                "sql_edge_supervisor_volume_write_duration_seconds_bucket{le=\"2.5\",$T}",
+                "sql_edge_supervisor_volume_write_duration_seconds_bucket{volume=\"data\",le=\"2.5\",$T}",
                 "0+12x40",
             ),
             (
-                "sql_edge_supervisor_volume_write_duration_seconds_bucket{le=\"+Inf\",$T}",
+                "sql_edge_supervisor_volume_write_duration_seconds_bucket{volume=\"data\",le=\"+Inf\",$T}",
                 "0+12x40",
             ),
         ],
         at: 20,
         not_yet: Some(10),
-        says: "a small write to the volume takes 2.485s (p99).",
+        labels: &[("volume", "data")],
+        says: "a small write to the volume data takes 2.485s (p99).",
         silent: &[
             (
-                "sql_edge_supervisor_volume_write_duration_seconds_bucket{le=\"1\",$T}",
+                "sql_edge_supervisor_volume_write_duration_seconds_bucket{volume=\"data\",le=\"1\",$T}",
                 "0+12x40",
             ),
             (
-                "sql_edge_supervisor_volume_write_duration_seconds_bucket{le=\"+Inf\",$T}",
+                "sql_edge_supervisor_volume_write_duration_seconds_bucket{volume=\"data\",le=\"+Inf\",$T}",
                 "0+12x40",
             ),
         ],
@@ -381,15 +394,15 @@ const SUPERVISOR: &[Case] = &[
     Case {
         alert: "SqlEdgeVolumeWriteFailing",
         fires: &[(
-            "sql_edge_supervisor_volume_write_failures_total{kind=\"io\",$T}",
+            "sql_edge_supervisor_volume_write_failures_total{volume=\"data\",kind=\"io\",$T}",
             "0x5 1x30",
         )],
         at: 10,
         not_yet: Some(5),
-        labels: &[("kind", "io")],
-        says: "writes to the volume failed (io).",
+        labels: &[("kind", "io"), ("volume", "data")],
+        says: "writes to the volume data failed (io).",
         silent: &[(
-            "sql_edge_supervisor_volume_write_failures_total{kind=\"io\",$T}",
+            "sql_edge_supervisor_volume_write_failures_total{volume=\"data\",kind=\"io\",$T}",
             "4x30",
         )],
         ..USUAL

@@ -127,7 +127,7 @@ fn running_out() -> Vec<Panel> {
             .steps(0.2, 0.1)
             .of([query(
                 "bottomk(10, sql_edge_volume_free_bytes{$S} / sql_edge_volume_size_bytes{$S})",
-                "{{namespace}} {{pod}} {{instance}}",
+                "{{namespace}} {{pod}} {{instance}} {{volume}}",
             )]),
         Panel::bar_gauge("Closest to the memory limit", "percentunit")
             .says("Resident memory of sqlservr by the container's limit; the page cache is not counted.")

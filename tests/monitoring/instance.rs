@@ -30,7 +30,7 @@ pub fn dashboard() -> Dashboard {
     .row("Verdict", verdict())
     .row("Restarts and recovery", restarts())
     .row("Does it answer", answers())
-    .row("Volume and lease", volume())
+    .row("Volumes and lease", volume())
     .row("Processor and memory", resources())
     .row("Storage, as the engine sees it", io())
     .row("Load", load())
@@ -218,23 +218,23 @@ fn answers() -> Vec<Panel> {
 
 fn volume() -> Vec<Panel> {
     vec![
-        Panel::lines("Room", "bytes")
-            .says("Size of the volume, what is free, and where the last six hours' trend leads within a day.")
+        Panel::lines("Free space", "bytes")
+            .says("Size of each volume, what is free, and where the last six hours' trend leads within a day.")
             .of([
-                query("sql_edge_volume_size_bytes{$S}", "size"),
-                query("sql_edge_volume_free_bytes{$S}", "free"),
+                query("sql_edge_volume_size_bytes{$S}", "{{volume}} size"),
+                query("sql_edge_volume_free_bytes{$S}", "{{volume}} free"),
                 query(
                     "clamp_min(predict_linear(sql_edge_volume_free_bytes{$S}[6h], 86400), 0)",
-                    "free in a day",
+                    "{{volume}} free in a day",
                 ),
             ]),
         Panel::lines("Inodes", "short")
             .says("None is shown where the file system has no limit.")
             .of([
-                query("sql_edge_volume_inodes{$S} > 0", "inodes"),
+                query("sql_edge_volume_inodes{$S} > 0", "{{volume}} inodes"),
                 query(
                     "sql_edge_volume_inodes_free{$S} and sql_edge_volume_inodes{$S} > 0",
-                    "free",
+                    "{{volume}} free",
                 ),
             ]),
         Panel::lines("A write with fsync and read back", "s")
@@ -242,19 +242,19 @@ fn volume() -> Vec<Panel> {
             .of([
                 query(
                     "histogram_quantile(0.5, rate(sql_edge_supervisor_volume_write_duration_seconds_bucket{$S}[$__rate_interval]))",
-                    "median",
+                    "{{volume}} median",
                 ),
                 query(
                     "histogram_quantile(0.99, rate(sql_edge_supervisor_volume_write_duration_seconds_bucket{$S}[$__rate_interval]))",
-                    "p99",
+                    "{{volume}} p99",
                 ),
-                query("sql_edge_volume_check_pending_seconds{$S} > 1", "pending"),
+                query("sql_edge_volume_check_pending_seconds{$S} > 1", "{{volume}} pending"),
             ]),
         Panel::bars("Failed writes", "short")
             .says("By what the file system answered.")
             .of([query(
                 "increase(sql_edge_supervisor_volume_write_failures_total{$S}[$__rate_interval]) > 0",
-                "{{kind}}",
+                "{{volume}} {{kind}}",
             )]),
         Panel::lines("Age of the lease's renewal", "s")
             .says("It is renewed each `lease-renew` (5 s) and free for another pod after `lease-stale` (30 s).")

@@ -184,9 +184,13 @@ pub fn asks(reason: Reason) -> Asks {
         | R::Stopping => Warning(LONG_WORK),
         R::OomKilled => Warning(EVENT),
         R::LeaseNotRenewed | R::ListeningElsewhere | R::DiagnosticsUnavailable => Warning(STEADY),
-        R::DiskLow | R::CpuThrottled | R::SupervisorStalled => Warning(LOAD),
+        R::DiskLow
+        | R::CpuThrottled
+        | R::SupervisorStalled
+        | R::SideVolumeFault
+        | R::VolumeSlow => Warning(LOAD),
         R::IoSlow | R::EngineFault | R::MemoryPagedOut => Warning(EVENT),
-        R::LeaseOff => Info(STANDING),
+        R::LeaseOff | R::NotOnVolume => Info(STANDING),
         R::Maintenance => Info(Patience {
             minutes: 0,
             because: "it is there for Alertmanager's inhibit_rules",

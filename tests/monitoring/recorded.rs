@@ -12,6 +12,7 @@ use sql_edge_supervisor::decide::policy::Policy;
 use sql_edge_supervisor::decide::reason::Reason;
 use sql_edge_supervisor::decide::snapshot::Snapshot;
 use sql_edge_supervisor::decide::time::Time;
+use sql_edge_supervisor::decide::volumes::Volume;
 use sql_edge_supervisor::errorlog::{Lines, Reader};
 use sql_edge_supervisor::publish::Published;
 use sql_edge_supervisor::publish::metrics::Metrics;
@@ -248,7 +249,8 @@ fn exited() -> Observation {
 }
 
 fn volume(log: EngineLog) -> Observation {
-    Observation::Volume(VolumeReport::Checked(Box::new(VolumeCheck {
+    let data_dir = Path::new("/var/opt/mssql");
+    let check = VolumeCheck {
         mount: None,
         engine_mount: None,
         space: None,
@@ -259,7 +261,11 @@ fn volume(log: EngineLog) -> Observation {
         errorlog: Some(log),
         output: None,
         dumps: None,
-    })))
+    };
+    Observation::Volume(VolumeReport {
+        volume: Arc::new(Volume::whole(data_dir, data_dir)),
+        event: VolumeEvent::Checked(Box::new(check)),
+    })
 }
 
 fn read(bytes: &[u8]) -> EngineLog {

@@ -132,6 +132,11 @@ impl Supervisor {
         Pid::from_child(&self.child)
     }
 
+    /// Whether its process has not ended yet.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("it runs");
     }

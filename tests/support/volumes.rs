@@ -161,6 +161,18 @@ impl Bind {
         Self(at.to_owned())
     }
 
+    /// The same directory mounted over itself, read-only. It is made so at `aside`, where nobody has a file
+    /// open on it: one that is open for writing would keep the mount from it.
+    pub fn read_only_over(at: &Path, aside: &Path) -> Self {
+        let made = Self::over(at, aside);
+        run(Command::new("mount")
+            .args(["-o", "remount,bind,ro"])
+            .arg(aside));
+        let over = Self::over(aside, at);
+        drop(made);
+        over
+    }
+
     /// Another directory in its place, with no moment in which there is none.
     pub fn cover(&self, source: &Path) {
         run(Command::new("mount").arg("--bind").arg(source).arg(&self.0));

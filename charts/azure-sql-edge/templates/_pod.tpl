@@ -84,12 +84,25 @@ seccompProfile:
   type: RuntimeDefault
 {{- end -}}
 
+{{/* The claims beside the first one: where the engine sees them the supervisor does too. */}}
+{{- define "azure-sql-edge.moreMounts" -}}
+{{- range .Values.persistence.more }}
+- name: sql-{{ .name }}
+  mountPath: {{ .mountPath }}
+{{- end }}
+{{- end -}}
+
 {{/* Secrets are for the group: fsGroup is in it, others are not. */}}
 {{- define "azure-sql-edge.volumes" -}}
 {{- $login := include "azure-sql-edge.loginSecret" . | fromYaml -}}
 - name: sqldata
   persistentVolumeClaim:
     claimName: {{ include "azure-sql-edge.claimName" . }}
+{{- range .Values.persistence.more }}
+- name: sql-{{ .name }}
+  persistentVolumeClaim:
+    claimName: {{ .existingClaim | default (printf "%s-%s" (include "azure-sql-edge.fullname" $) .name) }}
+{{- end }}
 - name: supervisor
   emptyDir:
     sizeLimit: 32Mi

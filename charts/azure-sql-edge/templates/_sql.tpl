@@ -62,6 +62,9 @@ securityContext:
 volumeMounts:
   - name: sqldata
     mountPath: /var/opt/mssql
+  {{- with include "azure-sql-edge.moreMounts" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
   - name: supervisor
     mountPath: /supervisor
     readOnly: true

@@ -34,6 +34,15 @@ env:
 volumeMounts:
   - name: sqldata
     mountPath: /var/opt/mssql
+  {{- with include "azure-sql-edge.moreMounts" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- if include "azure-sql-edge.mssqlConf" . }}
+  - name: mssql-conf
+    mountPath: /var/opt/mssql/mssql.conf
+    subPath: mssql.conf
+    readOnly: true
+  {{- end }}
   - name: supervisor-run
     mountPath: {{ .Values.supervisor.stateDir }}
   - name: supervisor-login

@@ -4,19 +4,17 @@ use std::sync::mpsc::Receiver;
 
 use super::identity as holder_identity;
 use super::*;
-use crate::decide::identity::IdentityFile;
 use crate::decide::lease::sight::IdentityBasis;
 use crate::decide::lease::{Claim, HolderIdentity, LeaseReply, LeaseState, LeaseStep, Record};
 use crate::records::atomic::tests::Scratch;
+use crate::records::claims;
 use crate::records::claims::lock::HolderFile;
-use crate::records::{claims, identity};
 
 /// Longer than any step of a test takes where nothing is wrong; nothing is asserted on it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn config(scratch: &Scratch, pod: &str) -> HolderConfig {
     HolderConfig {
-        contends: true,
         data_dir: scratch.0.join("volume"),
         mode: LeaseMode::Advisory,
         renew: Duration::from_millis(20),
@@ -25,9 +23,7 @@ fn config(scratch: &Scratch, pod: &str) -> HolderConfig {
         pod_uid: Some(pod.to_owned()),
         node: None,
         state_dir: scratch.0.join("state"),
-        volume_init: VolumeInit::Once,
-        expected: Expected::default(),
-        remembered: None,
+        contends: true,
     }
 }
 
@@ -49,7 +45,8 @@ struct Running {
 fn start(config: HolderConfig) -> Running {
     let (sender, reports) = channel();
     let report = move |report| drop(sender.send(report));
-    let holder = spawn(config, || true, None, report).unwrap();
+    let data_dir = config.data_dir.clone();
+    let holder = spawn(config, || data_dir, None, report).unwrap();
     Running { holder, reports }
 }
 
@@ -74,28 +71,6 @@ impl Running {
     fn crash(self) {
         drop(self.holder);
         while self.reports.recv_timeout(PATIENCE).is_ok() {}
-    }
-}
-
-/// Waits until the volume's identity is as wanted.
-fn identity_until(config: &HolderConfig, wanted: impl Fn(&IdentityFile) -> bool) -> IdentityFile {
-    loop {
-        let found = identity::read(&config.data_dir);
-        if wanted(&found) {
-            return found;
-        }
-        thread::yield_now();
-    }
-}
-
-fn known(file: &IdentityFile) -> bool {
-    matches!(file, IdentityFile::Known(_))
-}
-
-fn id(file: &IdentityFile) -> (String, Option<String>) {
-    match file {
-        IdentityFile::Known(known) => (known.volume_id.clone(), known.instance_id.clone()),
-        other => panic!("{other:?}"),
     }
 }
 
@@ -280,7 +255,9 @@ fn a_holder_whose_lock_is_free_is_followed_at_once_and_one_whose_lock_is_held_is
     });
     let (sender, reports) = channel();
     let report = move |report| drop(sender.send(report));
-    let holder = spawn(patient("pod-1"), || true, Some(keep), report).unwrap();
+    let data_dir = patient("pod-1").data_dir;
+    let at = || data_dir;
+    let holder = spawn(patient("pod-1"), at, Some(keep), report).unwrap();
     let first = Running { holder, reports };
     first.held();
     first.crash();
@@ -294,94 +271,24 @@ fn a_holder_whose_lock_is_free_is_followed_at_once_and_one_whose_lock_is_held_is
 }
 
 #[test]
-fn the_identity_is_written_once_the_lease_is_held_and_completed_with_the_instance() {
+fn what_is_to_be_done_on_the_volume_is_done_where_it_lies() {
     let scratch = volume();
     let config = config(&scratch, "pod-1");
     let running = start(config.clone());
-    let first = id(&identity_until(&config, known));
-    assert_eq!(first.1, None);
-    fs::create_dir_all(config.data_dir.join(".system")).unwrap();
-    fs::create_dir_all(config.data_dir.join("data")).unwrap();
-    fs::write(config.data_dir.join(".system/instance_id"), "I-1").unwrap();
-    fs::write(config.data_dir.join("data/master.mdf"), "").unwrap();
-    let with_instance = |file: &IdentityFile| known(file) && id(file).1.is_some();
-    let then = id(&identity_until(&config, with_instance));
-    assert_eq!(then, (first.0, Some("I-1".to_owned())));
-    running.held();
-}
-
-#[test]
-fn nothing_is_written_over_what_is_refused_until_an_operator_adopts_it() {
-    let scratch = volume();
-    let config = config(&scratch, "pod-1");
-    let folder = config.data_dir.join(crate::records::FOLDER);
-    fs::create_dir(&folder).unwrap();
-    fs::write(folder.join("identity"), "{\"ver").unwrap();
-    let running = start(config.clone());
-    for _ in 0..5 {
-        running.held();
-        assert!(matches!(
-            identity::read(&config.data_dir),
-            IdentityFile::Refused(_)
-        ));
-    }
-    running.holder.adopt();
-    identity_until(&config, known);
-    let names = fs::read_dir(&folder).unwrap();
-    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let aside = names.filter(|name| name.starts_with("identity.refused-"));
-    for name in aside.collect::<Vec<_>>() {
-        assert_eq!(fs::read_to_string(folder.join(name)).unwrap(), "{\"ver");
-    }
-}
-
-#[test]
-fn what_an_adopted_volume_was_called_it_is_called_still() {
-    let scratch = volume();
-    let mut config = config(&scratch, "pod-1");
-    let mut before = identity::new(&crate::decide::identity::ExpectedId::Any);
-    before.instance_id = Some("I-1".to_owned());
-    identity::write(&config.data_dir, &before).unwrap();
-    // Its instance has gone, and this pod has used another one.
-    config.remembered = Some("another".to_owned());
-    let running = start(config.clone());
-    running.held();
-    running.holder.adopt();
-    let after = identity_until(&config, |file| known(file) && id(file).1.is_none());
-    assert_eq!(id(&after).0, before.volume_id);
-}
-
-#[test]
-fn nothing_is_written_where_no_volume_is() {
-    let scratch = volume();
-    let config = config(&scratch, "pod-1");
-    let (sender, reports) = channel();
-    let holder = spawn(
-        config.clone(),
-        || false,
-        None,
-        move |report| drop(sender.send(report)),
-    )
-    .unwrap();
-    for _ in 0..5 {
-        reports.recv_timeout(PATIENCE).unwrap();
-    }
-    holder.adopt();
     let (done, ran) = channel();
-    holder.run(move |data_dir| drop(done.send(data_dir.to_owned())));
+    let job = move |data_dir: &Path| drop(done.send(data_dir.to_owned()));
+    running.holder.run(job);
     assert_eq!(ran.recv_timeout(PATIENCE).unwrap(), config.data_dir);
-    assert_eq!(identity::read(&config.data_dir), IdentityFile::Absent);
 }
 
 #[test]
-fn without_a_lease_the_identity_is_written_all_the_same() {
+fn without_a_lease_nothing_is_claimed() {
     let scratch = volume();
     let config = HolderConfig {
         mode: LeaseMode::Off,
         ..config(&scratch, "pod-1")
     };
     let running = start(config.clone());
-    identity_until(&config, known);
     assert!(running.holder.release(gone(), PATIENCE));
     assert_eq!(claims::highest(&config.data_dir).unwrap(), None);
 }

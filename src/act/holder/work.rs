@@ -5,52 +5,41 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::volume::Identification;
 use super::wait::{Wait, Woken, now};
-use super::{Command, HolderConfig, Keep, LOOK, identity};
+use super::{Command, HolderConfig, Keep, identity};
 use crate::decide::lease::{LeaseMachine, LeaseMode, LeaseReply, LeaseState, LeaseStep};
 use crate::decide::observation::{LeaseReport, ProcessId};
 use crate::records::claims::Claims;
 use crate::records::claims::lock::HolderFile;
 use crate::records::identity::random;
 
-pub(super) struct Work<U, R> {
+pub(super) struct Work<R> {
     config: HolderConfig,
     wait: Wait,
-    usable: U,
     report: R,
     /// None: there is no lease, or somebody else of the same pod contends for it.
     machine: Option<LeaseMachine>,
-    /// The lease is contended for, and the identity seen to, from here.
+    /// The lease is contended for from here.
     contends: bool,
     engine: Option<ProcessId>,
     keep: Option<Keep>,
     claims: Claims,
-    identification: Identification,
     released: Option<SyncSender<()>>,
     logged: Option<LeaseState>,
     /// Why the holder's file could not be written, as it was said last.
     complaint: Option<String>,
 }
 
-impl<U: Fn() -> bool, R: Fn(LeaseReport)> Work<U, R> {
-    pub(super) fn new(
-        config: HolderConfig,
-        wait: Wait,
-        usable: U,
-        keep: Option<Keep>,
-        report: R,
-    ) -> Self {
+impl<R: Fn(LeaseReport)> Work<R> {
+    pub(super) fn new(config: HolderConfig, wait: Wait, keep: Option<Keep>, report: R) -> Self {
         let mut work = Self {
             machine: None,
             contends: config.contends,
             engine: None,
             keep,
             claims: Claims::on(&config.data_dir),
-            identification: Identification::new(&config),
             config,
             wait,
-            usable,
             report,
             released: None,
             logged: None,
@@ -95,11 +84,6 @@ impl<U: Fn() -> bool, R: Fn(LeaseReport)> Work<U, R> {
                 None => LeaseStep::Rest(self.config.renew),
             };
         }
-    }
-
-    fn holds(&self) -> bool {
-        let holds = |machine: &LeaseMachine| machine.holds(now());
-        self.machine.as_ref().is_none_or(holds)
     }
 
     /// Keeps what is said of the holder beside its claim up to date.
@@ -156,7 +140,7 @@ impl<U: Fn() -> bool, R: Fn(LeaseReport)> Work<U, R> {
         });
     }
 
-    /// Rests for `span`, does what is asked, and sees to the identity. False where it is to end.
+    /// Rests for `span`, and does what is asked. False where it is to end.
     fn rest(&mut self, span: Duration, commands: &Receiver<Command>) -> bool {
         let end = now().saturating_add(span);
         // Who holds it looks at its own pace, and makes the changes itself.
@@ -165,13 +149,7 @@ impl<U: Fn() -> bool, R: Fn(LeaseReport)> Work<U, R> {
         let data_dir = Some(self.config.data_dir.as_path());
         self.wait.watch_claims(data_dir.filter(|_| watches));
         loop {
-            let may_write = self.holds() && (self.usable)();
-            self.identification.tend(may_write);
-            let until = match self.identification.is_settled() {
-                true => end,
-                false => end.min(now().saturating_add(LOOK)),
-            };
-            let woken = self.wait.until(until);
+            let woken = self.wait.until(end);
             loop {
                 let command = match commands.try_recv() {
                     Ok(command) => command,
@@ -191,10 +169,6 @@ impl<U: Fn() -> bool, R: Fn(LeaseReport)> Work<U, R> {
     /// Does what is asked. Returns whether the rest is over with it.
     fn obey(&mut self, command: Command) -> bool {
         match command {
-            Command::Adopt => {
-                let may_write = self.holds() && (self.usable)();
-                self.identification.adopt(may_write);
-            }
             Command::Contend(contends) if contends != self.contends => {
                 self.contends = contends;
                 self.set_up();

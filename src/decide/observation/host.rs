@@ -1,27 +1,37 @@
-//! The data volume and the control group.
+//! The volumes and the control group.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::log::{Dumps, EngineLog};
 use crate::decide::identity::IdentityFacts;
+use crate::decide::volumes::Volume;
 
-/// The data volume, as a thread of its own saw it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum VolumeReport {
+/// What became of the checks of one volume.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VolumeReport {
+    /// Which volume.
+    pub volume: Arc<Volume>,
+    /// What happened.
+    pub event: VolumeEvent,
+}
+
+/// A volume's check, as a thread of its own makes it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum VolumeEvent {
     /// A check began; until its result arrives it is in flight.
     Began,
     /// A check ended.
     Checked(Box<VolumeCheck>),
 }
 
-/// The result of one check of the volume.
+/// The result of one check of a volume. What is not kept on that volume is absent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VolumeCheck {
-    /// The mount that the supervisor sees at the data directory.
+    /// The mount that the supervisor sees at the volume's directory.
     pub mount: Option<Mount>,
     /// The mount that `sqlservr` sees there; absent where its mountinfo can't be read.
     pub engine_mount: Option<EngineMount>,

@@ -1,5 +1,6 @@
 //! What the engine says of itself and of its databases.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -50,6 +51,16 @@ pub struct Diagnostics {
     pub out_of_memory_exceptions: Option<u64>,
     /// `ioSubsystem/@totalLongIos`.
     pub long_ios: Option<u64>,
+}
+
+/// A directory in which files of databases lie.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EngineDirectory {
+    /// The directory, as the engine names it.
+    pub directory: PathBuf,
+    /// Writes to the files there that were done since the engine started.
+    pub writes: u64,
 }
 
 /// State of a component of `sp_server_diagnostics`.

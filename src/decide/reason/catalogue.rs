@@ -206,28 +206,28 @@ reasons! {
     LogFull: Operator, ready Fails;
         "A transaction log is full (9002).";
         "Look at log_reuse_wait_desc: back up the log, end the transaction that holds it, or enlarge it."
-    DiskFull: Operator, ready Fails, gate, holds;
+    DiskFull: Operator, ready Fails, holds;
         "The volume, or a filegroup, has no room.";
-        "Enlarge the volume or free space. The pod stays up so that you can."
+        "Enlarge the volume or free space. The pod stays up, and an engine may be started, so that you can."
     DiskLow: Notice, ready None;
         "The volume is running low on bytes or inodes.";
         "Enlarge it before it fills; look for dumps under log/."
     DataCorruption: Operator, ready Fails, holds;
         "The engine read wrong data from storage (823, 824, 825 and their like).";
         "Stop writing, check the storage, run DBCC CHECKDB, restore. A restart mends nothing."
-    VolumeUnchecked: Wait, ready None, gate;
+    VolumeUnchecked: Wait, ready None, gate, no_volume;
         "The first check of the volume has not finished.";
         "Wait a few seconds."
-    VolumeNotMounted: Recreate, ready Fails, gate, holds;
+    VolumeNotMounted: Recreate, ready Fails, gate, holds, no_volume;
         "The data directory is not a mount of its own: what is written there dies with the container.";
         "Mount the persistent volume at the data directory; outside Kubernetes, allow it by name (`--require-mount false`)."
-    VolumeEphemeral: Operator, ready Fails, gate, holds;
+    VolumeEphemeral: Operator, ready Fails, gate, holds, no_volume;
         "The data directory's mount does not outlive the pod: an emptyDir, a tmpfs or a container's anonymous volume.";
         "Mount a persistent volume claim at the data directory. Where the data may be lost, allow it by name (`--allow-ephemeral true`). Back up what is there first."
-    VolumeReplaced: Recreate, ready Fails, gate, holds;
+    VolumeReplaced: Recreate, ready Fails, gate, holds, no_volume;
         "Another volume than before is mounted at the data directory beneath the running engine.";
         "Mount the former one again; or delete the pod, so that engine and volume start together. The engine's open files are on the former one."
-    VolumeMissing: Recreate, ready Fails, gate, holds;
+    VolumeMissing: Recreate, ready Fails, gate, holds, no_volume;
         "The data directory does not exist.";
         "Mount the volume in the supervisor's container too, at the path given by `--data-dir`."
     VolumeUnidentified: Wait, ready None, gate;
@@ -248,18 +248,27 @@ reasons! {
     VolumeStalled: Recreate, ready Fails, gate, holds, excuses;
         "The volume does not finish a write in time.";
         "Check the storage. The engine is not restarted: it could not come back on this volume."
+    VolumeSlow: Notice, ready None;
+        "A check of the volume takes long, while the engine's own writes to it are done.";
+        "Look at the storage's latency. Nothing is done about it while the engine gets its work done."
     VolumeIoError: Recreate, ready Fails, gate, holds;
         "The volume answers with an I/O error.";
         "Delete the pod, so that the volume is attached anew; check the storage."
-    VolumeDisconnected: Recreate, ready Fails, gate, holds;
+    VolumeDisconnected: Recreate, ready Fails, gate, holds, no_volume;
         "The server or daemon behind the mount is gone (ESTALE, ENOTCONN).";
         "Bring it back, then delete the pod, so that the volume is attached anew: a mount that lost its daemon does not heal by itself."
     VolumePermissionDenied: Operator, ready None, gate;
         "The supervisor may not write its own folder on the volume.";
         "Give the volume to uid 10001 (fsGroup: 10001)."
-    VolumeMismatch: Recreate, ready Fails, holds;
+    VolumeMismatch: Recreate, ready Fails, holds, no_volume;
         "The supervisor and sqlservr see different volumes at the data directory.";
         "Mount the same claim at the same path in both containers."
+    SideVolumeFault: Notice, ready None;
+        "A volume that holds no databases (backups, dumps, the errorlog, tempdb) has a fault.";
+        "Read the evidence: it names the volume and what is wrong with it. The engine runs on without it, but backups, dumps or tempdb may fail."
+    NotOnVolume: Notice, ready None;
+        "Directories of the engine, or files of databases, lie on no volume: they go with the container.";
+        "Mount a claim at the directories that the evidence names if they matter: databases do, and so does `secrets/machine-key` where anything is encrypted by it. The errorlog and `.system` are made anew."
     LeaseNotHeld: Wait, ready None, gate;
         "The volume's lease is not held yet.";
         "Wait: a claim that nobody renews is free after `lease-stale`. If it stays, the evidence says why it can't be taken."

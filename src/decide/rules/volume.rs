@@ -1,4 +1,4 @@
-//! The data volume.
+//! The volumes: what each is found to be, by itself.
 
 use super::super::decision::Phase;
 use super::super::findings::{Findings, seconds};
@@ -6,7 +6,9 @@ use super::super::mounts::Replaced;
 use super::super::observation::{
     Denial, Dumps, EngineMount, Mount, Space, VolumeCheck, VolumeFault, WriteCheck,
 };
-use super::super::reason::Reason;
+use super::super::reason::{Outcome, Reason};
+use super::super::snapshot::VolumeState;
+use super::super::volumes::Use;
 use super::View;
 
 /// File systems in memory.
@@ -23,36 +25,130 @@ const EPHEMERAL: [(&str, &str); 2] = [
     ),
 ];
 
+/// What was found of one volume. Of two findings with one reason the first one's evidence stays.
+#[derive(Debug, Default)]
+struct Found(Vec<(Reason, String)>);
+
+impl Found {
+    fn add(&mut self, reason: Reason, evidence: impl Into<String>) {
+        if self.0.iter().all(|(found, _)| *found != reason) {
+            self.0.push((reason, evidence.into()));
+        }
+    }
+}
+
+/// Judges each volume by itself. What is wrong with one that the gate does not want is a notice.
 pub fn rule(view: &View<'_>, findings: &mut Findings) {
-    if let Some(began) = view.snapshot.volume_pending
+    let volumes = &view.snapshot.volumes;
+    if volumes.is_empty() {
+        findings.add(Reason::VolumeUnchecked, "no check has finished");
+    }
+    for state in volumes {
+        let mut found = Found::default();
+        one(view, state, &mut found, findings);
+        for (reason, evidence) in found.0 {
+            let (reason, evidence) = match state.volume.binds() || is_notice(reason) {
+                true => (reason, evidence),
+                false if reason == Reason::VolumeUnchecked => continue,
+                false => (
+                    Reason::SideVolumeFault,
+                    format!("{}: {evidence}", reason.code()),
+                ),
+            };
+            findings.add_another(reason, view.snapshot.named(&state.volume.name, evidence));
+        }
+    }
+    outside(view, findings);
+}
+
+fn is_notice(reason: Reason) -> bool {
+    reason.info().outcome == Outcome::Notice
+}
+
+fn one(view: &View<'_>, state: &VolumeState, found: &mut Found, findings: &mut Findings) {
+    if let Some(began) = state.pending
         && findings.due(began, view.policy.volume_stalled_after)
     {
         let lasted = seconds(view.now.since(began));
         let evidence = format!("a write and fsync have been in flight for {lasted}");
-        findings.add(Reason::VolumeStalled, evidence);
+        // The engine's own writes count for as long as a check may take.
+        let wrote = view.snapshot.wrote_since(&state.volume.name, began);
+        match wrote {
+            Some(at) if !findings.due(at, view.policy.volume_stalled_after) => {
+                let evidence = evidence + ", and the engine has written to it meanwhile";
+                found.add(Reason::VolumeSlow, evidence);
+            }
+            _ => found.add(Reason::VolumeStalled, evidence),
+        }
     }
-    let Some(checked) = &view.snapshot.volume else {
-        findings.add(Reason::VolumeUnchecked, "no check has finished");
+    let Some(checked) = &state.checked else {
+        found.add(Reason::VolumeUnchecked, "no check has finished");
         return;
     };
     let check = &checked.value;
     // Of two reasons to call it not mounted, the first one's evidence is told.
-    replaced(view, check, findings);
-    mount(view, check, findings);
-    seen_by_both(check, findings);
-    write(check, findings);
+    replaced(view, state, check, found);
+    mount(view, state, check, found);
+    seen_by_both(check, found);
+    write(check, found);
     if let Some(space) = check.space {
-        room(view, space, check.dumps, findings);
+        room(view, space, check.dumps, found);
     }
     // A look from before the engine had set up its files says nothing of them.
-    let looked = view.snapshot.volume_began.unwrap_or(checked.at);
+    let looked = state.began.unwrap_or(checked.at);
     let running = view.engine.phase == Phase::Running && looked >= view.engine.phase_since;
     if check.master_present == Some(false) && running {
-        findings.add(Reason::VolumeEmpty, "data/master.mdf is not there");
+        found.add(Reason::VolumeEmpty, "data/master.mdf is not there");
     }
 }
 
-fn mount(view: &View<'_>, check: &VolumeCheck, findings: &mut Findings) {
+/// Directories that go with the container.
+fn outside(view: &View<'_>, findings: &mut Findings) {
+    if !view.policy.require_mount {
+        return;
+    }
+    let system = view.snapshot.volumes.iter().filter(|state| {
+        let volume = &state.volume;
+        let mount = state.check().and_then(|check| check.mount.as_ref());
+        !volume.holds_databases() && volume.binds() && mount.is_some_and(|m| ephemeral(m).is_some())
+    });
+    let passing = system.map(|state| (Use::System, state.volume.engine_path.as_path()));
+    let outside = view.snapshot.outside.iter();
+    let mut places: Vec<String> = outside
+        .map(|outside| (outside.used, outside.directory.as_path()))
+        .chain(passing)
+        .map(|(used, directory)| match used {
+            Use::System => format!(
+                "{0}/.system and {0}/secrets (the machine key)",
+                directory.display()
+            ),
+            used => format!("{} ({})", directory.display(), used.name()),
+        })
+        .collect();
+    let homeless = view.snapshot.directories.iter().filter(|state| {
+        let directory = state.directory.as_path();
+        view.snapshot.volume_of(directory).is_none()
+    });
+    // Where none is on a volume, the engine's container names all of them otherwise.
+    let comparable = view
+        .snapshot
+        .directories
+        .iter()
+        .any(|state| view.snapshot.volume_of(&state.directory).is_some());
+    let homeless = homeless.filter(|_| comparable);
+    places.extend(homeless.map(|state| format!("{} (databases)", state.directory.display())));
+    if places.is_empty() {
+        return;
+    }
+    places.dedup();
+    let evidence = format!(
+        "on no volume that the supervisor has mounted and that outlives the pod: {}",
+        places.join(", ")
+    );
+    findings.add(Reason::NotOnVolume, evidence);
+}
+
+fn mount(view: &View<'_>, state: &VolumeState, check: &VolumeCheck, findings: &mut Found) {
     match &check.mount {
         Some(mount) if mount.read_only => {
             findings.add(
@@ -68,7 +164,8 @@ fn mount(view: &View<'_>, check: &VolumeCheck, findings: &mut Findings) {
         }
         Some(_) | None => {}
     }
-    let asked = view.policy.require_mount && !view.policy.allow_ephemeral;
+    let databases = state.volume.holds_databases();
+    let asked = view.policy.require_mount && !view.policy.allow_ephemeral && databases;
     if let Some(mount) = check.mount.as_ref().filter(|_| asked)
         && let Some(what) = ephemeral(mount)
     {
@@ -88,7 +185,7 @@ fn ephemeral(mount: &Mount) -> Option<&'static str> {
 }
 
 /// The mount that the supervisor sees has to be the engine's.
-fn seen_by_both(check: &VolumeCheck, findings: &mut Findings) {
+fn seen_by_both(check: &VolumeCheck, findings: &mut Found) {
     match (&check.engine_mount, &check.mount) {
         (Some(EngineMount::NotMounted), Some(_)) => {
             let evidence = "sqlservr writes to its container's own file system";
@@ -103,12 +200,15 @@ fn seen_by_both(check: &VolumeCheck, findings: &mut Findings) {
 }
 
 /// What has become of the mount beneath the running engine.
-fn replaced(view: &View<'_>, check: &VolumeCheck, findings: &mut Findings) {
+fn replaced(view: &View<'_>, state: &VolumeState, check: &VolumeCheck, findings: &mut Found) {
+    let Some(mounts) = view.mounts.get(&state.volume.name) else {
+        return;
+    };
     for Replaced {
         seen_by,
         first,
         now,
-    } in view.mounts.replaced(check)
+    } in mounts.replaced(check)
     {
         let first = of(first);
         match now {
@@ -129,7 +229,7 @@ fn of(mount: &Mount) -> String {
     format!("{} {} {}", mount.fs_type, mount.device, mount.root)
 }
 
-fn write(check: &VolumeCheck, findings: &mut Findings) {
+fn write(check: &VolumeCheck, findings: &mut Found) {
     let WriteCheck::Failed(fault) = check.write else {
         return;
     };
@@ -208,7 +308,7 @@ fn denied(denial: Option<Denial>) -> String {
     )
 }
 
-fn room(view: &View<'_>, space: Space, dumps: Option<Dumps>, findings: &mut Findings) {
+fn room(view: &View<'_>, space: Space, dumps: Option<Dumps>, findings: &mut Found) {
     let share = |free: u64, total: u64| free as f64 / total.max(1) as f64;
     if space.total_inodes > 0 && space.free_inodes == 0 {
         findings.add(Reason::DiskFull, "no inode is free");

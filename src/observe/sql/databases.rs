@@ -5,6 +5,7 @@ use std::time::Duration;
 use tiberius::Row;
 use tokio::time::Instant;
 
+use super::files::Files;
 use super::pace::{Began, until_next_quietly};
 use crate::config::SqlConfig;
 use crate::decide::observation::{
@@ -36,6 +37,7 @@ pub async fn observe(config: SqlConfig, required: Vec<String>, sink: Sink) {
     let max = config.max_databases;
     let mut standing = Standing::new(config);
     let mut denied: Option<Instant> = None;
+    let mut files = Files::default();
     loop {
         let began = Began::now(sink.clock());
         let recovery = denied.is_none_or(|at| at.elapsed() >= DENIED_RETRY);
@@ -50,6 +52,10 @@ pub async fn observe(config: SqlConfig, required: Vec<String>, sink: Sink) {
         if !began.cut_short(sink.clock(), error.as_ref(), pace.deadline) {
             let report = rows.report(max, error.clone());
             sink.send(Observation::Databases(report)).await;
+        }
+        if error.is_none() {
+            let deadline = Deadline::after(pace.deadline);
+            files.ask(&mut standing, deadline, &sink).await;
         }
         let next = until_next_quietly(pace.interval, error.as_ref());
         began.wait(next).await;

@@ -5,6 +5,8 @@
 //! (microsoft/mssql-docker, issues 56 and 798). A fault within the engine leaves `SQLDump0001.mdmp`
 //! with a `.log` and a `.txt`.
 
+use std::path::Path;
+
 use rustix::fs::{AtFlags, Dir, FileType, statat};
 
 use crate::decide::observation::Dumps;
@@ -21,9 +23,11 @@ const CORE: &str = "core.sqlservr.";
 const UNFINISHED: &str = ".temp";
 const SMALL: &str = "SQLDump";
 
-/// Counts them on the volume at `root`; absent where `log` can't be read. No link is followed.
-pub(super) fn count(root: &Root) -> Option<Dumps> {
-    count_in(&root.directory("log").ok()??)
+/// Counts them in the directory `log`; absent where it can't be read. No link in it is followed, nor is
+/// it itself one.
+pub(super) fn count(log: &Path) -> Option<Dumps> {
+    let name = log.file_name()?.to_str()?;
+    count_in(&Root::open(log.parent()?).ok()?.directory(name).ok()??)
 }
 
 fn count_in(log: &Root) -> Option<Dumps> {
@@ -113,7 +117,7 @@ mod tests {
     use super::*;
     use crate::observe::testing::TempDir;
 
-    fn count(log: &std::path::Path) -> Option<Dumps> {
+    fn count(log: &Path) -> Option<Dumps> {
         count_in(&Root::open(log).ok()?.directory(".").ok()??)
     }
 
@@ -164,7 +168,7 @@ mod tests {
         assert_eq!((found.count, found.bytes), (1, 0));
         let log = elsewhere.path().join("log");
         std::os::unix::fs::symlink(dir.path(), &log).unwrap();
-        assert_eq!(super::count(&Root::open(elsewhere.path()).unwrap()), None);
+        assert_eq!(super::count(&elsewhere.path().join("log")), None);
     }
 
     #[test]

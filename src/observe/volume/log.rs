@@ -10,13 +10,13 @@
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::fs::OFlags;
 
 use crate::decide::observation::EngineLog;
 use crate::errorlog::{Lines, Reader};
-use crate::records::beneath::Root;
+use crate::records::beneath::Below;
 
 /// Bytes that one check reads of one log: some 2,000 lines. An engine that writes more in an
 /// interval repeats itself.
@@ -40,8 +40,8 @@ const _: () = assert!(
 enum Place {
     /// At this path.
     Named(PathBuf),
-    /// On the volume at the first path, at the second.
-    Below(PathBuf, &'static str),
+    /// On a volume.
+    Below(Below),
 }
 
 impl Place {
@@ -53,7 +53,7 @@ impl Place {
                 let mut options = OpenOptions::new();
                 options.read(true).custom_flags(flags).open(path).ok()
             }
-            Self::Below(data_dir, path) => Root::open(data_dir).ok()?.file(path).ok().flatten(),
+            Self::Below(file) => file.file(),
         }
     }
 }
@@ -87,10 +87,10 @@ impl Log {
         }
     }
 
-    /// The file at `path` on the volume at `data_dir`; no link to it is followed.
-    pub(super) fn below(data_dir: &Path, path: &'static str) -> Self {
+    /// A file on a volume; no link to it is followed.
+    pub(super) fn below(file: Below) -> Self {
         Self {
-            path: Place::Below(data_dir.to_owned(), path),
+            path: Place::Below(file),
             current: None,
         }
     }

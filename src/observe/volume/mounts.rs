@@ -12,19 +12,30 @@ use std::path::{Path, PathBuf};
 use procfs::process::{MountInfo, MountInfos, Process};
 
 use crate::decide::observation::{EngineMount, Mount};
+use crate::decide::volumes::MountedAt;
 
-/// The mount that the supervisor sees at `data_dir`, symbolic links followed.
-pub(super) fn own_mount(proc_root: &Path, data_dir: &Path) -> Option<Mount> {
-    let mounts = read(&proc_root.join("self"))?;
+/// The mount that the supervisor sees at `data_dir`, symbolic links followed. With `apart` the directory has
+/// to be the mount point itself: without its mount it belongs to the volume above.
+pub(super) fn own_mount(proc_root: &Path, data_dir: &Path, apart: bool) -> Option<Mount> {
+    let mounts = MountTable::of_self(proc_root);
     let data_dir = fs::canonicalize(data_dir).unwrap_or_else(|_| data_dir.to_owned());
-    holding(&mounts, &data_dir)
+    let at = mounts.holding(&data_dir);
+    at.filter(|at| !apart || at.point == data_dir)
+        .map(|at| at.mount)
 }
 
 /// The mount that the process `pid` sees at `data_dir`, a path within its own root (symbolic links
 /// in it can't be followed from outside). None where its mountinfo can't be read.
-pub(super) fn engine_mount(proc_root: &Path, pid: i32, data_dir: &Path) -> Option<EngineMount> {
-    let mounts = read(&proc_root.join(pid.to_string()))?;
-    Some(holding(&mounts, data_dir).map_or(EngineMount::NotMounted, EngineMount::Mounted))
+pub(super) fn engine_mount(
+    proc_root: &Path,
+    pid: i32,
+    data_dir: &Path,
+    apart: bool,
+) -> Option<EngineMount> {
+    let mounts = MountTable(read(&proc_root.join(pid.to_string()))?);
+    let at = mounts.holding(data_dir);
+    let at = at.filter(|at| !apart || at.point == data_dir);
+    Some(at.map_or(EngineMount::NotMounted, |at| EngineMount::Mounted(at.mount)))
 }
 
 fn read(process: &Path) -> Option<MountInfos> {
@@ -32,24 +43,53 @@ fn read(process: &Path) -> Option<MountInfos> {
     mounts.ok().filter(|mounts| !mounts.0.is_empty())
 }
 
-/// The mount that holds `directory`, unless it is the root.
-fn holding(mounts: &MountInfos, directory: &Path) -> Option<Mount> {
-    let (_, mount) = mounts
-        .iter()
-        .map(|mount| (point(mount), mount))
-        .filter(|(point, _)| directory.starts_with(point))
-        // The last of equals, as max_by_key promises.
-        .max_by_key(|(point, _)| point.components().count())
-        .filter(|(point, _)| point != Path::new("/"))?;
-    Some(Mount {
-        device: mount.majmin.clone(),
-        root: unescape(&mount.root),
-        fs_type: mount.fs_type.clone(),
-        read_only: mount.mount_options.contains_key("ro")
-            || mount.super_options.contains_key("ro")
-            // An ext4 that met an error, since Linux 6.15; before, it was remounted `ro`.
-            || mount.super_options.contains_key("emergency_ro"),
-    })
+/// The mounts of one namespace.
+pub(super) struct MountTable(MountInfos);
+
+impl MountTable {
+    /// The supervisor's own; empty where they can't be read.
+    pub(super) fn of_self(proc_root: &Path) -> Self {
+        Self(read(&proc_root.join("self")).unwrap_or_else(|| MountInfos(Vec::new())))
+    }
+
+    /// The mount that holds `directory`, unless it is the root.
+    pub(super) fn holding(&self, directory: &Path) -> Option<MountedAt> {
+        let (point, mount) = self
+            .0
+            .iter()
+            .map(|mount| (point(mount), mount))
+            .filter(|(point, _)| directory.starts_with(point))
+            // The last of equals, as max_by_key promises.
+            .max_by_key(|(point, _)| point.components().count())
+            .filter(|(point, _)| point != Path::new("/"))?;
+        let mount = Mount {
+            device: mount.majmin.clone(),
+            root: unescape(&mount.root),
+            fs_type: mount.fs_type.clone(),
+            read_only: mount.mount_options.contains_key("ro")
+                || mount.super_options.contains_key("ro")
+                // An ext4 that met an error, since Linux 6.15; before, it was remounted `ro`.
+                || mount.super_options.contains_key("emergency_ro"),
+        };
+        Some(MountedAt { point, mount })
+    }
+
+    /// Mount points below `data_dir` that may be volumes of the engine. Files that are mounted one by one
+    /// (mssql.conf, a certificate) are told by their extension, because asking for more may wait for the
+    /// device; `secrets` is given to the engine, and not written by it.
+    pub(super) fn directories_below(&self, data_dir: &Path) -> Vec<PathBuf> {
+        let secrets = data_dir.join("secrets");
+        let mut points: Vec<PathBuf> = self.0.iter().map(point).collect();
+        points.retain(|point| {
+            point.starts_with(data_dir)
+                && point != data_dir
+                && point.extension().is_none()
+                && !point.starts_with(&secrets)
+        });
+        points.sort();
+        points.dedup();
+        points
+    }
 }
 
 fn point(mount: &MountInfo) -> PathBuf {
@@ -90,8 +130,8 @@ mod tests {
 ";
 
     fn mount_of(directory: &str) -> Option<Mount> {
-        let mounts = MountInfos::from_read(MOUNTINFO.as_bytes()).unwrap();
-        holding(&mounts, Path::new(directory))
+        let mounts = MountTable(MountInfos::from_read(MOUNTINFO.as_bytes()).unwrap());
+        mounts.holding(Path::new(directory)).map(|at| at.mount)
     }
 
     #[test]
@@ -124,6 +164,21 @@ mod tests {
     }
 
     #[test]
+    fn mount_points_below_are_directories_that_the_engine_may_write() {
+        let more = "\
+30 23 8:7 / /var/opt/mssql/data rw - ext4 /dev/sda7 rw
+31 23 8:8 /mssql.conf /var/opt/mssql/mssql.conf ro - ext4 /dev/sda8 rw
+32 23 0:9 / /var/opt/mssql/secrets ro - tmpfs tmpfs ro
+33 23 0:10 / /var/opt/mssql/tempdb rw - xfs /dev/sda9 rw
+";
+        let text = format!("{MOUNTINFO}{more}");
+        let mounts = MountTable(MountInfos::from_read(text.as_bytes()).unwrap());
+        let below = mounts.directories_below(Path::new("/var/opt/mssql"));
+        let expected = ["/var/opt/mssql/data", "/var/opt/mssql/tempdb"];
+        assert_eq!(below, expected.map(PathBuf::from));
+    }
+
+    #[test]
     fn escapes_are_undone() {
         assert_eq!(unescape("/a\\040b\\011c\\134d"), "/a b\tc\\d");
         assert_eq!(unescape("\\"), "\\");
@@ -135,7 +190,7 @@ mod tests {
     fn a_process_that_is_gone_says_nothing() {
         let nobody = i32::MAX;
         assert_eq!(
-            engine_mount(Path::new("/proc"), nobody, Path::new("/")),
+            engine_mount(Path::new("/proc"), nobody, Path::new("/"), false),
             None
         );
     }

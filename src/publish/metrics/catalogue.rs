@@ -89,9 +89,9 @@ metrics! {
         "Fresh logins that did not end in a query's result.";
     LOGIN_ERRORS: Counter "sql_edge_supervisor_login_errors_total" ["number"]
         "Fresh logins that the engine answered with an error, by its number; `other` where the supervisor's table lacks it.";
-    VOLUME_WRITE_DURATION: Histogram "sql_edge_supervisor_volume_write_duration_seconds" []
+    VOLUME_WRITE_DURATION: Histogram "sql_edge_supervisor_volume_write_duration_seconds" ["volume"]
         "Duration of write, fsync and read back on the volume.";
-    VOLUME_WRITE_FAILURES: Counter "sql_edge_supervisor_volume_write_failures_total" ["kind"]
+    VOLUME_WRITE_FAILURES: Counter "sql_edge_supervisor_volume_write_failures_total" ["kind", "volume"]
         "Writes to the volume that failed.";
     BUILD_INFO: Gauge "sql_edge_supervisor_build_info" ["arch", "version"]
         "1, with the supervisor's version.";
@@ -115,17 +115,19 @@ metrics! {
         "Open file descriptors of sqlservr, parent and engine.";
     PROCESS_THREADS: Gauge "sql_edge_process_threads" []
         "Threads of sqlservr, parent and engine.";
-    VOLUME_SIZE: Gauge "sql_edge_volume_size_bytes" []
+    VOLUME_USE: Gauge "sql_edge_volume_use" ["use", "volume"]
+        "1 for each thing that the engine keeps on the volume: master, data, log, system, errorlog, tempdb, backup, dump, other.";
+    VOLUME_SIZE: Gauge "sql_edge_volume_size_bytes" ["volume"]
         "Size of the volume.";
-    VOLUME_FREE: Gauge "sql_edge_volume_free_bytes" []
+    VOLUME_FREE: Gauge "sql_edge_volume_free_bytes" ["volume"]
         "Bytes free for a process without privileges.";
-    VOLUME_INODES: Gauge "sql_edge_volume_inodes" []
+    VOLUME_INODES: Gauge "sql_edge_volume_inodes" ["volume"]
         "Inodes of the volume; 0 where the file system has no such limit.";
-    VOLUME_INODES_FREE: Gauge "sql_edge_volume_inodes_free" []
+    VOLUME_INODES_FREE: Gauge "sql_edge_volume_inodes_free" ["volume"]
         "Free inodes of the volume.";
-    VOLUME_READ_ONLY: Gauge "sql_edge_volume_read_only" []
+    VOLUME_READ_ONLY: Gauge "sql_edge_volume_read_only" ["volume"]
         "Whether the volume is mounted read-only (1) or not (0).";
-    VOLUME_CHECK_PENDING: Gauge "sql_edge_volume_check_pending_seconds" []
+    VOLUME_CHECK_PENDING: Gauge "sql_edge_volume_check_pending_seconds" ["volume"]
         "For how long the present check of the volume has been under way; 0 where none is.";
     ERRORLOG_SIZE: Gauge "sql_edge_errorlog_size_bytes" []
         "Size of the engine's errorlog.";

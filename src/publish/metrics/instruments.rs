@@ -2,7 +2,9 @@
 
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
-use prometheus::{Counter, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{
+    Counter, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+};
 
 use super::catalogue::{self as row, Row};
 use crate::decide::decision::Probe;
@@ -70,7 +72,7 @@ pub struct Instruments {
     pub ping: Contact,
     pub login: Contact,
     pub login_errors: IntCounterVec,
-    pub volume_write: Histogram,
+    pub volume_write: HistogramVec,
     pub volume_failures: IntCounterVec,
     pub process_exits: IntCounterVec,
     pub process_restarts: IntCounter,
@@ -127,8 +129,8 @@ impl Instruments {
                 failures: each(counters(to, &row::LOGIN_FAILURES), &CONTACT_KINDS),
             },
             login_errors,
-            volume_write: histogram(to, &row::VOLUME_WRITE_DURATION, VOLUME_BUCKETS),
-            volume_failures: each(counters(to, &row::VOLUME_WRITE_FAILURES), &VOLUME_KINDS),
+            volume_write: histograms(to, &row::VOLUME_WRITE_DURATION, VOLUME_BUCKETS),
+            volume_failures: counters(to, &row::VOLUME_WRITE_FAILURES),
             process_exits,
             process_restarts: registered(to, IntCounter::with_opts(opts(&row::PROCESS_RESTARTS))),
             restarts,
@@ -139,6 +141,14 @@ impl Instruments {
             stalls: registered(to, IntCounter::with_opts(opts(&row::STALLS))),
             stalled: registered(to, Counter::with_opts(opts(&row::STALLED))),
             registry,
+        }
+    }
+
+    /// Makes the series of a volume, each at zero.
+    pub fn knows_volume(&self, volume: &str) {
+        self.volume_write.with_label_values(&[volume]);
+        for kind in VOLUME_KINDS {
+            self.volume_failures.with_label_values(&[kind, volume]);
         }
     }
 
@@ -166,6 +176,11 @@ fn each(counters: IntCounterVec, values: &[&str]) -> IntCounterVec {
 fn histogram(registry: &Registry, row: &Row, buckets: &[f64]) -> Histogram {
     let opts = HistogramOpts::from(opts(row)).buckets(buckets.to_vec());
     registered(registry, Histogram::with_opts(opts))
+}
+
+fn histograms(registry: &Registry, row: &Row, buckets: &[f64]) -> HistogramVec {
+    let opts = HistogramOpts::from(opts(row)).buckets(buckets.to_vec());
+    registered(registry, HistogramVec::new(opts, row.labels))
 }
 
 /// Makes an instrument known to the registry.

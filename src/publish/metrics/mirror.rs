@@ -7,6 +7,7 @@ use crate::decide::observation::{
     CgroupReport, DatabaseList, DatabaseState, LoggedError, ProcessReport, RunState, VolumeCheck,
 };
 use crate::decide::reason::Reason;
+use crate::decide::snapshot::{Snapshot, VolumeState};
 use crate::decide::sql_error;
 use crate::decide::time::Time;
 use crate::publish::view::View;
@@ -19,12 +20,7 @@ pub fn expose(families: &mut Families, view: &View) {
     engine(families, view);
     process(families, view);
     let snapshot = &view.published.snapshot;
-    let pending = snapshot.volume_pending.map(|since| view.ago(since));
-    families.sample(
-        &row::VOLUME_CHECK_PENDING,
-        &[],
-        pending.unwrap_or_default().as_secs_f64(),
-    );
+    volumes(families, view);
     if snapshot.lease.is_some() {
         let epoch = snapshot.epoch();
         families.sample(&row::LEASE_HELD, &[], flag(epoch.is_some()));
@@ -35,9 +31,7 @@ pub fn expose(families: &mut Families, view: &View) {
         .map(|renewed| renewed.now(view.now()));
     let renewed = renewed.map(|age| age.as_secs_f64());
     families.maybe(&row::LEASE_RENEWAL_AGE, renewed);
-    if let Some(seen) = &snapshot.volume {
-        volume(families, &seen.value);
-    }
+    logs_and_dumps(families, snapshot);
     if let Some(seen) = &snapshot.databases {
         databases(families, &seen.value);
     } else if let Some(logged) = snapshot.logs().find_map(|(_, log)| log.recovery.as_ref()) {
@@ -83,7 +77,7 @@ fn ages(families: &mut Families, view: &View) {
             snapshot.diagnostics.last.as_ref().map(|seen| seen.at),
         ),
         ("databases", listed.max(not_listed)),
-        ("volume", snapshot.volume.as_ref().map(|seen| seen.at)),
+        ("volume", snapshot.main_volume().and_then(checked_at)),
         ("cgroup", snapshot.cgroup.as_ref().map(|seen| seen.at)),
     ];
     for (observer, at) in seen {
@@ -134,27 +128,64 @@ fn process(families: &mut Families, view: &View) {
     families.maybe(&row::PROCESS_THREADS, running.threads.map(number));
 }
 
-fn volume(families: &mut Families, check: &VolumeCheck) {
-    let space = check.space.as_ref();
-    families.maybe(&row::VOLUME_SIZE, space.map(|s| number(s.total_bytes)));
-    families.maybe(&row::VOLUME_FREE, space.map(|s| number(s.free_bytes)));
-    families.maybe(&row::VOLUME_INODES, space.map(|s| number(s.total_inodes)));
-    families.maybe(
-        &row::VOLUME_INODES_FREE,
-        space.map(|s| number(s.free_inodes)),
-    );
-    families.maybe(
-        &row::VOLUME_READ_ONLY,
-        check.mount.as_ref().map(|mount| flag(mount.read_only)),
-    );
-    let errorlog = check.errorlog.as_ref().map(|log| number(log.bytes));
-    families.maybe(&row::ERRORLOG_SIZE, errorlog);
-    if let Some(log) = &check.errorlog {
+/// What is known of one volume's last check, as a sample's value.
+type OfVolume = fn(&VolumeCheck) -> Option<f64>;
+
+fn volumes(families: &mut Families, view: &View) {
+    const ROWS: [(&row::Row, OfVolume); 5] = [
+        (&row::VOLUME_SIZE, |check| {
+            Some(number(check.space?.total_bytes))
+        }),
+        (&row::VOLUME_FREE, |check| {
+            Some(number(check.space?.free_bytes))
+        }),
+        (&row::VOLUME_INODES, |check| {
+            Some(number(check.space?.total_inodes))
+        }),
+        (&row::VOLUME_INODES_FREE, |check| {
+            Some(number(check.space?.free_inodes))
+        }),
+        (&row::VOLUME_READ_ONLY, |check| {
+            Some(flag(check.mount.as_ref()?.read_only))
+        }),
+    ];
+    let volumes = &view.published.snapshot.volumes;
+    for state in volumes {
+        let pending = state
+            .pending
+            .map(|since| view.ago(since))
+            .unwrap_or_default();
+        let labels = [state.volume.name.as_str()];
+        families.sample(&row::VOLUME_CHECK_PENDING, &labels, pending.as_secs_f64());
+    }
+    for state in volumes {
+        for used in &state.volume.uses {
+            let labels = [used.name(), state.volume.name.as_str()];
+            families.sample(&row::VOLUME_USE, &labels, 1.0);
+        }
+    }
+    for (row, value) in ROWS {
+        for state in volumes {
+            if let Some(value) = state.check().and_then(value) {
+                families.sample(row, &[&state.volume.name], value);
+            }
+        }
+    }
+}
+
+fn logs_and_dumps(families: &mut Families, snapshot: &Snapshot) {
+    let errorlog = snapshot.checks().find_map(|check| check.errorlog.as_ref());
+    families.maybe(&row::ERRORLOG_SIZE, errorlog.map(|log| number(log.bytes)));
+    if let Some(log) = errorlog {
         logged_errors(families, &log.errors);
     }
-    let dumps = check.dumps.as_ref();
+    let dumps = snapshot.checks().find_map(|check| check.dumps);
     families.maybe(&row::DUMPS, dumps.map(|dumps| f64::from(dumps.count)));
     families.maybe(&row::DUMPS_SIZE, dumps.map(|dumps| number(dumps.bytes)));
+}
+
+fn checked_at(state: &VolumeState) -> Option<Time> {
+    state.checked.as_ref().map(|seen| seen.at)
 }
 
 /// Only numbers of the table have a series of their own: a log could hold any.

@@ -26,7 +26,7 @@ fn terminated() -> Observation {
 }
 
 fn volume(write: WriteCheck) -> Observation {
-    Observation::Volume(VolumeReport::Checked(Box::new(VolumeCheck {
+    fixture::volume(VolumeCheck {
         mount: None,
         engine_mount: None,
         space: None,
@@ -37,7 +37,7 @@ fn volume(write: WriteCheck) -> Observation {
         errorlog: None,
         output: None,
         dumps: None,
-    })))
+    })
 }
 
 /// Metrics after a bit of everything.
@@ -235,7 +235,7 @@ fn before_the_first_decision_nothing_is_made_up() {
         Some(1.0)
     );
     assert!(!text.contains("\nsql_edge_process_running"));
-    assert!(!text.contains("\nsql_edge_volume_size_bytes"));
+    assert!(!text.contains("\nsql_edge_volume_size_bytes{"));
 }
 
 #[test]

@@ -169,7 +169,7 @@ fn a_silent_observer_fails_healthz_and_nothing_else() {
 fn a_stalled_volume_is_no_failure_of_the_supervisor() {
     let mut view = fixture::view("ready");
     let mut published = (*view.published).clone();
-    published.snapshot.volume_pending = Some(crate::decide::time::Time::ZERO);
+    published.snapshot.volumes[0].pending = Some(crate::decide::time::Time::ZERO);
     view.published = published.into();
     assert_eq!(get("/healthz", &view).0, 200);
     let (_, body) = get("/readyz?verbose", &view);

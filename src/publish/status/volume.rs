@@ -1,4 +1,7 @@
-//! The data volume in `/status`, with what the engine writes there of itself.
+//! The volumes in `/status`, with what the engine writes there of itself.
+
+use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -7,13 +10,18 @@ use crate::decide::identity::{Identity, IdentityFile};
 use crate::decide::observation::{
     Dumps, EngineMount, LoggedError, LoggedRecovery, Mount, Space, WriteCheck,
 };
+use crate::decide::snapshot::VolumeState;
+use crate::decide::volumes::Use;
 use crate::publish::view::View;
 use crate::publish::words;
 
-/// The data volume.
+/// One volume.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Volume<'a> {
+    name: &'a str,
+    path: &'a Path,
+    uses: &'a BTreeSet<Use>,
     /// Age of the last finished check.
     #[serde(skip_serializing_if = "Option::is_none")]
     age_seconds: Option<Seconds>,
@@ -68,25 +76,37 @@ impl<'a> From<&'a LoggedRecovery> for Recovery<'a> {
 }
 
 impl<'a> Volume<'a> {
-    pub fn of(view: &'a View) -> Option<Self> {
-        let snapshot = &view.published.snapshot;
-        if snapshot.volume.is_none() && snapshot.volume_pending.is_none() {
-            return None;
-        }
-        let check = snapshot.volume.as_ref().map(|seen| &seen.value);
+    /// The volume with `master.mdf`.
+    pub fn main(view: &'a View) -> Option<Self> {
+        let state = view.published.snapshot.main_volume()?;
+        Some(Self::of(view, state))
+    }
+
+    /// The volumes beside it.
+    pub fn others(view: &'a View) -> Vec<Self> {
+        let volumes = view.published.snapshot.volumes.iter();
+        let others = volumes.filter(|state| !state.volume.is_main());
+        others.map(|state| Self::of(view, state)).collect()
+    }
+
+    fn of(view: &'a View, state: &'a VolumeState) -> Self {
+        let check = state.check();
         let errorlog = check.and_then(|check| check.errorlog.as_ref());
-        let recovery = snapshot.logs().find_map(|(_, log)| log.recovery.as_ref());
+        let output = check.and_then(|check| check.output.as_ref());
+        let mut logs = [errorlog, output].into_iter().flatten();
+        let recovery = logs.find_map(|log| log.recovery.as_ref());
         let (write_seconds, write_fault) = match check.map(|check| check.write) {
             Some(WriteCheck::Written(latency)) => (Some(Seconds(latency)), None),
             Some(WriteCheck::Failed(fault)) => (None, Some(words::volume_fault_kind(fault))),
             Some(WriteCheck::Skipped) | None => (None, None),
         };
-        Some(Self {
-            age_seconds: snapshot
-                .volume
-                .as_ref()
-                .map(|seen| Seconds(view.ago(seen.at))),
-            pending_seconds: snapshot.volume_pending.map(|at| Seconds(view.ago(at))),
+        let checked = state.checked.as_ref();
+        Self {
+            name: &state.volume.name,
+            path: &state.volume.path,
+            uses: &state.volume.uses,
+            age_seconds: checked.map(|seen| Seconds(view.ago(seen.at))),
+            pending_seconds: state.pending.map(|at| Seconds(view.ago(at))),
             mount: check.and_then(|check| check.mount.as_ref()),
             engine_mount: check.and_then(|check| check.engine_mount.as_ref()),
             space: check.and_then(|check| check.space),
@@ -101,6 +121,6 @@ impl<'a> Volume<'a> {
             errorlog_errors: errorlog.map(|log| log.errors.as_slice()),
             logged_recovery: recovery.map(Recovery::from),
             dumps: check.and_then(|check| check.dumps),
-        })
+        }
     }
 }

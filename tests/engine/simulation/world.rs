@@ -420,7 +420,7 @@ impl World {
             4 => return self.die(ExitStatus::Signal(9), 12),
             5 if self.stalled_until.is_none() => {
                 self.stalled_until = Some(self.soon(300));
-                self.bench.see(Observation::Volume(VolumeReport::Began));
+                self.bench.see(volume_began());
                 return;
             }
             6 => {
@@ -754,7 +754,7 @@ impl World {
         self.invariants = Invariants::default();
         self.bench.see(volume(self.volume()));
         if self.stalled_until.is_some() {
-            self.bench.see(Observation::Volume(VolumeReport::Began));
+            self.bench.see(volume_began());
         }
         self.failing = None;
     }

@@ -73,6 +73,22 @@ impl<V> Rig<V> {
         evidence
     }
 
+    /// The same for a reason with which an engine may be started.
+    pub async fn finds_and_may_start(&mut self, code: &str) -> String {
+        let evidence = self.supervisor.finds(code).await;
+        assert_eq!(self.supervisor.get("/readyz").await.0, 503, "{code}");
+        assert_eq!(self.supervisor.get("/gatez").await.0, 200, "{code}");
+        self.lives().await;
+        evidence
+    }
+
+    /// Waits until it is ready again after that.
+    pub async fn is_ready_again(&mut self) {
+        self.supervisor.passes("ready").await;
+        self.writer.acknowledges(20).await;
+        self.lives().await;
+    }
+
     /// Waits until it is ready again, which it is without anybody's help.
     pub async fn recovers(&mut self) {
         self.supervisor.passes_all(&["gate", "ready"]).await;

@@ -1,5 +1,6 @@
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 
 use super::*;
 use crate::decide::reason::Reason;

@@ -23,6 +23,8 @@ fn decision(seconds: u64, reasons: &[Reason]) -> Decision {
         false => Verdict::Fail,
     };
     Decision {
+        may_identify: true,
+        identity_writes: Vec::new(),
         at: at(seconds),
         phase: Phase::Running,
         startup: answer(verdict, reasons),

@@ -1,0 +1,93 @@
+//! Where the files of databases lie, and how many writes to them are done, by their directories.
+//!
+//! The engine counts a write when it is done. Where it counts on while a check of the volume takes long,
+//! the volume is slow and does not stall.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tiberius::Row;
+use tokio::time::Instant;
+
+use crate::decide::observation::{EngineDirectory, Observation};
+use crate::observe::Sink;
+use crate::tds::deadline::Deadline;
+use crate::tds::standing::Standing;
+use crate::tds::value::Cells;
+
+/// Files that are read: a thousand databases, each with its log.
+const BATCH: &str = "SET LOCK_TIMEOUT 1000; SELECT TOP (2000) f.physical_name, s.num_of_writes \
+     FROM sys.dm_io_virtual_file_stats(NULL, NULL) AS s \
+     JOIN sys.master_files AS f ON f.database_id = s.database_id AND f.file_id = s.file_id";
+
+/// Directories that are kept. More would be more volumes than a pod has.
+const MAX_DIRECTORIES: usize = 64;
+
+/// How long is not asked after an error: the permission is VIEW SERVER STATE, which a login may lack.
+const DENIED_RETRY: Duration = Duration::from_secs(600);
+
+/// Who asks, on the connection of the databases.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    denied: Option<Instant>,
+}
+
+impl Files {
+    /// Asks once, and sends what is answered.
+    pub(super) async fn ask(&mut self, standing: &mut Standing, deadline: Deadline, sink: &Sink) {
+        if self.denied.is_some_and(|at| at.elapsed() < DENIED_RETRY) {
+            return;
+        }
+        let mut found = Found::default();
+        let mut take = |_, row: &Row| found.take(&Cells::from(row));
+        let asked = standing.query(BATCH, deadline, &mut take).await;
+        self.denied = asked.is_err().then(Instant::now);
+        if asked.is_ok() {
+            sink.send(Observation::Files(found.into_list())).await;
+        }
+    }
+}
+
+/// Writes by directory.
+#[derive(Debug, Default)]
+struct Found(BTreeMap<PathBuf, u64>);
+
+impl Found {
+    fn take(&mut self, cells: &Cells<'_>) {
+        let Some(directory) = cells.text("physical_name").and_then(directory_of) else {
+            return;
+        };
+        let writes = cells.integer("num_of_writes").unwrap_or_default();
+        if self.0.len() < MAX_DIRECTORIES || self.0.contains_key(directory) {
+            let sum = self.0.entry(directory.to_owned()).or_default();
+            *sum = sum.saturating_add(u64::try_from(writes).unwrap_or_default());
+        }
+    }
+
+    fn into_list(self) -> Vec<EngineDirectory> {
+        let entries = self.0.into_iter();
+        let list = entries.map(|(directory, writes)| EngineDirectory { directory, writes });
+        list.collect()
+    }
+}
+
+/// The directory of a file in the engine's own file system; none for a URL, or a path of Windows.
+fn directory_of(physical_name: &str) -> Option<&Path> {
+    let path = Path::new(physical_name);
+    path.parent().filter(|_| path.is_absolute())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_of_this_system_have_a_directory() {
+        let data = Some(Path::new("/var/opt/mssql/data"));
+        assert_eq!(directory_of("/var/opt/mssql/data/master.mdf"), data);
+        assert_eq!(directory_of("https://account.blob/container/a.mdf"), None);
+        assert_eq!(directory_of("C:\\data\\a.mdf"), None);
+        assert_eq!(directory_of("tempdb.mdf"), None);
+    }
+}
