@@ -1,7 +1,6 @@
 //! The command line: what was asked for, and with which flags. It decides nothing.
 
 mod commands;
-mod started;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

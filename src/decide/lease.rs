@@ -95,7 +95,7 @@
 //! | a change wakes who waits for it | inotify(7) | changes of this machine only; else the next look | the same |
 //!
 //! `tests/lease` goes through the interleavings of these steps with crashes of agents, ends of containers,
-//! suspends, delays and failures. Two contenders without any of these are exhausted, strict and advisory; all
+//! suspends, delays and failures. Two contenders for a strict lease without any of these are exhausted; all
 //! other worlds are sampled: breadth first up to a limit, which each test prints, and by long random walks.
 
 pub mod machine;

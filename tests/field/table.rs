@@ -228,7 +228,9 @@ fn assert_configured(name: &str, object: &Value) {
                     {
                         variable["value"] = json!("14330");
                     }
-                    Some("SUPERVISOR_SQL_HOST") if variable["value"].is_null() => {
+                    Some("SUPERVISOR_SQL_HOST" | "MSSQL_IP_ADDRESS")
+                        if variable["value"].is_null() =>
+                    {
                         variable["value"] = json!("127.0.0.1");
                     }
                     _ => {}

@@ -202,7 +202,8 @@ async fn stop_after(standin: &StandIn, grace: &str, script: &str) -> (i32, Strin
 
 #[tokio::test]
 async fn a_hook_that_was_there_runs_before_the_stop() {
-    let (scratch, mut standin, _supervisor) = pair(&[]).await;
+    let grace = ("termination-grace-period", "60s");
+    let (scratch, mut standin, _supervisor) = pair(&[grace]).await;
     let seen = scratch.path().join("seen");
     // Its failure keeps nobody from the stop.
     let script = format!(

