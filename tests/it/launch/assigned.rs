@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 
 use super::linked::linked;
-use super::rig::{Site, is_clean};
+use super::rig::{Site, is_clean, kill};
 use crate::client::{order, outcome};
 
 /// From the range of a namespace.
@@ -40,7 +40,7 @@ async fn an_assigned_uid_has_its_sockets_and_its_files() {
     site.uid = Some(UID);
     fs::create_dir_all(site.data_dir()).expect("writable");
     give_to_group(site.scratch.path());
-    let (_supervisor, mut container) = linked(&mut site, &[("stop-drain", "0s")]).await;
+    let (supervisor, mut container) = linked(&mut site, &[("stop-drain", "0s")]).await;
 
     let socket = site.path("state/control.sock");
     let mode = fs::metadata(&socket)
@@ -72,6 +72,8 @@ async fn an_assigned_uid_has_its_sockets_and_its_files() {
     assert_eq!(code, 0, "{out}{err}");
     assert_eq!(container.ends().await.code(), Some(0), "{}", site.log());
     assert!(is_clean(&site.errorlog()), "{}", site.errorlog());
+    // Another user's process is not killed with its parent: the kernel forgets that with the change of the uid.
+    kill(supervisor).await;
 }
 
 #[tokio::test]
@@ -80,7 +82,7 @@ async fn another_uid_is_told_so() {
     site.uid = Some(UID);
     fs::create_dir_all(site.data_dir()).expect("writable");
     give_to_group(site.scratch.path());
-    let _supervisor = site.supervisor(&[]).await;
+    let supervisor = site.supervisor(&[]).await;
     // Root may do anything, and what may not is another user of the group.
     let socket = site.path("state/control.sock");
     let mut stop = std::process::Command::new("setpriv");
@@ -96,4 +98,5 @@ async fn another_uid_is_told_so() {
     );
     let (code, out, err) = order("resume", &socket).await;
     assert_eq!(code, 0, "{out}{err}");
+    kill(supervisor).await;
 }
