@@ -66,6 +66,7 @@ pub fn reference() -> String {
         Section::Policy,
         Section::Supervisor,
         Section::Launch,
+        Section::Events,
     ] {
         // Writing into a String can't fail.
         let _ = write!(

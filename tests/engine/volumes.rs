@@ -347,6 +347,7 @@ fn an_adoption_is_over_when_the_identity_has_changed() {
         facts.file = IdentityFile::Refused("torn".to_owned());
     };
     let mut bench = Bench::new(Policy::default());
+    bench.nobody_watches = true;
     let mut torn = healthy_volume();
     refused(&mut torn);
     bench.see(volume(torn.clone()));

@@ -87,7 +87,10 @@ fn sample(setting: &Setting) -> &'static str {
         "volume-init" => "never",
         "lease-fence" => "15s",
         "lease-stale" => "1m",
-        "pod-uid" | "node-name" | "volume-id" => "some-id",
+        "pod-uid" | "pod-name" | "node-name" | "volume-id" | "kubernetes-service-host" => "some-id",
+        "kubernetes-events" => "true",
+        "kubernetes-service-account" => "/some/where",
+        "kubernetes-service-port" => "6443",
         "ping-interval" | "ping-timeout" => "1s",
         "process-interval" | "login-timeout" => "3s",
         "unresponsive-after" | "listener-lost-after" | "process-missing-after" => "1m",
@@ -113,7 +116,9 @@ fn shown(effective: &Effective, setting: &Setting) -> Shown {
 #[test]
 fn every_setting_has_flag_variable_file_key_and_default() {
     let default = Given::default().effective();
-    for setting in SETTINGS {
+    // By itself it is a mistake, see `relations`.
+    let alone = |setting: &&Setting| setting.key != "kubernetes-events";
+    for setting in SETTINGS.iter().filter(alone) {
         let key = setting.key;
         let value = sample(setting);
         let env = setting.env();
@@ -603,4 +608,27 @@ impl Given<'_> {
     fn effective_or_not(&self) -> Option<Effective> {
         parse(&self.sources()).ok()
     }
+}
+
+#[test]
+fn events_without_a_pod_are_a_mistake_that_says_what_is_lacking() {
+    let given = |env: &[(&str, &str)]| {
+        parse(
+            &Given {
+                flags: &[("kubernetes-events", "true")],
+                env,
+                ..Given::default()
+            }
+            .sources(),
+        )
+    };
+    let error = given(&[("POD_NAME", "sql-0")]).expect_err("two are lacking");
+    let text = error.to_string();
+    assert!(text.contains("POD_UID") && !text.contains("POD_NAME"), "{text}");
+    let whole = [
+        ("POD_NAME", "sql-0"),
+        ("POD_UID", "some-id"),
+        ("KUBERNETES_SERVICE_HOST", "10.96.0.1"),
+    ];
+    assert!(given(&whole).is_ok());
 }
