@@ -319,7 +319,8 @@ impl OwnChecks {
     /// Whether the gate is open by what was observed so far.
     async fn gate(&mut self, lease: Option<&LeaseReport>) -> Option<ProbeVerdict> {
         if let Some(report) = lease {
-            self.judge.take(Observation::AgentLease(report.clone()));
+            // The agent is its holder: nobody stands between.
+            self.judge.take(Observation::Lease(report.clone()));
         }
         let decision = self.judge.decide();
         self.identify(&decision).await;

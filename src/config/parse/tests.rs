@@ -624,7 +624,10 @@ fn events_without_a_pod_are_a_mistake_that_says_what_is_lacking() {
     };
     let error = given(&[("POD_NAME", "sql-0")]).expect_err("two are lacking");
     let text = error.to_string();
-    assert!(text.contains("POD_UID") && !text.contains("POD_NAME"), "{text}");
+    assert!(
+        text.contains("POD_UID") && !text.contains("POD_NAME"),
+        "{text}"
+    );
     let whole = [
         ("POD_NAME", "sql-0"),
         ("POD_UID", "some-id"),
