@@ -360,7 +360,7 @@ const SUPERVISOR: &[Case] = &[
         ..USUAL
     },
     Case {
-        alert: "SqlEdgeVolumeSlow",
+        alert: "SqlEdgeVolumeWritesSlow",
         fires: &[
             (
                 "sql_edge_supervisor_volume_write_duration_seconds_bucket{volume=\"data\",le=\"1\",$T}",
