@@ -235,6 +235,20 @@ fn a_port_that_closes_before_anybody_was_let_in_is_the_starts_own() {
 }
 
 #[test]
+fn the_stop_of_the_engine_before_is_not_the_next_ones() {
+    let mut bench = Bench::new(Policy::default());
+    bench.see(with_log(|log| log.stop = Some(LoggedStop::StopRequest)));
+    assert!(!bench.has(Reason::Stopping), "nothing runs that could stop");
+    bench.see(running(1, Duration::ZERO));
+    bench.see(volume(healthy_volume()));
+    bench.see(databases(&[("master", DatabaseState::Online)]));
+    bench.ping_ok();
+    bench.login_ok();
+    assert!(!bench.has(Reason::Stopping));
+    assert_eq!(bench.is_ready(), Verdict::Pass, "{:?}", bench.decision);
+}
+
+#[test]
 fn a_stop_that_has_begun_lasts() {
     let stop = |stop| with_log(move |log| log.stop = Some(stop));
     let signs: Vec<(&str, Vec<Observation>)> = vec![

@@ -163,7 +163,8 @@ fn stopping(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     let stopping = view.engine.phase == Phase::Stopping
         || says_stopping(&view.snapshot.ping, view)
         || says_stopping(&view.snapshot.login, view)
-        || view.logs().any(|(_, log)| log.stop.is_some());
+        // Before one was seen, what a log ends with is of the engine before.
+        || (view.engine.phase != Phase::Unseen && view.logs().any(|(_, log)| log.stop.is_some()));
     if view.engine.phase == Phase::Gone {
         timers.lasting(Condition::Stopping, false, view.now); // it has come to its end
         return;

@@ -58,6 +58,10 @@ pub(super) fn writes(
 }
 
 /// How a volume belongs to the set.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives for the length of a call"
+)]
 enum Joined {
     /// It has the mark, and this id.
     Already(String),
