@@ -153,8 +153,10 @@ async fn serve(address: &str) -> anyhow::Result<()> {
         let (mut peer, _) = listener.accept().await?;
         let mut request = [0; 1024];
         let answered = async {
-            // A probe's request is one segment.
-            peer.read(&mut request).await?;
+            // A probe's request is one segment; a peer that closes without a word gets no answer.
+            if peer.read(&mut request).await? == 0 {
+                return Ok(());
+            }
             peer.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 .await
         };

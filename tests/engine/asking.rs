@@ -340,7 +340,7 @@ fn old_evidence_restarts_nothing() {
     bench.observers_go_on = false;
     for _ in 0..2 {
         bench.see(diagnostics(|report| {
-            report.system = Some(ComponentState::Error)
+            report.system = Some(ComponentState::Error);
         }));
     }
     assert!(bench.has(Reason::SystemError));
@@ -350,7 +350,7 @@ fn old_evidence_restarts_nothing() {
     });
     for _ in 0..3 {
         bench.see(diagnostics(|report| {
-            report.system = Some(ComponentState::Error)
+            report.system = Some(ComponentState::Error);
         }));
     }
     assert_eq!(bench.live(), Verdict::Fail);
