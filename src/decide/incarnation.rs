@@ -25,6 +25,8 @@ pub struct Incarnation {
     pub phase_since: Time,
     /// It has answered a query.
     pub proven: bool,
+    /// Since when that is known.
+    pub proven_since: Time,
     /// It has answered as only an engine that has started does.
     pub started: bool,
     /// Its start is over by any sign: it has answered so, is seen to listen, or has written that it is ready.
@@ -91,7 +93,11 @@ impl Incarnation {
             });
             self.process = Some((process.parent, engine));
         }
+        let proven = self.proven;
         self.see_answers(snapshot);
+        if self.proven && !proven {
+            self.proven_since = now;
+        }
         let phase = self.next_phase(snapshot);
         let served = self.started;
         if phase == Phase::Gone || phase == Phase::Unseen {

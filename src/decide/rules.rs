@@ -69,6 +69,8 @@ pub enum Condition {
     Dump,
     /// A stop that has begun, whether or not it shows still.
     Stopping,
+    /// A stop in the log of an engine that has not served yet.
+    StopLogged,
     /// A required database recovers in an engine that serves others.
     Recovering,
     /// The engine says that memory ran out.

@@ -94,12 +94,10 @@ pub fn running() -> BTreeMap<String, Vec<i32>> {
 /// What is mounted there: device and folder, proc_pid_mountinfo(5).
 pub fn volume(pid: i32) -> Option<String> {
     let mounts = fs::read_to_string(format!("/proc/{pid}/mountinfo")).ok()?;
-    let fields = mounts
+    let mut fields = mounts
         .lines()
         .map(|line| line.split(' ').collect::<Vec<_>>());
-    let at = fields
-        .filter(|fields| fields.get(4) == Some(&DATA))
-        .last()?;
+    let at = fields.rfind(|fields| fields.get(4) == Some(&DATA))?;
     Some(format!("{} {}", at.get(2)?, at.get(3)?))
 }
 

@@ -58,11 +58,10 @@ pub fn engine_of(id: &str) -> (i32, i32) {
     until("an engine", || {
         let named = |pid: &i32| name(*pid).as_deref() == Some(ENGINE);
         let all: Vec<i32> = of_container(id).into_iter().filter(named).collect();
-        let child = all.iter().find_map(|pid| {
+        all.iter().find_map(|pid| {
             let (_, parent) = state_and_parent(*pid)?;
             all.contains(&parent).then_some((parent, *pid))
-        });
-        child
+        })
     })
 }
 

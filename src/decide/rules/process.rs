@@ -9,6 +9,7 @@ use super::super::policy::RestartBy;
 use super::super::reason::Reason;
 use super::super::snapshot::Contact;
 use super::super::sql_error::{SqlErrorClass, classify};
+use super::super::time::Time;
 use super::{Condition, Timers, View};
 
 /// SIGKILL.
@@ -156,6 +157,12 @@ fn says_stopping(contact: &Contact, view: &View<'_>) -> bool {
     }
 }
 
+/// A log that was read at `since` or later says that a stop on purpose has begun.
+fn logs_stop(view: &View<'_>, since: Time) -> bool {
+    let mut logs = view.snapshot.logs_since(since);
+    logs.any(|(_, log)| log.stop.is_some())
+}
+
 fn stopping(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     let limit = view.policy.stopping_limit;
     // In a shutdown the listener closes first, and the checkpoint of each database follows: that the
@@ -163,13 +170,18 @@ fn stopping(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     let stopping = view.engine.phase == Phase::Stopping
         || says_stopping(&view.snapshot.ping, view)
         || says_stopping(&view.snapshot.login, view)
-        // Before one was seen, what a log ends with is of the engine before.
-        || (view.engine.phase != Phase::Unseen && view.logs().any(|(_, log)| log.stop.is_some()));
+        || (view.engine.proven && logs_stop(view, view.engine.proven_since));
     if view.engine.phase == Phase::Gone {
         timers.lasting(Condition::Stopping, false, view.now); // it has come to its end
         return;
     }
     let since = timers.latched(Condition::Stopping, stopping, limit, view.now);
+    // An engine that has not served yet may not have begun its own log: the line may be of the engine
+    // before, and counts only while it is read.
+    let unsure = view.engine.phase != Phase::Unseen && !view.engine.proven;
+    let read = unsure && logs_stop(view, view.engine.since);
+    let read = timers.lasting(Condition::StopLogged, read, view.now);
+    let since = since.or(read);
     if let Some(since) = since
         && !findings.due(since, limit)
     {

@@ -141,7 +141,7 @@ impl Rig<'_> {
 
     fn compete(&self) {
         let note = |what: &str, figure: &str| {
-            table::note(NAME, &format!("{}: {what}", self.title), figure)
+            table::note(NAME, &format!("{}: {what}", self.title), figure);
         };
         let seconds = |took: Option<Duration>| {
             took.map_or_else(
