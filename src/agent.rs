@@ -10,7 +10,8 @@
 //! | [`pid1`] | this end of the channel to PID 1 |
 //! | [`lease`] | holds the lease, and says to PID 1 until when the engine may run |
 //! | [`gate`] | when PID 1 may start the command |
-//! | [`engine`] | which processes are the engine's |
+//! | [`engine`] | which processes are the engine's, and where they listen |
+//! | [`volumes`] | the mounts of this container, and an errorlog that lies on none of them |
 //! | [`link`] | the link to the supervisor, [`crate::link`] |
 //! | [`commands`] | what the supervisor commands |
 //! | [`http`], [`ready`] | the kubelet's probes |
@@ -33,6 +34,7 @@ pub mod link;
 pub mod memory;
 pub mod pid1;
 pub mod ready;
+pub mod volumes;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,14 +46,14 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::info;
 
 use crate::act::restart::Restarter;
-use crate::config::{Config, VolumeConfig};
+use crate::config::Config;
 use crate::decide;
 use crate::decide::observation::{ActionReport, ActionStep, Observation};
 use crate::launch::channel::{BEAT, FromAgent, Phase, ToAgent};
 use crate::launch::{take_signals_back, termination};
 use crate::observe::clock::Clock;
 use crate::observe::process::EnginePid;
-use crate::observe::{Sink, cgroup, process, volume};
+use crate::observe::{Sink, cgroup, listeners, process};
 use end::End;
 use engine::Engines;
 use gate::Gate;
@@ -133,7 +135,7 @@ impl Agent {
         let engines = Engines::new(&config.process, Arc::clone(&pid1));
         let (engine, exits) = (engines.watch(), engines.exits());
         tasks.spawn(engines.follow(observations, seen));
-        tasks.spawn(watch_mount(config.volume.clone(), request.clone()));
+        tasks.spawn(volumes::watch(config.volume.clone(), request.clone()));
         let link = Link::new(config.launch.socket.clone(), requests, reported, publish);
         tasks.spawn(link.keep(Arc::clone(&pid1)));
         let lease = Lease::new(
@@ -243,6 +245,14 @@ impl Agent {
             sink.clone(),
         );
         self.tasks.spawn(process);
+        self.tasks.spawn(listeners::observe(
+            config.process.proc_root.clone(),
+            engine_pid.clone(),
+        ));
+        self.tasks.spawn(engine::report_network(
+            engine_pid.network(),
+            self.request.clone(),
+        ));
         let cgroup = cgroup::observe(config.cgroup_interval, engine_pid, sink.clone());
         self.tasks.spawn(cgroup);
         let (sink, pid1) = (sink.clone(), Arc::clone(&self.pid1));
@@ -255,20 +265,6 @@ impl Agent {
         });
         self.tasks
             .spawn(commands::obey(self.state.clone(), restarter));
-    }
-}
-
-/// Reports what this container has at the engine's data directory.
-async fn watch_mount(config: VolumeConfig, requests: mpsc::Sender<Request>) {
-    let own = std::process::id().cast_signed();
-    let mut ticks = interval(config.interval);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let mount = volume::mount_seen_by(own, &config.engine_data_dir);
-        if requests.send(Request::Mount(mount)).await.is_err() {
-            return;
-        }
     }
 }
 

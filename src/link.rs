@@ -4,7 +4,7 @@
 //! | from the agent | when |
 //! | --- | --- |
 //! | [`AgentMessage::Hello`] | first |
-//! | [`AgentMessage::Process`], [`AgentMessage::Cgroup`], [`AgentMessage::Mount`], [`AgentMessage::Lease`] | as the agent observes something new, and the last of each after a reconnection |
+//! | [`AgentMessage::Process`], [`AgentMessage::Cgroup`], [`AgentMessage::Mounts`], [`AgentMessage::Network`], [`AgentMessage::Log`], [`AgentMessage::Lease`] | as the agent observes something new, and the last of each after a reconnection |
 //! | [`AgentMessage::Action`] | at each step of a command |
 //! | [`AgentMessage::StopRequested`] | the container is asked to stop |
 //!
@@ -23,7 +23,7 @@
 //! | version | what it brought |
 //! | --- | --- |
 //! | 1 | the above, but for the rest of this table; the supervisor holds the lease |
-//! | 2 | the agent holds the lease and reports it; the readiness verdict goes to the agent |
+//! | 2 | the agent holds the lease and reports it; the readiness verdict goes to the agent; the mounts of all volumes, where the engine listens and an errorlog that lies on no volume come from the agent, instead of [`AgentMessage::Mount`] |
 //!
 //! With another end of version 1 each behaves as version 1 did, and logs it: the supervisor holds the
 //! lease, and `/readyz` is the supervisor's alone.
@@ -33,7 +33,9 @@
 //!
 //! It stands apart because both ends need it, and are on different sides of the crate.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -43,7 +45,8 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use crate::decide::observation::{
-    ActionReport, CgroupReport, EngineMount, LeaseReport, ProcessId, ProcessReport,
+    ActionReport, CgroupReport, EngineLog, EngineMount, EngineNetwork, LeaseReport, ProcessId,
+    ProcessReport,
 };
 
 /// The protocol's version.
@@ -100,8 +103,16 @@ pub enum AgentMessage {
     Process(ProcessReport),
     /// The SQL container's control group.
     Cgroup(Box<CgroupReport>),
-    /// The mount at the engine's data directory in the SQL container; none where it can't be read.
+    /// The mount at the engine's data directory in the SQL container; none where it can't be read. It goes
+    /// to a supervisor of version 1.
     Mount(Option<EngineMount>),
+    /// The mounts at the engine's directories in the SQL container, those that can be read.
+    Mounts(BTreeMap<PathBuf, EngineMount>),
+    /// Where the engine's processes listen; none while no engine is seen.
+    Network(Option<EngineNetwork>),
+    /// What the errorlog says, where it lies on the SQL container's own file system and nobody else can
+    /// read it.
+    Log(Box<EngineLog>),
     /// The state of the lease that the agent holds or wants.
     Lease(Box<LeaseReport>),
     /// A step of a command.

@@ -10,11 +10,12 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
+use super::link::Request;
 use super::memory::Engine;
 use super::pid1::Pid1;
 use crate::config::ProcessConfig;
 use crate::decide::observation::{
-    Observation, Observed, ProcessExit, ProcessId, ProcessReport, ProcessRole,
+    EngineNetwork, Observation, Observed, ProcessExit, ProcessId, ProcessReport, ProcessRole,
 };
 use crate::launch::channel::FromAgent;
 use crate::observe::process;
@@ -98,6 +99,20 @@ impl Engines {
             && hand(&self.proc_root, engine, &self.pid1)
         {
             self.handed = Some(engine);
+        }
+    }
+}
+
+/// Tells the supervisor where the engine listens, now and at each change. Ends with either end.
+pub async fn report_network(
+    mut network: watch::Receiver<Option<EngineNetwork>>,
+    requests: mpsc::Sender<Request>,
+) {
+    loop {
+        let seen = network.borrow_and_update().clone();
+        let sent = requests.send(Request::Network(seen)).await;
+        if sent.is_err() || network.changed().await.is_err() {
+            return;
         }
     }
 }

@@ -15,7 +15,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
 use super::pid1::Pid1;
-use crate::decide::observation::{self, EngineMount, LeaseReport, Observation};
+use crate::decide::observation::{
+    self, EngineLog, EngineMount, EngineNetwork, LeaseReport, Observation,
+};
 use crate::launch::channel::FromAgent;
 use crate::link::{
     AGENT_HOLDS_LEASE, AgentMessage, BEAT, Connection, Hello, LinkError, SILENCE,
@@ -78,8 +80,12 @@ pub enum Request {
     Stop(i32),
     /// The outer `sqlservr` of this pid has ended, with this status where it is known.
     Ended(i32, Option<i32>),
-    /// What is seen at the engine's data directory.
-    Mount(Option<EngineMount>),
+    /// What is seen at the engine's directories, the data directory the first.
+    Mounts(Vec<(PathBuf, Option<EngineMount>)>),
+    /// Where the engine listens.
+    Network(Option<EngineNetwork>),
+    /// What the errorlog says, where nobody else can read it.
+    Log(Box<EngineLog>),
     /// The state of the lease.
     Lease(LeaseReport),
     /// Send what is left, and answer.
@@ -137,6 +143,7 @@ impl Link {
                         state.version = Some(version);
                         state.last_version = Some(version);
                     });
+                    self.outbox.resend(version);
                     if let Err(error) = self.converse(connection, &pid1).await {
                         warn!(%error, "the link to the supervisor is lost; the engine runs on");
                     }
@@ -192,7 +199,6 @@ impl Link {
 
     /// Exchanges messages until the end of the connection, or of all.
     async fn converse(&mut self, mut connection: Connection, pid1: &Pid1) -> Result<(), LinkError> {
-        self.outbox.resend();
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last = Instant::now();
@@ -238,7 +244,9 @@ impl Link {
         match request {
             Request::Stop(signal) => self.outbox.stop(signal),
             Request::Ended(pid, status) => self.outbox.ended(pid, status.and_then(status_of)),
-            Request::Mount(mount) => self.outbox.mount(mount),
+            Request::Mounts(mounts) => self.outbox.mounts(mounts),
+            Request::Network(seen) => self.outbox.network(seen),
+            Request::Log(log) => self.outbox.log(*log),
             Request::Lease(report) => self.outbox.lease(report),
             Request::Finish(done) => self.finish = Some(done),
         }

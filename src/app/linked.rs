@@ -105,6 +105,7 @@ impl AgentLink {
             LinkEvent::Linked(version) => {
                 self.linked.send_replace(true);
                 self.engine.set_mounts(BTreeMap::new());
+                self.engine.set_network(None);
                 if version < AGENT_HOLDS_LEASE {
                     warn!(
                         version,
@@ -117,6 +118,7 @@ impl AgentLink {
             }
             LinkEvent::Lost => {
                 self.engine.set_mounts(BTreeMap::new());
+                self.engine.set_network(None);
                 Observation::Link(LinkReport::Lost)
             }
             LinkEvent::Message(message) => match *message {
@@ -124,9 +126,18 @@ impl AgentLink {
                 AgentMessage::Cgroup(report) => Observation::Cgroup(*report),
                 AgentMessage::Action(report) => Observation::Action(report),
                 AgentMessage::Lease(report) => Observation::AgentLease(*report),
+                AgentMessage::Log(log) => Observation::AgentLog(log),
                 AgentMessage::Mount(mount) => {
                     let mounts = mount.map(|mount| (self.engine_data_dir.clone(), mount));
                     self.engine.set_mounts(mounts.into_iter().collect());
+                    return None;
+                }
+                AgentMessage::Mounts(mounts) => {
+                    self.engine.set_mounts(mounts);
+                    return None;
+                }
+                AgentMessage::Network(seen) => {
+                    self.engine.set_network(seen);
                     return None;
                 }
                 AgentMessage::StopRequested(signal) => {

@@ -85,6 +85,8 @@ pub enum Observation {
     Action(ActionReport),
     /// The link to `launch` came or went.
     Link(LinkReport),
+    /// The engine's errorlog, where only the agent can read it.
+    AgentLog(Box<EngineLog>),
     /// The lease on the volume, held from here.
     Lease(LeaseReport),
     /// The lease on the volume, held by the agent of the SQL container.

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use super::observation::{
     ActionReport, AttemptResult, Certificates, CgroupReport, ContactError, DatabaseList,
-    DatabasesReport, DiagnosticsReport, HostFacts, KernelVersion, LeaseReport, LinkReport,
-    ListenersReport, Observation, Observed, OperatorWord, ProcessExit, ProcessId, ProcessReport,
-    ProcessRole, RunningProcess, ServerProperties, Stage,
+    DatabasesReport, DiagnosticsReport, EngineLog, HostFacts, KernelVersion, LeaseReport,
+    LinkReport, ListenersReport, Observation, Observed, OperatorWord, ProcessExit, ProcessId,
+    ProcessReport, ProcessRole, RunningProcess, ServerProperties, Stage,
 };
 use super::time::Time;
 use super::volumes::Outside;
@@ -61,6 +61,8 @@ pub struct Snapshot {
     pub volumes: Vec<VolumeState>,
     /// Directories of the engine that lie on none of them.
     pub outside: Vec<Outside>,
+    /// The errorlog as the agent read it, where it lies on none of them.
+    pub agent_log: Option<Observed<EngineLog>>,
     /// How it stands with the lease.
     pub lease: Option<Observed<LeaseReport>>,
     /// How old the last successful renewal of a lease that is held was at which moment. Unlike a moment
@@ -143,6 +145,7 @@ impl Snapshot {
             Observation::Action(value) => self.action = Some(Observed { at, value }),
             Observation::Link(value) => self.apply_link(at, value),
             Observation::Stall(value) => self.apply_stall(at, value),
+            Observation::AgentLog(value) => self.agent_log = Some(Observed { at, value: *value }),
             Observation::Lease(value) => self.apply_lease(at, value, false),
             Observation::AgentLease(value) => self.apply_lease(at, value, true),
             Observation::Operator(word) => self.apply_word(at, &word),
@@ -214,6 +217,7 @@ impl Snapshot {
         self.ended_before_loss =
             value == LinkReport::Lost && (ended || (last.is_none() && self.ended_before_loss));
         self.cgroup = None;
+        self.agent_log = None;
         if self.link.as_ref().is_none_or(|link| link.value != value) {
             self.link = Some(Observed { at, value });
         }

@@ -13,7 +13,7 @@
 
 mod dumps;
 pub mod layout;
-mod log;
+pub mod log;
 pub(super) mod mounts;
 mod write;
 
@@ -82,11 +82,11 @@ fn thread(run: impl FnOnce() + Send + 'static) -> io::Result<()> {
     Ok(())
 }
 
-/// What the process `pid` sees at `data_dir`; absent where its mountinfo can't be read. It touches
-/// nothing on the volume, and so waits for nothing.
+/// What the process `pid` sees at `directory`; absent where its mountinfo can't be read. With `apart` the
+/// directory has to be the mount point itself. It touches nothing on the volume, and so waits for nothing.
 #[must_use]
-pub fn mount_seen_by(pid: i32, data_dir: &Path) -> Option<EngineMount> {
-    mounts::engine_mount(Path::new(PROC_ROOT), pid, data_dir, false)
+pub fn mount_seen_by(pid: i32, directory: &Path, apart: bool) -> Option<EngineMount> {
+    mounts::engine_mount(Path::new(PROC_ROOT), pid, directory, apart)
 }
 
 /// The directory of the volume with `master.mdf`, where the lease and the history lie. May wait for the

@@ -2,12 +2,13 @@
 //! only the last counts.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 
 use crate::decide::observation::{
-    CgroupReport, EngineMount, ExitStatus, LeaseReport, Observation, ProcessExit, ProcessId,
-    ProcessReport, ProcessRole,
+    CgroupReport, EngineLog, EngineMount, EngineNetwork, ExitStatus, LeaseReport, Observation,
+    ProcessExit, ProcessId, ProcessReport, ProcessRole,
 };
-use crate::link::{AgentMessage, Connection, LinkError};
+use crate::link::{AGENT_HOLDS_LEASE, AgentMessage, Connection, LinkError};
 
 /// Events kept while nobody takes them; the oldest go first. A life of the engine makes five.
 const MAX_EVENTS: usize = 32;
@@ -18,9 +19,14 @@ pub struct Outbox {
     events: VecDeque<AgentMessage>,
     process: Latest<ProcessReport>,
     cgroup: Latest<CgroupReport>,
-    mount: Latest<Option<EngineMount>>,
+    /// By the engine's directories, the data directory the first.
+    mounts: Latest<Vec<(PathBuf, Option<EngineMount>)>>,
+    network: Latest<Option<EngineNetwork>>,
+    log: Latest<EngineLog>,
     lease: Latest<LeaseReport>,
     stop: Latest<i32>,
+    /// The version of who is at the other end, or was last.
+    version: u32,
     /// The outer `sqlservr` that was last seen to run.
     running: Option<ProcessId>,
     /// The outer process's end as the observer saw it, while it did not see how.
@@ -45,7 +51,14 @@ impl<T> Default for Latest<T> {
     }
 }
 
-impl<T: Clone> Latest<T> {
+impl<T: Clone + PartialEq> Latest<T> {
+    /// Sets what is not the same as before.
+    fn set_new(&mut self, value: T) {
+        if self.value.as_ref() != Some(&value) {
+            self.set(value);
+        }
+    }
+
     fn set(&mut self, value: T) {
         *self = Self {
             value: Some(value),
@@ -76,11 +89,19 @@ impl Outbox {
         }
     }
 
-    /// What is seen at the engine's data directory.
-    pub fn mount(&mut self, mount: Option<EngineMount>) {
-        if self.mount.value.as_ref() != Some(&mount) {
-            self.mount.set(mount);
-        }
+    /// What is seen at the engine's directories, the data directory the first.
+    pub fn mounts(&mut self, mounts: Vec<(PathBuf, Option<EngineMount>)>) {
+        self.mounts.set_new(mounts);
+    }
+
+    /// Where the engine listens.
+    pub fn network(&mut self, seen: Option<EngineNetwork>) {
+        self.network.set_new(seen);
+    }
+
+    /// What the errorlog says.
+    pub fn log(&mut self, log: EngineLog) {
+        self.log.set(log);
     }
 
     /// The state of the lease.
@@ -137,11 +158,14 @@ impl Outbox {
         self.events.push_back(event);
     }
 
-    /// To somebody new: the state has to be sent as a whole.
-    pub fn resend(&mut self) {
+    /// To somebody new, of this version of the protocol: the state has to be sent as a whole.
+    pub fn resend(&mut self, version: u32) {
+        self.version = version;
         self.process.sent = false;
         self.cgroup.sent = false;
-        self.mount.sent = false;
+        self.mounts.sent = false;
+        self.network.sent = false;
+        self.log.sent = false;
         self.lease.sent = false;
         self.stop.sent = false;
     }
@@ -164,9 +188,17 @@ impl Outbox {
             to.send(&AgentMessage::Cgroup(Box::new(report))).await?;
             self.cgroup.sent = true;
         }
-        if let Some(mount) = self.mount.unsent() {
-            to.send(&AgentMessage::Mount(mount)).await?;
-            self.mount.sent = true;
+        if let Some(mounts) = self.mounts.unsent() {
+            to.send(&mounts_message(mounts, self.version)).await?;
+            self.mounts.sent = true;
+        }
+        if let Some(seen) = self.network.unsent() {
+            to.send(&AgentMessage::Network(seen)).await?;
+            self.network.sent = true;
+        }
+        if let Some(log) = self.log.unsent() {
+            to.send(&AgentMessage::Log(Box::new(log))).await?;
+            self.log.sent = true;
         }
         if let Some(report) = self.lease.unsent() {
             to.send(&AgentMessage::Lease(Box::new(report))).await?;
@@ -180,12 +212,25 @@ impl Outbox {
     }
 }
 
+/// In version 1 there is one volume, which is the data directory's.
+fn mounts_message(mounts: Vec<(PathBuf, Option<EngineMount>)>, version: u32) -> AgentMessage {
+    if version >= AGENT_HOLDS_LEASE {
+        let seen = mounts.into_iter();
+        return AgentMessage::Mounts(seen.filter_map(|(at, mount)| Some((at, mount?))).collect());
+    }
+    let first = mounts.into_iter().next();
+    AgentMessage::Mount(first.and_then(|(_, mount)| mount))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use tokio::net::UnixStream;
 
     use super::*;
     use crate::decide::observation::{ActionReport, ActionStep, ExitStatus, ProcessId};
+    use crate::link::VERSION;
 
     const ENGINE: ProcessId = ProcessId {
         pid: 7,
@@ -224,19 +269,35 @@ mod tests {
         };
         outbox.take(Observation::Process(ProcessReport::NotFound));
         outbox.take(Observation::Action(report.clone()));
-        outbox.mount(Some(EngineMount::NotMounted));
+        let data = PathBuf::from("/var/opt/mssql");
+        let mounts = vec![
+            (data.clone(), Some(EngineMount::NotMounted)),
+            (data.join("data"), None),
+        ];
+        outbox.mounts(mounts.clone());
+        outbox.network(None);
+        outbox.log(EngineLog::default());
         outbox.stop(15);
-        let state = [
+        let seen = BTreeMap::from([(data, EngineMount::NotMounted)]);
+        let mut state = vec![
             AgentMessage::Process(ProcessReport::NotFound),
-            AgentMessage::Mount(Some(EngineMount::NotMounted)),
+            AgentMessage::Mounts(seen),
+            AgentMessage::Network(None),
+            AgentMessage::Log(Box::default()),
             AgentMessage::StopRequested(15),
         ];
+        outbox.resend(VERSION);
         let first = sent(&mut outbox).await;
         assert_eq!(first[0], AgentMessage::Action(report));
         assert_eq!(first[1..], state);
-        outbox.mount(Some(EngineMount::NotMounted));
+        outbox.mounts(mounts);
+        outbox.network(None);
         assert!(sent(&mut outbox).await.is_empty(), "nothing is new");
-        outbox.resend();
+        outbox.resend(VERSION);
+        assert_eq!(sent(&mut outbox).await, state);
+        // One of version 1 knows the data directory's mount alone.
+        state[1] = AgentMessage::Mount(Some(EngineMount::NotMounted));
+        outbox.resend(1);
         assert_eq!(sent(&mut outbox).await, state);
     }
 
@@ -271,7 +332,7 @@ mod tests {
         outbox.take(Observation::Process(ProcessReport::Exited(end)));
         let end = AgentMessage::Process(ProcessReport::Exited(end));
         assert_eq!(sent(&mut outbox).await, [end]);
-        outbox.resend();
+        outbox.resend(VERSION);
         assert!(sent(&mut outbox).await.is_empty());
         outbox.take(Observation::Process(ProcessReport::NotFound));
         let after = AgentMessage::Process(ProcessReport::NotFound);

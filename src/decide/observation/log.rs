@@ -3,12 +3,12 @@
 use core::net::IpAddr;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::decide::faults::Fault;
 
 /// One of the engine's logs, as far as it was written by the present start of the engine.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EngineLog {
     /// Size of the file, bytes: that it grows is progress.
@@ -44,7 +44,7 @@ pub struct EngineLog {
 }
 
 /// Entries of a log by who wrote them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoggedLines {
     /// The engine: date and time stand before them.
@@ -54,7 +54,7 @@ pub struct LoggedLines {
 }
 
 /// How far a start has come, by the log alone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoggedStart {
     /// The log has the beginning of this start and is in a language whose "ready" is known: that it was
@@ -73,7 +73,7 @@ pub struct LoggedStart {
 }
 
 /// The product and the build of an engine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EngineBuild {
     /// It is Azure SQL Edge.
@@ -85,7 +85,7 @@ pub struct EngineBuild {
 }
 
 /// Progress of a recovery, message 3450.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoggedRecovery {
     /// The database.
@@ -99,7 +99,7 @@ pub struct LoggedRecovery {
 }
 
 /// A step of an upgrade of the system databases.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoggedUpgrade {
     /// The database that is upgraded.
@@ -109,7 +109,7 @@ pub struct LoggedUpgrade {
 }
 
 /// A line by which the log says that a stop on purpose has begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LoggedStop {
     /// 17148: the answer to SIGTERM.
@@ -123,7 +123,7 @@ pub enum LoggedStop {
 }
 
 /// An address on which the engine says that it listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListenAddress {
     /// The address; absent for `'any'`.
@@ -135,7 +135,7 @@ pub struct ListenAddress {
 }
 
 /// What the log says of the dedicated administrator connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LoggedDac {
     /// It is listened for on this port.
@@ -146,7 +146,7 @@ pub enum LoggedDac {
 
 /// An error that the engine wrote into its log: `Error: 17113, Severity: 16, State: 1.`, or an
 /// informational message that is known by its text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoggedError {
     /// Message number, as in `sys.messages`.
@@ -160,7 +160,7 @@ pub struct LoggedError {
 }
 
 /// A message of the log that may explain why the engine ends, or what troubles it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoggedMessage {
     /// Message number; absent where none stands in the log.
@@ -178,12 +178,12 @@ pub struct LoggedMessage {
     /// How often it came.
     pub count: u32,
     /// The row of the table of faults that it fits.
-    #[serde(skip)]
+    #[serde(with = "by_name")]
     pub fault: Option<&'static Fault>,
 }
 
 /// Crash dumps below the engine's `log` directory: `core.sqlservr.*` and `SQLDump*`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Dumps {
     /// How many: a core with its companions counts once.
@@ -192,4 +192,28 @@ pub struct Dumps {
     pub bytes: u64,
     /// Bytes of those that are not finished (`core.sqlservr.PID.temp`); absent where there is none.
     pub writing_bytes: Option<u64>,
+}
+
+/// A row of the table of faults is written by its name. One of a later version is none here.
+mod by_name {
+    use std::borrow::Cow;
+
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use crate::decide::faults::{Fault, all};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    pub fn serialize<S: Serializer>(
+        fault: &Option<&'static Fault>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        fault.map(|fault| fault.name).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<&'static Fault>, D::Error> {
+        let name = Option::<Cow<'_, str>>::deserialize(deserializer)?;
+        Ok(name.and_then(|name| all().find(|fault| fault.name == name)))
+    }
 }

@@ -99,7 +99,12 @@ impl Snapshot {
                 (state.looked() >= Some(since)).then_some(log)
             })
         };
-        let errorlog = find(|check| check.errorlog.as_ref());
+        let errorlog = find(|check| check.errorlog.as_ref()).or_else(|| {
+            let by_agent = self.agent_log.as_ref();
+            by_agent
+                .filter(|seen| seen.at >= since)
+                .map(|seen| &seen.value)
+        });
         let output = find(|check| check.output.as_ref());
         [("errorlog", errorlog), ("output", output)]
             .into_iter()

@@ -25,7 +25,7 @@ pub fn read(config: &VolumeConfig) -> Layout {
 /// Where the engine keeps its files, as its container names them: what is set counts before mssql.conf,
 /// as MSSQL_* do for the engine, and that before the image's defaults.
 #[must_use]
-pub(super) fn files(config: &VolumeConfig) -> EngineFiles {
+pub fn files(config: &VolumeConfig) -> EngineFiles {
     let conf = MssqlConf::read(&config.data_dir);
     let mut files = EngineFiles::below(&config.engine_data_dir);
     let places = &config.places;

@@ -60,7 +60,7 @@ impl Place {
 
 /// Follows the file at one path.
 #[derive(Debug)]
-pub(super) struct Log {
+pub struct Log {
     path: Place,
     current: Option<Current>,
 }
@@ -80,7 +80,8 @@ struct Current {
 
 impl Log {
     /// A file that the configuration names; links to it are followed.
-    pub(super) fn at(path: PathBuf) -> Self {
+    #[must_use]
+    pub fn at(path: PathBuf) -> Self {
         Self {
             path: Place::Named(path),
             current: None,
@@ -88,7 +89,8 @@ impl Log {
     }
 
     /// A file on a volume; no link to it is followed.
-    pub(super) fn below(file: Below) -> Self {
+    #[must_use]
+    pub fn below(file: Below) -> Self {
         Self {
             path: Place::Below(file),
             current: None,
@@ -97,7 +99,7 @@ impl Log {
 
     /// What it says now; absent where it is not there or can't be read. May block for as long as
     /// the device does.
-    pub(super) fn read(&mut self) -> Option<EngineLog> {
+    pub fn read(&mut self) -> Option<EngineLog> {
         let file = self.path.open()?;
         let found = file.metadata().ok()?;
         if !found.is_file() {

@@ -86,6 +86,7 @@ async fn a_start_that_fails_says_why_and_exits_with_1() {
             "memory" => "at least 2000 megabytes",
             "system-dir" => "[/.system] could not be created",
             "master" => "Error 5(Access is denied.)",
+            "tempdb" => "Could not create tempdb",
             _ => "Error: 17826",
         };
         assert!(said.contains(word), "{name}: {said}");
