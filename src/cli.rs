@@ -276,6 +276,7 @@ fn invoked(matches: &ArgMatches) -> Invoked {
             launch: !matches.get_flag("attach"),
             classic: matches.get_flag("classic"),
             user: text("sql-user"),
+            bootstrap: matches.get_flag("bootstrap"),
             secret: matches.get_one("sql-secret").cloned(),
             password_file: text("sql-password-file"),
             uid: matches.get_one("uid").copied(),

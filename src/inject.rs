@@ -75,6 +75,8 @@ pub struct Request {
     pub secret: Option<(String, String)>,
     /// The file with its password, as the SQL container has it.
     pub password_file: Option<String>,
+    /// The supervisor makes its own login, by the password that the engine is given.
+    pub bootstrap: bool,
     /// The user of the added containers, where it was named.
     pub uid: Option<Uid>,
     /// Volumes that go with the pod will do.
@@ -97,6 +99,7 @@ impl Request {
             user: None,
             secret: None,
             password_file: None,
+            bootstrap: false,
             uid: None,
             dev: false,
             if_needed: false,

@@ -2,15 +2,17 @@
 //!
 //! A login that is there already is left as it is, whatever its password: it may be somebody's.
 
+use std::time::Duration;
+
 use tiberius::Row;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::config::SqlConfig;
 use crate::config::refusals::Refusals;
 use crate::decide::observation::ContactError;
 use crate::tds::deadline::Deadline;
-use crate::tds::permissions::{is_there, statements};
-use crate::tds::session::Connector;
+use crate::tds::permissions::{Statement, drop_login, is_there, statements};
+use crate::tds::session::{Connector, Session};
 use crate::tds::value::Cells;
 
 /// How the administrator's connection is named in the engine.
@@ -29,8 +31,9 @@ pub enum Bootstrapped {
 /// login for each statement. Each statement is logged, without the password.
 ///
 /// # Errors
-/// What kept it from that: of the password's file, of the connection, or of the engine. The login may be
-/// there then without its permissions.
+/// What kept it from that: of the password's file, of the connection, or of the engine. A login that was made
+/// and did not get its permissions is dropped again, so that the next try makes both; where that fails too it
+/// stays, and its missing permissions are named by the reasons.
 ///
 /// # Cancel safety
 /// The connection is closed. The engine may still carry out the statement that it was sent.
@@ -56,11 +59,16 @@ pub async fn bootstrap(sql: &SqlConfig, administrator: &str) -> Result<Bootstrap
     let outcome = match known {
         true => Bootstrapped::AlreadyThere,
         false => {
-            for statement in statements(&sql.user, &password) {
-                info!(as = administrator, statement = statement.said, "bootstrap");
-                session = session
-                    .query(&statement.batch, Deadline::after(limit), &mut |_, _| ())
-                    .await?;
+            let [create, grants @ ..] = statements(&sql.user, &password);
+            session = run(session, &create, administrator, limit).await?;
+            for grant in grants {
+                session = match run(session, &grant, administrator, limit).await {
+                    Ok(session) => session,
+                    Err(error) => {
+                        take_back(&mut connector, &sql.user, administrator, limit).await;
+                        return Err(error);
+                    }
+                };
             }
             // Who waits because the login was refused need not wait any more.
             sql.refusals.clear();
@@ -69,4 +77,33 @@ pub async fn bootstrap(sql: &SqlConfig, administrator: &str) -> Result<Bootstrap
     };
     session.close(Deadline::after(limit)).await;
     Ok(outcome)
+}
+
+async fn run(
+    session: Session,
+    statement: &Statement,
+    administrator: &str,
+    limit: Duration,
+) -> Result<Session, ContactError> {
+    info!(as = administrator, statement = statement.said, "bootstrap");
+    let deadline = Deadline::after(limit);
+    session
+        .query(&statement.batch, deadline, &mut |_, _| ())
+        .await
+}
+
+/// Drops the login that was just made, as far as the engine can be reached.
+async fn take_back(connector: &mut Connector, login: &str, administrator: &str, limit: Duration) {
+    let dropped = async {
+        let session = connector.open(Deadline::after(limit)).await?;
+        run(session, &drop_login(login), administrator, limit).await
+    };
+    match dropped.await {
+        Ok(session) => session.close(Deadline::after(limit)).await,
+        Err(error) => warn!(
+            login,
+            ?error,
+            "the login is there without its permissions, and could not be dropped: run the output of `setup-sql`"
+        ),
+    }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::Exit;
 use super::table::safe;
+use crate::inject::login::ADMINISTRATOR;
 use crate::inject::refusal::Why;
 use crate::inject::{MAX_BYTES, Request, inject};
 
@@ -62,6 +63,10 @@ fn request(request: &Request) -> Result<&Request, Why> {
     match (&request.user, &request.secret, &request.password_file) {
         (_, Some(_), Some(_)) => Err(Why::TwoPasswords),
         (Some(_), None, None) => Err(Why::UserWithoutSecret),
+        (None, None, None) if request.bootstrap => Err(Why::BootstrapWithoutSecret),
+        (Some(user), ..) if request.bootstrap && user == ADMINISTRATOR => {
+            Err(Why::BootstrapOfAdministrator)
+        }
         _ => Ok(request),
     }
 }

@@ -2,13 +2,13 @@
 
 use super::Request;
 use super::facts::Facts;
-use super::login::Password;
+use super::login::{ADMINISTRATOR, Password};
 use super::names::{
-    ATTACHED_LIVE_PROBE, ATTACHED_READY_PROBE, CPU, CPU_LIMIT, GATE, GATE_PROBE, GROUP_READABLE,
-    HEALTH_PROBE, HTTP_PORT, INSTALL, LAUNCHED_LIVE_PROBE, LAUNCHED_READY_PROBE, LOGIN_DIR,
-    LOGIN_VOLUME, MAX_GRACE, MEMORY, MEMORY_LIMIT, PASSWORD_KEY, PROGRAM, PROGRAM_DIR,
-    PROGRAM_IN_IMAGE, PROGRAM_SIZE, PROGRAM_VOLUME, Probe, RUN_DIR, RUN_SIZE, RUN_VOLUME,
-    STARTUP_PROBE, SUPERVISOR,
+    ADMINISTRATOR_DIR, ADMINISTRATOR_VOLUME, ATTACHED_LIVE_PROBE, ATTACHED_READY_PROBE, CPU,
+    CPU_LIMIT, GATE, GATE_PROBE, GROUP_READABLE, HEALTH_PROBE, HTTP_PORT, INSTALL,
+    LAUNCHED_LIVE_PROBE, LAUNCHED_READY_PROBE, LOGIN_DIR, LOGIN_VOLUME, MAX_GRACE, MEMORY,
+    MEMORY_LIMIT, PASSWORD_KEY, PROGRAM, PROGRAM_DIR, PROGRAM_IN_IMAGE, PROGRAM_SIZE,
+    PROGRAM_VOLUME, Probe, RUN_DIR, RUN_SIZE, RUN_VOLUME, STARTUP_PROBE, SUPERVISOR,
 };
 use super::value::{Value, boolean, map, number, text, texts};
 use crate::config::settings::ENV_PREFIX;
@@ -142,6 +142,12 @@ fn supervise(container: &mut Value, facts: &Facts) {
     if let Some(file) = facts.login.file() {
         variables.push(setting("sql-password-file", &file));
     }
+    if facts.login.administrator.is_some() {
+        variables.push(setting("sql-bootstrap-user", ADMINISTRATOR));
+    }
+    if let Some(file) = facts.login.administrator_file() {
+        variables.push(setting("sql-bootstrap-password-file", &file));
+    }
     variables.extend(facts.network.iter().cloned());
     variables.extend(told_both(facts));
     variables.extend(identity());
@@ -160,12 +166,15 @@ fn supervise(container: &mut Value, facts: &Facts) {
     }
     confine(container, facts);
     let mut mounts = facts.data_mounts.clone();
-    match &facts.login.password {
-        Password::Key { .. } => mounts.push(map([
-            ("name", text(LOGIN_VOLUME)),
-            ("mountPath", text(LOGIN_DIR)),
+    let secret = |volume: &str, directory: &str| {
+        map([
+            ("name", text(volume)),
+            ("mountPath", text(directory)),
             ("readOnly", boolean(true)),
-        ])),
+        ])
+    };
+    match &facts.login.password {
+        Password::Key { .. } => mounts.push(secret(LOGIN_VOLUME, LOGIN_DIR)),
         Password::File {
             mount: Some(mount), ..
         } if !mounts
@@ -175,6 +184,9 @@ fn supervise(container: &mut Value, facts: &Facts) {
             mounts.push(mount.clone());
         }
         Password::File { .. } | Password::Variable { .. } | Password::EnvFrom => {}
+    }
+    if facts.login.administrator_file().is_some() {
+        mounts.push(secret(ADMINISTRATOR_VOLUME, ADMINISTRATOR_DIR));
     }
     mounts.push(map([
         ("name", text(RUN_VOLUME)),
@@ -270,26 +282,38 @@ fn volumes(facts: &Facts) -> Vec<Value> {
         empty(PROGRAM_VOLUME, PROGRAM_SIZE),
         empty(RUN_VOLUME, RUN_SIZE),
     ];
-    if let Password::Key {
-        secret,
-        key,
-        optional,
-    } = &facts.login.password
-    {
-        let item = map([("key", text(key)), ("path", text(PASSWORD_KEY))]);
-        let mut source = map([
-            ("secretName", text(secret)),
-            ("items", Value::List(vec![item])),
-        ]);
-        if *optional {
-            source.set("optional", boolean(true));
+    let login = &facts.login;
+    let passwords = [
+        (LOGIN_VOLUME, Some(&login.password)),
+        (ADMINISTRATOR_VOLUME, login.administrator.as_ref()),
+    ];
+    for (name, password) in passwords {
+        if let Some(Password::Key {
+            secret,
+            key,
+            optional,
+        }) = password
+        {
+            volumes.push(of_secret(name, (secret, key), *optional, facts.fs_group));
         }
-        if facts.fs_group {
-            source.set("defaultMode", number(GROUP_READABLE));
-        }
-        volumes.push(map([("name", text(LOGIN_VOLUME)), ("secret", source)]));
     }
     volumes
+}
+
+/// A volume with one key of a Secret, as the file of a password.
+fn of_secret(name: &str, (secret, key): (&str, &str), optional: bool, fs_group: bool) -> Value {
+    let item = map([("key", text(key)), ("path", text(PASSWORD_KEY))]);
+    let mut source = map([
+        ("secretName", text(secret)),
+        ("items", Value::List(vec![item])),
+    ]);
+    if optional {
+        source.set("optional", boolean(true));
+    }
+    if fs_group {
+        source.set("defaultMode", number(GROUP_READABLE));
+    }
+    map([("name", text(name)), ("secret", source)])
 }
 
 fn stop(program: &str) -> Value {

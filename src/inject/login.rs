@@ -3,7 +3,7 @@
 
 use super::Request;
 use super::environment::{Copied, PASSWORDS, sources};
-use super::names::{LOGIN_DIR, PASSWORD_KEY};
+use super::names::{ADMINISTRATOR_DIR, LOGIN_DIR, PASSWORD_KEY};
 use super::node::Node;
 use super::refusal::Why;
 use super::value::{Value, boolean};
@@ -47,7 +47,14 @@ pub struct Login {
     pub user: String,
     /// Its password.
     pub password: Password,
+    /// The administrator's password, where the supervisor makes the login itself.
+    pub administrator: Option<Password>,
 }
+
+/// Who makes the supervisor's login.
+pub const ADMINISTRATOR: &str = "sa";
+/// The supervisor's own login, where none is named and it is made.
+const OWN: &str = "sql_edge_supervisor";
 
 impl Login {
     /// The file that the supervisor reads the password from; none where it is in the environment.
@@ -58,6 +65,13 @@ impl Login {
             Password::File { path, .. } => Some(path.clone()),
             Password::Variable { .. } | Password::EnvFrom => None,
         }
+    }
+
+    /// The file that it reads the administrator's password from.
+    #[must_use]
+    pub fn administrator_file(&self) -> Option<String> {
+        matches!(self.administrator, Some(Password::Key { .. }))
+            .then(|| format!("{ADMINISTRATOR_DIR}/{PASSWORD_KEY}"))
     }
 }
 
@@ -70,21 +84,37 @@ pub fn login(
     request: &Request,
     copied: &mut Copied<'_>,
 ) -> Result<Login, Objection> {
+    let default = match request.bootstrap {
+        true => OWN,
+        false => ADMINISTRATOR,
+    };
     let user = request.user.clone();
-    let user = user.unwrap_or_else(|| "sa".to_owned());
+    let user = user.unwrap_or_else(|| default.to_owned());
+    let administrator = match request.bootstrap {
+        true => Some(own(workload, copied)?),
+        false => None,
+    };
     if let Some((secret, key)) = &request.secret {
         let password = Password::Key {
             secret: secret.clone(),
             key: key.clone(),
             optional: false,
         };
-        return Ok(Login { user, password });
+        return Ok(Login {
+            user,
+            password,
+            administrator,
+        });
     }
     let password = match &request.password_file {
         Some(path) => file(workload, path, copied)?,
         None => own(workload, copied)?,
     };
-    Ok(Login { user, password })
+    Ok(Login {
+        user,
+        password,
+        administrator,
+    })
 }
 
 /// A file that the SQL container has.

@@ -29,7 +29,11 @@ pub const PROGRAM_IN_IMAGE: &str = "/sql-edge-supervisor";
 pub const RUN_DIR: &str = "/run/sql-edge-supervisor";
 /// Where the login's password is mounted.
 pub const LOGIN_DIR: &str = "/etc/sql-edge-supervisor/login";
-/// The file that holds it, in that directory; also the key of a Secret that is named without one.
+/// The volume with the administrator's password, by which the supervisor makes its login.
+pub const ADMINISTRATOR_VOLUME: &str = "supervisor-administrator";
+/// Where that is mounted.
+pub const ADMINISTRATOR_DIR: &str = "/etc/sql-edge-supervisor/administrator";
+/// The file that holds a password, in its directory; also the key of a Secret that is named without one.
 pub const PASSWORD_KEY: &str = "password";
 /// The engine's directory: the default of `data-dir`.
 pub const DATA_DIR: &str = "/var/opt/mssql";

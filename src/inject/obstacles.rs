@@ -2,8 +2,8 @@
 
 use super::Request;
 use super::names::{
-    GATE, HTTP_PORT, INSTALL, LIVEZ_PORT, LOGIN_VOLUME, PROGRAM_DIR, PROGRAM_VOLUME, RUN_DIR,
-    RUN_VOLUME, SUPERVISOR,
+    ADMINISTRATOR_VOLUME, GATE, HTTP_PORT, INSTALL, LIVEZ_PORT, LOGIN_VOLUME, PROGRAM_DIR,
+    PROGRAM_VOLUME, RUN_DIR, RUN_VOLUME, SUPERVISOR,
 };
 use super::node::{Kind, Node};
 use super::refusal::Why;
@@ -152,7 +152,12 @@ fn names(workload: &Workload<'_>) -> Result<(), Objection> {
     for volume in volumes.unwrap_or_default() {
         named(
             volume,
-            &[PROGRAM_VOLUME, RUN_VOLUME, LOGIN_VOLUME],
+            &[
+                PROGRAM_VOLUME,
+                RUN_VOLUME,
+                LOGIN_VOLUME,
+                ADMINISTRATOR_VOLUME,
+            ],
             "volume",
         )?;
     }

@@ -130,6 +130,14 @@ pub enum Why {
     /// A user without its password.
     #[error("--sql-user names a login whose password is not known here")]
     UserWithoutSecret,
+    /// A login to be made without its password.
+    #[error("--bootstrap makes a login whose password is not known here")]
+    BootstrapWithoutSecret,
+    /// The administrator is there already.
+    #[error(
+        "--bootstrap makes a login of the supervisor's own, and --sql-user names the administrator"
+    )]
+    BootstrapOfAdministrator,
     /// A field that is not what Kubernetes has there.
     #[error("{0} is not {1}")]
     Shape(String, &'static str),
@@ -196,7 +204,8 @@ impl Why {
                 "mount the volume that holds it (of a CSI driver, of Vault, of a Secret) in the SQL container, and give the path there"
             }
             Self::TwoPasswords => "give one of them",
-            Self::UserWithoutSecret => {
+            Self::BootstrapOfAdministrator => "name another login, or leave --bootstrap out",
+            Self::UserWithoutSecret | Self::BootstrapWithoutSecret => {
                 "name its password by --sql-secret NAME:KEY or --sql-password-file FILE"
             }
             Self::Shape(..) => "see `kubectl explain deployment.spec.template.spec`",

@@ -6,7 +6,7 @@ use super::conf::Conf;
 use super::environment::plain;
 use super::facts::{Facts, Uid};
 use super::images::Engine;
-use super::login::{Login, Password};
+use super::login::{ADMINISTRATOR, Login, Password};
 use super::mesh;
 use super::names::{DATA_DIR, PROGRAM};
 use super::node::Node;
@@ -39,7 +39,9 @@ fn of_login(login: &Login, request: &Request, notes: &mut Vec<String>) {
         &login.user,
         request.user.is_some() || request.secret.is_some(),
     );
-    if !named {
+    if login.administrator.is_some() {
+        notes.push(format!("the supervisor makes the login {user} itself, as {ADMINISTRATOR}, where the engine does not know it: what `setup-sql` prints, each statement logged"));
+    } else if !named {
         notes.push(format!("the supervisor logs in as {user}, by the engine's own password; `setup-sql` makes a login that may only look, for --sql-user and --sql-secret"));
     }
     match &login.password {

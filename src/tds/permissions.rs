@@ -98,6 +98,15 @@ pub(crate) fn statements(login: &str, password: &Password) -> [Statement; 3] {
     ]
 }
 
+/// What drops `login`.
+pub(crate) fn drop_login(login: &str) -> Statement {
+    let batch = format!("DROP LOGIN {}", bracketed(&usable(login)));
+    Statement {
+        said: batch.clone(),
+        batch,
+    }
+}
+
 /// Asks whether there is a login of this name: one row, whose one column is null where there is none.
 pub(crate) fn is_there(login: &str) -> String {
     format!("SELECT SUSER_ID({}) AS id", quoted(&usable(login)))

@@ -90,6 +90,20 @@ fn mistakes_end_with_64_and_print_nothing() {
             text.as_bytes(),
             "--sql-secret",
         ),
+        (&["-f", "-", "--bootstrap"], text.as_bytes(), "--sql-secret"),
+        (
+            &[
+                "-f",
+                "-",
+                "--bootstrap",
+                "--sql-user",
+                "sa",
+                "--sql-secret",
+                "x",
+            ],
+            text.as_bytes(),
+            "name another login",
+        ),
         (
             &["-f", "-", "--sql-secret", "a b"],
             text.as_bytes(),

@@ -43,6 +43,7 @@ fn facts() -> Facts {
         ])],
         grace: GRACE.as_secs(),
         login: Login {
+            administrator: None,
             user: "supervisor".to_owned(),
             password: Password::Key {
                 secret: "sql-supervisor".to_owned(),

@@ -30,6 +30,15 @@ pub fn with_login(request: Request) -> Request {
     }
 }
 
+/// With a login that the supervisor makes itself.
+pub fn bootstrapped(request: Request) -> Request {
+    Request {
+        bootstrap: true,
+        user: None,
+        ..with_login(request)
+    }
+}
+
 /// Injects what has to be taken.
 pub fn injected(text: &str, request: &Request) -> Injected {
     inject(text, request).unwrap_or_else(|refusal| panic!("{refusal}\n{text}"))

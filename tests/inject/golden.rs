@@ -4,7 +4,7 @@
 use sql_edge_supervisor::inject::refusal::Why;
 use sql_edge_supervisor::inject::{Request, inject};
 
-use super::given::{injected, path, read, request, with_login};
+use super::given::{bootstrapped, injected, path, read, request, with_login};
 
 /// File, what is asked, and the name of the result.
 fn cases() -> Vec<(&'static str, Request, &'static str)> {
@@ -27,6 +27,21 @@ fn cases() -> Vec<(&'static str, Request, &'static str)> {
             "tutorial-classic-attach.yaml",
         ),
         ("tutorial.yaml", with_login(plain()), "tutorial-login.yaml"),
+        (
+            "tutorial.yaml",
+            bootstrapped(plain()),
+            "tutorial-bootstrap.yaml",
+        ),
+        (
+            "tutorial.yaml",
+            bootstrapped(attach()),
+            "tutorial-attach-bootstrap.yaml",
+        ),
+        (
+            "tutorial.yaml",
+            bootstrapped(classic(plain())),
+            "tutorial-classic-bootstrap.yaml",
+        ),
         ("statefulset.yaml", plain(), "statefulset.yaml"),
         ("statefulset.yaml", attach(), "statefulset-attach.yaml"),
         ("quickstart.yaml", plain(), "quickstart.yaml"),

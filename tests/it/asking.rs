@@ -3,6 +3,8 @@
 use crate::shared::supervisor::Supervisor;
 use crate::standin::command::Command;
 use crate::standin::handle::StandIn;
+use crate::standin::messages::SqlError;
+use crate::standin::script::{Effect, Fault, Match};
 use crate::support::{Scratch, fast, standin, supervise, supervisor, unique_name};
 
 /// The supervisor of `standin` without these settings, and with those.
@@ -84,6 +86,41 @@ async fn the_supervisor_makes_its_own_login() {
     for secret in ["Secret-1", standin.password()] {
         assert!(!log.contains(secret), "{log}");
     }
+}
+
+/// The login whose permissions are refused is no login that is there: the next try makes both.
+#[tokio::test]
+async fn a_login_without_its_permissions_is_taken_back() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let standin = standin(&scratch, &name).await;
+    let refused = Fault {
+        on: Match {
+            contains: Some("GRANT VIEW ANY DEFINITION".to_owned()),
+            ..Match::default()
+        },
+        effect: Effect::Error(SqlError::new(4613)),
+        times: Some(1),
+    };
+    let faults = Command::Faults {
+        faults: vec![refused],
+    };
+    standin.command(faults).await.expect("it obeys");
+    let secret = scratch.path().join("own-password");
+    std::fs::write(&secret, "Own-Secret-1").expect("writable");
+    let secret = secret.display().to_string();
+    let more = [
+        ("sql-user", "watcher"),
+        ("sql-password-file", secret.as_str()),
+        ("sql-bootstrap-user", "sa"),
+    ];
+    let mut supervisor = supervise(&standin, &name, &more).await;
+    supervisor
+        .event(|event| event["statement"] == "DROP LOGIN [watcher]")
+        .await;
+    supervisor
+        .event(|event| event["statement"] == "GRANT VIEW ANY DEFINITION TO [watcher]")
+        .await;
+    supervisor.passes("ready").await;
 }
 
 #[tokio::test]

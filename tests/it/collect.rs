@@ -370,22 +370,22 @@ async fn while_somebody_works_on_the_engine_it_is_left_alone() {
         statistics.statements.get(APPLICATION).cloned()
     };
     let before = asked().await;
-    // Pings go on meanwhile: their next failure and recovery are two seconds in which nothing is asked.
-    let refuse = Fault {
-        on: Match::default(),
-        effect: Effect::Error(SqlError::new(701)),
-        times: None,
+    // The volume's checks go on meanwhile: twenty of them are twice the pace of the collectors.
+    let checks = async || {
+        let (_, text) = supervisor.get("/metrics").await;
+        let line = text
+            .lines()
+            .find(|line| {
+                line.starts_with("sql_edge_supervisor_volume_write_duration_seconds_count")
+            })
+            .and_then(|line| line.split(' ').nth(1));
+        let count = line.expect("it is counted");
+        count.parse::<f64>().expect("a number")
     };
-    let faults = Command::Faults {
-        faults: vec![refuse],
-    };
-    standin.command(faults).await.expect("it obeys");
-    supervisor.fails("ready").await;
-    standin
-        .command(Command::Faults { faults: vec![] })
-        .await
-        .expect("it obeys");
-    supervisor.passes("ready").await;
+    let enough = checks().await + 20.0;
+    while checks().await < enough {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(asked().await, before);
     obeyed("resume", &socket).await;
     supervisor

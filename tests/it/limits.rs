@@ -79,7 +79,8 @@ async fn sigterm_ends_it_during_a_login_that_hangs() {
     standin.command(hang).await.expect("it obeys");
     let more = [("ping-timeout", "1900ms"), ("ready-freshness", "10s")];
     let mut supervisor = supervise(&standin, &name, &more).await;
-    supervisor.finds("Starting").await;
+    // Its socket is seen to listen: it has started, and answers nothing.
+    supervisor.finds("NoFreshAnswer").await;
     let (exit, log) = supervisor.terminate().await;
     assert_eq!(exit.code(), Some(0), "{log}");
 }

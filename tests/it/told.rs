@@ -8,7 +8,9 @@ use rustix::process::Signal;
 use crate::standin::command::Command;
 use crate::standin::failure::FailStart;
 use crate::standin::handle::StandIn;
-use crate::standin::script::{Dac, Diagnostics, Effect, Fault, Match, Phase, Script, StartPhase};
+use crate::standin::script::{
+    Accept, Dac, Diagnostics, Effect, Fault, Match, Phase, Script, StartPhase,
+};
 use crate::support::{Scratch, standin, standin_with, supervise, unique_name};
 
 /// A stand-in whose start stands still in `phase`.
@@ -78,7 +80,16 @@ async fn an_engine_that_answers_the_administrator_alone_is_busy() {
 
     let hang = Command::Dac { dac: Dac::Hang };
     standin.command(hang).await.expect("it obeys");
+    // While the listener takes connections up it is still no hang.
+    let deaf = Command::Accept {
+        accept: Accept::Hang,
+    };
+    standin.command(deaf).await.expect("it obeys");
     supervisor.finds("EngineUnresponsive").await;
+    let hears = Command::Accept {
+        accept: Accept::Answer,
+    };
+    standin.command(hears).await.expect("it obeys");
     let healed = Command::Faults { faults: Vec::new() };
     standin.command(healed).await.expect("it obeys");
     supervisor.passes("ready").await;
@@ -118,7 +129,7 @@ async fn a_start_that_fails_is_named() {
         (FailStart::Password, "SaPasswordRejected"),
         (FailStart::Memory, "MemoryTooSmall"),
         (FailStart::SystemDir, "DataDirectoryDenied"),
-        (FailStart::Master, "SystemDatabaseUnreadable"),
+        (FailStart::Master, "MasterFileDenied"),
         (FailStart::Listen, "ListenFailed"),
     ] {
         let (scratch, name) = (Scratch::new(), unique_name());

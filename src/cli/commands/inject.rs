@@ -46,6 +46,7 @@ pub fn command() -> Command {
             value("sql-password-file", "FILE", "The file with its password in the SQL container; the supervisor gets the volume that it lies on (CSI, Vault)")
                 .value_parser(parse_absolute),
         )
+        .arg(flag("bootstrap", "Have the supervisor make its login itself, by the password that the engine is given, where the engine does not know it; the login is --sql-user, else sql_edge_supervisor, and its password comes from --sql-secret or --sql-password-file"))
         .arg(
             value("uid", "UID", "The user of what is added, which has to be the engine's: a number, or `none` where the cluster assigns it (OpenShift)")
                 .value_parser(parse_uid),

@@ -53,6 +53,16 @@ fn the_banner_begins_anew() {
 }
 
 #[test]
+fn what_each_start_writes_is_no_error() {
+    let log = told_dated(&[
+        "Microsoft SQL Server 2022 (RTM-CU11) (KB5032679) - 16.0.4105.2 (X64)",
+        "Logging SQL Server messages in file '/var/opt/mssql/log/errorlog'.",
+        "Error searching first file in /var/opt/mssql/security/ca-certificates: 2",
+    ]);
+    assert_eq!(log.messages, vec![]);
+}
+
+#[test]
 fn errors_are_counted_by_number() {
     let log = told_dated(&[
         "Error: 18456, Severity: 14, State: 8.",

@@ -153,6 +153,7 @@ impl Executor<'_> {
             }
             Statement::Use { database } => self.use_database(database),
             Statement::CreateLogin { name, password } => self.create_login(name, password),
+            Statement::DropLogin { name } => self.drop_login(name),
             Statement::Set => {
                 self.response.empty();
                 Ok(())
@@ -271,6 +272,21 @@ impl Executor<'_> {
         self.engine.script.send_modify(|script| {
             script.logins.extend([entry]);
         });
+        self.response.empty();
+        Ok(())
+    }
+
+    fn drop_login(&mut self, name: &str) -> Result<(), Stop> {
+        let mut dropped = None;
+        self.engine.script.send_modify(|script| {
+            dropped = script.logins.remove(name);
+        });
+        if dropped.is_none() {
+            let message = format!(
+                "Cannot drop the login '{name}', because it does not exist or you do not have permission."
+            );
+            return Err(SqlError::with_message(15_151, message).into());
+        }
         self.response.empty();
         Ok(())
     }

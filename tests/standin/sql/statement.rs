@@ -32,6 +32,7 @@ const STARTERS: &[&str] = &[
     "ROLLBACK",
     "DECLARE",
     "GRANT",
+    "DROP",
 ];
 
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +70,9 @@ pub enum Statement {
         name: String,
         password: String,
     },
+    DropLogin {
+        name: String,
+    },
     JournalCreate {
         if_absent: bool,
     },
@@ -93,7 +97,8 @@ impl Statement {
             | Self::Assign(..)
             | Self::If { .. }
             | Self::Try { .. }
-            | Self::CreateLogin { .. } => Kind::Set,
+            | Self::CreateLogin { .. }
+            | Self::DropLogin { .. } => Kind::Set,
             Self::JournalCreate { .. } => Kind::JournalCreate,
             Self::JournalInsert { .. } => Kind::JournalInsert,
             Self::WaitFor(_) => Kind::WaitFor,
@@ -255,6 +260,11 @@ fn statement(cursor: &mut Cursor<'_>, first: bool) -> Result<Statement, SqlError
     }
     if cursor.accept_word("CREATE") {
         return create(cursor, false);
+    }
+    if cursor.accept_word("DROP") {
+        cursor.expect_word("LOGIN")?;
+        let name = cursor.identifier()?;
+        return Ok(Statement::DropLogin { name });
     }
     // A procedure's name alone is a call, in the first place of a batch only.
     if first
