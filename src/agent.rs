@@ -10,6 +10,7 @@
 //! | [`pid1`] | this end of the channel to PID 1 |
 //! | [`lease`] | holds the lease, and says to PID 1 until when the engine may run |
 //! | [`gate`] | when PID 1 may start the command |
+//! | [`again`] | whether it may start it again, after the engine's end |
 //! | [`engine`] | which processes are the engine's, and where they listen |
 //! | [`volumes`] | the mounts of this container, and an errorlog that lies on none of them |
 //! | [`link`] | the link to the supervisor, [`crate::link`] |
@@ -24,6 +25,7 @@
 //! | `keeper` | the lease | a write to a stalled volume may block for ever |
 //! | `volume` | the volume's checks, only while the gate waits without a supervisor | the same |
 
+pub mod again;
 pub mod commands;
 pub mod end;
 pub mod engine;
@@ -46,6 +48,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::info;
 
 use crate::act::restart::Restarter;
+use crate::act::restart::termination::TerminationLog;
 use crate::config::Config;
 use crate::decide;
 use crate::decide::observation::{ActionReport, ActionStep, Observation};
@@ -112,8 +115,14 @@ struct Agent {
     request: mpsc::Sender<Request>,
     holder: Holder,
     end: Option<End>,
+    memory: Memory,
+    /// How the gate is judged.
+    judged: Gate,
     /// The task that waits for the gate.
     gate: Option<AbortHandle>,
+    /// The observers of the command run.
+    observes: bool,
+    log: TerminationLog,
     /// The container was asked to stop.
     stopping: bool,
     tasks: JoinSet<()>,
@@ -147,23 +156,29 @@ impl Agent {
         );
         let (reports, holder) = (lease.reports(), lease.holder());
         tasks.spawn(lease.hold(request.clone()));
-        let readiness = Readiness::new(&config, state.clone(), engine, memory);
+        tasks.spawn(again::follow(state.clone(), memory.clone()));
+        let readiness = Readiness::new(&config, state.clone(), engine, memory.clone());
         tasks.spawn(readiness.clone().probe());
         let answers = http::Answers::new(state.clone(), readiness);
         tasks.spawn(http::serve(config.launch.listen, start.listener, answers));
         tasks.spawn(beat(Arc::clone(&pid1)));
         let shut = watch::Sender::default();
-        let end = End::new(&config, exits, state.clone(), shut.subscribe());
-        let gate = Gate {
+        let end = End::new(
+            &config,
+            exits,
+            state.clone(),
+            shut.subscribe(),
+            memory.clone(),
+        );
+        let judged = Gate {
             config: config.clone(),
             memory: remembered,
             state: state.clone(),
             reports,
             shut,
         };
-        let waits = start.phase == Phase::Waiting;
-        let gate = waits.then(|| tasks.spawn(gate.watch(Arc::clone(&pid1))));
         let mut agent = Self {
+            log: TerminationLog::new(&config),
             config,
             pid1,
             sink,
@@ -171,17 +186,54 @@ impl Agent {
             request,
             holder,
             end: Some(end),
-            gate,
+            memory,
+            judged,
+            gate: None,
+            observes: false,
             stopping: start.stop != 0,
             tasks,
         };
-        if !waits {
-            agent.observe();
+        match start.phase {
+            Phase::Waiting => agent.wait_for_gate(),
+            Phase::Again => agent.again(),
+            Phase::Running | Phase::Ended => agent.observe(),
         }
         if start.stop != 0 {
             agent.ask_for_stop(start.stop);
         }
         agent
+    }
+
+    fn wait_for_gate(&mut self) {
+        let waiting = self.judged.clone().watch(Arc::clone(&self.pid1));
+        self.gate = Some(self.tasks.spawn(waiting));
+    }
+
+    /// The engine has ended, and nothing of it is left.
+    fn again(&mut self) {
+        if self.gate.is_some() {
+            return;
+        }
+        match again::permit(&self.memory, self.config.policy.restart_budget) {
+            Ok(_) => self.wait_for_gate(),
+            Err(why) => {
+                info!(why, "the container ends with the engine");
+                self.pid1.send(FromAgent::Leave);
+            }
+        }
+    }
+
+    /// The command was started.
+    async fn begun(&mut self) {
+        let Some(gate) = self.gate.take() else { return };
+        gate.abort();
+        again::begun(&self.memory, &mut self.log).await;
+        self.observe();
+        let restarts = self.memory.get().restarts_in_all;
+        if restarts > 0 {
+            // The link says it again to each supervisor.
+            let _ = self.request.try_send(Request::Restarts(restarts));
+        }
     }
 
     /// Takes a message of PID 1's; whether it was the last one.
@@ -191,12 +243,11 @@ impl Agent {
             ToAgent::State {
                 phase: Phase::Running,
                 ..
-            } => {
-                if let Some(gate) = self.gate.take() {
-                    gate.abort();
-                    self.observe();
-                }
-            }
+            } => self.begun().await,
+            ToAgent::State {
+                phase: Phase::Again,
+                ..
+            } => self.again(),
             ToAgent::State { .. } => {}
             ToAgent::Stop(signal) => {
                 self.stopping = true;
@@ -230,6 +281,9 @@ impl Agent {
 
     /// Starts what there is to observe and to command once the command runs.
     fn observe(&mut self) {
+        if std::mem::replace(&mut self.observes, true) {
+            return;
+        }
         let (config, sink) = (&self.config, &self.sink);
         let engine_pid = EnginePid::default();
         // What is in this container is its engine's, unless the pod shares its process namespace.

@@ -96,6 +96,18 @@ pub struct LaunchConfig {
     pub socket: PathBuf,
     /// How long `launch` waits for a supervisor that can't be reached before it starts the engine.
     pub gate_patience: Duration,
+    /// What follows on the end of an engine that had served.
+    pub engine_restart: EngineRestart,
+}
+
+/// What follows on the end of an engine that had served and was not stopped on purpose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EngineRestart {
+    /// The container ends with it, and the kubelet starts it anew.
+    #[default]
+    Container,
+    /// `launch` starts the command anew in the same container, while the restart budget lasts.
+    InPlace,
 }
 
 /// The HTTP server and its limits.

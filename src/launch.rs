@@ -53,7 +53,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
-use crate::config::{Config, LogFormat};
+use crate::config::{Config, EngineRestart, LogFormat};
 use crate::decide::lease::LeaseMode;
 use deadline::Deadline;
 use helper::Helper;
@@ -69,6 +69,8 @@ const NO_SUCH_COMMAND: u8 = 127;
 pub struct Settings {
     /// The lease is a strict one: no engine without a moment until which it may run.
     pub strict: bool,
+    /// An engine that has ended may be started again in this container.
+    pub in_place: bool,
     /// Where the agent answers the kubelet's probes.
     pub listen: SocketAddr,
     /// The container's termination message.
@@ -93,6 +95,7 @@ impl Settings {
         let termination_log = config.termination_log.clone();
         Ok(Self {
             strict: config.policy.lease == LeaseMode::Strict,
+            in_place: config.launch.engine_restart == EngineRestart::InPlace,
             listen: config.launch.listen,
             termination_log: termination_log
                 .unwrap_or_else(|| PathBuf::from(termination::DEFAULT_PATH)),

@@ -4,7 +4,7 @@
 //! | from the agent | when |
 //! | --- | --- |
 //! | [`AgentMessage::Hello`] | first |
-//! | [`AgentMessage::Process`], [`AgentMessage::Cgroup`], [`AgentMessage::Mounts`], [`AgentMessage::Network`], [`AgentMessage::Log`], [`AgentMessage::Lease`] | as the agent observes something new, and the last of each after a reconnection |
+//! | [`AgentMessage::Process`], [`AgentMessage::Cgroup`], [`AgentMessage::Mounts`], [`AgentMessage::Network`], [`AgentMessage::Log`], [`AgentMessage::Restarts`], [`AgentMessage::Lease`] | as the agent observes something new, and the last of each after a reconnection |
 //! | [`AgentMessage::Action`] | at each step of a command |
 //! | [`AgentMessage::StopRequested`] | the container is asked to stop |
 //!
@@ -115,6 +115,8 @@ pub enum AgentMessage {
     Log(Box<EngineLog>),
     /// The state of the lease that the agent holds or wants.
     Lease(Box<LeaseReport>),
+    /// How often the engine was started again in the SQL container.
+    Restarts(u32),
     /// A step of a command.
     Action(ActionReport),
     /// The container was asked to stop, by this signal.

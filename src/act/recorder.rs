@@ -68,7 +68,7 @@ fn add(data_dir: &Path, unwritten: &mut VecDeque<Entry>, entry: Entry) -> Result
     let before = history.entries().len();
     for entry in unwritten.iter() {
         let known = match &entry.event {
-            Event::Started { process, boot } => history.knows_start_of(*process, boot),
+            Event::Started { process, boot, .. } => history.knows_start_of(*process, boot),
             _ => false,
         };
         if !known {
@@ -136,7 +136,11 @@ mod tests {
             start_ticks: 9,
         };
         let boot = "b".to_owned();
-        entry(Event::Started { process, boot })
+        entry(Event::Started {
+            process,
+            boot,
+            in_place: false,
+        })
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use super::lease::Holder;
 use super::link::{LinkState, Request};
+use super::memory::Memory;
 use crate::act::restart::termination::TerminationLog;
 use crate::config::Config;
 use crate::decide::lease::release::EngineGone;
@@ -35,6 +36,7 @@ pub struct End {
     exits: watch::Receiver<Option<ProcessExit>>,
     state: watch::Receiver<LinkState>,
     shut: watch::Receiver<Vec<Cause>>,
+    memory: Memory,
 }
 
 impl End {
@@ -45,6 +47,7 @@ impl End {
         exits: watch::Receiver<Option<ProcessExit>>,
         state: watch::Receiver<LinkState>,
         shut: watch::Receiver<Vec<Cause>>,
+        memory: Memory,
     ) -> Self {
         Self {
             path: config.termination_log.clone(),
@@ -52,6 +55,7 @@ impl End {
             exits,
             state,
             shut,
+            memory,
         }
     }
 
@@ -133,6 +137,13 @@ impl End {
                 ", "
             };
             let _ = write!(text, "{before}{} ({})", reason.code, reason.evidence);
+        }
+        let restarts = self.memory.get().restarts_in_all;
+        if restarts > 0 {
+            let _ = write!(
+                text,
+                "; before that it was started again in this container {restarts} times"
+            );
         }
         text.push('\n');
         text

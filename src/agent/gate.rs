@@ -38,7 +38,7 @@ use crate::observe::{Sink, clock, volume};
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What the gate is judged by.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Gate {
     /// The settings.
     pub config: Config,

@@ -86,6 +86,8 @@ pub enum Request {
     Network(Option<EngineNetwork>),
     /// What the errorlog says, where nobody else can read it.
     Log(Box<EngineLog>),
+    /// How often the engine was started again in this container.
+    Restarts(u32),
     /// The state of the lease.
     Lease(LeaseReport),
     /// Send what is left, and answer.
@@ -247,6 +249,7 @@ impl Link {
             Request::Mounts(mounts) => self.outbox.mounts(mounts),
             Request::Network(seen) => self.outbox.network(seen),
             Request::Log(log) => self.outbox.log(*log),
+            Request::Restarts(count) => self.outbox.restarts(count),
             Request::Lease(report) => self.outbox.lease(report),
             Request::Finish(done) => self.finish = Some(done),
         }

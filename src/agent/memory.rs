@@ -11,7 +11,7 @@ use crate::decide::lease::Epoch;
 use crate::decide::observation::ProcessId;
 
 /// Bytes of the file. It is written in one call, within a page, which no kill interrupts.
-const BYTES: usize = 512;
+const BYTES: usize = 1024;
 
 /// The outer `sqlservr`, and the engine below it.
 pub type Engine = (ProcessId, Option<ProcessId>);
@@ -24,6 +24,16 @@ pub struct Contents {
     pub held: Option<Epoch>,
     /// The last readiness that a supervisor gave, if it was a pass.
     pub pass: Option<Pass>,
+    /// A supervisor has called the engine that runs, or ran last, ready.
+    pub served: bool,
+    /// Since when it does so without a break: milliseconds of CLOCK_BOOTTIME.
+    pub ready_since: Option<u64>,
+    /// That engine was ended by a stop that somebody ordered.
+    pub stopped: bool,
+    /// How often the engine was started again in this container since the last success ...
+    pub restarts: u32,
+    /// ... and in all.
+    pub restarts_in_all: u32,
 }
 
 /// A pass of readiness.
@@ -118,6 +128,11 @@ mod tests {
                 at: u64::MAX,
                 answered: u64::MAX,
             }),
+            served: true,
+            ready_since: Some(u64::MAX),
+            stopped: true,
+            restarts: u32::MAX,
+            restarts_in_all: u32::MAX,
         };
         first.change(|contents| *contents = full);
         assert_eq!(Memory::open(again()).get(), full, "the longest one fits");

@@ -60,6 +60,7 @@ struct Seen {
     process: Option<ProcessId>,
     exit: Option<Observed<ProcessExit>>,
     restart: Option<LastRestart>,
+    restarts_in_place: u32,
     fenced: Option<ProcessId>,
 }
 
@@ -105,9 +106,11 @@ impl Seen {
         let process = now.snapshot.running().map(|process| process.parent);
         if let Some(process) = process.filter(|process| self.process != Some(*process)) {
             self.process = Some(process);
+            let restarts = now.snapshot.restarts_in_place;
             events.push(Event::Started {
                 process,
                 boot: boot.to_owned(),
+                in_place: std::mem::replace(&mut self.restarts_in_place, restarts) < restarts,
             });
         }
         events

@@ -126,6 +126,7 @@ impl AgentLink {
                 AgentMessage::Cgroup(report) => Observation::Cgroup(*report),
                 AgentMessage::Action(report) => Observation::Action(report),
                 AgentMessage::Lease(report) => Observation::AgentLease(*report),
+                AgentMessage::Restarts(count) => Observation::RestartsInPlace(count),
                 AgentMessage::Log(log) => Observation::AgentLog(log),
                 AgentMessage::Mount(mount) => {
                     let mounts = mount.map(|mount| (self.engine_data_dir.clone(), mount));

@@ -1,4 +1,4 @@
-//! The ladder of a stop: not ready -> the endpoints drain -> CHECKPOINT -> SIGTERM -> SIGKILL.
+//! The ladder of a stop: not ready -> the endpoints drain, or nobody is connected -> CHECKPOINT -> SIGTERM -> SIGKILL.
 //!
 //! How the grace is split is [`crate::decide::stop`]'s business; the signals are sent by
 //! [`crate::act::restart`], as for a restart, because the deciding loop asks for it once this file has
@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use super::chronicle::Chronicler;
 use crate::act::checkpoint::{Checkpoints, checkpoint};
+use crate::act::drain::nobody_connected;
 use crate::act::order::Obeyed;
 use crate::act::restart::GONE_AFTER;
 use crate::config::{Config, SqlConfig, StopConfig};
@@ -168,7 +169,15 @@ impl With {
         if situation.runs {
             self.say(OperatorWord::Stopping).await;
             let parent = situation.target;
-            if !self.gone_by(parent, began + drain).await && !saving.is_zero() {
+            let gone = tokio::select! {
+                biased;
+                gone = self.gone_by(parent, began + drain) => gone,
+                () = nobody_connected(&self.sql, drain) => {
+                    info!("stop: nobody is connected");
+                    false
+                }
+            };
+            if !gone && !saving.is_zero() {
                 stopped.checkpoints = self.save(&situation.databases, parent, saving).await;
             }
             if let Some(parent) = parent {

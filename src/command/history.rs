@@ -119,7 +119,15 @@ fn print(history: &History, count: usize, json: bool, out: &mut dyn Write) -> io
 fn words(event: &Event) -> (&'static str, String) {
     match event {
         Event::LeaseTaken => ("lease", "this pod holds the volume".to_owned()),
-        Event::Started { process, .. } => ("start", format!("pid {}", process.pid)),
+        Event::Started {
+            process, in_place, ..
+        } => {
+            let again = match in_place {
+                true => ", again in the same container",
+                false => "",
+            };
+            ("start", format!("pid {}{again}", process.pid))
+        }
         Event::Ended {
             process,
             role,

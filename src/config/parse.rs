@@ -15,8 +15,9 @@ use super::secret::PasswordSource;
 use super::settings::{ENV_PREFIX, SETTINGS, Setting, by_key};
 use super::sources::{CONFIG_ENV, Sources};
 use super::{
-    BootstrapConfig, Config, EventsConfig, HttpConfig, LaunchConfig, LeaseConfig, LogConfig,
-    LogFormat, Pace, PlacesConfig, ProcessConfig, SqlConfig, StopConfig, TlsMode, VolumeConfig,
+    BootstrapConfig, Config, EngineRestart, EventsConfig, HttpConfig, LaunchConfig, LeaseConfig,
+    LogConfig, LogFormat, Pace, PlacesConfig, ProcessConfig, SqlConfig, StopConfig, TlsMode,
+    VolumeConfig,
 };
 use crate::decide::policy::{Ages, Policy};
 
@@ -345,6 +346,7 @@ fn blank_launch() -> LaunchConfig {
         listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         socket: PathBuf::new(),
         gate_patience: Duration::ZERO,
+        engine_restart: EngineRestart::default(),
         ready_hold: Duration::ZERO,
     }
 }

@@ -323,7 +323,7 @@ settings! {
         GRACE, made("`termination-grace-period` less 5 s, at least half of it", within_pod_grace);
         "For the whole of a stop: drain, checkpoints, SIGTERM, and SIGKILL before it ends"
     Policy "stop-drain" => stop.drain, GRACE, text("3s");
-        "How long a stop waits for the endpoints to take the pod out, at most a quarter of `stop-grace`"
+        "How long a stop waits for the endpoints to take the pod out, at most a quarter of `stop-grace`; it goes on as soon as nobody is connected"
     Supervisor "log-format" => log.format, FORMAT, text("text");
         "Lines for people, or a JSON object a line"
     Supervisor "log-level" => log.level, LEVEL, text("info");
@@ -342,6 +342,8 @@ settings! {
         "How long a supervisor's last pass of readiness stands while it is away, for the same engine process and as long as that answers a TDS PRELOGIN; longer than the kubelet's longest pause between two starts of a container, 5 minutes"
     Launch "gate-patience" => launch.gate_patience, PATIENCE, text("60s");
         "How long `launch` waits for a supervisor that can't be reached before it opens the gate on its own checks: the volume is mounted, writable and of a known identity, and its lease is held"
+    Launch "engine-restart" => launch.engine_restart, ENGINE_RESTART, text("container");
+        "What follows on the end of an engine that had served and was not stopped on purpose: the container ends with it and the kubelet starts it anew, after a pause that grows to 5 minutes; or `launch` starts the command anew in the same container at once, after the same checks as the first time, at most `restart-budget` times without a minute of readiness"
     Events "kubernetes-events" => events.enabled, Flag, text("false");
         "Whether reasons, restarts, fences and readiness are written as Events on the pod; needs a ServiceAccount that may `create` events.k8s.io/events, and nothing else"
     Events "pod-name" => events.pod_name, OptionalId { max: 253 }, text(""), or_env(&["POD_NAME"]);

@@ -8,7 +8,7 @@ use super::policy::Policy;
 use super::time::Time;
 
 /// Readiness for this long is a success: the restarts before it helped.
-const SUCCESS_AFTER: Duration = Duration::from_secs(60);
+pub const SUCCESS_AFTER: Duration = Duration::from_secs(60);
 
 /// Counts the restarts that this engine asked for.
 #[derive(Clone, Debug, Default)]

@@ -188,6 +188,8 @@ pub struct Decision {
     pub action: Option<Action>,
     /// The last restart that was asked for.
     pub last_restart: Option<LastRestart>,
+    /// How often the engine was started again in its container, see [`super::snapshot::Snapshot`].
+    pub restarts_in_place: u32,
     /// Whether an identity may be written: the volumes are volumes, and the lease is held.
     pub may_identify: bool,
     /// Identities that are to be written.

@@ -191,6 +191,7 @@ pub fn decide(
     let mut decision = state.conclude(policy, snapshot, now, findings);
     decision.may_identify = may_identify;
     decision.identity_writes = writes;
+    decision.restarts_in_place = snapshot.restarts_in_place;
     (state, decision)
 }
 
@@ -334,6 +335,7 @@ impl State {
             gate: self.gate.answer(or_settling(shut)),
             action: self.fence.action().or_else(|| self.restarts.action()),
             last_restart: self.restarts.last().cloned(),
+            restarts_in_place: 0,
             may_identify: false,
             identity_writes: Vec::new(),
             recheck_at: findings.recheck_at(),

@@ -85,6 +85,8 @@ pub enum Observation {
     Action(ActionReport),
     /// The link to `launch` came or went.
     Link(LinkReport),
+    /// How often the engine was started again in its container; told by the agent.
+    RestartsInPlace(u32),
     /// The engine's errorlog, where only the agent can read it.
     AgentLog(Box<EngineLog>),
     /// The lease on the volume, held from here.

@@ -61,6 +61,8 @@ pub struct Snapshot {
     pub volumes: Vec<VolumeState>,
     /// Directories of the engine that lie on none of them.
     pub outside: Vec<Outside>,
+    /// How often the engine was started again in its container.
+    pub restarts_in_place: u32,
     /// The errorlog as the agent read it, where it lies on none of them.
     pub agent_log: Option<Observed<EngineLog>>,
     /// How it stands with the lease.
@@ -145,6 +147,7 @@ impl Snapshot {
             Observation::Action(value) => self.action = Some(Observed { at, value }),
             Observation::Link(value) => self.apply_link(at, value),
             Observation::Stall(value) => self.apply_stall(at, value),
+            Observation::RestartsInPlace(count) => self.restarts_in_place = count,
             Observation::AgentLog(value) => self.agent_log = Some(Observed { at, value: *value }),
             Observation::Lease(value) => self.apply_lease(at, value, false),
             Observation::AgentLease(value) => self.apply_lease(at, value, true),

@@ -2,7 +2,7 @@
 //!
 //! | from PID 1 | when |
 //! | --- | --- |
-//! | [`ToAgent::State`] | first, to each agent that it starts, with the descriptors of [`Kept`]; and when the command was started |
+//! | [`ToAgent::State`] | first, to each agent that it starts, with the descriptors of [`Kept`]; and when the command was started, or may be again |
 //! | [`ToAgent::Stop`] | the container is asked to stop |
 //! | [`ToAgent::Look`] | the command has ended, and no engine is known |
 //! | [`ToAgent::Ended`] | the engine has ended |
@@ -14,6 +14,7 @@
 //! | [`FromAgent::RunUntil`] | at each renewal of the lease; [`FENCE`] where it is lost |
 //! | [`FromAgent::Lock`] | the lease is taken, with the descriptor of the lock beside its claim |
 //! | [`FromAgent::Start`] | the gate is open |
+//! | [`FromAgent::Leave`] | the command is not to be started again |
 //! | [`FromAgent::Engine`] | an engine was found, with its pidfds; [`FromAgent::NoEngine`] where PID 1 asked and there is none |
 //! | [`FromAgent::Accepted`], [`FromAgent::Declined`], [`FromAgent::Terminated`] | during a stop |
 //!
@@ -64,6 +65,8 @@ pub enum Phase {
     Running,
     /// It has ended, and so has the engine.
     Ended,
+    /// It has ended, nothing of it is left, and it may be started again.
+    Again,
 }
 
 /// A message of PID 1.
@@ -118,6 +121,8 @@ pub enum FromAgent {
     Declined,
     /// The engine was sent its SIGTERM.
     Terminated,
+    /// The command is not to be started again: the container ends.
+    Leave,
 }
 
 /// A message that can be written into, and read from, [`BYTES`].
@@ -152,7 +157,7 @@ impl Message for ToAgent {
     fn of(parts: (u8, i32, u64, u64)) -> Option<Self> {
         Some(match parts {
             (1, stop, phase, _) => {
-                let all = [Phase::Waiting, Phase::Running, Phase::Ended];
+                let all = [Phase::Waiting, Phase::Running, Phase::Ended, Phase::Again];
                 let phase = all.into_iter().find(|known| *known as u64 == phase)?;
                 Self::State { phase, stop }
             }
@@ -183,6 +188,7 @@ impl Message for FromAgent {
             Self::Declined => (7, 0, 0, 0),
             Self::Terminated => (8, 0, 0, 0),
             Self::Lock => (9, 0, 0, 0),
+            Self::Leave => (10, 0, 0, 0),
         }
     }
 
@@ -197,6 +203,7 @@ impl Message for FromAgent {
             (7, ..) => Self::Declined,
             (8, ..) => Self::Terminated,
             (9, ..) => Self::Lock,
+            (10, ..) => Self::Leave,
             _ => return None,
         })
     }
@@ -295,6 +302,10 @@ mod tests {
                 phase: Phase::Running,
                 stop: 15,
             },
+            ToAgent::State {
+                phase: Phase::Again,
+                stop: 0,
+            },
             ToAgent::Stop(2),
             ToAgent::Look,
             ToAgent::Ended {
@@ -325,6 +336,7 @@ mod tests {
             FromAgent::Declined,
             FromAgent::Terminated,
             FromAgent::Lock,
+            FromAgent::Leave,
         ];
         for message in up {
             send(&agent, message, &[]).unwrap();

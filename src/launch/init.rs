@@ -6,7 +6,9 @@
 //! | run | everything that ends is reaped; signals are passed on to the engine; the agent is started anew where it ends |
 //! | stop | the agent is told, and the supervisor sees to it; where nobody does, the signal goes to the engine |
 //! | end | the engine is gone, or there was none and the command has ended |
-//! | clear | what is left gets SIGTERM, and SIGKILL in the end; the agent has its last work to do |
+//! | clear | what is left gets SIGTERM, and SIGKILL in the end |
+//! | again | with `engine-restart: in-place` the agent says whether the command is started anew, which is the step "run" again |
+//! | leave | the agent has its last work to do |
 //!
 //! In each of them the agent may end, hang or be stopped, and **the dead-man's switch** holds: past the
 //! moment until which the agent has said that the engine may run, everything is killed. That moment is one
@@ -51,6 +53,10 @@ const LONGEST_STOP: Duration = Duration::from_secs(3600);
 
 /// The agent looks for an engine in this time, when the command has ended.
 const LOOK_WITHIN: Duration = Duration::from_secs(1);
+/// The agent says in this time whether the command is started again; the kubelet would not wait longer
+/// either, since an engine that is missing for 15 s fails liveness.
+const AGAIN_WITHIN: Duration = Duration::from_secs(10);
+
 /// The engine, as the agent has found it.
 #[derive(Debug)]
 struct Engine {
@@ -80,6 +86,8 @@ enum Gate {
     /// Open, with the epoch of the lease.
     Open(u64),
     Stopped(Signal),
+    /// The container ends.
+    Left,
 }
 
 /// PID 1.
@@ -142,27 +150,74 @@ impl Init {
 
     /// Runs to the end; the exit code.
     pub fn run(mut self) -> u8 {
-        loop {
-            self.turn(None);
-            match self.gate {
-                Gate::Shut => {}
-                Gate::Stopped(signal) => {
+        match self.admitted(None) {
+            Gate::Open(epoch) => {
+                if let Err(code) = self.start(epoch) {
                     self.finish(true, None);
-                    return exit_code(signal as i32);
+                    return code;
                 }
+            }
+            Gate::Stopped(signal) => {
+                self.finish(true, None);
+                return exit_code(signal as i32);
+            }
+            Gate::Shut | Gate::Left => return self.leave(true),
+        }
+        loop {
+            while !self.is_over() {
+                self.turn(None);
+            }
+            let clear = self.clear();
+            if !self.starts_again(clear) {
+                return self.leave(clear);
+            }
+        }
+    }
+
+    /// Waits until the gate is open, or it is known that it will not be; until `deadline` at most.
+    fn admitted(&mut self, deadline: Option<Instant>) -> Gate {
+        loop {
+            self.turn(deadline);
+            match self.gate {
                 // Without a moment until which it may run, a strict lease is none.
                 Gate::Open(_) if self.settings.strict && !self.limited => self.gate = Gate::Shut,
                 Gate::Open(_) if self.deadline.is_over() => self.gate = Gate::Shut,
-                Gate::Open(epoch) => match self.start(epoch) {
-                    Ok(()) => break,
-                    Err(code) => return code,
-                },
+                Gate::Shut => {}
+                decided => return decided,
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Gate::Shut;
             }
         }
-        while !self.is_over() {
-            self.turn(None);
+    }
+
+    /// Starts the command anew where the agent says so. Nothing of the one before may be left (`clear`).
+    fn starts_again(&mut self, clear: bool) -> bool {
+        let served = self.engine.is_some();
+        if !(self.settings.in_place && clear && served && !self.fenced && self.stop.is_none()) {
+            return false;
         }
-        self.clear()
+        self.phase = Phase::Again;
+        self.gate = Gate::Shut;
+        self.helper.send(self.state());
+        let epoch = match self.admitted(Some(Instant::now() + AGAIN_WITHIN)) {
+            Gate::Open(epoch) => epoch,
+            Gate::Stopped(signal) => {
+                // The agent then gives the lease up.
+                self.helper.send(ToAgent::Stop(signal as i32));
+                return false;
+            }
+            Gate::Shut | Gate::Left => return false,
+        };
+        self.rest = Rest::of(Pid::this());
+        self.engine = None;
+        // Where nothing can be started, the container ends as the engine did.
+        let (command, engine) = (self.command_status.take(), self.engine_status.take());
+        if self.start(epoch).is_ok() {
+            return true;
+        }
+        (self.command_status, self.engine_status) = (command, engine);
+        false
     }
 
     fn start(&mut self, epoch: u64) -> Result<(), u8> {
@@ -184,7 +239,6 @@ impl Init {
                 self.log.warn("nothing can be started", &fields);
                 self.message
                     .write(&format_args!("nothing can be started: {error}"));
-                self.finish(true, None);
                 Err(command::CANT_RUN)
             }
         }
@@ -288,12 +342,15 @@ impl Init {
             FromAgent::Beat => {}
             FromAgent::RunUntil(until) => self.run_until(until),
             FromAgent::Start(epoch) => {
-                if self.phase != Phase::Waiting {
+                if !matches!(self.phase, Phase::Waiting | Phase::Again) {
                     self.helper.send(self.state());
                 } else if self.gate == Gate::Shut {
                     self.gate = Gate::Open(epoch);
                 }
             }
+            FromAgent::Leave if self.phase == Phase::Again => self.gate = Gate::Left,
+            // One that comes too late.
+            FromAgent::Leave => {}
             FromAgent::Engine(pid) => self.found(pid, descriptors),
             FromAgent::NoEngine => self.no_engine = true,
             FromAgent::Lock => self.keep(descriptors),

@@ -134,6 +134,7 @@ pub fn published(snapshot: Snapshot, findings: &[(Reason, &str)]) -> Published {
                 })
                 .collect(),
             action: None,
+            restarts_in_place: 0,
             last_restart: fails.then(|| LastRestart {
                 at: Time::from_start(Duration::from_secs(80)),
                 before_start: Duration::ZERO,

@@ -97,6 +97,7 @@ impl Metrics {
             | Observation::Diagnostics(_)
             | Observation::Databases(_)
             | Observation::Cgroup(_)
+            | Observation::RestartsInPlace(_)
             | Observation::AgentLog(_)
             | Observation::Lease(_)
             | Observation::AgentLease(_)

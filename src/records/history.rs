@@ -57,6 +57,9 @@ pub enum Event {
         process: ProcessId,
         /// The kernel's name for that boot, by which pids are told apart.
         boot: String,
+        /// In the same container as the one before.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        in_place: bool,
     },
     /// It ended.
     Ended {
@@ -219,7 +222,7 @@ impl History {
     #[must_use]
     pub fn knows_start_of(&self, process: ProcessId, boot: &str) -> bool {
         self.entries.iter().rev().any(|entry| {
-            matches!(&entry.event, Event::Started { process: known, boot: then }
+            matches!(&entry.event, Event::Started { process: known, boot: then, .. }
                 if *known == process && then == boot)
         })
     }
@@ -245,6 +248,7 @@ mod tests {
         let event = Event::Started {
             process: id(pid),
             boot: "b".to_owned(),
+            in_place: false,
         };
         Entry::now(3, "pod", event)
     }

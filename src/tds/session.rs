@@ -26,6 +26,12 @@ const APPLICATION_NAME: &str = "sql-edge-supervisor";
 /// How it names itself where it collects metrics, so that their cost can be told apart.
 pub(crate) const COLLECT_APPLICATION_NAME: &str = "sql-edge-supervisor/collect";
 
+/// Whether a program of this name is the supervisor itself, for whatever it asks.
+pub(crate) fn is_own_application(name: &str) -> bool {
+    name.strip_prefix(APPLICATION_NAME)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// `master` is there as soon as the engine serves; the login's default database may be recovering,
 /// and a login into it would fail with 4064 while the engine is well.
 const DATABASE: &str = "master";

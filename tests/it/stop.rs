@@ -7,8 +7,10 @@ use rustix::process::Signal;
 
 use crate::client::{order, outcome};
 use crate::shared::supervisor::Supervisor;
+use crate::shared::writer::{Target, connect};
 use crate::standin::command::Command;
 use crate::standin::handle::StandIn;
+use crate::standin::messages::SqlError;
 use crate::standin::script::{Effect, Fault, Match};
 use crate::standin::sql::Kind;
 use crate::support::{Scratch, binary, standin, supervise, unique_name};
@@ -115,6 +117,71 @@ async fn two_stops_at_once_are_one() {
     assert_eq!(one.0, 0, "{}", one.2);
     assert!(one.1.contains("ended cleanly"), "{}", one.1);
     standin.wait().await.expect("it is reaped");
+}
+
+/// Longer than any test may take: it has to be cut short.
+const LONG_DRAIN: [(&str, &str); 2] = [("termination-grace-period", "1h"), ("stop-drain", "15m")];
+
+#[tokio::test]
+async fn a_stop_waits_for_clients_and_for_nobody_else() {
+    let (_scratch, mut standin, mut supervisor) = pair(&LONG_DRAIN).await;
+    let target = Target {
+        port: standin.port(),
+        password: standin.password().to_owned(),
+    };
+    let mut client = connect(&target).await.expect("it is let in");
+    let socket = socket(&standin);
+    let stopping = tokio::spawn(async move { order("stop --grace 1h", &socket).await });
+    supervisor.finds("Stopping").await;
+    // It is looked many times while the client works.
+    for _ in 0..20 {
+        let answer = client.simple_query("SELECT 1").await;
+        answer.expect("it is served");
+        let served = supervisor.get("/livez").await.0;
+        assert_eq!(served, 200);
+    }
+    assert!(!stopping.is_finished());
+    client.close().await.expect("it is open");
+    supervisor
+        .event(|event| event["message"] == "stop: nobody is connected")
+        .await;
+    let (code, out, err) = stopping.await.expect("no panic");
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("ended cleanly"), "{out}");
+    standin.wait().await.expect("it is reaped");
+}
+
+/// Whether somebody is connected can't be seen then: the drain has its full time.
+#[tokio::test]
+async fn a_login_that_may_not_see_sessions_drains_for_the_whole_time() {
+    let (_scratch, standin, mut supervisor) = pair(&[("stop-drain", "1s")]).await;
+    let blind = Fault {
+        on: Match {
+            contains: Some("dm_exec_sessions".to_owned()),
+            application: Some("sql-edge-supervisor/drain".to_owned()),
+            ..Match::default()
+        },
+        effect: Effect::Error(SqlError::new(300)),
+        times: None,
+    };
+    let faults = Command::Faults {
+        faults: vec![blind],
+    };
+    standin.command(faults).await.expect("it obeys");
+    let (code, _, err) = order("stop", &socket(&standin)).await;
+    assert_eq!(code, 0, "{err}");
+    supervisor
+        .event(|event| {
+            event["message"]
+                .as_str()
+                .is_some_and(|text| text.starts_with("stop: pid"))
+        })
+        .await;
+    assert!(
+        !supervisor.log.contains("nobody is connected"),
+        "{}",
+        supervisor.log
+    );
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ pub struct Outbox {
     mounts: Latest<Vec<(PathBuf, Option<EngineMount>)>>,
     network: Latest<Option<EngineNetwork>>,
     log: Latest<EngineLog>,
+    restarts: Latest<u32>,
     lease: Latest<LeaseReport>,
     stop: Latest<i32>,
     /// The version of who is at the other end, or was last.
@@ -104,6 +105,11 @@ impl Outbox {
         self.log.set(log);
     }
 
+    /// How often the engine was started again in this container.
+    pub fn restarts(&mut self, count: u32) {
+        self.restarts.set_new(count);
+    }
+
     /// The state of the lease.
     pub fn lease(&mut self, report: LeaseReport) {
         self.lease.set(report);
@@ -166,6 +172,7 @@ impl Outbox {
         self.mounts.sent = false;
         self.network.sent = false;
         self.log.sent = false;
+        self.restarts.sent = false;
         self.lease.sent = false;
         self.stop.sent = false;
     }
@@ -179,6 +186,11 @@ impl Outbox {
         while let Some(event) = self.events.front() {
             to.send(event).await?;
             self.events.pop_front();
+        }
+        // Before the process that was started: it is what explains that one.
+        if let Some(count) = self.restarts.unsent() {
+            to.send(&AgentMessage::Restarts(count)).await?;
+            self.restarts.sent = true;
         }
         if let Some(report) = self.process.unsent() {
             to.send(&AgentMessage::Process(report)).await?;

@@ -70,6 +70,7 @@ fn sample(setting: &Setting) -> &'static str {
         "require-mount" => "false",
         "allow-ephemeral" => "true",
         "restart-by" => "kubelet",
+        "engine-restart" => "in-place",
         "required-databases" => "orders,stock",
         "max-header-bytes" => "16Ki",
         "progress-io" => "1Mi",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::kind::{Bytes, Choice, Span, show_duration, span};
-use super::super::{Config, LogFormat, TlsMode};
+use super::super::{Config, EngineRestart, LogFormat, TlsMode};
 use crate::decide::identity::VolumeInit;
 use crate::decide::lease::LeaseMode;
 use crate::decide::policy::RestartBy;
@@ -41,6 +41,10 @@ pub(super) const TLS: Choice<TlsMode> = Choice(&[
 pub(super) const RESTART_BY: Choice<RestartBy> = Choice(&[
     ("supervisor", RestartBy::Supervisor),
     ("kubelet", RestartBy::Kubelet),
+]);
+pub(super) const ENGINE_RESTART: Choice<EngineRestart> = Choice(&[
+    ("container", EngineRestart::Container),
+    ("in-place", EngineRestart::InPlace),
 ]);
 pub(super) const LEASE: Choice<LeaseMode> = Choice(&[
     ("strict", LeaseMode::Strict),

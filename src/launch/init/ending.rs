@@ -54,8 +54,8 @@ impl Init {
         }
     }
 
-    /// Ends what is left; the exit code.
-    pub(super) fn clear(mut self) -> u8 {
+    /// Ends what is left; whether nothing is.
+    pub(super) fn clear(&mut self) -> bool {
         if self.engine.is_some() && !self.fenced {
             let deadline = Instant::now() + STATUS_WITHIN;
             self.until(deadline, |init| init.status().is_some());
@@ -96,6 +96,11 @@ impl Init {
                 break;
             }
         }
+        clear
+    }
+
+    /// Has the agent do its last work; the exit code.
+    pub(super) fn leave(mut self, clear: bool) -> u8 {
         self.phase = Phase::Ended;
         // The shell's death has made its children this process's own.
         let status = self.status().or(self.command_status);

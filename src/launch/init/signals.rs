@@ -26,7 +26,9 @@ impl Init {
         match signal {
             // What has ended was reaped. A terminal's signals to the background concern nobody.
             Signal::SIGCHLD | Signal::SIGTTIN | Signal::SIGTTOU => {}
-            Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT if self.phase == Phase::Waiting => {
+            Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT
+                if matches!(self.phase, Phase::Waiting | Phase::Again) =>
+            {
                 self.log.info(
                     "asked to stop before the engine was started",
                     &[("signal", Value::Text(&signal))],

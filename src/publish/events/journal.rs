@@ -5,6 +5,7 @@
 //! | a reason begins to hold | the reason's code | `Normal` where it passes by itself or only informs, else `Warning` |
 //! | a reason that had an event ends | `ReasonEnded` | `Normal` |
 //! | a restart of the engine is asked for | `EngineRestart` | `Warning` |
+//! | the engine is started again in its container | `EngineRestartedInPlace` | `Warning` |
 //! | the engine is fenced | `EngineFenced` | `Warning` |
 //! | the pod becomes ready, or not ready | `Ready`, `NotReady` | `Normal`, `Warning` |
 //! | the gate opens | `GateOpened` | `Normal` |
@@ -193,6 +194,19 @@ fn restarts(before: Option<&Decision>, now: &Decision) -> Vec<Note> {
                 "The engine is restarted by the {}. {}.",
                 restart_by(restart.by),
                 codes(&restart.reasons)
+            ),
+            urgent: true,
+        });
+    }
+    let known = before.map_or(now.restarts_in_place, |before| before.restarts_in_place);
+    if now.restarts_in_place > known {
+        notes.push(Note {
+            kind: Kind::Warning,
+            reason: "EngineRestartedInPlace",
+            action: "Restart",
+            text: format!(
+                "The engine had ended and was started again in its container, {} times by now.",
+                now.restarts_in_place
             ),
             urgent: true,
         });

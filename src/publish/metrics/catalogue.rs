@@ -57,6 +57,8 @@ metrics! {
         "Changes of a probe's decided verdict, by what it became.";
     RESTARTS: Counter "sql_edge_supervisor_engine_restarts_total" ["by", "reason"]
         "Restarts of the engine that were asked for, by who was to carry them out; one with several reasons counts for each.";
+    RESTARTS_IN_PLACE: Counter "sql_edge_supervisor_engine_restarts_in_place_total" []
+        "Starts of the engine anew in its container, whatever had ended it (`engine-restart: in-place`); a new container counts from 0.";
     RESTART_STEPS: Counter "sql_edge_supervisor_engine_restart_steps_total" ["step"]
         "How far the supervisor's own restarts came; `failed` means that the kubelet was asked.";
     LAST_RESTART_AGE: Gauge "sql_edge_supervisor_engine_last_restart_age_seconds" []

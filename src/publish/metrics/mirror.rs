@@ -60,6 +60,8 @@ fn decision(families: &mut Families, view: &View) {
     families.sample(&row::DECISION_AGE, &[], view.age.as_secs_f64());
     let ago = view.last_restart().map(|(_, ago)| ago.as_secs_f64());
     families.maybe(&row::LAST_RESTART_AGE, ago);
+    let in_place = view.published.snapshot.restarts_in_place;
+    families.sample(&row::RESTARTS_IN_PLACE, &[], f64::from(in_place));
 }
 
 fn ages(families: &mut Families, view: &View) {

@@ -51,7 +51,7 @@ async fn status_with(supervisor: &Supervisor, wanted: impl Fn(&Value) -> bool) -
 }
 
 /// The inner engine process.
-async fn engine(site: &Site, container: &Container) -> Pid {
+pub async fn engine(site: &Site, container: &Container) -> Pid {
     let outer = container.finds(&site.name, |_| true).await.pid;
     let inner = container.finds(&site.name, |p| p.parent == outer).await;
     Pid::from_raw(inner.pid).expect("a pid")

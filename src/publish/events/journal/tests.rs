@@ -41,6 +41,7 @@ fn decision(seconds: u64, reasons: &[Reason]) -> Decision {
             .collect(),
         action: None,
         last_restart: None,
+        restarts_in_place: 0,
         recheck_at: None,
     }
 }
