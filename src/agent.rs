@@ -193,15 +193,20 @@ impl Agent {
             stopping: start.stop != 0,
             tasks,
         };
-        match start.phase {
-            Phase::Waiting => agent.wait_for_gate(),
-            Phase::Again => agent.again(),
-            Phase::Running | Phase::Ended => agent.observe(),
-        }
-        if start.stop != 0 {
-            agent.ask_for_stop(start.stop);
-        }
+        agent.go_on(start.phase, start.stop);
         agent
+    }
+
+    /// Does what belongs to the step that PID 1 is at.
+    fn go_on(&mut self, phase: Phase, stop: i32) {
+        match phase {
+            Phase::Waiting => self.wait_for_gate(),
+            Phase::Again => self.again(),
+            Phase::Running | Phase::Ended => self.observe(),
+        }
+        if stop != 0 {
+            self.ask_for_stop(stop);
+        }
     }
 
     fn wait_for_gate(&mut self) {

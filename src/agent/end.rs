@@ -149,3 +149,105 @@ impl End {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::observation::{ProcessId, ProcessRole};
+    use crate::link::{ProbeVerdict, ReadyVerdict, Verdicts};
+
+    use super::super::link::Received;
+
+    fn cause(code: &str, evidence: &str) -> Cause {
+        Cause {
+            code: code.to_owned(),
+            evidence: evidence.to_owned(),
+        }
+    }
+
+    /// An end after these verdicts on readiness, this exit, and these reasons of a shut gate.
+    fn end(ready: Vec<Cause>, exit: Option<ProcessExit>, shut: Vec<Cause>) -> End {
+        let verdict = |pass, reasons| ProbeVerdict { pass, reasons };
+        let verdicts = Verdicts {
+            gate: verdict(true, Vec::new()),
+            live: verdict(true, Vec::new()),
+            ready: Some(ReadyVerdict {
+                verdict: verdict(ready.is_empty(), ready),
+                engine: None,
+                address: "127.0.0.1:1433".to_owned(),
+            }),
+            epoch: None,
+            command: None,
+            termination_message: None,
+        };
+        let state = LinkState {
+            received: Some(Received {
+                verdicts,
+                at: tokio::time::Instant::now(),
+            }),
+            ..LinkState::default()
+        };
+        End {
+            path: None,
+            log: TerminationLog::of(None, std::path::Path::new("/proc")),
+            exits: watch::channel(exit).1,
+            state: watch::channel(state).1,
+            shut: watch::channel(shut).1,
+            memory: Memory::open(None),
+        }
+    }
+
+    #[test]
+    fn each_end_of_the_container_says_why() {
+        let killed = ProcessExit {
+            process: ProcessId {
+                pid: 7,
+                start_ticks: 8,
+            },
+            role: ProcessRole::Engine,
+            status: None,
+            oom_killed: true,
+        };
+        let started = vec![cause("StartFailed", "its last error is 17113")];
+        let shut = vec![cause("VolumeEmpty", "data/master.mdf is not there")];
+        let (exited, ended) = (|code: i32| code << 8, |signal: i32| signal);
+        for (end, status, words) in [
+            (
+                end(vec![], None, shut),
+                None,
+                "stopped before the engine was started: the gate was shut; the supervisor last saw VolumeEmpty (data/master.mdf is not there)",
+            ),
+            (
+                end(vec![], Some(killed), vec![]),
+                Some(ended(9)),
+                "the kernel killed the engine for want of memory",
+            ),
+            (
+                end(started, None, vec![]),
+                Some(exited(1)),
+                "the engine exited with code 1; the supervisor last saw StartFailed (its last error is 17113)",
+            ),
+            (
+                end(vec![], None, vec![]),
+                Some(ended(11)),
+                "the engine was ended by signal 11",
+            ),
+            (
+                end(vec![], None, vec![]),
+                Some(exited(0)),
+                "the engine was shut down",
+            ),
+        ] {
+            let message = end.message(status);
+            assert!(
+                message.ends_with(&format!("sql-edge-supervisor: {words}\n")),
+                "{message}"
+            );
+        }
+        let again = end(vec![], None, vec![]);
+        again.memory.change(|contents| contents.restarts_in_all = 2);
+        let message = again.message(Some(ended(9)));
+        let words = "signal 9; before that it was started again in this container 2 times\n";
+        assert!(message.ends_with(words), "{message}");
+    }
+}

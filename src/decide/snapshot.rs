@@ -148,7 +148,10 @@ impl Snapshot {
             Observation::Link(value) => self.apply_link(at, value),
             Observation::Stall(value) => self.apply_stall(at, value),
             Observation::RestartsInPlace(count) => self.restarts_in_place = count,
-            Observation::AgentLog(value) => self.agent_log = Some(Observed { at, value: *value }),
+            Observation::AgentLog(mut value) => {
+                value.recognize();
+                self.agent_log = Some(Observed { at, value: *value });
+            }
             Observation::Lease(value) => self.apply_lease(at, value, false),
             Observation::AgentLease(value) => self.apply_lease(at, value, true),
             Observation::Operator(word) => self.apply_word(at, &word),

@@ -251,6 +251,22 @@ fn the_stop_of_the_engine_before_is_not_the_next_ones() {
 }
 
 #[test]
+fn an_errorlog_that_only_the_agent_can_read_counts_while_it_is_linked() {
+    let mut bench = Bench::ready(kubelet());
+    bench.pass(SECOND);
+    let log = EngineLog {
+        upgrading: true,
+        ..EngineLog::default()
+    };
+    bench.see(Observation::AgentLog(Box::new(log)));
+    assert!(bench.has(Reason::ScriptUpgrade));
+    assert_eq!(bench.is_ready(), Verdict::Fail);
+    // Nobody reads it any more: what it said is not what is.
+    bench.see(Observation::Link(LinkReport::Lost));
+    assert!(!bench.has(Reason::ScriptUpgrade));
+}
+
+#[test]
 fn a_stop_that_has_begun_lasts() {
     let stop = |stop| with_log(move |log| log.stop = Some(stop));
     let signs: Vec<(&str, Vec<Observation>)> = vec![

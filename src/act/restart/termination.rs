@@ -45,7 +45,7 @@ impl TerminationLog {
     }
 
     #[cfg(test)]
-    pub(super) fn of(path: Option<&Path>, proc_root: &Path) -> Self {
+    pub(crate) fn of(path: Option<&Path>, proc_root: &Path) -> Self {
         Self {
             path: path.map(Path::to_owned),
             proc_root: proc_root.to_owned(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decide::faults::Fault;
+use crate::decide::faults::{self, Fault};
 
 /// One of the engine's logs, as far as it was written by the present start of the engine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -178,7 +178,7 @@ pub struct LoggedMessage {
     /// How often it came.
     pub count: u32,
     /// The row of the table of faults that it fits.
-    #[serde(with = "by_name")]
+    #[serde(skip)]
     pub fault: Option<&'static Fault>,
 }
 
@@ -194,26 +194,16 @@ pub struct Dumps {
     pub writing_bytes: Option<u64>,
 }
 
-/// A row of the table of faults is written by its name. One of a later version is none here.
-mod by_name {
-    use std::borrow::Cow;
-
-    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
-
-    use crate::decide::faults::{Fault, all};
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-    pub fn serialize<S: Serializer>(
-        fault: &Option<&'static Fault>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        fault.map(|fault| fault.name).serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<&'static Fault>, D::Error> {
-        let name = Option::<Cow<'_, str>>::deserialize(deserializer)?;
-        Ok(name.and_then(|name| all().find(|fault| fault.name == name)))
+impl EngineLog {
+    /// Finds the rows of the table of faults anew, for a log that has come from another process: the rows
+    /// themselves are not written.
+    pub fn recognize(&mut self) {
+        for message in &mut self.messages {
+            message.fault = faults::find(&faults::Message {
+                number: message.number,
+                os_error: message.os_error,
+                text: &message.text,
+            });
+        }
     }
 }
