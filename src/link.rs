@@ -33,7 +33,6 @@
 //!
 //! It stands apart because both ends need it, and are on different sides of the crate.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -106,8 +105,9 @@ pub enum AgentMessage {
     /// The mount at the engine's data directory in the SQL container; none where it can't be read. It goes
     /// to a supervisor of version 1.
     Mount(Option<EngineMount>),
-    /// The mounts at the engine's directories in the SQL container, those that can be read.
-    Mounts(BTreeMap<PathBuf, EngineMount>),
+    /// The mounts at the engine's directories in the SQL container, the data directory the first; none where
+    /// one can't be read.
+    Mounts(Vec<(PathBuf, Option<EngineMount>)>),
     /// Where the engine's processes listen; none while no engine is seen.
     Network(Option<EngineNetwork>),
     /// What the errorlog says, where it lies on the SQL container's own file system and nobody else can

@@ -25,7 +25,7 @@ use crate::act::link::LinkEvent;
 use crate::act::restart::termination;
 use crate::config::{Config, SqlConfig, VolumeConfig};
 use crate::decide::decision::{Action, Decision, ProbeAnswer, Restart, Verdict};
-use crate::decide::observation::{LinkReport, Observation, ProcessId};
+use crate::decide::observation::{EngineMount, LinkReport, Observation, ProcessId};
 use crate::decide::policy::RestartBy;
 use crate::decide::reason::Reason;
 use crate::link::{
@@ -94,6 +94,17 @@ impl AgentLink {
         let _ = self.linked.subscribe().wait_for(|linked| *linked).await;
     }
 
+    /// What the agent sees, by the directories' names here: its data directory is the one that is watched,
+    /// whatever it is called.
+    fn named(&self, seen: Vec<(PathBuf, Option<EngineMount>)>) -> BTreeMap<PathBuf, EngineMount> {
+        let mut seen = seen.into_iter();
+        let first = seen
+            .next()
+            .map(|(_, mount)| (self.engine_data_dir.clone(), mount));
+        let all = first.into_iter().chain(seen);
+        all.filter_map(|(at, mount)| Some((at, mount?))).collect()
+    }
+
     /// Takes an event in; the answer, if there is one. `stop` begins a stop that is asked for, and says
     /// within which time it commands the engine's end, if it can.
     pub async fn receive(
@@ -134,7 +145,7 @@ impl AgentLink {
                     return None;
                 }
                 AgentMessage::Mounts(mounts) => {
-                    self.engine.set_mounts(mounts);
+                    self.engine.set_mounts(self.named(mounts));
                     return None;
                 }
                 AgentMessage::Network(seen) => {

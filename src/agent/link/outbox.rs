@@ -227,8 +227,7 @@ impl Outbox {
 /// In version 1 there is one volume, which is the data directory's.
 fn mounts_message(mounts: Vec<(PathBuf, Option<EngineMount>)>, version: u32) -> AgentMessage {
     if version >= AGENT_HOLDS_LEASE {
-        let seen = mounts.into_iter();
-        return AgentMessage::Mounts(seen.filter_map(|(at, mount)| Some((at, mount?))).collect());
+        return AgentMessage::Mounts(mounts);
     }
     let first = mounts.into_iter().next();
     AgentMessage::Mount(first.and_then(|(_, mount)| mount))
@@ -236,8 +235,6 @@ fn mounts_message(mounts: Vec<(PathBuf, Option<EngineMount>)>, version: u32) -> 
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use tokio::net::UnixStream;
 
     use super::*;
@@ -290,10 +287,9 @@ mod tests {
         outbox.network(None);
         outbox.log(EngineLog::default());
         outbox.stop(15);
-        let seen = BTreeMap::from([(data, EngineMount::NotMounted)]);
         let mut state = vec![
             AgentMessage::Process(ProcessReport::NotFound),
-            AgentMessage::Mounts(seen),
+            AgentMessage::Mounts(mounts.clone()),
             AgentMessage::Network(None),
             AgentMessage::Log(Box::default()),
             AgentMessage::StopRequested(15),

@@ -1,11 +1,14 @@
 //! An engine that has ended, started again in its container (`engine-restart: in-place`).
 
+use std::time::Duration;
+
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::linked::{engine, linked};
 use super::rig::{Site, is_clean, stop};
 use crate::client::order;
-use crate::shared::container::{Container, until};
+use crate::shared::container::Container;
+use crate::shared::http::get;
 use crate::shared::supervisor::Supervisor;
 
 /// A container whose engine is ready and is started again in it, `budget` times without a success.
@@ -14,7 +17,16 @@ async fn in_place(budget: &str) -> (Site, Supervisor, Container) {
     std::fs::write(site.path("termination-log"), "").expect("writable");
     site.set(&[("engine-restart", "in-place"), ("restart-budget", budget)]);
     let (supervisor, container) = linked(&mut site, &[]).await;
+    agent_knows(&site).await;
     (site, supervisor, container)
+}
+
+/// Waits until the agent has heard that the engine is ready: one that it knows nothing of is a failed start.
+async fn agent_knows(site: &Site) {
+    let address = site.probes().await;
+    while get(&address, "/readyz").await.0 != 200 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Kills the engine below the outer process.
@@ -80,8 +92,7 @@ async fn an_endless_crash_uses_the_budget_up_and_ends_the_container() {
         supervisor.fails("ready").await;
         site.announced().await;
         supervisor.passes("ready").await;
-        // The agent has to have heard of it, or it would be a start that failed.
-        until(|| (site.events("the engine runs").len() > 1).then_some(())).await;
+        agent_knows(&site).await;
     }
     kill_engine(&site, &container).await;
     assert_eq!(container.ends().await.code(), Some(137), "{}", site.log());
@@ -107,7 +118,7 @@ async fn a_start_that_fails_ends_the_container() {
     let mut container = site.launch_waiting("1h", &command);
     site.announced().await;
     supervisor.passes("ready").await;
-    until(|| (site.events("the engine runs").len() > 1).then_some(())).await;
+    agent_knows(&site).await;
     kill_engine(&site, &container).await;
     assert_eq!(container.ends().await.code(), Some(3), "{}", site.log());
 }
