@@ -71,6 +71,8 @@ pub enum Condition {
     Stopping,
     /// A stop in the log of an engine that has not served yet.
     StopLogged,
+    /// It is known that the start is over: a query was answered, or the log says so.
+    StartOver,
     /// A required database recovers in an engine that serves others.
     Recovering,
     /// The engine says that memory ran out.

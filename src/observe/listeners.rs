@@ -1,8 +1,8 @@
 //! Where the engine listens: the sockets that its processes hold, and what it was configured with.
 //!
-//! The kernel lists the sockets of a network namespace in `/proc/PID/net/tcp` and `tcp6`
-//! (proc_pid_net(5)), and says in `/proc/PID/fd` which of them a process holds: by the inode in
-//! `socket:[4026]`. Reading another process's descriptors takes the same user (ptrace(2), "ptrace access
+//! The kernel tells of the listeners of this process's own network namespace over netlink ([`diag`]), and
+//! lists the sockets of any in `/proc/PID/net/tcp` and `tcp6` (proc_pid_net(5)), which costs more. It says
+//! in `/proc/PID/fd` which of them a process holds: by the inode in `socket:[4026]`. Reading another process's descriptors takes the same user (ptrace(2), "ptrace access
 //! mode checking"). So the supervisor can do it where the pod shares its process namespace, and the agent
 //! always; what is seen stands in [`EnginePid::network`], by which [`target`] chooses the address to ask.
 //!
@@ -10,6 +10,7 @@
 //! table are looked at; listeners come first in the kernel's tables.
 
 pub mod conf;
+mod diag;
 pub mod target;
 
 use std::collections::BTreeSet;
@@ -78,9 +79,11 @@ pub async fn observe(proc_root: PathBuf, engine: EnginePid) {
 pub fn look(proc_root: &Path, pid: i32) -> EngineNetwork {
     let directory = proc_root.join(pid.to_string());
     let (tcp_port, ip_address) = variables(&directory);
+    let namespace = namespace(&directory);
+    let near = namespace.is_some() && namespace == own_namespace(proc_root);
     EngineNetwork {
-        sockets: sockets(&directory),
-        namespace: namespace(&directory),
+        sockets: sockets(&directory, near),
+        namespace,
         tcp_port,
         ip_address,
     }
@@ -97,8 +100,9 @@ fn namespace(directory: &Path) -> Option<u64> {
     Some(found.ino())
 }
 
-/// The sockets on which this process listens; none where its descriptors can't be read.
-fn sockets(directory: &Path) -> Option<Vec<SocketAddr>> {
+/// The sockets on which this process listens; none where its descriptors can't be read. `near`: it is in
+/// the network namespace of this one.
+fn sockets(directory: &Path, near: bool) -> Option<Vec<SocketAddr>> {
     let mut inodes = BTreeSet::new();
     for entry in fs::read_dir(directory.join("fd")).ok()?.take(MAX_FDS) {
         // One that was closed meanwhile is passed over.
@@ -114,24 +118,27 @@ fn sockets(directory: &Path) -> Option<Vec<SocketAddr>> {
         });
         inodes.extend(inode);
     }
+    let told = if near { diag::listeners().ok() } else { None };
+    let all = told.unwrap_or_else(|| tables(directory));
+    let held = all.into_iter().filter(|(_, inode)| inodes.contains(inode));
+    let mut found: Vec<_> = held.map(|(at, _)| at).take(MAX_LISTENERS).collect();
+    found.sort_unstable();
+    found.dedup();
+    Some(found)
+}
+
+/// All listeners in the network namespace of a process, by its tables.
+fn tables(directory: &Path) -> Vec<(SocketAddr, u64)> {
     let mut found = Vec::new();
     for table in ["net/tcp", "net/tcp6"] {
         // Without IPv6 in the kernel there is no second table.
         let Ok(file) = File::open(directory.join(table)) else {
             continue;
         };
-        for line in BufReader::new(file.take(MAX_TABLE_BYTES)).lines() {
-            let Some((address, inode)) = line.ok().as_deref().and_then(listener) else {
-                continue;
-            };
-            if inodes.contains(&inode) && found.len() < MAX_LISTENERS {
-                found.push(address);
-            }
-        }
+        let lines = BufReader::new(file.take(MAX_TABLE_BYTES)).lines();
+        found.extend(lines.filter_map(|line| listener(&line.ok()?)));
     }
-    found.sort_unstable();
-    found.dedup();
-    Some(found)
+    found
 }
 
 /// The address and the inode of a line of the table, if it is a listener:
@@ -229,6 +236,20 @@ mod tests {
         // The first process of the machine has none of ours.
         let others = look(Path::new("/proc"), 1).sockets.unwrap_or_default();
         assert!(!others.contains(&any.local_addr().unwrap()), "{others:?}");
+    }
+
+    #[test]
+    fn both_ways_to_ask_tell_the_same_of_a_process() {
+        let four = TcpListener::bind("127.0.0.1:0").unwrap();
+        let six = TcpListener::bind("[::1]:0").unwrap();
+        let own = Path::new("/proc/self");
+        for near in [true, false] {
+            let seen = sockets(own, near).unwrap();
+            for listener in [&four, &six] {
+                let address = listener.local_addr().unwrap();
+                assert!(seen.contains(&address), "near {near}: {seen:?}");
+            }
+        }
     }
 
     #[test]

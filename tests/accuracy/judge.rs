@@ -135,10 +135,12 @@ fn restarts(scenario: &Scenario, seen: &Seen, allowance: f64, verdict: &mut Verd
 /// Whether the supervisor said what it had to, and for that alone failed its answers.
 fn reason(scenario: &Scenario, seen: &Seen) -> Result<(), String> {
     let begin = scenario.fault() - BEFORE_END;
-    let end = seen
-        .restarts
-        .first()
-        .map_or(f64::INFINITY, |restart| restart.at + AFTERWARDS);
+    // Where a restart does not help there is more to say after it.
+    let first = match scenario.restart {
+        Restart::Some { .. } => None,
+        Restart::Never | Restart::Once { .. } => seen.restarts.first(),
+    };
+    let end = first.map_or(f64::INFINITY, |restart| restart.at + AFTERWARDS);
     let lines: Vec<&Line> = seen
         .log
         .iter()

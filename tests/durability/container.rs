@@ -17,6 +17,8 @@ use tokio::net::unix::pipe;
 
 /// The kernel's name of the engine's two processes in every pod.
 pub const ENGINE: &str = "sqlservr";
+/// The word by which `launch` starts its agent.
+pub const AGENT: &str = "agent";
 
 /// Lines of the supervisor's own log, one JSON object each.
 #[derive(Clone, Debug, Default)]
@@ -110,6 +112,16 @@ impl Container {
         let mut found = self.processes();
         found.retain(|pid| comm(*pid).is_some_and(|name| name == ENGINE));
         found
+    }
+
+    /// The agent of `launch`; none while there is none.
+    pub fn agent(&self) -> Option<i32> {
+        let children = self.first().map(children).unwrap_or_default();
+        let is_agent = |pid: &i32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0).nth(1) == Some(AGENT.as_bytes())
+        };
+        children.into_iter().find(is_agent)
     }
 
     /// All that run in it, parents first.

@@ -22,6 +22,8 @@ pub enum Fault {
     EngineParent,
     /// SIGKILL for the first process of the SQL container.
     Launcher,
+    /// SIGKILL for its agent, which holds the lease.
+    Agent,
     /// SIGKILL for the sidecar.
     Sidecar,
     /// For both at once.
@@ -41,10 +43,11 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::EngineChild,
         Self::EngineParent,
         Self::Launcher,
+        Self::Agent,
         Self::Sidecar,
         Self::Both,
         Self::Stop,
@@ -62,6 +65,7 @@ impl Fault {
             Self::EngineParent => engine(run, 0, Signal::KILL).await,
             Self::Hang => hang(run).await,
             Self::Launcher => killed(run, &[Which::Sql]).await,
+            Self::Agent => agent(run).await,
             Self::Sidecar => killed(run, &[Which::Sidecar]).await,
             Self::Both => killed(run, &[Which::Sql, Which::Sidecar]).await,
             Self::Stop => {
@@ -129,6 +133,31 @@ async fn killed(run: &mut Run, which: &[Which]) -> anyhow::Result<()> {
             "the engine did not outlive its supervisor"
         );
     }
+    Ok(())
+}
+
+/// An agent that ends costs no engine: the next one goes on with the lease.
+async fn agent(run: &mut Run) -> anyhow::Result<()> {
+    let (sidecar, launch) = (run.pod.sidecar.count(), run.pod.launch.count());
+    let engine = run.pod.engine();
+    let first = run.pod.agent().context("the agent runs")?;
+    ensure!(
+        send(first, Signal::KILL),
+        "the agent was gone before it was signalled"
+    );
+    run.until("the next agent's link to the sidecar", |run| {
+        let linked = run.pod.sidecar.said(sidecar, "launch is linked");
+        !linked.is_empty() && run.pod.agent().is_some_and(|next| next != first)
+    })
+    .await?;
+    ensure!(
+        run.pod.engine() == engine,
+        "the engine did not outlive the agent"
+    );
+    ensure!(
+        run.pod.launch.said(launch, "the command runs").is_empty(),
+        "an engine was started anew"
+    );
     Ok(())
 }
 

@@ -43,7 +43,7 @@ pub fn tells(entries: &[Entry], fault: Fault, before: &str, now: &str) -> bool {
         Fault::Hang => any(now, hung) && any(now, started),
         Fault::Launcher | Fault::Both => any(now, started),
         // The engine has gone on: there is nothing to tell.
-        Fault::Sidecar => !any(now, started) && !any(now, killed),
+        Fault::Sidecar | Fault::Agent => !any(now, started) && !any(now, killed),
         Fault::Stop | Fault::Terminate | Fault::Overlap => any(before, clean) && any(now, taken),
         Fault::Lost | Fault::Frozen => any(now, taken) && any(now, started),
     }

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release --example durability` plays 200 rounds. A client inserts numbered rows over TDS
 //! and notes each one that is acknowledged, while in each round something fails at a random moment: the
-//! engine's processes, `launch`, the sidecar or the whole pod are killed, the pod is stopped, the
+//! engine's processes, `launch`, its agent, the sidecar or the whole pod are killed, the pod is stopped, the
 //! engine hangs and is restarted by verdict, a second pod takes over from a frozen one, which thaws
 //! later. Pods are real processes in mount and PID namespaces of their own, on one ext4 on a loop device. After
 //! each round every acknowledged row has to be there once, and in each epoch of the lease the engines of
@@ -52,6 +52,13 @@ fn main() -> ExitCode {
     match called.as_deref().and_then(|path| path.file_name()) {
         Some(name) if name == OsStr::new(container::ENGINE) => standin::main(std::env::args_os()),
         Some(name) if name == OsStr::new(SUPERVISOR) => supervise(),
+        // `launch` starts its agent by the path of its own program, which is this one's.
+        _ if std::env::args_os()
+            .nth(1)
+            .is_some_and(|word| word == container::AGENT) =>
+        {
+            supervise()
+        }
         _ => test(),
     }
 }
@@ -101,13 +108,13 @@ fn test() -> ExitCode {
     }
 }
 
-/// This program under the two names that it is called by.
+/// This program under the two names that it is called by. The supervisor's is a copy: `launch` starts
+/// its agent, and the command, by the file that it is itself, and a link is none.
 fn programs(plan: &Plan) -> anyhow::Result<()> {
-    std::fs::create_dir_all(&plan.programs).context("a directory for links")?;
+    std::fs::create_dir_all(&plan.programs).context("a directory for programs")?;
     let own = std::env::current_exe().context("finding the own executable")?;
-    for name in [container::ENGINE, SUPERVISOR] {
-        symlink(&own, plan.programs.join(name)).context("a link to the own executable")?;
-    }
+    symlink(&own, plan.programs.join(container::ENGINE)).context("a link to the own executable")?;
+    std::fs::copy(&own, plan.programs.join(SUPERVISOR)).context("a copy of the own executable")?;
     Ok(())
 }
 

@@ -132,6 +132,11 @@ impl Pod {
             .unwrap_or_default()
     }
 
+    /// The agent of `launch`; none while there is none.
+    pub fn agent(&self) -> Option<i32> {
+        self.containers.lock(Which::Sql).as_ref()?.agent()
+    }
+
     /// For every process of the pod: SIGSTOP is a node that hangs, SIGCONT its return, SIGKILL its loss.
     pub fn signal_all(&self, signal: Signal) {
         for which in [Which::Sidecar, Which::Sql] {

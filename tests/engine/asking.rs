@@ -234,6 +234,28 @@ fn a_port_that_closes_before_anybody_was_let_in_is_the_starts_own() {
     assert!(bench.has(Reason::ListenerLost));
 }
 
+/// The log is read before anybody has looked at the listeners again: a port that was closed for as long as
+/// the rebuild took is not lost in the moment in which the rebuild is over.
+#[test]
+fn a_start_that_has_just_ended_has_time_to_open_its_port() {
+    let mut bench = Bench::new(Policy::default());
+    bench.see(running(1, IDLE));
+    bench.see(listening(&["0.0.0.0:1433"]));
+    bench.live_for(
+        seconds(20),
+        HARD_WORK,
+        &AttemptResult::Failed(server(18456)),
+    );
+    bench.see(not_listening());
+    bench.live_for(seconds(120), HARD_WORK, &REFUSED);
+    bench.see(with_log(|log| log.start.complete = true));
+    assert_eq!(bench.decision.action, None, "{:?}", bench.decision.findings);
+    bench.live_for(seconds(28), IDLE, &REFUSED);
+    assert_eq!(bench.decision.action, None, "{:?}", bench.decision.findings);
+    bench.live_for(seconds(4), IDLE, &REFUSED);
+    assert!(bench.has(Reason::ListenerLost));
+}
+
 #[test]
 fn the_stop_of_the_engine_before_is_not_the_next_ones() {
     let mut bench = Bench::new(Policy::default());

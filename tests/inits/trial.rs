@@ -18,6 +18,10 @@ const SHUTDOWN: Duration = Duration::from_millis(500);
 const SETTLE: Duration = Duration::from_secs(1);
 /// Orphans that end while the engine runs, the image's scripts leave some.
 const ORPHANS: usize = 5;
+/// For the engine to announce itself; a start takes a fraction of a second.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The engine's data directory. There is no sidecar: `launch` proves by itself that this is its volume.
+const DATA: &str = "mssql";
 /// What runs beside the engine.
 const COMPANIONS: usize = 2;
 
@@ -72,8 +76,10 @@ impl Init {
                 let mut command = vec![supervisor().display().to_string()];
                 let state = scratch.join("state");
                 let settings = format!(
-                    "launch --state-dir {} --gate-patience 10ms --launch-listen 127.0.0.1:0 --log-level warn --",
-                    state.display()
+                    "launch --state-dir {} --data-dir {} --require-mount false --disk-full-bytes 1Mi \
+                     --gate-patience 10ms --launch-listen 127.0.0.1:0 --log-level warn --",
+                    state.display(),
+                    scratch.join(DATA).display(),
                 );
                 command.extend(words(&settings));
                 command
@@ -105,6 +111,21 @@ pub struct Outcome {
     pub zombies: usize,
     /// Companions that were not asked to end when the engine had ended, and were cut off by the kernel.
     pub orphans: usize,
+}
+
+impl Outcome {
+    /// What `launch` promises: a clean stop that is reported as one, the engine's own status after a
+    /// crash, no zombies, and a SIGTERM for whatever outlives the engine.
+    pub fn is_right(&self) -> bool {
+        *self
+            == Self {
+                clean: true,
+                stopped: Some(0),
+                crashed: Some(139),
+                zombies: 0,
+                orphans: 0,
+            }
+    }
 }
 
 /// One container for one question.
@@ -148,7 +169,9 @@ impl Trial {
     async fn start(init: Init, count: u32) -> Self {
         let scratch = Scratch::new();
         let path = |name: &str| scratch.path().join(name).display().to_string();
-        std::fs::create_dir(scratch.path().join("state")).expect("writable");
+        for folder in ["state", DATA] {
+            std::fs::create_dir(scratch.path().join(folder)).expect("writable");
+        }
         let mut announced = fifo(&scratch.path().join("announce"));
         let companion = crate::shared::container::marker(init as u32 * 10 + count);
         let engine = built_binary().expect("cargo build makes the stand-in");
@@ -165,7 +188,7 @@ impl Trial {
         let script = format!(
             "{companions} {orphans} {} --data-dir {} --control {} --announce {}",
             engine.display(),
-            path("mssql"),
+            path(DATA),
             path("control.sock"),
             path("announce"),
         );
@@ -173,8 +196,11 @@ impl Trial {
         command.extend(["sh".to_owned(), "-c".to_owned(), script]);
         let environment = [("MSSQL_SA_PASSWORD", DEFAULT_PASSWORD)];
         let container = Container::start(&command, &environment, &scratch.path().join("log"));
-        let line = announced.next_line().await.expect("readable");
-        line.expect("the engine announces itself");
+        let line = tokio::time::timeout(PATIENCE, announced.next_line()).await;
+        if !matches!(line, Ok(Ok(Some(_)))) {
+            let log = std::fs::read_to_string(scratch.path().join("log")).unwrap_or_default();
+            panic!("no engine started under {}:\n{log}", init.name());
+        }
         until(|| (with_argument(&companion).len() == COMPANIONS).then_some(())).await;
         Self { scratch, container }
     }

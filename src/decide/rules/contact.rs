@@ -29,10 +29,12 @@ pub fn rule(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     }
     elsewhere(view, findings);
     turned_away(view, findings);
+    let over = view.engine.proven || complete(view);
+    let over = timers.lasting(Condition::StartOver, over, view.now);
     match view.engine.phase {
         Phase::Running => {
             hang(view, findings);
-            listener(view, findings);
+            listener(view, over, findings);
             silent_logins(view, findings);
             busy_for_too_long(view, findings);
         }
@@ -153,7 +155,8 @@ fn greeted(view: &View<'_>) -> bool {
     greeted.is_some_and(|at| view.now.since(at) < view.policy.unresponsive_after)
 }
 
-fn listener(view: &View<'_>, findings: &mut Findings) {
+/// The port is refused. `over`: since when it is known that the start is over.
+fn listener(view: &View<'_>, over: Option<Time>, findings: &mut Findings) {
     let refused = |contact: &Contact| match view.tried_lately(contact) {
         true => contact.refused_since,
         false => None,
@@ -163,11 +166,13 @@ fn listener(view: &View<'_>, findings: &mut Findings) {
     let Some(since) = since else { return };
     let since = since.max(view.engine.phase_since).max(view.excused);
     let since = since.max(view.snapshot.deaf_since.unwrap_or(Time::ZERO));
+    // The start says that it is over in the moment in which it opens the port, and is heard first.
+    let since = since.max(over.unwrap_or(Time::ZERO));
     // Without a view of the process a refused port may just as well be a restart under way.
     if view.process().is_none() {
         return;
     }
-    let Some(limit) = patience_with_a_refusal(view) else {
+    let Some(limit) = patience_with_a_refusal(view, over.is_some()) else {
         return;
     };
     if findings.due(since, view.stretched(limit)) {
@@ -178,15 +183,13 @@ fn listener(view: &View<'_>, findings: &mut Findings) {
 }
 
 /// For how long a refused port is borne; for ever where it may be another port than the engine's.
-fn patience_with_a_refusal(view: &View<'_>) -> Option<Duration> {
+fn patience_with_a_refusal(view: &View<'_>, over: bool) -> Option<Duration> {
     let snapshot = view.snapshot;
     let answered = snapshot.ping.last_success.max(snapshot.login.last_success);
     match view.listeners().and_then(ListenersReport::listens) {
         // It listens: what is refused is not its port, or will be taken in a moment.
         Some(true) => None,
-        Some(false) if view.engine.proven || complete(view) => {
-            Some(view.policy.listener_lost_after)
-        }
+        Some(false) if over => Some(view.policy.listener_lost_after),
         // A first start closes the port once more, after it has refused logins by name: it rebuilds the
         // system databases for another collation.
         Some(false) if view.start_advanced == Some(false) => {
@@ -198,9 +201,10 @@ fn patience_with_a_refusal(view: &View<'_>) -> Option<Duration> {
     }
 }
 
-/// The log says that the start is over.
+/// The log says that the start is over, and nothing of it has begun anew.
 fn complete(view: &View<'_>) -> bool {
-    view.logs().any(|(_, log)| log.start.complete)
+    view.logs()
+        .any(|(_, log)| log.start.complete && !log.start.collation_rebuild)
 }
 
 /// The engine listens on another address than the one that is configured.

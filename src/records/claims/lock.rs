@@ -13,7 +13,8 @@
 //! So the lock is taken only where somebody keeps a descriptor who lives as long as the engine does
 //! ([`Keep`]): PID 1 of the engine's container, from which the engine inherits it. Everywhere else the
 //! descriptor is close-on-exec. A supervisor beside the engine has nobody to give it to, takes no lock, and
-//! says so in the file: from its end nothing follows.
+//! says so in the file: from its end nothing follows. It has the file's name in common with the agent of its
+//! pod, and leaves a file alone that is locked: what the agent says there is what its lock is known by.
 
 use std::fmt::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -119,6 +120,10 @@ impl HolderFile {
             }
             opened => opened?,
         };
+        if self.keep.is_none() && is_locked(&file)? {
+            self.outdated = false;
+            return Ok(());
+        }
         self.details.locks =
             self.keep.is_some() && reach(folder) != FileSystemReach::Shared && self.lock(&file)?;
         let block = encode(&self.id, self.nonce, &self.details);
@@ -134,6 +139,11 @@ impl HolderFile {
 
     /// Takes the lock; whether it is held from here or by this holder's container already.
     fn lock(&mut self, file: &OwnedFd) -> Result<bool, Errno> {
+        if let Some(locked) = &self.locked
+            && is_same_file(locked, file)?
+        {
+            return Ok(true); // whatever the file says
+        }
         match fcntl(file, FcntlArg::F_OFD_SETLK(&whole())) {
             Ok(_) => {
                 self.locked = None;
@@ -190,16 +200,28 @@ pub(super) fn look(folder: &Folder, id: &str, nonce: u64) -> (Option<HolderDetai
     };
     match read(&file) {
         Ok(Some((found, run, details))) if found == id && run == nonce => {
-            let mut lock = whole();
-            let state = match fcntl(&file, FcntlArg::F_OFD_GETLK(&mut lock)) {
-                Ok(_) if i32::from(lock.l_type) == libc::F_UNLCK => LockState::Free,
-                Ok(_) => LockState::Held,
+            let state = match is_locked(&file) {
+                Ok(false) => LockState::Free,
+                Ok(true) => LockState::Held,
                 Err(_) => LockState::Absent,
             };
             (Some(details), state)
         }
         _ => absent,
     }
+}
+
+/// Whether anybody holds the lock of a file, this process by another descriptor included.
+fn is_locked(file: &OwnedFd) -> Result<bool, Errno> {
+    let mut lock = whole();
+    fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock))
+        .map_err(|error| Errno::from_raw_os_error(error as i32))?;
+    Ok(i32::from(lock.l_type) != libc::F_UNLCK)
+}
+
+fn is_same_file(one: &OwnedFd, other: &OwnedFd) -> Result<bool, Errno> {
+    let (one, other) = (fstat(one)?, fstat(other)?);
+    Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
 }
 
 /// Who can write the file system of `folder`.

@@ -115,6 +115,41 @@ fn the_lock_lasts_as_long_as_who_keeps_it() {
     assert_eq!(state(&volume, 3), LockState::Held);
 }
 
+/// A sidecar that is started beside an agent claims before it knows of it, and has the pod's id as well.
+#[test]
+fn a_supervisor_of_the_same_pod_does_not_keep_the_agent_from_its_own_lock() {
+    let volume = Volume::new("beside");
+    let (kept, keep) = pid1();
+    let mut agent = HolderFile::new("id", 1, details(1), keep);
+    agent.write(&volume.folder()).unwrap();
+    let mut sidecar = HolderFile::new("id", 2, details(2), None);
+    sidecar.write(&volume.folder()).unwrap();
+    sidecar.see_engine(None);
+    sidecar.tend(&volume.folder()).unwrap();
+    assert_eq!(
+        state(&volume, 1),
+        LockState::Held,
+        "it says still whose it is"
+    );
+    // It tries again, and so does the next agent of its container.
+    agent.write(&volume.folder()).unwrap();
+    drop(agent);
+    let (_, keep) = pid1();
+    let mut next = HolderFile::new("id", 3, details(1), keep);
+    next.write(&volume.folder()).unwrap();
+    assert!(next.details.locks);
+    // A sidecar of an earlier version has written over it: the lock is this agent's all the same.
+    drop(next);
+    drop(kept);
+    let (_kept, keep) = pid1();
+    let mut agent = HolderFile::new("id", 4, details(1), keep);
+    agent.write(&volume.folder()).unwrap();
+    let file = volume.0.join(name("id"));
+    std::fs::write(file, encode("id", 5, &details(2))).unwrap();
+    agent.write(&volume.folder()).unwrap();
+    assert_eq!(state(&volume, 4), LockState::Held);
+}
+
 #[test]
 fn an_engine_that_inherits_the_lock_holds_it() {
     let volume = Volume::new("inherits");
