@@ -23,10 +23,14 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+
 use crate::cli::{Invocation, Target};
 use crate::config::mistake::Mistake;
 use crate::config::parse::parse_listen;
 use crate::config::{Config, ConfigErrors, Effective, Environment, Flags, Sources, parse};
+use crate::launch::log::Log;
+use crate::launch::sidecar;
 use crate::{agent, app, launch, telemetry};
 use client::Endpoint;
 
@@ -71,7 +75,9 @@ pub fn execute(invocation: Invocation) -> Exit {
     let (out, err) = (&mut io::stdout(), &mut io::stderr());
     let environment = Environment::capture();
     let result = match invocation {
+        Invocation::Run(flags) if sidecar::is_first() => Ok(keep(flags, environment, err)),
         Invocation::Run(flags) => Ok(run(flags, environment, err, |config| {
+            launch::take_signals_back().context("the first process's signals can't be undone")?;
             app::run(config).map(|()| Exit::Done)
         })),
         Invocation::Launch { flags, command } => Ok(launch(flags, environment, command, err)),
@@ -162,6 +168,25 @@ fn run(
         Ok(exit) => exit,
         Err(error) => {
             tracing::error!("{error:#}");
+            Exit::Failed
+        }
+    }
+}
+
+/// The first process of the supervisor's container gives its own arguments to the supervisor, which warns of
+/// what is odd in them.
+fn keep(flags: Flags, environment: Environment, err: &mut dyn Write) -> Exit {
+    let log = match load(flags, environment) {
+        Ok(effective) => Log(effective.config.log.format),
+        Err(errors) => {
+            let _ = writeln!(err, "{errors}");
+            return Exit::Usage;
+        }
+    };
+    match sidecar::run(std::env::args_os().skip(1).collect(), log) {
+        Ok(status) => Exit::Launched(status),
+        Err(error) => {
+            let _ = writeln!(err, "sql-edge-supervisor: {error:#}");
             Exit::Failed
         }
     }

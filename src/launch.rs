@@ -15,6 +15,7 @@
 //! | [`helper`] | the agent's process |
 //! | [`deadline`] | until when the engine may run: the dead-man's switch of a strict lease |
 //! | [`channel`] | what the two say to each other |
+//! | [`sidecar`] | the first process of the supervisor's own container |
 //! | [`log`], [`termination`] | what is said to people |
 //!
 //! **Architecture invariant:** no async runtime, no HTTP, no JSON to be read, no walk through `/proc`;
@@ -40,6 +41,7 @@ pub mod helper;
 pub mod image;
 pub mod init;
 pub mod log;
+pub mod sidecar;
 pub mod termination;
 
 use std::ffi::OsString;

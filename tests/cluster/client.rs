@@ -9,7 +9,7 @@ use crate::cluster::{kubectl, outcome, own};
 use crate::images::CLIENT;
 use crate::namespace::Namespace;
 use crate::pods;
-use crate::release::{PASSWORD, PATIENCE};
+use crate::release::{PASSWORD, PATIENCE, QUIET};
 
 /// As the program prints it, see writer.rs.
 #[derive(Debug, Deserialize)]
@@ -59,7 +59,7 @@ impl<'a> Client<'a> {
             },
         });
         if own() {
-            pod["spec"]["nodeSelector"] = json!({"kubernetes.io/hostname": "node-1"});
+            pod["spec"]["nodeSelector"] = json!({"kubernetes.io/hostname": QUIET});
         }
         namespace.apply(&pod);
         let client = Self {

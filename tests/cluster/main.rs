@@ -39,6 +39,7 @@ mod release;
 mod scenarios;
 #[path = "../standin/standin.rs"]
 mod standin;
+#[allow(dead_code, reason = "SQL Server's image is for pods of podman's")]
 #[path = "../pods/images.rs"]
 mod standins;
 #[path = "../bench/subject.rs"]

@@ -80,7 +80,7 @@ impl Pods {
         }
     }
 
-    /// Since then: how long in all no pod of this application was ready.
+    /// Since then: how long in all no pod was ready but the client's.
     pub fn not_ready_since(&self, from: Instant, was_ready: bool) -> Duration {
         let state = lock(&self.shared.0);
         let mut ready: BTreeMap<&str, bool> = BTreeMap::new();
@@ -113,7 +113,7 @@ impl State {
         };
         let was = self.pods.get(&uid).is_some_and(ready);
         let is = event.kind != "DELETED" && ready(&event.object);
-        let helper = app(&event.object) != "azure-sql-edge";
+        let helper = app(&event.object) == "client";
         if was != is && !helper {
             self.ready.push((Instant::now(), uid.clone(), is));
         }

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
-use crate::cluster::{helm, kubectl, outcome, root, run};
+use crate::cluster::{helm, kubectl, outcome, own, root, run};
 use crate::images::PROMETHEUS;
 use crate::namespace::Namespace;
 use crate::pods::running;
-use crate::release::PATIENCE;
+use crate::release::{PATIENCE, QUIET};
 
 /// From one scrape and one evaluation to the next. The chart's default is 15 s, which a test would only wait for.
 const INTERVAL: &str = "3s";
@@ -152,7 +152,7 @@ fn targets(monitor: &Value, pods: &[&Pod]) -> Value {
 }
 
 fn pod() -> Value {
-    json!({
+    let mut pod = json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "prometheus"},
         "spec": {
             "automountServiceAccountToken": false,
@@ -169,7 +169,12 @@ fn pod() -> Value {
                 {"name": "data", "emptyDir": {}},
             ],
         },
-    })
+    });
+    if own() {
+        // The node that nothing is done to.
+        pod["spec"]["nodeSelector"] = json!({"kubernetes.io/hostname": QUIET});
+    }
+    pod
 }
 
 /// The series of an expression.

@@ -15,7 +15,7 @@ pub const PASSWORD: &str = "Stand-in_1";
 /// Much more than any start here takes.
 pub const PATIENCE: u64 = 90;
 /// The node that nothing is done to.
-const QUIET: &str = "node-1";
+pub const QUIET: &str = "node-1";
 
 /// What a test always sets: images that are on the nodes already, little memory, and a password that is known.
 fn values() -> Value {

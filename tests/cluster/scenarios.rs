@@ -5,11 +5,13 @@ mod cost;
 mod deleted;
 mod disk;
 mod drained;
+mod events;
 mod hang;
 mod injected;
 mod install;
 mod killed;
 mod listener;
+mod mesh;
 mod modes;
 mod nodes;
 mod oom;
@@ -46,6 +48,7 @@ const fn own_nodes(name: &'static str, run: fn()) -> Scenario {
 
 /// In the order of the table. The longest are started first.
 pub const ALL: &[Scenario] = &[
+    anywhere(contestants::NAME, contestants::run),
     anywhere(install::NAME, install::run),
     own_nodes(nodes::FROZEN, nodes::frozen),
     own_nodes(nodes::KILLED, nodes::killed),
@@ -72,6 +75,7 @@ pub const ALL: &[Scenario] = &[
     own_nodes(disk::READ_ONLY, disk::read_only),
     anywhere(openshift::NAME, openshift::run),
     anywhere(policy::NAME, policy::run),
-    anywhere(contestants::NAME, contestants::run),
+    anywhere(events::NAME, events::run),
+    anywhere(mesh::NAME, mesh::run),
     own_nodes(cost::NAME, cost::run),
 ];

@@ -6,6 +6,7 @@
 //! cluster-client report HOST:PORT    holds that file against the table, and prints a report as JSON
 //! cluster-client check HOST:PORT     one login and `SELECT 1`, as an exec probe does it; exit 1 where that fails
 //! cluster-client serve HOST:PORT     answers 200 to any request, for what an httpGet probe costs
+//! cluster-client forward HOST:PORT   passes what comes there on to the pod's port 1433, as the proxy of a service mesh
 //! ```
 //!
 //! The password of `sa` is in MSSQL_SA_PASSWORD.
@@ -57,7 +58,7 @@ struct Report {
 async fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [command, address] = words.as_slice() else {
-        eprintln!("cluster-client write|report|check|serve HOST:PORT");
+        eprintln!("cluster-client write|report|check|serve|forward HOST:PORT");
         return ExitCode::from(64);
     };
     let done = match command.as_str() {
@@ -65,6 +66,7 @@ async fn main() -> ExitCode {
         "report" => report(address).await,
         "check" => check(address).await,
         "serve" => serve(address).await,
+        "forward" => forward(address).await,
         other => Err(anyhow::anyhow!("what is {other}?")),
     };
     match done {
@@ -162,6 +164,17 @@ async fn serve(address: &str) -> anyhow::Result<()> {
         };
         // Who asked may have gone.
         let _ = tokio::time::timeout(PATIENCE, answered).await;
+    }
+}
+
+async fn forward(address: &str) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(address).await?;
+    loop {
+        let (mut peer, _) = listener.accept().await?;
+        tokio::spawn(async move {
+            let mut engine = TcpStream::connect("127.0.0.1:1433").await?;
+            tokio::io::copy_bidirectional(&mut peer, &mut engine).await
+        });
     }
 }
 

@@ -9,4 +9,5 @@ mod image;
 mod linked;
 mod outage;
 mod rig;
+mod sidecar;
 mod volume;

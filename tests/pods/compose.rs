@@ -110,14 +110,13 @@ impl Compose {
         let words = ["container", "inspect", "--format={{.State.Pid}}", SQL];
         let first: i32 = self.succeeds("podman", &words).parse().expect("a pid");
         let all = all_processes();
-        let is_engine = |pid: i32| all.iter().find(|p| p.pid == pid && p.name == "sqlservr");
-        // launch, the shell, the outer process.
-        let shell = all.iter().find(|p| p.parent == first && first > 0)?;
-        let outer = all
-            .iter()
-            .filter(|p| p.parent == shell.pid)
-            .find_map(|p| is_engine(p.pid))?;
-        all.iter().find(|p| p.parent == outer.pid).map(|p| p.pid)
+        let child_of = |parent: i32| all.iter().filter(move |process| process.parent == parent);
+        let is_engine = |pid: i32| all.iter().any(|p| p.pid == pid && p.name == "sqlservr");
+        // Below launch are its agent and the image's shell, below that the outer process and what runs beside it.
+        let mut outer = child_of(first).flat_map(|shell| child_of(shell.pid));
+        let outer = outer.find(|process| first > 0 && is_engine(process.pid))?;
+        let inner = child_of(outer.pid).next();
+        inner.map(|process| process.pid)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{standin, subject};
 
 const SUPERVISOR: &str = "localhost/sql-edge-supervisor:test";
 const STANDIN: &str = "localhost/sql-edge-standin:test";
+const SERVER: &str = "localhost/mssql-standin:test";
 const BASE: &str = "localhost/standin-base:test";
 
 /// What the image's shell and its scripts need of a base.
@@ -64,43 +65,75 @@ pub fn build_supervisor(name: &str) -> String {
     podman().run(words)
 }
 
-/// The stand-in's image.
+/// The stand-in's image, as of SQL Edge.
 pub fn standin() -> &'static str {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
         let home = podman().home();
-        let engine = home.join("engine");
-        fs::create_dir_all(&engine).expect("writable");
-        let program = engine.join("sqlservr");
-        let built = standin::handle::built_binary().expect("cargo build --example sqlservr");
-        fs::copy(&built, &program).expect("it is there");
+        let built = engine();
         // As sqlservr's in the image: the one that may bind low ports, without which exec fails.
+        let program = home.join("engine/sqlservr");
         succeed(
             Command::new("setcap")
                 .arg("cap_net_bind_service+ep")
                 .arg(&program),
         );
         base(&home.join("base"), &built);
-        let (file, base) = (
-            "docker/standin.Dockerfile",
-            format!("--build-arg=BASE={BASE}"),
-        );
-        let engine = format!("--build-context=engine={}", engine.display());
-        let context = root().join("docker/standin").display().to_string();
-        let file = format!("--file={}", root().join(file).display());
-        podman().run([
-            "build",
-            "--quiet",
-            "--network=none",
-            &file,
-            &base,
-            &engine,
-            "--tag",
-            STANDIN,
-            &context,
-        ]);
+        build_standin(STANDIN, &root().join("docker/standin"));
     });
     STANDIN
+}
+
+/// The same as of SQL Server since 2022 CU18: without SQL Edge's companions, with a launcher that passes no
+/// signal on, a script that sets a new instance up, and a sqlcmd.
+pub fn server() -> &'static str {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        // The base and the engine are the same.
+        standin();
+        let context = podman().home().join("server");
+        let _ = fs::remove_dir_all(&context);
+        fs::create_dir_all(&context).expect("writable");
+        for from in ["docker/standin/opt", "docker/standin-server/opt"] {
+            succeed(
+                Command::new("cp")
+                    .arg("-a")
+                    .arg(root().join(from))
+                    .arg(&context),
+            );
+        }
+        build_standin(SERVER, &context);
+    });
+    SERVER
+}
+
+/// Copies the engine to where the Dockerfile's build context is; the program that was copied.
+fn engine() -> PathBuf {
+    let engine = podman().home().join("engine");
+    fs::create_dir_all(&engine).expect("writable");
+    let built = standin::handle::built_binary().expect("cargo build --example sqlservr");
+    fs::copy(&built, engine.join("sqlservr")).expect("it is there");
+    built
+}
+
+fn build_standin(name: &str, context: &Path) {
+    let file = root().join("docker/standin.Dockerfile");
+    let file = format!("--file={}", file.display());
+    let base = format!("--build-arg=BASE={BASE}");
+    let engine = podman().home().join("engine");
+    let engine = format!("--build-context=engine={}", engine.display());
+    let context = context.display().to_string();
+    podman().run([
+        "build",
+        "--quiet",
+        "--network=none",
+        &file,
+        &base,
+        &engine,
+        "--tag",
+        name,
+        &context,
+    ]);
 }
 
 /// The stand-in's base image.

@@ -334,7 +334,7 @@ fn variables(container: &mut Map<String, Value>, pod: &str) {
             continue;
         };
         let value = match from["fieldRef"]["fieldPath"].as_str() {
-            Some("metadata.uid") => pod,
+            Some("metadata.uid" | "metadata.name") => pod,
             Some("spec.nodeName") => "node-of-the-test",
             Some(other) => panic!("{other} has no value here"),
             None => {

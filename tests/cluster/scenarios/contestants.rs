@@ -10,15 +10,16 @@ use crate::client::Client;
 use crate::images::{CLIENT, STANDIN};
 use crate::namespace::Namespace;
 use crate::pods::{Pods, ready, restarts, running};
-use crate::release::{PASSWORD, PATIENCE, Release};
+use crate::release::{PASSWORD, PATIENCE, QUIET, Release};
 use crate::{host, table};
 
 pub const NAME: &str = "side by side";
 /// What has not been restarted by then is not going to be: the longest of them takes 3 times 10 s, 5 s, and a grace of
 /// 30 s.
 const HANG: Duration = Duration::from_secs(110);
-/// An engine that computes and answers nobody: longer than three failed checks of 10 s.
-const BUSY: Duration = Duration::from_secs(50);
+/// An engine that computes and answers nobody: longer than three failed checks of 10 s and 5 s, and the grace of 30 s
+/// until the start that shows it.
+const BUSY: Duration = Duration::from_secs(90);
 
 /// A Deployment that is none of ours.
 struct Other {
@@ -85,7 +86,7 @@ pub fn pod(name: &str, probes: Value) -> Value {
 fn deploy(namespace: &Namespace, other: &Other) {
     let mut template = pod(other.name, (other.probes)());
     if crate::cluster::own() {
-        template["spec"]["nodeSelector"] = json!({"kubernetes.io/hostname": "node-1"});
+        template["spec"]["nodeSelector"] = json!({"kubernetes.io/hostname": QUIET});
     }
     let labels = json!({"app": other.name});
     namespace.apply(&json!({"apiVersion": "v1", "kind": "List", "items": [
@@ -101,6 +102,13 @@ struct Rig<'a> {
     title: &'static str,
     namespace: &'a Namespace,
     client: Client<'a>,
+}
+
+/// What became of it.
+struct Outcome {
+    restarted_wrongly: bool,
+    /// From the hang to the next start.
+    hang_ended: Option<Duration>,
 }
 
 impl Rig<'_> {
@@ -139,7 +147,7 @@ impl Rig<'_> {
         None
     }
 
-    fn compete(&self) {
+    fn compete(&self) -> Outcome {
         let note = |what: &str, figure: &str| {
             table::note(NAME, &format!("{}: {what}", self.title), figure);
         };
@@ -156,7 +164,7 @@ impl Rig<'_> {
         host::try_command(&id, &json!({"command": "accept", "accept": "hang"}));
         let wrong = self.restarted_within(0, BUSY);
         note(
-            "an engine that computes and takes no login for 50 s",
+            "an engine that computes and takes no login for 90 s",
             if wrong.is_some() {
                 "restarted, wrongly"
             } else {
@@ -164,9 +172,10 @@ impl Rig<'_> {
             },
         );
         let mut restarted = self.restarts();
-        let id = self.ready(restarted);
-        host::try_command(&id, &json!({"command": "accept", "accept": "answer"}));
-        host::try_command(&id, &json!({"command": "load", "load": {}}));
+        if wrong.is_none() {
+            host::try_command(&id, &json!({"command": "accept", "accept": "answer"}));
+            host::try_command(&id, &json!({"command": "load", "load": {}}));
+        }
 
         let id = self.ready(restarted);
         host::signal(host::engine_of(&id).1, Signal::SIGKILL);
@@ -176,11 +185,21 @@ impl Rig<'_> {
         note("SIGKILL, until ready", &seconds(Some(began.elapsed())));
 
         host::signal(host::engine_of(&id).1, Signal::SIGSTOP);
+        let began = Instant::now();
         let took = self.restarted_within(restarted, HANG);
         note("SIGSTOP, until the next start", &seconds(took));
         if took.is_some() {
             self.ready(restarted + 1);
+        }
+        let away = self.pods().not_ready_since(began, true);
+        let away = format!("{:.1} s", away.as_secs_f64());
+        note("of that time, until ready again, out of the Service", &away);
+        if took.is_some() {
             self.client.writes_and_lost_nothing();
+        }
+        Outcome {
+            restarted_wrongly: wrong.is_some(),
+            hang_ended: took,
         }
     }
 }
@@ -210,7 +229,15 @@ pub fn run() {
                 namespace: &namespace,
                 client,
             };
-            rig.compete();
+            let ours = rig.compete();
+            assert!(
+                !ours.restarted_wrongly,
+                "an engine that computes was restarted"
+            );
+            assert!(
+                ours.hang_ended.is_some(),
+                "an engine that hangs was not restarted"
+            );
         }));
         for running in running {
             running.join().expect("a contestant competes");

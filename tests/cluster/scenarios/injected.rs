@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 
 use crate::client::Client;
 use crate::cluster::{root, run};
-use crate::images::{STANDIN, SUPERVISOR};
+use crate::images::{EDGE, SUPERVISOR};
 use crate::namespace::Namespace;
 use crate::pods::{ready, restarts, running};
 use crate::release::{PASSWORD, PATIENCE};
@@ -31,39 +31,42 @@ pub fn classic() {
 }
 
 /// The tutorial's manifest, with an image and a disk that are here.
-pub fn tutorial() -> String {
+fn tutorial() -> String {
     let path = root().join("tests/inject/given/tutorial.yaml");
     let text = std::fs::read_to_string(path).expect("it is there");
     // A storage class of another time, whose provisioner is nobody's any more: the cluster's default is used.
     let (_, text) = text
         .split_once("\n---\n")
         .expect("the storage class is the first");
-    let image = format!("{}:{}", STANDIN.0, STANDIN.1);
-    let text = text.replace("mcr.microsoft.com/azure-sql-edge:latest", &image);
+    // Of `latest` the kubelet would ask a registry.
+    let text = text.replace("mcr.microsoft.com/azure-sql-edge:latest", EDGE);
     let annotation = "  annotations:\n    volume.beta.kubernetes.io/storage-class: azure-disk\n";
     assert!(text.contains(annotation), "{text}");
     text.replace(annotation, "")
 }
 
-fn lives(name: &'static str, label: &str, mode: Option<&str>) {
-    let namespace = Namespace::new(label);
-    namespace.ask(&format!(
-        "create secret generic mssql --from-literal=SA_PASSWORD={PASSWORD}"
-    ));
+/// What `inject` makes of it.
+pub fn manifest(mode: Option<&str>) -> String {
     let image = format!("{}:{}", SUPERVISOR.0, SUPERVISOR.1);
     let mut inject = Command::new(env!("CARGO_BIN_EXE_sql-edge-supervisor"));
     inject
-        .args([
-            "inject",
-            "--image",
-            &image,
-            "--container",
-            CONTAINER,
-            "--file",
-            "-",
-        ])
+        .args(["inject", "--image", &image])
+        .args(["--container", CONTAINER, "--file", "-"])
         .args(mode);
-    let manifest = run(&mut inject, &tutorial());
+    run(&mut inject, &tutorial())
+}
+
+/// The Secret that the manifest names.
+pub fn secret(namespace: &Namespace) {
+    namespace.ask(&format!(
+        "create secret generic mssql --from-literal=SA_PASSWORD={PASSWORD}"
+    ));
+}
+
+fn lives(name: &'static str, label: &str, mode: Option<&str>) {
+    let namespace = Namespace::new(label);
+    secret(&namespace);
+    let manifest = manifest(mode);
     let began = Instant::now();
     namespace.apply_text(&manifest);
     let is = |what: &str, restarted: i32| {

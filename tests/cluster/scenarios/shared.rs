@@ -51,11 +51,7 @@ fn two(name: &'static str, lease: &str) {
         running(pod, "supervisor")
     });
     let began = Instant::now();
-    let mut kills = 0;
-    while began.elapsed() < WATCHED_FOR {
-        sidecar::kill(&first, &pod, kills);
-        kills += 1;
-    }
+    sidecar::crash_for(&pod, WATCHED_FOR);
     let overlaps = engines::overlaps(&volume);
     let both = overlaps
         .iter()

@@ -1,0 +1,202 @@
+//! `run` as the first process of its own container: a parent that starts the supervisor, passes signals on to
+//! it, and starts it anew where a fault has ended it.
+//!
+//! Kubernetes takes a pod out of its Services while one of its native sidecars does not run (KEP-753: a
+//! sidecar counts for the pod's readiness), and waits up to five minutes before it starts one again that
+//! keeps failing. So a supervisor that ends by a panic, a fault or a SIGKILL would cost a healthy engine its
+//! clients. With this parent the container goes on, and so does the pod's readiness, which the SQL container
+//! answers meanwhile.
+//!
+//! | the supervisor ends by | what happens |
+//! | --- | --- |
+//! | a signal: the abort of a panic, a fault, a kill | the next one is started, after 10 ms to 1 s |
+//! | its own exit, a wrong configuration included | the container ends with that status |
+//! | anything, after SIGTERM, SIGINT or SIGQUIT | the container ends with that status |
+//!
+//! A container that the kubelet or the kernel ends as a whole is started again by the kubelet, as ever.
+
+use std::ffi::OsString;
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::signalfd::SignalFd;
+use nix::unistd::Pid;
+use rustix::io::Errno;
+use rustix::process::{WaitOptions, wait};
+
+use super::command::exit_code;
+use super::log::{Log, Value};
+
+/// The first process of a PID namespace.
+const FIRST: i32 = 1;
+/// From the end of a supervisor that has lived for less than [`LIVED`] to the next one's start ...
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// ... doubled each time up to this.
+const LAST_PAUSE: Duration = Duration::from_secs(1);
+/// A supervisor that has lived for this long has not failed at its start.
+const LIVED: Duration = Duration::from_secs(5);
+
+/// Whether this process is the first one of a container, and so has to be that parent. In a pod with a
+/// shared PID namespace it is not: there the kubelet's restart is the only one.
+#[must_use]
+pub fn is_first() -> bool {
+    Pid::this().as_raw() == FIRST
+}
+
+/// Starts this program with `arguments` as the supervisor, and stays until that one has ended for good; the
+/// exit code.
+///
+/// # Errors
+///
+/// The system has no descriptor left, or this program's own file can't be found.
+pub fn run(arguments: Vec<OsString>, log: Log) -> anyhow::Result<u8> {
+    let signals = super::catch_signals().context("signals can't be caught")?;
+    let program = std::env::current_exe().context("this program's own file")?;
+    let now = Instant::now();
+    let sidecar = Sidecar {
+        program,
+        arguments,
+        log,
+        signals,
+        supervisor: None,
+        started: now,
+        next_start: now,
+        pause: FIRST_PAUSE,
+        stopped: None,
+    };
+    Ok(sidecar.run())
+}
+
+/// The supervisor's process as its parent sees it.
+#[derive(Debug)]
+struct Sidecar {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    log: Log,
+    signals: SignalFd,
+    supervisor: Option<Pid>,
+    started: Instant,
+    /// Counts while there is none.
+    next_start: Instant,
+    pause: Duration,
+    /// The signal that asked for the container's end.
+    stopped: Option<Signal>,
+}
+
+impl Sidecar {
+    fn run(mut self) -> u8 {
+        loop {
+            if self.supervisor.is_none() {
+                if let Some(signal) = self.stopped {
+                    return exit_code(signal as i32);
+                }
+                if Instant::now() >= self.next_start {
+                    self.start();
+                }
+            }
+            self.wait();
+            // An error is one of a signal that is not there any more.
+            while let Ok(Some(info)) = self.signals.read_signal() {
+                self.signal(info.ssi_signo);
+            }
+            if let Some(code) = self.reap() {
+                return code;
+            }
+        }
+    }
+
+    fn start(&mut self) {
+        self.started = Instant::now();
+        let mut process = Command::new(&self.program);
+        process.args(&self.arguments).stdin(Stdio::null());
+        match process.spawn() {
+            // Dropped, the child is neither waited for nor killed: it is reaped with all the others.
+            Ok(child) => self.supervisor = Some(Pid::from_raw(child.id().cast_signed())),
+            Err(error) => {
+                let fields = [("error", Value::Text(&error))];
+                self.log.warn(
+                    "the supervisor can't be started; it is tried again",
+                    &fields,
+                );
+                self.lose();
+            }
+        }
+    }
+
+    /// There is none any more; the next one is due after a pause.
+    fn lose(&mut self) {
+        self.supervisor = None;
+        if self.started.elapsed() >= LIVED {
+            self.pause = FIRST_PAUSE;
+        }
+        self.next_start = Instant::now() + self.pause;
+        self.pause = (self.pause * 2).min(LAST_PAUSE);
+    }
+
+    /// Waits for a signal, which the end of a child is too, and where there is no supervisor, for the time to
+    /// start one.
+    fn wait(&self) {
+        let timeout = match self.supervisor {
+            Some(_) => PollTimeout::NONE,
+            None => {
+                // A millisecond later rather than earlier: it would be looked at in vain.
+                let left = self.next_start.saturating_duration_since(Instant::now());
+                PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::ZERO)
+            }
+        };
+        let mut polled = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        // EINTR is a turn for nothing. So would ENOMEM be, and the next turn tries again.
+        let _ = poll(&mut polled, timeout);
+    }
+
+    fn signal(&mut self, number: u32) {
+        let Ok(Ok(signal)) = i32::try_from(number).map(Signal::try_from) else {
+            return;
+        };
+        match signal {
+            // What has ended is reaped. A terminal's signals to the background concern nobody.
+            Signal::SIGCHLD | Signal::SIGTTIN | Signal::SIGTTOU => return,
+            Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT => self.stopped = Some(signal),
+            _ => {}
+        }
+        if let Some(pid) = self.supervisor
+            && let Err(error) = kill(pid, signal)
+        {
+            let fields = [("error", Value::Text(&error))];
+            self.log.warn("the supervisor can't be signalled", &fields);
+        }
+    }
+
+    /// Takes in all that have ended; the exit code where the container is to end with it.
+    fn reap(&mut self) -> Option<u8> {
+        loop {
+            let (pid, status) = match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => (Pid::from_raw(pid.as_raw_pid()), status),
+                Err(Errno::INTR) => continue,
+                // Nobody has ended, or there is no child at all (ECHILD).
+                Ok(None) | Err(_) => return None,
+            };
+            if self.supervisor != Some(pid) {
+                continue;
+            }
+            let code = exit_code(status.as_raw());
+            if self.stopped.is_some() || !status.signaled() {
+                return Some(code);
+            }
+            let fields = [
+                ("pid", Value::Number(pid.as_raw().into())),
+                ("status", Value::Number(code.into())),
+            ];
+            self.log.warn(
+                "the supervisor has ended by a fault: it is started anew",
+                &fields,
+            );
+            self.lose();
+        }
+    }
+}
