@@ -7,6 +7,7 @@ mod disk;
 mod drained;
 mod events;
 mod hang;
+mod in_place;
 mod injected;
 mod install;
 mod killed;
@@ -61,6 +62,7 @@ pub const ALL: &[Scenario] = &[
     anywhere(deleted::NAME, deleted::run),
     anywhere(deleted::FORCED, deleted::forced),
     anywhere(killed::NAME, killed::run),
+    anywhere(in_place::NAME, in_place::run),
     anywhere(hang::NAME, hang::run),
     anywhere(listener::NAME, listener::run),
     anywhere(oom::NAME, oom::run),
