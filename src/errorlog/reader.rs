@@ -53,9 +53,11 @@ const ERROR_WORDS: [&str; 11] = [
 ];
 
 /// What such words stand in though nothing is wrong.
-const HARMLESS: [&str; 7] = [
+const HARMLESS: [&str; 8] = [
     // Written by every 2022 without certificate authorities of its own.
     "Error searching first file in",
+    // The file is called `errorlog`.
+    "Logging SQL Server messages in file",
     "[launchpadd]",
     "Failed to connect to SQL because",
     "This is an informational message",
