@@ -7,7 +7,10 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use tracing::warn;
 
 use super::holder::LeaseHolder;
@@ -16,6 +19,10 @@ use crate::records::history::{Entry, Event, History, MAX_ENTRIES, NAME, Refused}
 
 /// Entries that may wait for a volume that does not answer; later ones are left out, and that is said.
 const MAX_WAITING: usize = 64;
+
+/// From one try for the lock to the next, and how many there are: a second in all.
+const LOCK_PAUSE: Duration = Duration::from_millis(2);
+const LOCK_TRIES: u32 = 500;
 
 /// Writes the history. A clone is the same one.
 #[derive(Clone, Debug)]
@@ -64,6 +71,8 @@ fn add(data_dir: &Path, unwritten: &mut VecDeque<Entry>, entry: Entry) -> Result
     let surplus = unwritten.len().saturating_sub(MAX_WAITING);
     unwritten.drain(..surplus);
     let folder = Folder::make_on_volume(data_dir).map_err(refused)?;
+    // It lasts until the folder is closed.
+    lock(&folder);
     let mut history = read(&folder)?;
     let before = history.entries().len();
     for entry in unwritten.iter() {
@@ -81,6 +90,19 @@ fn add(data_dir: &Path, unwritten: &mut VecDeque<Entry>, entry: Entry) -> Result
     }
     unwritten.clear();
     Ok(())
+}
+
+/// Keeps others on this machine from changing the history between reading and replacing it: the pod that
+/// ends and the one that follows write at the same time. Who does not get the lock in time goes on without
+/// it: a frozen process may hold it, and this thread has a lease to renew.
+fn lock(folder: &Folder) {
+    for _ in 0..LOCK_TRIES {
+        match flock(folder, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK | Errno::INTR) => std::thread::park_timeout(LOCK_PAUSE),
+            // A file system without such locks has none.
+            Ok(()) | Err(_) => return,
+        }
+    }
 }
 
 /// What is there. A file that can't be understood is kept aside, and a new history begins.
@@ -194,5 +216,25 @@ mod tests {
         std::fs::remove_dir(&place).unwrap();
         add(&volume.0, &mut unwritten, entry(Event::Adopted)).unwrap();
         assert_eq!(History::read(&volume.folder()).unwrap().entries().len(), 2);
+    }
+
+    #[test]
+    fn two_who_write_at_the_same_time_lose_nothing() {
+        const EACH: usize = 10;
+        let volume = Volume::new("together");
+        std::thread::scope(|scope| {
+            for pod in ["one", "other"] {
+                let path = &volume.0;
+                scope.spawn(move || {
+                    let mut unwritten = VecDeque::new();
+                    for _ in 0..EACH {
+                        let entry = Entry::now(1, pod, Event::LeaseTaken);
+                        add(path, &mut unwritten, entry).unwrap();
+                    }
+                });
+            }
+        });
+        let history = History::read(&volume.folder()).unwrap();
+        assert_eq!(history.entries().len(), 2 * EACH);
     }
 }

@@ -54,10 +54,10 @@ const ERROR_WORDS: [&str; 11] = [
 
 /// What such words stand in though nothing is wrong.
 const HARMLESS: [&str; 8] = [
-    // Of each start: the file's own name has the word.
-    "Logging SQL Server messages in file",
     // Written by every 2022 without certificate authorities of its own.
     "Error searching first file in",
+    // The file is called `errorlog`.
+    "Logging SQL Server messages in file",
     "[launchpadd]",
     "Failed to connect to SQL because",
     "This is an informational message",

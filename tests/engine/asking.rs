@@ -276,6 +276,11 @@ fn the_stop_of_the_engine_before_is_not_the_next_ones() {
 fn an_errorlog_that_only_the_agent_can_read_counts_while_it_is_linked() {
     let mut bench = Bench::ready(kubelet());
     bench.pass(SECOND);
+    // It lies on no volume.
+    bench.see(volume(VolumeCheck {
+        errorlog: None,
+        ..healthy_volume()
+    }));
     let log = EngineLog {
         upgrading: true,
         ..EngineLog::default()

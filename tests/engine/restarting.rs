@@ -292,6 +292,8 @@ fn restarts_without_success_count_however_far_apart() {
         stalled_start(&mut bench, generation, &refused);
         assert!(bench.decision.action.is_some(), "restart {generation}");
         bench.see(exited(Some(ExitStatus::Signal(9))));
+        assert!(bench.has(Reason::ProcessKilled));
+        assert!(!bench.has(Reason::StartFailed), "it was ended");
         bench.pass(seconds(3 * 3600));
     }
     stalled_start(&mut bench, 4, &refused);

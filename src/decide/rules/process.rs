@@ -65,7 +65,7 @@ fn gone(view: &View<'_>, findings: &mut Findings) {
 }
 
 /// That the supervisor itself ended it, and why.
-fn ended_by_supervisor(exit: &Observed<ProcessExit>, view: &View<'_>) -> Option<String> {
+pub(super) fn ended_by_supervisor(exit: &Observed<ProcessExit>, view: &View<'_>) -> Option<String> {
     let last = view.last_restart?;
     let ours = last.by == RestartBy::Supervisor
         && last.before_start.is_zero()

@@ -12,6 +12,7 @@ use super::super::reason::Reason;
 use super::super::snapshot::Contact;
 use super::super::sql_error::{SqlErrorClass, classify};
 use super::View;
+use super::process::ended_by_supervisor;
 
 /// `SERVERPROPERTY('EngineEdition')` of Azure SQL Edge.
 const EDGE_ENGINE_EDITION: i32 = 9;
@@ -106,14 +107,18 @@ fn recovery(view: &View<'_>, findings: &mut Findings) {
 
 /// The engine ended: for a cause that its logs tell, or one that can be told from outside.
 fn ended(view: &View<'_>, findings: &mut Findings) {
-    let exit = view.snapshot.last_exit.as_ref().map(|exit| &exit.value);
+    let seen = view.snapshot.last_exit.as_ref();
+    // One that the supervisor ended did not end for what its log says last.
+    let by_supervisor = seen.is_some_and(|exit| ended_by_supervisor(exit, view).is_some());
+    let exit = seen.map(|exit| &exit.value);
     if exit.is_some_and(|exit| exit.oom_killed) {
         return; // that is its own reason
     }
     let status = exit.and_then(|exit| exit.status);
     // READY is not the end of a start: tempdb and upgrades may fail after it.
     let unfinished = |log: &EngineLog| log.start.ready && !log.start.complete;
-    let failed = view.engine.failed_start || view.snapshot.logs().any(|(_, log)| unfinished(log));
+    let unfinished = view.snapshot.logs().any(|(_, log)| unfinished(log));
+    let failed = !by_supervisor && (view.engine.failed_start || unfinished);
     let wanted = status.is_some_and(|status| WANTED.contains(&status));
     if wanted && !view.engine.failed_start {
         return;

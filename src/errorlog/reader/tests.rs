@@ -469,3 +469,10 @@ mod any_input {
         Ok(())
     }
 }
+
+#[test]
+fn the_name_of_the_log_is_no_error() {
+    let text = "Logging SQL Server messages in file '/var/opt/mssql/log/errorlog'.";
+    assert!(!is_error(text));
+    assert!(is_error("Error: 17058, Severity: 16, State: 1."));
+}
