@@ -43,6 +43,7 @@ use crate::collect;
 use crate::config::Config;
 use crate::decide::memory::Memory;
 use crate::decide::observation::{ActionReport, Observation, OperatorWord};
+use crate::launch::sidecar;
 use crate::observe::clock::Clock;
 use crate::observe::process::EnginePid;
 use crate::observe::{Sink, clock, kernel, volume};
@@ -147,7 +148,13 @@ impl Bound {
             .context("the collectors' thread can't be started")?;
         let server = self
             .server
-            .serve(reader, metrics, collected, ObserverBounds::of(&config))
+            .serve(
+                reader,
+                metrics,
+                collected,
+                ObserverBounds::of(&config),
+                sidecar::beat,
+            )
             .context("the HTTP thread can't be started")?;
         let engine_pid = EnginePid::default();
         let volume = volume::spawn(config.volume.clone(), engine_pid.clone(), sink.clone())

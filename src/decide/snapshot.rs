@@ -89,6 +89,9 @@ pub struct Snapshot {
     pub link: Option<Observed<LinkReport>>,
     /// The last word of a `launch` that is gone was that there is no engine.
     pub ended_before_loss: bool,
+    /// Since when somebody has looked and seen no process. Time in which nobody could look does not count:
+    /// the container may have waited for the kubelet's back-off, or for the gate.
+    pub absent_since: Option<Time>,
     /// The last stall of the supervisor and when it ended.
     pub stall: Option<Observed<Duration>>,
     /// Since when a stop on purpose is under way.
@@ -210,6 +213,12 @@ impl Snapshot {
             }
             ProcessReport::NotFound => {}
         }
+        self.absent_since = match report {
+            ProcessReport::Running(_) => None,
+            ProcessReport::NotFound | ProcessReport::Exited(_) => {
+                Some(self.absent_since.unwrap_or(at))
+            }
+        };
         self.process = Some(Observed { at, value: report });
     }
 
@@ -224,6 +233,7 @@ impl Snapshot {
             value == LinkReport::Lost && (ended || (last.is_none() && self.ended_before_loss));
         self.cgroup = None;
         self.agent_log = None;
+        self.absent_since = None;
         if self.link.as_ref().is_none_or(|link| link.value != value) {
             self.link = Some(Observed { at, value });
         }

@@ -121,10 +121,10 @@ fn supervisor(facts: &Facts, request: &Request) -> Value {
     ]);
     container.set("ports", Value::List(vec![port]));
     match request.classic {
+        // With `launch` the first process of this container restarts a supervisor that is not healthy.
+        false if request.launch => {}
         false => {
-            if !request.launch {
-                container.set("startupProbe", probe(GATE_PROBE));
-            }
+            container.set("startupProbe", probe(GATE_PROBE));
             container.set("livenessProbe", probe(HEALTH_PROBE));
         }
         // At the pod's end the kubelet stops all ordinary containers at once: this one has to stay until

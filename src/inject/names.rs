@@ -84,7 +84,7 @@ pub const GATE_PROBE: Probe = Probe {
     timeout: 1,
     failures: WIDE_OPEN,
 };
-/// livenessProbe of the sidecar: the supervisor itself.
+/// livenessProbe of the native sidecar without `launch`: the supervisor itself.
 pub const HEALTH_PROBE: Probe = Probe {
     path: "/healthz",
     port: HTTP_PORT,

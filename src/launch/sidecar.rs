@@ -10,13 +10,16 @@
 //! | the supervisor ends by | what happens |
 //! | --- | --- |
 //! | a signal: the abort of a panic, a fault, a kill | the next one is started, after 10 ms to 1 s |
+//! | nothing, and has not been healthy for 30 s | it is killed, and the next one is started |
 //! | its own exit, a wrong configuration included | the container ends with that status |
 //! | anything, after SIGTERM, SIGINT or SIGQUIT | the container ends with that status |
 //!
-//! A container that the kubelet or the kernel ends as a whole is started again by the kubelet, as ever.
+//! For the same reason the container has no livenessProbe: whether the supervisor is healthy, as `/healthz` says
+//! it, is told to this parent by a byte in a pipe. A container that the kubelet or the kernel ends as a whole is
+//! started again by the kubelet, as ever.
 
 use std::ffi::OsString;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -26,11 +29,21 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionbio};
 use rustix::process::{WaitOptions, wait};
 
 use super::command::exit_code;
 use super::log::{Log, Value};
+
+/// The variable that tells the supervisor that its standard input is the pipe to its parent.
+const BEATS: &str = "SQL_EDGE_SUPERVISOR_BEATS";
+/// A supervisor that has not been healthy for this long is replaced: as long as a livenessProbe of 10 s takes.
+const SILENCE: Duration = Duration::from_secs(30);
+/// This process looks at the time this often. A look that is much later was one after the container had stood
+/// still, in which the supervisor could say nothing either.
+const LOOK: Duration = Duration::from_secs(5);
+/// Bytes that are taken at a time.
+const MAX_BEATS: usize = 64;
 
 /// The first process of a PID namespace.
 const FIRST: i32 = 1;
@@ -46,6 +59,14 @@ const LIVED: Duration = Duration::from_secs(5);
 #[must_use]
 pub fn is_first() -> bool {
     Pid::this().as_raw() == FIRST
+}
+
+/// Tells the parent, if there is one, that the supervisor does its work. Never waits: a pipe that is full has
+/// enough for the parent to read.
+pub fn beat() {
+    if std::env::var_os(BEATS).is_some() {
+        let _ = rustix::io::write(std::io::stdin(), &[0]);
+    }
 }
 
 /// Starts this program with `arguments` as the supervisor, and stays until that one has ended for good; the
@@ -64,6 +85,9 @@ pub fn run(arguments: Vec<OsString>, log: Log) -> anyhow::Result<u8> {
         log,
         signals,
         supervisor: None,
+        beats: None,
+        heard: now,
+        looked: now,
         started: now,
         next_start: now,
         pause: FIRST_PAUSE,
@@ -80,6 +104,12 @@ struct Sidecar {
     log: Log,
     signals: SignalFd,
     supervisor: Option<Pid>,
+    /// Where it says that it is healthy.
+    beats: Option<OwnedFd>,
+    /// When it last did.
+    heard: Instant,
+    /// When this process last looked at the time.
+    looked: Instant,
     started: Instant,
     /// Counts while there is none.
     next_start: Instant,
@@ -107,30 +137,75 @@ impl Sidecar {
             if let Some(code) = self.reap() {
                 return code;
             }
+            self.listen();
         }
     }
 
     fn start(&mut self) {
         self.started = Instant::now();
-        let mut process = Command::new(&self.program);
-        process.args(&self.arguments).stdin(Stdio::null());
-        match process.spawn() {
-            // Dropped, the child is neither waited for nor killed: it is reaped with all the others.
-            Ok(child) => self.supervisor = Some(Pid::from_raw(child.id().cast_signed())),
-            Err(error) => {
-                let fields = [("error", Value::Text(&error))];
-                self.log.warn(
-                    "the supervisor can't be started; it is tried again",
-                    &fields,
-                );
-                self.lose();
-            }
+        self.heard = self.started;
+        if let Err(error) = self.spawn() {
+            let fields = [("error", Value::Text(&error))];
+            self.log.warn(
+                "the supervisor can't be started; it is tried again",
+                &fields,
+            );
+            self.lose();
+        }
+    }
+
+    fn spawn(&mut self) -> std::io::Result<()> {
+        let (beats, theirs) = std::io::pipe()?;
+        ioctl_fionbio(&beats, true)?;
+        ioctl_fionbio(&theirs, true)?;
+        // Dropped, the child is neither waited for nor killed: it is reaped with all the others.
+        let child = Command::new(&self.program)
+            .args(&self.arguments)
+            .env(BEATS, "0")
+            .stdin(Stdio::from(theirs))
+            .spawn()?;
+        self.supervisor = Some(Pid::from_raw(child.id().cast_signed()));
+        self.beats = Some(beats.into());
+        Ok(())
+    }
+
+    /// Takes in what the supervisor says, and kills one that has said nothing for long.
+    fn listen(&mut self) {
+        let now = Instant::now();
+        let mut bytes = [0; MAX_BEATS];
+        let said = self
+            .beats
+            .as_ref()
+            .map(|beats| rustix::io::read(beats, &mut bytes));
+        match said {
+            Some(Ok(1..)) => self.heard = now,
+            // Its end is closed: it is ending, and is reaped then.
+            Some(Ok(0)) => self.beats = None,
+            Some(Err(_)) | None => {}
+        }
+        if now.duration_since(self.looked) > LOOK * 2 {
+            self.heard = now;
+        }
+        self.looked = now;
+        if let Some(pid) = self.supervisor
+            && self.stopped.is_none()
+            && now.duration_since(self.heard) >= SILENCE
+        {
+            let fields = [("pid", Value::Number(pid.as_raw().into()))];
+            self.log.warn(
+                "the supervisor has not been healthy for 30 s: it is killed and replaced",
+                &fields,
+            );
+            // Where a volume holds it, its end comes when that answers.
+            self.heard = now;
+            self.signal_supervisor(Signal::SIGKILL);
         }
     }
 
     /// There is none any more; the next one is due after a pause.
     fn lose(&mut self) {
         self.supervisor = None;
+        self.beats = None;
         if self.started.elapsed() >= LIVED {
             self.pause = FIRST_PAUSE;
         }
@@ -138,20 +213,29 @@ impl Sidecar {
         self.pause = (self.pause * 2).min(LAST_PAUSE);
     }
 
-    /// Waits for a signal, which the end of a child is too, and where there is no supervisor, for the time to
-    /// start one.
+    /// Waits for a signal, which the end of a child is too, for a word of the supervisor, and where there is none,
+    /// for the time to start one.
     fn wait(&self) {
-        let timeout = match self.supervisor {
-            Some(_) => PollTimeout::NONE,
+        let left = match self.supervisor {
+            Some(_) => LOOK,
+            // A millisecond later rather than earlier: it would be looked at in vain.
             None => {
-                // A millisecond later rather than earlier: it would be looked at in vain.
                 let left = self.next_start.saturating_duration_since(Instant::now());
-                PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::ZERO)
+                left + Duration::from_millis(1)
             }
         };
-        let mut polled = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        // What is not there is replaced by what is polled anyway.
+        let signals = self.signals.as_fd();
+        let beats = self.beats.as_ref().map_or(signals, AsFd::as_fd);
+        let mut polled = [
+            PollFd::new(signals, PollFlags::POLLIN),
+            PollFd::new(beats, PollFlags::POLLIN),
+        ];
         // EINTR is a turn for nothing. So would ENOMEM be, and the next turn tries again.
-        let _ = poll(&mut polled, timeout);
+        let _ = poll(
+            &mut polled,
+            PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO),
+        );
     }
 
     fn signal(&mut self, number: u32) {
@@ -164,6 +248,10 @@ impl Sidecar {
             Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT => self.stopped = Some(signal),
             _ => {}
         }
+        self.signal_supervisor(signal);
+    }
+
+    fn signal_supervisor(&self, signal: Signal) {
         if let Some(pid) = self.supervisor
             && let Err(error) = kill(pid, signal)
         {

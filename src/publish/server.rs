@@ -49,6 +49,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+use super::checks::{self, Check, Mark};
 use super::connections::{Connections, Slot};
 use super::metrics::Metrics;
 use super::view::{Freshness, Limits, ObserverBounds, View};
@@ -119,7 +120,7 @@ impl Bound {
         self.address
     }
 
-    /// Starts the thread that serves.
+    /// Starts the thread that serves, and calls `healthy` again and again while `/healthz` passes.
     ///
     /// # Errors
     ///
@@ -130,6 +131,7 @@ impl Bound {
         metrics: Arc<Metrics>,
         collected: watch::Receiver<Arc<Exposition>>,
         observers: ObserverBounds,
+        healthy: fn(),
     ) -> io::Result<ServerHandle> {
         let runtime = Builder::new_current_thread()
             .enable_io()
@@ -152,7 +154,7 @@ impl Bound {
         thread::Builder::new()
             .name("http".to_owned())
             .spawn(move || {
-                run(&runtime, listener, site, self.config, stopped);
+                run(&runtime, listener, site, self.config, healthy, stopped);
                 // Nobody waits where the handle was dropped.
                 let _ = end.send(());
             })?;
@@ -236,6 +238,7 @@ fn run(
     listener: tokio::net::TcpListener,
     site: Arc<Site>,
     config: HttpConfig,
+    healthy: fn(),
     stopped: oneshot::Receiver<()>,
 ) {
     runtime.block_on(async move {
@@ -243,6 +246,7 @@ fn run(
         let acceptor = Acceptor {
             site,
             config,
+            healthy,
             connections: Connections::default(),
             draining,
         };
@@ -263,6 +267,7 @@ fn run(
 struct Acceptor {
     site: Arc<Site>,
     config: HttpConfig,
+    healthy: fn(),
     connections: Connections,
     draining: watch::Receiver<bool>,
 }
@@ -295,6 +300,10 @@ impl Acceptor {
         self.connections
             .close_waiting_for(self.config.header_timeout, Instant::now());
         self.site.metrics.refresh(view.uptime);
+        let failed = |check: &Check| check.mark == Mark::Failed;
+        if !checks::supervisor(&view).iter().any(failed) {
+            (self.healthy)();
+        }
     }
 
     /// Serves a connection; at the limit another one is closed first.

@@ -74,6 +74,26 @@ fn what_was_answered_before_launch_told_of_the_process_was_its_answer() {
 }
 
 #[test]
+fn a_process_is_missing_for_as_long_as_somebody_looks() {
+    let mut bench = linked(Policy::default());
+    bench.see(exited(Some(ExitStatus::Signal(9))));
+    lose(&mut bench);
+    // The kubelet's back-off, and a wait at the gate.
+    bench.pass(seconds(300));
+    bench.see(Observation::Link(LinkReport::Linked));
+    bench.pass(seconds(60));
+    let absent = || Observation::Process(ProcessReport::NotFound);
+    bench.see(absent());
+    assert!(!bench.has(Reason::ProcessMissing));
+    for _ in 0..Policy::default().process_missing_after.as_secs() {
+        assert_eq!(bench.live(), Verdict::Pass);
+        bench.pass(SECOND);
+        bench.see(absent());
+    }
+    assert!(bench.has(Reason::ProcessMissing));
+}
+
+#[test]
 fn no_process_is_missing_that_nobody_can_see() {
     for ends in [false, true] {
         let mut bench = linked(Policy::default());

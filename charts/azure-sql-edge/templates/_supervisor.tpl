@@ -95,9 +95,11 @@ restartPolicy: Always
 # The engine is started once the volume is the right one and is held. In launch mode its own container waits for that.
 startupProbe:
   {{- include "azure-sql-edge.probe" (list .Values.probes.supervisorStartup "/gatez" .Values.supervisor.port 0) | nindent 2 }}
-{{- end }}
+# In launch mode the first process of this container restarts a supervisor that is not healthy: a restart of the
+# container would take the pod out of its Services.
 livenessProbe:
   {{- include "azure-sql-edge.probe" (list .Values.probes.supervisorLiveness "/healthz" .Values.supervisor.port 0) | nindent 2 }}
+{{- end }}
 {{- else }}
 # At the pod's end the kubelet stops all ordinary containers at once: this one has to stay until the
 # engine is stopped, and `stop` waits for the one of the engine's container. There is no livenessProbe,

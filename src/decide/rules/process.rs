@@ -47,7 +47,10 @@ fn gone(view: &View<'_>, findings: &mut Findings) {
     }
     let engine = view.process().and_then(|process| process.engine);
     let absent = engine.is_none();
-    let since = view.engine.phase_since;
+    let seen = view.snapshot.absent_since;
+    let since = seen.map_or(view.engine.phase_since, |seen| {
+        seen.max(view.engine.phase_since)
+    });
     let looked = view.watches();
     if absent && looked && findings.due(since, view.policy.process_missing_after) {
         let what = match view.snapshot.running() {

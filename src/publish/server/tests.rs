@@ -31,7 +31,13 @@ fn start(config: &HttpConfig) -> Fixture {
     let (publish, reader) = watch::channel(fixture::view("ready").published);
     let observers = fixture::LIMITS.observers;
     let handle = bound
-        .serve(reader, Arc::new(Metrics::new()), collected(), observers)
+        .serve(
+            reader,
+            Arc::new(Metrics::new()),
+            collected(),
+            observers,
+            || {},
+        )
         .unwrap();
     Fixture {
         address,

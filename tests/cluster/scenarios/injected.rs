@@ -16,7 +16,7 @@ use crate::{host, table};
 pub const LAUNCH: &str = "inject";
 pub const ATTACH: &str = "inject --attach";
 pub const CLASSIC: &str = "inject --classic";
-const CONTAINER: &str = "azuresqledge";
+pub const CONTAINER: &str = "azuresqledge";
 
 pub fn launch() {
     lives(LAUNCH, "inject-launch", None);

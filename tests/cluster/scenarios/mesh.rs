@@ -1,6 +1,5 @@
 //! A service mesh: an init container redirects what comes into the pod to the mesh's proxy, but for the ports of the
-//! annotation that `inject` adds. The proxy is an ordinary container, so that it does not run while the kubelet asks
-//! the supervisor whether the engine's container may be started.
+//! annotation that `inject` adds. A question of the kubelet that is redirected reaches the proxy, and not who answers it.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::images::{CLIENT, IPTABLES};
 use crate::namespace::Namespace;
-use crate::pods::{container, ready, running};
+use crate::pods::{ready, running};
 use crate::release::PATIENCE;
 use crate::table;
 
@@ -29,7 +28,7 @@ fn meshed(manifest: &str, excluded: bool) -> Value {
     let is = |document: &&mut Value| document["kind"] == "Deployment";
     let deployment = documents.iter_mut().find(is).expect("a Deployment");
     let template = &mut deployment["spec"]["template"];
-    let annotation = template["metadata"]["annotations"][EXCLUDED].take();
+    let annotation = &template["metadata"]["annotations"][EXCLUDED];
     let ports = annotation.as_str().expect("inject adds it").to_owned();
     let mut rules = String::new();
     for port in ports.split(',').filter(|_| excluded) {
@@ -76,18 +75,20 @@ pub fn run() {
     let other = Namespace::new("mesh-all");
     injected::secret(&other);
     other.apply(&meshed(&manifest, false));
-    other.pods.until("the sidecar runs", PATIENCE, |pods| {
-        pods.iter().find_map(|pod| running(pod, "supervisor"))
-    });
+    other
+        .pods
+        .until("the engine's container runs", PATIENCE, |pods| {
+            pods.iter()
+                .find_map(|pod| running(pod, injected::CONTAINER))
+        });
     std::thread::sleep(WAITED);
-    let passed = other.pods.until("its pod", 1, |pods| {
-        let pod = pods.first()?;
-        Some(container(pod, "supervisor").is_some_and(|sidecar| sidecar.started == Some(true)))
-    });
+    let passed = other
+        .pods
+        .until("its pod", 1, |pods| Some(pods.iter().any(|pod| ready(pod))));
     assert!(!passed, "the redirect redirects nothing");
     table::note(
         NAME,
         "the same without the annotation",
-        &format!("does not start within {} s", WAITED.as_secs()),
+        &format!("not ready within {} s", WAITED.as_secs()),
     );
 }

@@ -39,5 +39,5 @@ pub fn run() {
         "the history names the kernel's kill: {history:?}"
     );
     client.writes_and_lost_nothing();
-    namespace.alerts(&["SqlEdgeOutOfMemoryKill"]);
+    namespace.alerts(&["SqlEdgeOomKilled", "SqlEdgeOutOfMemoryKill"]);
 }

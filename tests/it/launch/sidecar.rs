@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::shared::container::{Container, until};
+use crate::shared::container::{Container, process, until};
 use crate::standin::handle::DEFAULT_PASSWORD;
 use crate::support::{Scratch, binary, fast, unique_name};
 
@@ -53,7 +53,7 @@ impl Sidecar {
 async fn a_supervisor_that_dies_is_started_anew_in_the_same_container() {
     let mut sidecar = Sidecar::start(&[]);
     let mut pids = BTreeSet::new();
-    for (before, signal) in [Signal::KILL, Signal::ABORT, Signal::SEGV]
+    for (before, signal) in [Signal::KILL, Signal::ABORT, Signal::KILL]
         .into_iter()
         .enumerate()
     {
@@ -74,6 +74,8 @@ async fn a_stop_between_two_supervisors_ends_the_container() {
     let supervisor = sidecar.supervises(0).await;
     // The stop is there before the end is: no other one is started.
     kill_process(supervisor, Signal::STOP).expect("it runs");
+    let stopped = || process(supervisor.as_raw_pid()).filter(|process| process.state == 'T');
+    until(stopped).await;
     sidecar.container.signal(Signal::TERM);
     until(|| is_pending(supervisor, Signal::TERM).then_some(())).await;
     kill_process(supervisor, Signal::KILL).expect("it runs");
@@ -88,6 +90,23 @@ fn is_pending(pid: Pid, signal: Signal) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     mask.is_some_and(|mask| mask & (1 << (signal.as_raw() - 1)) != 0)
+}
+
+/// A stopped one is alive and can't say that it is healthy.
+#[tokio::test]
+async fn a_supervisor_that_is_not_healthy_is_replaced() {
+    let mut sidecar = Sidecar::start(&[]);
+    let supervisor = sidecar.supervises(0).await;
+    kill_process(supervisor, Signal::STOP).expect("it runs");
+    let next = sidecar.supervises(1).await;
+    assert_ne!(next, supervisor);
+    assert!(
+        sidecar.log().contains("has not been healthy"),
+        "{}",
+        sidecar.log()
+    );
+    sidecar.container.signal(Signal::TERM);
+    assert!(sidecar.container.ends().await.success());
 }
 
 #[tokio::test]
