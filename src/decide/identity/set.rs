@@ -127,6 +127,13 @@ pub fn judge_set(volumes: &[Seen<'_>], remembered: Option<&str>, init: VolumeIni
     };
     let remembered = remembered.filter(|id| !is_of_earlier_version(&others, facts, id));
     let votes = Votes::count(&others);
+    // Which of them is the wrong one is known once all have been seen.
+    if votes.are_open() && disagrees(facts, &votes) {
+        return Set {
+            judged: binding.iter().map(unjudged).collect(),
+            writes: Vec::new(),
+        };
+    }
     let judgement = judge_main(main, facts, &votes, remembered, init);
     let set = match &judgement {
         Judgement::Established { volume_id, .. } => Some(volume_id.clone()),
@@ -165,6 +172,11 @@ pub fn judge_set(volumes: &[Seen<'_>], remembered: Option<&str>, init: VolumeIni
         set.writes = writes(main, facts, &others, &set);
     }
     set
+}
+
+/// Whether another volume says that it belongs to another set than the main one's.
+fn disagrees(main: &IdentityFacts, votes: &Votes<'_>) -> bool {
+    matches!(&main.file, IdentityFile::Known(known) if votes.has_other_than(&known.volume_id))
 }
 
 fn unjudged(seen: &Seen<'_>) -> Judged {

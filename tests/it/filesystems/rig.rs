@@ -77,7 +77,8 @@ impl<V> Rig<V> {
     pub async fn finds_and_may_start(&mut self, code: &str) -> String {
         let evidence = self.supervisor.finds(code).await;
         assert_eq!(self.supervisor.get("/readyz").await.0, 503, "{code}");
-        assert_eq!(self.supervisor.get("/gatez").await.0, 200, "{code}");
+        let (gate, text) = self.supervisor.get("/gatez?verbose").await;
+        assert_eq!(gate, 200, "{code}: {text}");
         self.lives().await;
         evidence
     }

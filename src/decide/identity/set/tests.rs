@@ -221,6 +221,25 @@ fn each_swapped_claim_is_named_and_no_other() {
 }
 
 #[test]
+fn while_one_was_not_seen_yet_nobody_is_called_the_wrong_one() {
+    for swapped in [DATA, LOG, TOP] {
+        let mut three = Three::established();
+        three.facts[swapped].file = match swapped {
+            DATA => main_of("b"),
+            LOG => member_of("b", "log"),
+            _ => member_of("b", "top"),
+        };
+        for unseen in [LOG, TOP] {
+            let mut seen = three.seen();
+            seen[unseen].facts = None;
+            let set = judge_set(&seen, None, VolumeInit::Once);
+            assert_eq!(wrong(&set), [], "{swapped} {unseen}: {set:?}");
+            assert_eq!(set.writes, []);
+        }
+    }
+}
+
+#[test]
 fn two_claims_in_each_others_place_are_both_named() {
     let mut three = Three::established();
     three.facts.swap(LOG, TOP);

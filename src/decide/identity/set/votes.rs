@@ -7,16 +7,21 @@ use crate::decide::identity::IdentityFile;
 
 /// Which sets the volumes beside the main one say that they belong to.
 #[derive(Debug, Default)]
-pub(super) struct Votes<'a>(BTreeMap<&'a str, Vec<&'a str>>);
+pub(super) struct Votes<'a> {
+    by_set: BTreeMap<&'a str, Vec<&'a str>>,
+    /// A volume was not seen yet.
+    open: bool,
+}
 
 impl<'a> Votes<'a> {
     pub(super) fn count(others: &[Seen<'a>]) -> Self {
         let mut votes = Self::default();
         for seen in others {
+            votes.open |= seen.facts.is_none();
             if let Some(IdentityFile::Known(identity)) = seen.facts.map(|facts| &facts.file)
                 && let Some(set) = &identity.set
             {
-                let names = votes.0.entry(set.id.as_str()).or_default();
+                let names = votes.by_set.entry(set.id.as_str()).or_default();
                 names.push(seen.volume.name.as_str());
             }
         }
@@ -25,11 +30,21 @@ impl<'a> Votes<'a> {
 
     /// The set with the most volumes, and which these are.
     pub(super) fn most(&self) -> Option<(&'a str, &[&'a str])> {
-        let most = self.0.iter().max_by_key(|(_, names)| names.len())?;
+        let most = self.by_set.iter().max_by_key(|(_, names)| names.len())?;
         Some((most.0, most.1.as_slice()))
     }
 
+    /// Whether a volume was not seen yet.
+    pub(super) fn are_open(&self) -> bool {
+        self.open
+    }
+
+    /// Whether one says that it belongs to another set than `id`.
+    pub(super) fn has_other_than(&self, id: &str) -> bool {
+        self.by_set.keys().any(|set| *set != id)
+    }
+
     pub(super) fn of(&self, id: &str) -> usize {
-        self.0.get(id).map_or(0, Vec::len)
+        self.by_set.get(id).map_or(0, Vec::len)
     }
 }
