@@ -36,6 +36,7 @@ mod judge;
 mod kubelet;
 #[path = "../bench/leftovers.rs"]
 mod leftovers;
+mod neighbour;
 mod random;
 mod report;
 mod rig;

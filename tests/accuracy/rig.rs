@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use crate::container::{self, Shared};
 use crate::contestant::{Contestant, Target};
 use crate::kubelet::{self, Container, Kind, Node};
+use crate::neighbour::Neighbour;
 use crate::random::Random;
 use crate::scale::scaled;
 use crate::scenario::Scenario;
@@ -46,25 +47,12 @@ pub async fn play(
         link_to_self(&scratch, name)?;
     }
     let port = free_port()?;
-    let comm = format!("sql-{port}");
+    let comm = comm(port);
     let options = engine(scenario, contestant, &scratch, port, &comm);
     let volume = Mounted::over(scenario.volume, &options.data_dir(), scratch.path()).await?;
     let timeline = Timeline::new(Instant::now());
-    let supervisor = match contestant {
-        Contestant::Supervisor => {
-            let setup = Setup {
-                binary: &scratch.path().join(SCALED),
-                comm: &comm,
-                port,
-                password: DEFAULT_PASSWORD,
-                data_dir: &options.data_dir(),
-                state_dir: scratch.path().join("state"),
-                settings: scenario.settings,
-            };
-            Some(Rc::new(Supervisor::start(setup, &timeline).await?))
-        }
-        _ => None,
-    };
+    let neighbour = Neighbour::beside(scenario, &scratch, &comm).await?;
+    let supervisor = supervised(scenario, contestant, &options, &scratch, &timeline).await?;
     // Zero is the engine's first start, which is now.
     timeline.begin(Instant::now());
     let shared = Shared {
@@ -86,6 +74,7 @@ pub async fn play(
     let stage = Stage {
         shared,
         volume: Rc::new(volume),
+        neighbour: neighbour.clone(),
         supervisor: supervisor.clone(),
         dumper: scratch.path().join(DUMPER),
         tracer: Rc::default(),
@@ -103,7 +92,36 @@ pub async fn play(
     stage.shared.over.send_replace(true);
     runtime.await.context("the container's runtime")?;
     drop((stage, supervisor));
+    neighbour.lives().await?;
     Ok(seen)
+}
+
+/// The supervisor, where it is the contestant. It has the engine's name in common with [`engine`].
+async fn supervised(
+    scenario: &Scenario,
+    contestant: Contestant,
+    options: &StandInOptions,
+    scratch: &Scratch,
+    timeline: &Timeline,
+) -> anyhow::Result<Option<Rc<Supervisor>>> {
+    if contestant != Contestant::Supervisor {
+        return Ok(None);
+    }
+    let setup = Setup {
+        binary: &scratch.path().join(SCALED),
+        comm: &comm(options.port),
+        port: options.port,
+        password: DEFAULT_PASSWORD,
+        data_dir: &options.data_dir(),
+        state_dir: scratch.path().join("state"),
+        settings: scenario.settings,
+    };
+    Ok(Some(Rc::new(Supervisor::start(setup, timeline).await?)))
+}
+
+/// The kernel's name of the engine's processes.
+fn comm(port: u16) -> String {
+    format!("sql-{port}")
 }
 
 fn engine(

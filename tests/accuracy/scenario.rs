@@ -30,6 +30,8 @@ pub enum Deed {
     Parent(Signal),
     /// A signal for the supervisor, where there is one.
     Supervisor(Signal),
+    /// A signal for the engine process of the other instance, see [`Scenario::neighbour`].
+    Neighbour(Signal),
     /// Something happens to the volume.
     Volume(VolumeDeed),
     /// The engine is stopped by a tracer, as while its memory is dumped; with the dump writer's
@@ -125,6 +127,8 @@ pub struct Scenario {
     /// Of every start.
     pub script: Script,
     pub volume: Volume,
+    /// A second instance runs on the machine, of the same name.
+    pub neighbour: bool,
     /// Settings of the supervisor besides the defaults.
     pub settings: &'static [(&'static str, &'static str)],
     pub steps: Vec<Step>,
@@ -150,6 +154,7 @@ pub fn scenario(name: &'static str, what: &'static str) -> Scenario {
         what,
         script: Script::default(),
         volume: Volume::Memory,
+        neighbour: false,
         settings: &[],
         steps: Vec::new(),
         each_start: Vec::new(),
@@ -176,6 +181,11 @@ impl Scenario {
 
     pub fn on(mut self, volume: Volume) -> Self {
         self.volume = volume;
+        self
+    }
+
+    pub fn beside_another(mut self) -> Self {
+        self.neighbour = true;
         self
     }
 

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use rustix::process::Signal;
 
 use crate::container::{Grip, Shared};
+use crate::neighbour::Neighbour;
 use crate::scale::scaled;
 use crate::scenario::{Deed, Step, VolumeDeed};
 use crate::standin::command::{Command, Reply};
@@ -22,6 +23,7 @@ use crate::volume::Mounted;
 pub struct Stage {
     pub shared: Shared,
     pub volume: Rc<Mounted>,
+    pub neighbour: Neighbour,
     pub supervisor: Option<Rc<Supervisor>>,
     /// This program as the dump writer.
     pub dumper: PathBuf,
@@ -89,6 +91,7 @@ impl Stage {
                     .inspect(|supervisor| supervisor.signal(*signal));
                 Ok(())
             }
+            Deed::Neighbour(signal) => self.neighbour.signal(*signal).await,
             Deed::Volume(deed) => self.volume.change(*deed),
             Deed::Trace { dumper } => {
                 let Some(grip) = grip else { return Ok(()) };

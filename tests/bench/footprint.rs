@@ -1,6 +1,7 @@
 //! What the supervisor itself costs: every observer on, at the default pace, a hundred databases,
 //! asked as a kubelet and a Prometheus ask.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -25,7 +26,8 @@ pub async fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     };
     let rig = Rig::start(plan, setup).await?;
     let process = Process::new(rig.supervisor.pid().as_raw_pid())?;
-    ask(&rig, Duration::from_secs(plan.scale(60, 5))).await?;
+    let length = Duration::from_secs(plan.scale(60, 5));
+    ask(rig.address, rig.address, length).await?;
 
     // Its start counts: the whole life of the process until now.
     let lived = rig.started.elapsed();
@@ -67,11 +69,11 @@ pub async fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks as a kubelet (on new connections) and a Prometheus (on one that it keeps) for `length`.
-async fn ask(rig: &Rig, length: Duration) -> anyhow::Result<()> {
-    let address = rig.address;
+/// Asks as a kubelet (on new connections, at `address`) and a Prometheus (on one that it keeps, at
+/// `metrics`) for `length`.
+pub async fn ask(address: SocketAddr, metrics: SocketAddr, length: Duration) -> anyhow::Result<()> {
     let end = Instant::now() + length;
-    let mut prometheus = Client::connect(address)?;
+    let mut prometheus = Client::connect(metrics)?;
     let (mut ready, mut live, mut scrape) = (interval(READY), interval(LIVE), interval(SCRAPE));
     while Instant::now() < end {
         tokio::select! {
@@ -82,7 +84,7 @@ async fn ask(rig: &Rig, length: Duration) -> anyhow::Result<()> {
                 Ok(answer) => answer,
                 // Prometheus connects anew too when its idle connection was closed.
                 Err(_) => {
-                    prometheus = Client::connect(address)?;
+                    prometheus = Client::connect(metrics)?;
                     prometheus.get("/metrics")?
                 }
             },

@@ -4,7 +4,7 @@
 //! stand-in, prints a Markdown table, and exits 1 where a limit is missed. It takes about ten minutes
 //! and wants a machine with nothing else to do. After `--` may stand
 //!
-//! - names of sections, to measure these only: `kill hang probes footprint size stop scrape cost`;
+//! - names of sections, to measure these only: `kill hang probes footprint pod size stop scrape cost`;
 //! - `--quick`: a smoke test of the benchmark itself. Few rounds, nothing is judged, nothing is built:
 //!   the supervisor is this program under another name, as in the demo;
 //! - `--supervisor PATH`: measures this binary, and builds none.
@@ -15,6 +15,7 @@
 //! | [`hang`] | from the policy's moment to the answer that says so |
 //! | [`probes`] | `/livez`, alone and with everything stalled around it |
 //! | [`footprint`] | memory, processor time, threads, descriptors at the default pace |
+//! | [`pod`] | the same of `launch` and its agent, and of a supervisor with four volumes |
 //! | [`cost`] | what the collectors cost the engine, beside other exporters |
 //! | [`size`] | the binary: its size, that it is static, that names resolve in it |
 //! | [`scrape`] | the metrics of the engine: round trips, memory, bytes, time, and `/livez` beside scrapes |
@@ -35,6 +36,7 @@ mod kill;
 mod leftovers;
 mod load;
 mod machine;
+mod pod;
 mod probes;
 mod report;
 mod rig;
@@ -57,7 +59,7 @@ use sql_edge_supervisor::{cli, command};
 use report::Report;
 
 const USAGE: &str = "usage: bench [--quick] [--supervisor PATH] [SECTION ...]\n\
-                     sections: kill hang probes footprint size stop scrape cost";
+                     sections: kill hang probes footprint pod size stop scrape cost";
 
 /// What the sections measure, and at which scale.
 pub struct Plan {
@@ -133,18 +135,20 @@ enum Section {
     Hang,
     Probes,
     Footprint,
+    Pod,
     Cost,
     Stop,
     Scrape,
 }
 
 impl Section {
-    const ALL: [(&str, Self); 8] = [
+    const ALL: [(&str, Self); 9] = [
         ("size", Self::Size),
         ("kill", Self::Kill),
         ("hang", Self::Hang),
         ("probes", Self::Probes),
         ("footprint", Self::Footprint),
+        ("pod", Self::Pod),
         ("cost", Self::Cost),
         ("stop", Self::Stop),
         ("scrape", Self::Scrape),
@@ -178,7 +182,7 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
     let links = shared::scratch::Scratch::new();
     let supervisor = match &arguments.supervisor {
         Some(path) => path.clone(),
-        None if arguments.quick => rig::link_to_self(&links, rig::SUPERVISOR)?,
+        None if arguments.quick => rig::copy_of_self(&links, rig::SUPERVISOR)?,
         None => subject::build()?,
     };
     let plan = Plan {
@@ -195,6 +199,7 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
             Section::Hang => hang::measure(&plan, &mut report).await,
             Section::Probes => probes::measure(&plan, &mut report).await,
             Section::Footprint => footprint::measure(&plan, &mut report).await,
+            Section::Pod => pod::measure(&plan, &mut report).await,
             Section::Cost => cost::measure(&plan, &mut report).await,
             Section::Stop => stop::measure(&plan, &mut report).await,
             Section::Scrape => scrape::measure(&plan, &mut report).await,

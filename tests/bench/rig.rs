@@ -191,6 +191,14 @@ pub fn link_to_self(scratch: &Scratch, name: &str) -> anyhow::Result<PathBuf> {
     Ok(link)
 }
 
+/// A copy of this program under another name, for one that starts itself by the file that it is.
+pub fn copy_of_self(scratch: &Scratch, name: &str) -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe().context("the benchmark's own path")?;
+    let copy = scratch.path().join(name);
+    std::fs::copy(program, &copy).context("a copy of the benchmark")?;
+    Ok(copy)
+}
+
 /// Runs what blocks on a thread of its own; the runtime goes on.
 pub async fn blocking<T: Send + 'static>(
     run: impl FnOnce() -> anyhow::Result<T> + Send + 'static,

@@ -3,6 +3,7 @@
 
 use rustix::process::Signal;
 
+use super::hang;
 use crate::scale::scaled_ms;
 use crate::scenario::{Deed, FAULT, Scenario, Told, UP, VolumeDeed, scenario};
 use crate::standin::script::{Accept, Phase, StartPhase};
@@ -13,7 +14,7 @@ const PAST_A_START: f64 = 990.0;
 const CHECKPOINT: f64 = 120.0;
 
 pub fn all() -> Vec<Scenario> {
-    [unasked(), stopped(), repeated()].concat()
+    [unasked(), stopped(), repeated(), two_instances()].concat()
 }
 
 /// Only this supervisor has the mistake; what the others do is as with a healthy engine.
@@ -88,6 +89,30 @@ fn stopped() -> Vec<Scenario> {
         .at(0.5, Deed::Volume(VolumeDeed::Fill))
         .length(100.0)
         .told(Told::Found("DiskFull")),
+    ]
+}
+
+/// On one machine, seen by one supervisor: it is for one volume, and so for one of them.
+fn two_instances() -> Vec<Scenario> {
+    vec![
+        scenario(
+            "other-instance-hangs",
+            "two instances on one host: the other one stands still for good, this one is well",
+        )
+        .beside_another()
+        .at(FAULT, Deed::Neighbour(Signal::STOP))
+        .serves(UP, 160.0),
+        scenario(
+            "hang-beside-another",
+            "two instances on one host: this one hangs, and the other one may not be touched",
+        )
+        .beside_another()
+        .at(FAULT, Deed::Process(hang))
+        .restart(FAULT, 60.0, 33.0)
+        .serves(UP, FAULT)
+        .serves(150.0, 180.0)
+        .length(180.0)
+        .told(Told::Live("EngineUnresponsive")),
     ]
 }
 
