@@ -78,6 +78,7 @@ fn add(data_dir: &Path, unwritten: &mut VecDeque<Entry>, entry: Entry) -> Result
     for entry in unwritten.iter() {
         let known = match &entry.event {
             Event::Started { process, boot, .. } => history.knows_start_of(*process, boot),
+            Event::LeaseTaken => history.knows_lease_of(&entry.pod, entry.epoch),
             _ => false,
         };
         if !known {
@@ -170,7 +171,8 @@ mod tests {
         let volume = Volume::new("adds");
         add(&volume.0, &mut VecDeque::new(), entry(Event::LeaseTaken)).unwrap();
         add(&volume.0, &mut VecDeque::new(), started()).unwrap();
-        // The next run of the supervisor sees the same engine.
+        // The next run of the supervisor sees the same lease and the same engine.
+        add(&volume.0, &mut VecDeque::new(), entry(Event::LeaseTaken)).unwrap();
         add(&volume.0, &mut VecDeque::new(), started()).unwrap();
         let history = History::read(&volume.folder()).unwrap();
         assert_eq!(history.entries().len(), 2);
@@ -228,7 +230,7 @@ mod tests {
                 scope.spawn(move || {
                     let mut unwritten = VecDeque::new();
                     for _ in 0..EACH {
-                        let entry = Entry::now(1, pod, Event::LeaseTaken);
+                        let entry = Entry::now(1, pod, Event::Adopted);
                         add(path, &mut unwritten, entry).unwrap();
                     }
                 });

@@ -35,7 +35,11 @@ impl Chronicler {
 
     /// Has it written that this happened now. Returns at once.
     pub fn record(&self, event: Event) {
-        let epoch = held(&self.decisions.borrow()).map_or(0, |(epoch, _)| epoch);
+        // A pod takes the lease once; whoever of it holds the lease after that claims a later epoch.
+        let epoch = held(&self.decisions.borrow()).map_or(0, |(epoch, first)| match event {
+            Event::LeaseTaken => first,
+            _ => epoch,
+        });
         self.recorder.record(Entry::now(epoch, &self.pod, event));
     }
 
@@ -56,7 +60,8 @@ impl Chronicler {
 /// What was told already.
 #[derive(Debug, Default)]
 struct Seen {
-    epoch: Epoch,
+    /// The first epoch of this pod.
+    first: Epoch,
     process: Option<ProcessId>,
     exit: Option<Observed<ProcessExit>>,
     restart: Option<LastRestart>,
@@ -71,10 +76,9 @@ impl Seen {
             return Vec::new();
         };
         let mut events = Vec::new();
-        // A supervisor that was started anew in its pod goes on with what the one before held.
-        if let Some((epoch, first)) = held(now)
-            && std::mem::replace(&mut self.epoch, epoch) != epoch
-            && epoch == first
+        // The history knows it where a supervisor before this one has told it.
+        if let Some((_, first)) = held(now)
+            && std::mem::replace(&mut self.first, first) != first
         {
             events.push(Event::LeaseTaken);
         }

@@ -227,6 +227,15 @@ impl History {
         })
     }
 
+    /// Whether it is in it already that `pod` took the lease with this epoch.
+    #[must_use]
+    pub fn knows_lease_of(&self, pod: &str, epoch: u64) -> bool {
+        let mut entries = self.entries.iter().rev();
+        entries.any(|entry| {
+            entry.event == Event::LeaseTaken && entry.pod == pod && entry.epoch == epoch
+        })
+    }
+
     fn shorten(&mut self) {
         let surplus = self.entries.len().saturating_sub(MAX_ENTRIES);
         self.entries.drain(..surplus);
