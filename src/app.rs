@@ -146,15 +146,9 @@ impl Bound {
         let (may_ask, watch_engine) = collecting::watch_engine(decisions.clone());
         let (collecting, collected) = collect::spawn(&config, &publish::metrics::names(), may_ask)
             .context("the collectors' thread can't be started")?;
-        let server = self
-            .server
-            .serve(
-                reader,
-                metrics,
-                collected,
-                ObserverBounds::of(&config),
-                sidecar::beat,
-            )
+        let (bounds, server) = (ObserverBounds::of(&config), self.server);
+        let server = server
+            .serve(reader, metrics, collected, bounds, sidecar::beat)
             .context("the HTTP thread can't be started")?;
         let engine_pid = EnginePid::default();
         let volume = volume::spawn(config.volume.clone(), engine_pid.clone(), sink.clone())

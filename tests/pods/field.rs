@@ -64,7 +64,7 @@ async fn life(field: Field) -> Volume {
         assert!(field == Field::Hooks || hook.status.success(), "{said}");
         assert_eq!(pod.ends(SQL).await, 0, "{said}{}", pod.logs(SQL));
         let written = writer.written();
-        next = i64::try_from(written.attempted()).expect("few rows") + next;
+        next += i64::try_from(written.attempted()).expect("few rows");
         acknowledged.extend(written.acknowledged);
         let last = history(&pod);
         assert!(!last.is_empty());
