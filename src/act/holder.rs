@@ -8,7 +8,7 @@
 //! It decides nothing of its own. The steps of the lease come from [`crate::decide::lease::LeaseMachine`];
 //! it carries them out through [`crate::records`].
 //!
-//! Every moment is one of CLOCK_BOOTTIME, and the first thing after a suspend is a look at it ([`wait`]).
+//! Every moment is one of CLOCK_BOOTTIME, and the first thing after a suspend is a look at it (`wait`).
 
 mod identity;
 mod wait;

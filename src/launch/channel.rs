@@ -125,7 +125,7 @@ pub enum FromAgent {
     Leave,
 }
 
-/// A message that can be written into, and read from, [`BYTES`].
+/// A message that can be written into, and read from, `BYTES`.
 pub trait Message: Sized {
     /// The kind, the `i32` and the two `u64` of the message.
     fn parts(self) -> (u8, i32, u64, u64);

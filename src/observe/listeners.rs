@@ -1,12 +1,12 @@
 //! Where the engine listens: the sockets that its processes hold, and what it was configured with.
 //!
-//! The kernel tells of the listeners of this process's own network namespace over netlink ([`diag`]), and
+//! The kernel tells of the listeners of this process's own network namespace over netlink (`diag`), and
 //! lists the sockets of any in `/proc/PID/net/tcp` and `tcp6` (proc_pid_net(5)), which costs more. It says
 //! in `/proc/PID/fd` which of them a process holds: by the inode in `socket:[4026]`. Reading another process's descriptors takes the same user (ptrace(2), "ptrace access
 //! mode checking"). So the supervisor can do it where the pod shares its process namespace, and the agent
 //! always; what is seen stands in [`EnginePid::network`], by which [`target`] chooses the address to ask.
 //!
-//! **Limits.** At most [`MAX_LISTENERS`] sockets, [`MAX_FDS`] descriptors and [`MAX_TABLE_BYTES`] of each
+//! **Limits.** At most `MAX_LISTENERS` sockets, `MAX_FDS` descriptors and `MAX_TABLE_BYTES` of each
 //! table are looked at; listeners come first in the kernel's tables.
 
 pub mod conf;

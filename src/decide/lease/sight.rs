@@ -10,7 +10,7 @@
 //! | another's | both are known by their pods' uids, which differ; or it was seen to be renewed from another boot, or from another pid namespace of this one; or it names another engine of this namespace | the gate stays shut, and an engine that runs here all the same is fenced |
 //! | uncertain | anything else | it is watched: the gate stays shut, nothing is ended for it, and it is followed when it is stale |
 //!
-//! **Whether it is gone.** Two facts prove it without a wait, see [`is_gone`]. Everything else waits until
+//! **Whether it is gone.** Two facts prove it without a wait, see `is_gone`. Everything else waits until
 //! the claim is stale.
 
 use super::{Claim, HolderIdentity, Record};

@@ -1,6 +1,6 @@
 //! One of the engine's logs, read as it grows.
 //!
-//! Each check reads what is new, and no more than [`MAX_READ_BYTES`] of it. The first look at a long
+//! Each check reads what is new, and no more than `MAX_READ_BYTES` of it. The first look at a long
 //! log takes its head, which has the banner and the start, and its tail; where more than the limit
 //! was written since the last look, the tail alone. The engine begins a new file at each start
 //! (`errorlog` becomes `errorlog.1`), `tee` empties its own: with the file all that was read of it

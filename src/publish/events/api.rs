@@ -115,7 +115,7 @@ impl ApiServer {
     ///
     /// # Errors
     ///
-    /// See [`PostError`]. The deadline is [`REQUEST_WITHIN`].
+    /// See [`PostError`]. The deadline is `REQUEST_WITHIN`.
     ///
     /// # Cancel safety
     ///

@@ -11,7 +11,7 @@
 //! | the gate opens | `GateOpened` | `Normal` |
 //!
 //! A reason that begins again within [`REPEAT_WINDOW`] of its last event is counted, and the count
-//! stands in its next event. [`Bucket`] bounds the rest, and keeps a share for restarts and fences.
+//! stands in its next event. `Bucket` bounds the rest, and keeps a share for restarts and fences.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -99,7 +99,7 @@ impl HolderFile {
         }
     }
 
-    /// Takes note of the engine that runs under the claim. It is written by the next [`Self::tend`].
+    /// Takes note of the engine that runs under the claim. It is written by the next `tend`.
     pub fn see_engine(&mut self, engine: Option<ProcessId>) {
         self.outdated |= self.details.engine != engine;
         self.details.engine = engine;
