@@ -76,10 +76,13 @@ impl Incarnation {
     pub fn follow(&mut self, snapshot: &Snapshot, now: Time) -> bool {
         let running = snapshot.running();
         let fresh = running.is_some_and(|process| self.replaced_by(process));
-        // What was answered before the very first look at the processes was this one's answer.
+        // What was answered before the very first look at the processes, or while no look had seen any yet, was
+        // this one's answer.
         if fresh && self.observed {
             self.since = now;
-            self.forget_proof();
+            if self.process.is_some() {
+                self.forget_proof();
+            }
         }
         self.observed |= snapshot.process.is_some();
         // That none was seen before `launch` was there was said by somebody who can't see any.

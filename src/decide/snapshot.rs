@@ -203,7 +203,9 @@ impl Snapshot {
                 if before.is_none_or(|before| is_another(before, seen)) {
                     self.watched_since = at;
                 }
-                let gone = self.process.is_some() && self.running_ids().is_none();
+                // Before any was seen, nobody but this one can have answered.
+                let gone =
+                    before.is_some() && self.process.is_some() && self.running_ids().is_none();
                 let differs = before.is_some_and(|(parent, engine)| {
                     parent != seen.0 || (engine.is_some() && engine != seen.1)
                 });

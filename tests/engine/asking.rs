@@ -293,6 +293,25 @@ fn an_errorlog_that_only_the_agent_can_read_counts_while_it_is_linked() {
     assert!(!bench.has(Reason::ScriptUpgrade));
 }
 
+/// An engine that starts faster than the processes are looked at answers before it is seen.
+#[test]
+fn what_was_answered_before_any_process_was_seen_is_the_first_ones_answer() {
+    let mut bench = Bench::new(kubelet());
+    bench.see(Observation::Process(ProcessReport::NotFound));
+    bench.see(volume(healthy_volume()));
+    bench.pass(SECOND / 2);
+    bench.see(databases(&[("master", DatabaseState::Online)]));
+    bench.ping_ok();
+    bench.login_ok();
+    bench.pass(SECOND / 2);
+    bench.see(running(1, Duration::ZERO));
+    assert_eq!(bench.is_ready(), Verdict::Pass, "{:?}", bench.decision);
+    // The next one in its place has to prove itself.
+    bench.see(Observation::Process(ProcessReport::NotFound));
+    bench.see(running(2, Duration::ZERO));
+    assert_eq!(bench.is_ready(), Verdict::Fail);
+}
+
 #[test]
 fn a_stop_that_has_begun_lasts() {
     let stop = |stop| with_log(move |log| log.stop = Some(stop));
