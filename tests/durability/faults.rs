@@ -60,6 +60,7 @@ impl Fault {
 
     /// Lets it happen; returns once whoever writes now can go on.
     pub async fn happen(self, run: &mut Run) -> anyhow::Result<()> {
+        engine_is_seen(run).await?;
         match self {
             Self::EngineChild => engine(run, 1, Signal::KILL).await,
             Self::EngineParent => engine(run, 0, Signal::KILL).await,
@@ -81,6 +82,20 @@ impl Fault {
             Self::Frozen => frozen(run).await,
         }
     }
+}
+
+/// The stand-in serves within a tenth of a second, and may be killed before anybody has looked: of such an
+/// engine nobody can tell how it ended. A real one takes seconds to serve.
+async fn engine_is_seen(run: &mut Run) -> anyhow::Result<()> {
+    run.until("the agent's word that the engine runs", |run| {
+        let last = |message: &str| {
+            let said = run.pod.launch.said(0, message);
+            let at = said.last().map(|event| event["timestamp"].to_string());
+            at.unwrap_or_default()
+        };
+        last("the engine runs") >= last("the command runs")
+    })
+    .await
 }
 
 /// The container ends with the engine, and is started again.
