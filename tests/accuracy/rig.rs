@@ -51,7 +51,7 @@ pub async fn play(
     let options = engine(scenario, contestant, &scratch, port, &comm);
     let volume = Mounted::over(scenario.volume, &options.data_dir(), scratch.path()).await?;
     let timeline = Timeline::new(Instant::now());
-    let neighbour = Neighbour::beside(scenario, &scratch, &comm).await?;
+    let neighbour = Neighbour::beside(scenario, &scratch, &comm, &options.data_dir()).await?;
     let supervisor = supervised(scenario, contestant, &options, &scratch, &timeline).await?;
     // Zero is the engine's first start, which is now.
     timeline.begin(Instant::now());

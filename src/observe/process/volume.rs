@@ -10,7 +10,8 @@
 //!
 //! **Limits.** Of a process that has ended nothing is known; such a one is taken for the supervised one only
 //! where no engine of another volume is in sight. Links in the engine's own path can't be followed from
-//! outside: it is compared as it is written.
+//! outside: it is compared as it is written. Two engines in one mount namespace, each with a data directory of
+//! its own, are not told apart: Microsoft supports one instance there, and containers have their own.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,9 @@ pub struct WatchedVolume {
     own: Vec<PathBuf>,
     /// The same as the engine names it.
     engine: PathBuf,
+    /// Those that were found to be ours. They stay so: a table of mounts that is changed while it is read may
+    /// lack an entry.
+    known: BTreeSet<ProcessId>,
     /// Those of others that were said to be.
     said: BTreeSet<ProcessId>,
 }
@@ -58,6 +62,7 @@ impl WatchedVolume {
             proc_root,
             own: vec![own_dir],
             engine: engine_dir,
+            known: BTreeSet::new(),
             said: BTreeSet::new(),
         }
     }
@@ -89,7 +94,11 @@ impl WatchedVolume {
         let own = self.own_places();
         let (mut ours, mut dead, mut others) = (BTreeSet::new(), Vec::new(), false);
         for (id, is_dead) in candidates {
-            match self.whose(id.pid, &own) {
+            let whose = match self.known.contains(&id) {
+                true => Whose::Ours,
+                false => self.whose(id.pid, &own),
+            };
+            match whose {
                 Whose::Ours => {
                     ours.insert(id);
                 }
@@ -100,6 +109,7 @@ impl WatchedVolume {
                 }
             }
         }
+        self.known.clone_from(&ours);
         if !others {
             ours.extend(dead);
         }
@@ -254,5 +264,18 @@ mod tests {
         let elsewhere = "22 21 8:16 / /srv rw - ext4 /dev/sdb rw\n";
         let proc_root = self::proc_root(&[&format!("{ROOT}{VOLUME}"), elsewhere]);
         assert!(ours(&proc_root, PATH, PATH, &[(100, false)]).is_empty());
+    }
+
+    #[test]
+    fn one_that_was_ours_stays_so_while_mounts_change() {
+        let both = format!("{ROOT}{VOLUME}");
+        let proc_root = proc_root(&[&both, &both]);
+        let mut volume = WatchedVolume::new(proc_root.path().to_owned(), PATH.into(), PATH.into());
+        let ours = BTreeSet::from([id(100)]);
+        let mut look = || volume.look([(id(100), false)].into_iter());
+        assert_eq!(look(), ours);
+        // Read while others mount and unmount, the table may lack an entry.
+        proc_root.write("100/mountinfo", ROOT);
+        assert_eq!(look(), ours);
     }
 }
