@@ -12,7 +12,6 @@
 
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -21,6 +20,7 @@ use super::memory::{Contents, Memory};
 use crate::act::restart::termination::TerminationLog;
 use crate::decide::budget::SUCCESS_AFTER;
 use crate::decide::reason::Reason;
+use crate::launch::deadline;
 use crate::link::{Command, CommandKind, Verdicts};
 
 /// Follows what the supervisor says of the engine that runs. Ends with the link.
@@ -29,7 +29,7 @@ pub async fn follow(mut state: watch::Receiver<LinkState>, memory: Memory) {
         {
             let state = state.borrow_and_update();
             if let Some(verdicts) = state.fresh() {
-                memory.change(|contents| see(contents, verdicts, now()));
+                memory.change(|contents| see(contents, verdicts, deadline::now()));
             }
         }
         if state.changed().await.is_err() {
@@ -38,7 +38,7 @@ pub async fn follow(mut state: watch::Receiver<LinkState>, memory: Memory) {
     }
 }
 
-/// Takes in the supervisor's verdicts of the moment `now`, in milliseconds.
+/// Takes in the supervisor's verdicts of the moment `now`: nanoseconds of CLOCK_BOOTTIME.
 fn see(contents: &mut Contents, verdicts: &Verdicts, now: u64) {
     contents.stopped |= verdicts.command.as_ref().is_some_and(is_stop);
     let pass = verdicts.ready.as_ref().filter(|ready| ready.verdict.pass);
@@ -48,7 +48,7 @@ fn see(contents: &mut Contents, verdicts: &Verdicts, now: u64) {
     };
     contents.served = true;
     let since = *contents.ready_since.get_or_insert(now);
-    if Duration::from_millis(now.saturating_sub(since)) >= SUCCESS_AFTER {
+    if Duration::from_nanos(now.saturating_sub(since)) >= SUCCESS_AFTER {
         contents.restarts = 0;
     }
 }
@@ -90,25 +90,16 @@ pub fn permit(memory: &Memory, budget: u32) -> Result<u32, String> {
 /// A new engine runs: what is known of the one before does not count for it. Its termination message, if
 /// one was written, is taken back: the container goes on.
 pub async fn begun(memory: &Memory, log: &mut TerminationLog) {
-    let again = memory.get().restarts_in_all > 0;
+    let restarts = memory.get().restarts_in_all;
     memory.change(|contents| {
         contents.served = false;
         contents.stopped = false;
         contents.ready_since = None;
     });
-    if again {
-        warn!(
-            restarts = memory.get().restarts_in_all,
-            "the engine was started again in this container"
-        );
+    if restarts > 0 {
+        warn!(restarts, "the engine was started again in this container");
         log.write(None, String::new()).await;
     }
-}
-
-/// Milliseconds of CLOCK_BOOTTIME.
-fn now() -> u64 {
-    let span = Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default();
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -118,6 +109,8 @@ mod tests {
     use crate::link::{ProbeVerdict, ReadyVerdict};
 
     const BUDGET: u32 = 2;
+    /// In a second.
+    const NANOS: u64 = 1_000_000_000;
 
     fn verdicts(pass: bool, reasons: Option<&[&str]>) -> Verdicts {
         let verdict = ProbeVerdict {
@@ -152,7 +145,7 @@ mod tests {
     fn after(seen: &[(Verdicts, u64)]) -> Memory {
         let memory = Memory::open(None);
         for (verdicts, seconds) in seen {
-            memory.change(|contents| see(contents, verdicts, seconds * 1000));
+            memory.change(|contents| see(contents, verdicts, seconds * NANOS));
         }
         memory
     }
@@ -166,10 +159,10 @@ mod tests {
         assert!(why.contains("2 times"), "{why}");
         // A minute of readiness is a success; a break in it is none.
         for (verdict, seconds) in [(true, 10), (true, 40), (false, 41), (true, 42), (true, 101)] {
-            memory.change(|contents| see(contents, &verdicts(verdict, None), seconds * 1000));
+            memory.change(|contents| see(contents, &verdicts(verdict, None), seconds * NANOS));
         }
         assert!(permit(&memory, BUDGET).is_err());
-        memory.change(|contents| see(contents, &verdicts(true, None), 102_000));
+        memory.change(|contents| see(contents, &verdicts(true, None), 102 * NANOS));
         assert_eq!(permit(&memory, BUDGET), Ok(1));
         assert_eq!(memory.get().restarts_in_all, 3);
     }

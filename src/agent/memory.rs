@@ -26,7 +26,7 @@ pub struct Contents {
     pub pass: Option<Pass>,
     /// A supervisor has called the engine that runs, or ran last, ready.
     pub served: bool,
-    /// Since when it does so without a break: milliseconds of CLOCK_BOOTTIME.
+    /// Since when it does so without a break: nanoseconds of CLOCK_BOOTTIME.
     pub ready_since: Option<u64>,
     /// That engine was ended by a stop that somebody ordered.
     pub stopped: bool,
