@@ -58,6 +58,8 @@ pub struct State {
     answered_live: (Verdict, Time),
     ready: Latch,
     gate: Latch,
+    /// The gate is shut, and by more than a lease that was not held yet.
+    gate_faulted: bool,
 }
 
 impl State {
@@ -88,6 +90,7 @@ impl State {
             answered_live: (Verdict::Pass, Time::ZERO),
             ready: Latch::new(Verdict::Fail, Time::ZERO),
             gate: Latch::new(Verdict::Fail, Time::ZERO),
+            gate_faulted: false,
         }
     }
 
@@ -277,6 +280,26 @@ impl State {
         self.errorlog.moved_within(span, now) || self.recovery.moved_within(span, now)
     }
 
+    /// A gate that a fault of the volume has shut opens once the volume has been good for a while. A
+    /// lease that was not held yet is no such fault: its protocol has done the waiting already, and
+    /// each start of the SQL container begins without it.
+    fn update_gate(
+        &mut self,
+        policy: &Policy,
+        now: Time,
+        shut: &[Reason],
+        findings: &mut Findings,
+    ) {
+        self.gate_faulted |= shut.iter().any(|reason| *reason != Reason::LeaseNotHeld);
+        let settle = match self.gate_faulted {
+            true => policy.settle,
+            false => Duration::ZERO,
+        };
+        self.gate
+            .update(verdict(shut.is_empty()), settle, now, findings);
+        self.gate_faulted &= self.gate.verdict() == Verdict::Fail;
+    }
+
     /// From findings to answers.
     fn conclude(
         &mut self,
@@ -296,8 +319,7 @@ impl State {
         let shut = findings.reasons(|reason| reason.info().gate);
         let ready = verdict(unready.is_empty());
         self.ready.update(ready, policy.settle, now, &mut findings);
-        let gate = verdict(shut.is_empty());
-        self.gate.update(gate, policy.settle, now, &mut findings);
+        self.update_gate(policy, now, &shut, &mut findings);
         // The kubelet asks for liveness only after startup has passed once: a restart that is
         // needed during the start has to let it pass, or it would never be heard.
         let started = self.engine.up || answered == Verdict::Fail;

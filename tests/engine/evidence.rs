@@ -339,6 +339,13 @@ fn silence() {
         evidence(&bench, Reason::EngineBusy),
         "2 fresh logins in a row got no answer"
     );
+    // Without a sign of life it is not called busy, and not ready either.
+    bench.ping_fails(ContactError::Closed);
+    assert_eq!(
+        evidence(&bench, Reason::NoFreshAnswer),
+        "2 fresh logins in a row got no answer"
+    );
+    assert!(!bench.has(Reason::EngineBusy));
 }
 
 #[test]

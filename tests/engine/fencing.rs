@@ -169,6 +169,33 @@ fn the_gate_opens_with_the_lease_and_fences_who_went_around_it() {
     assert_eq!(bench.decision.gate.verdict, Verdict::Pass);
 }
 
+/// Each start of the SQL container begins with a lease that its agent does not hold yet.
+#[test]
+fn the_gate_waits_for_a_volume_that_was_bad_and_not_for_a_lease_that_was_not_held() {
+    let mut bench = Bench::ready(Policy::default());
+    bench.renews = false;
+    bench.see(exited(Some(ExitStatus::Signal(9))));
+    let read_only = || {
+        let mut check = healthy_volume();
+        check.write = WriteCheck::Failed(VolumeFault::ReadOnly);
+        volume(check)
+    };
+    for was_bad in [false, true] {
+        assert_eq!(bench.decision.gate.verdict, Verdict::Pass);
+        bench.see(lease(LeaseState::Released));
+        assert_eq!(bench.decision.gate.reasons, [Reason::LeaseNotHeld]);
+        if was_bad {
+            bench.see(read_only());
+            bench.see(volume(healthy_volume()));
+        }
+        bench.see(held(2, 2));
+        assert_eq!(bench.decision.gate.verdict == Verdict::Fail, was_bad);
+        assert_eq!(bench.has(Reason::Settling), was_bad);
+        bench.pass(bench.policy.settle);
+    }
+    assert_eq!(bench.decision.gate.verdict, Verdict::Pass);
+}
+
 #[test]
 fn a_supervisor_that_comes_back_fences_the_engine_of_a_lease_that_others_had_since() {
     for (first, fenced) in [(1, false), (3, true)] {

@@ -123,6 +123,40 @@ fn a_new_process_is_not_killed_for_the_old_ones_sake() {
     assert_eq!(bench.is_ready(), Verdict::Fail);
 }
 
+/// A first thread that has ended is a zombie while others serve, and a look at the processes may miss one.
+#[test]
+fn what_answers_is_never_restarted_for_being_dead() {
+    let mut dead = process(1, IDLE);
+    dead.state = RunState::Zombie;
+    let looks = [ProcessReport::NotFound, ProcessReport::Running(dead)];
+    for look in looks {
+        for ends in [false, true] {
+            let mut bench = Bench::ready(Policy::default());
+            let silent = bench
+                .policy
+                .process_missing_after
+                .max(bench.policy.zombie_after);
+            for _ in 0..600 {
+                bench.pass(SECOND);
+                bench.see(Observation::Process(look.clone()));
+                bench.ping_ok();
+                assert!(bench.decision.action.is_none(), "{look:?}");
+                assert_eq!(bench.live(), Verdict::Pass, "{look:?}");
+            }
+            for _ in 0..silent.as_secs() + 1 {
+                bench.pass(SECOND);
+                bench.see(Observation::Process(look.clone()));
+                match ends {
+                    true => bench.ping_fails(ContactError::Closed),
+                    false => bench.ping_ok(),
+                };
+            }
+            let asks = bench.decision.action.is_some() || bench.live() == Verdict::Fail;
+            assert_eq!(asks, ends, "{look:?} {:?}", bench.decision);
+        }
+    }
+}
+
 #[test]
 fn a_zombie_is_restarted_after_its_grace() {
     let mut bench = Bench::ready(kubelet());

@@ -251,11 +251,16 @@ fn silent_logins(view: &View<'_>, findings: &mut Findings) {
         .last
         .as_ref()
         .is_some_and(|last| last.value.result.owes_answer());
-    // Where the standing connection is silent too there is no sign of life to call it busy.
-    let life = view.snapshot.ping.last_success.is_some() && view.snapshot.ping.error().is_none();
-    if silent && life && login.failures >= SILENT_LOGINS {
-        let evidence = format!("{} fresh logins in a row got no answer", login.failures);
+    if !silent || login.failures < SILENT_LOGINS {
+        return;
+    }
+    let evidence = format!("{} fresh logins in a row got no answer", login.failures);
+    let ping = &view.snapshot.ping;
+    if ping.last_success.is_some() && ping.error().is_none() {
         findings.add(Reason::EngineBusy, evidence);
+    } else if view.engine.phase == Phase::Running {
+        // Where the standing connection fails too there is no sign of life to call it busy.
+        findings.add(Reason::NoFreshAnswer, evidence);
     }
 }
 

@@ -51,6 +51,7 @@ fn gone(view: &View<'_>, findings: &mut Findings) {
     let since = seen.map_or(view.engine.phase_since, |seen| {
         seen.max(view.engine.phase_since)
     });
+    let since = unanswered(view, since);
     let looked = view.watches();
     if absent && looked && findings.due(since, view.policy.process_missing_after) {
         let what = match view.snapshot.running() {
@@ -105,6 +106,13 @@ fn describe(exit: &Observed<ProcessExit>, view: &View<'_>) -> (Reason, String) {
     }
 }
 
+/// What looks dead and answers is alive, whatever the table of processes says of it: a first thread that
+/// has ended is a zombie while others serve. The time counts from the last answer.
+fn unanswered(view: &View<'_>, since: Time) -> Time {
+    let answered = view.snapshot.answers.last;
+    answered.map_or(since, |answered| answered.max(since))
+}
+
 fn zombie(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     let dead = view.process().filter(|process| {
         process.state == RunState::Zombie || process.parent_state == RunState::Zombie
@@ -112,6 +120,7 @@ fn zombie(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     let since = timers.lasting(Condition::Zombie, dead.is_some(), view.now);
     if let (Some(process), Some(since)) = (dead, since) {
         let pid = process.engine.unwrap_or(process.parent).pid;
+        let since = unanswered(view, since);
         if findings.due(since, view.policy.zombie_after) {
             let evidence = format!(
                 "pid {pid} has been a zombie for {}",
