@@ -187,6 +187,13 @@ impl Pod {
             _scratch: scratch,
         };
         until(|| pod.probes().ok()).await;
+        let metrics = pod.supervisor.get("/metrics").await.1;
+        let sized = |line: &&str| line.starts_with("sql_edge_volume_size_bytes{");
+        let checked = metrics.lines().filter(sized).count();
+        ensure!(
+            checked == MORE_VOLUMES.len() + 1,
+            "{checked} volumes are checked"
+        );
         Ok(pod)
     }
 

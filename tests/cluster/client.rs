@@ -26,7 +26,20 @@ impl Report {
     pub fn away(&self) -> Duration {
         Duration::from_millis(self.gaps.iter().map(|gap| gap.1).max().unwrap_or(0))
     }
+
+    /// The time without an acknowledged row after `fault`, in milliseconds since 1970, once it is over.
+    pub fn away_at(&self, fault: u64) -> Option<Duration> {
+        let after = |gap: &&(u64, u64)| gap.0 + gap.1 > fault && gap.0 < fault + SOON;
+        let gap = self.gaps.iter().find(after);
+        let away = gap.map(|(from, away)| from + away - fault.max(*from));
+        // Nothing was noticed, and enough has been written since.
+        let none = (self.last > fault + 2 * SOON).then_some(0);
+        away.or(none).map(Duration::from_millis)
+    }
 }
+
+/// Milliseconds within which a fault shows at the client.
+const SOON: u64 = 5000;
 
 pub struct Client<'a> {
     namespace: &'a Namespace,
@@ -95,21 +108,23 @@ impl<'a> Client<'a> {
         panic!("the client has no report: {said}");
     }
 
-    /// Waits until rows are acknowledged again after what was done, and holds all against the table.
-    pub fn writes_and_lost_nothing(&self) -> Report {
+    /// Waits until rows are acknowledged again after what was done.
+    pub fn writes(&self) -> Report {
         let before = self.report();
         let mut after = self.report();
         for _ in 0..20 {
             if after.last > before.last {
-                break;
+                return after;
             }
             std::thread::sleep(Duration::from_millis(500));
             after = self.report();
         }
-        assert!(
-            after.last > before.last,
-            "no row is acknowledged any more: {after:?}"
-        );
+        panic!("no row is acknowledged any more: {after:?}");
+    }
+
+    /// The same, and holds all rows against the table.
+    pub fn writes_and_lost_nothing(&self) -> Report {
+        let after = self.writes();
         assert!(
             after.lost.is_empty(),
             "acknowledged rows are lost: {after:?}"

@@ -1,7 +1,8 @@
 //! The product in a real Kubernetes: what the chart and `inject` render, with the stand-in as the engine.
 //!
 //! ```text
-//! cargo test --test cluster [NAME]       all scenarios, or those whose name contains NAME
+//! cargo test --test cluster [NAME]                  all scenarios, or those whose name contains NAME
+//! cargo test --test cluster -- --ignored times      ten times each, half an hour: ours beside Kubernetes alone
 //! ```
 //!
 //! It needs root, and either the programs of `tests/cluster/up` (built once, ten minutes) or another cluster:
@@ -88,6 +89,7 @@ fn trials() -> Vec<Trial> {
             (scenario.run)();
             Ok(())
         })
+        .with_ignored_flag(scenario.long)
     })
     .collect()
 }

@@ -21,6 +21,7 @@ mod password;
 mod policy;
 mod shared;
 mod sidecar;
+mod times;
 mod upgrade;
 
 /// A scenario, which fails by panicking.
@@ -28,6 +29,8 @@ pub struct Scenario {
     pub name: &'static str,
     /// Whether nodes have to fail, or disks to break, for which they must be this machine's own.
     pub own_nodes: bool,
+    /// Whether it takes so long that it is run by its name alone.
+    pub long: bool,
     pub run: fn(),
 }
 
@@ -35,6 +38,7 @@ const fn anywhere(name: &'static str, run: fn()) -> Scenario {
     Scenario {
         name,
         own_nodes: false,
+        long: false,
         run,
     }
 }
@@ -43,6 +47,7 @@ const fn own_nodes(name: &'static str, run: fn()) -> Scenario {
     Scenario {
         name,
         own_nodes: true,
+        long: false,
         run,
     }
 }
@@ -80,4 +85,8 @@ pub const ALL: &[Scenario] = &[
     anywhere(events::NAME, events::run),
     anywhere(mesh::NAME, mesh::run),
     own_nodes(cost::NAME, cost::run),
+    Scenario {
+        long: true,
+        ..own_nodes(times::NAME, times::run)
+    },
 ];

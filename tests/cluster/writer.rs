@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Between two rows, and between two attempts where nothing answers.
 const PAUSE: Duration = Duration::from_millis(40);
 /// Without an acknowledged row for so long, the database is away for this client.
-const GAP: Duration = Duration::from_millis(500);
+const GAP: Duration = Duration::from_millis(120);
 const CREATE: &str =
     "IF OBJECT_ID('dbo.journal') IS NULL CREATE TABLE dbo.journal (id bigint, epoch bigint)";
 

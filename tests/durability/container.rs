@@ -96,7 +96,7 @@ impl Container {
     }
 
     /// Its first process, in this program's numbers; none while it starts or ends.
-    fn first(&self) -> Option<i32> {
+    pub fn first(&self) -> Option<i32> {
         children(i32::try_from(self.wrapper.id()).ok()?)
             .first()
             .copied()

@@ -7,7 +7,8 @@ use rustix::process::Signal;
 
 use crate::container::send;
 use crate::pod::{Pod, Which};
-use crate::run::Run;
+use crate::run::{LOOK, PATIENCE, Run};
+use crate::shared::http::get;
 use crate::shared::writer::Writer;
 
 /// From SIGTERM to SIGKILL for a pod without an engine.
@@ -98,8 +99,14 @@ async fn engine_is_seen(run: &mut Run) -> anyhow::Result<()> {
     .await
 }
 
-/// The container ends with the engine, and is started again.
+/// The container ends with the engine, and is started again; or, where that is asked for, the engine is
+/// started again in it, if it had been ready.
 async fn engine(run: &mut Run, number: usize, signal: Signal) -> anyhow::Result<()> {
+    let in_place = run.restarts_in_place();
+    if in_place {
+        served(run).await?;
+    }
+    let container = run.pod.container();
     let started = run.pod.launch.count();
     let engine = run.pod.engine();
     let pid = *engine.get(number).context("the engine runs")?;
@@ -110,7 +117,29 @@ async fn engine(run: &mut Run, number: usize, signal: Signal) -> anyhow::Result<
     run.until("the engine's next start", |run| {
         !run.pod.launch.said(started, "the command runs").is_empty()
     })
-    .await
+    .await?;
+    if in_place {
+        ensure!(
+            run.pod.container() == container,
+            "the container did not outlive its engine"
+        );
+        run.in_place += 1;
+    }
+    Ok(())
+}
+
+/// The agent has heard from the supervisor that this engine is ready: one of which it knows nothing would be
+/// a start that has failed.
+async fn served(run: &Run) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let said = run.pod.launch.said(0, "answers the kubelet's probes");
+    let address = said.last().and_then(|event| event["address"].as_str());
+    let address = address.context("the agent says where it answers")?;
+    while get(address, "/readyz").await.0 != 200 {
+        ensure!(began.elapsed() < PATIENCE, "the engine did not get ready");
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
 }
 
 /// One that hangs before the supervisor had an answer is in its start, for which it has more patience.

@@ -12,7 +12,9 @@
 //!
 //! - `--rounds N`, `--quick` for one of each kind;
 //! - `--seed N`: the random numbers;
-//! - `--lease strict` or `advisory`, strict without it.
+//! - `--lease strict` or `advisory`, strict without it;
+//! - `--restart container` or `in-place`: what follows on the end of an engine that had served, container
+//!   without it. In place, an engine that ends alone has to come back in its container.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // it is there to print
 
@@ -45,7 +47,8 @@ use shared::scratch::Scratch;
 
 const SUPERVISOR: &str = "sql-edge-supervisor";
 const ROUNDS: usize = 200;
-const USAGE: &str = "usage: durability [--rounds N | --quick] [--seed N] [--lease strict|advisory]";
+const USAGE: &str = "usage: durability [--rounds N | --quick] [--seed N] [--lease strict|advisory] \
+                     [--restart container|in-place]";
 
 fn main() -> ExitCode {
     let called = std::env::args_os().next().map(PathBuf::from);
@@ -80,8 +83,8 @@ fn test() -> ExitCode {
     plan.scratch = scratch.path().to_owned();
     plan.programs = scratch.path().join("programs");
     println!(
-        "seed {}, {} rounds, lease {}",
-        plan.seed, plan.rounds, plan.lease
+        "seed {}, {} rounds, lease {}, restart {}",
+        plan.seed, plan.rounds, plan.lease, plan.restart
     );
     let played = programs(&plan).and_then(|()| {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -124,6 +127,7 @@ fn arguments() -> Option<Plan> {
         rounds: ROUNDS,
         seed: clock.map_or(0, |now| now.as_secs()),
         lease: "strict",
+        restart: "container",
         programs: PathBuf::new(),
         scratch: PathBuf::new(),
     };
@@ -133,16 +137,16 @@ fn arguments() -> Option<Plan> {
             "--quick" => plan.rounds = Fault::ALL.len(),
             "--rounds" => plan.rounds = words.next()?.parse().ok()?,
             "--seed" => plan.seed = words.next()?.parse().ok()?,
-            "--lease" => {
-                let given = words.next()?;
-                plan.lease = ["strict", "advisory"]
-                    .into_iter()
-                    .find(|known| *known == given)?;
-            }
+            "--lease" => plan.lease = one_of(["strict", "advisory"], &words.next()?)?,
+            "--restart" => plan.restart = one_of(["container", "in-place"], &words.next()?)?,
             _ => return None,
         }
     }
     Some(plan)
+}
+
+fn one_of(known: [&'static str; 2], given: &str) -> Option<&'static str> {
+    known.into_iter().find(|known| *known == given)
 }
 
 fn print(summary: &Summary) {
@@ -165,6 +169,10 @@ fn print(summary: &Summary) {
     println!(
         "\n{} rows acknowledged, all there; {} epochs with rows, each of one pod; {} rows were late",
         summary.acknowledged, summary.found.epochs, summary.found.late
+    );
+    println!(
+        "{} of the engine's starts were in a container that went on",
+        summary.in_place
     );
     println!(
         "a lost pod's successor writes after {:.1} s at most; a thawed engine was there for {:.3} s at most",

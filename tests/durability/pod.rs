@@ -51,6 +51,7 @@ pub struct World {
     pub volume: PathBuf,
     pub directory: PathBuf,
     pub lease: &'static str,
+    pub restart: &'static str,
 }
 
 /// The sidecar, or the engine's container.
@@ -130,6 +131,11 @@ impl Pod {
             .as_ref()
             .map(Container::engine)
             .unwrap_or_default()
+    }
+
+    /// The first process of the SQL container: another one is another container.
+    pub fn container(&self) -> Option<i32> {
+        self.containers.lock(Which::Sql).as_ref()?.first()
     }
 
     /// The agent of `launch`; none while there is none.
@@ -232,6 +238,7 @@ impl Containers {
             ("state-dir", path("state")),
             ("data-dir", path("mssql")),
             ("lease", self.world.lease.to_owned()),
+            ("engine-restart", self.world.restart.to_owned()),
         ];
         let rest = SETTINGS
             .iter()

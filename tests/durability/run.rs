@@ -16,9 +16,9 @@ use crate::shared::volumes::{Image, Kind};
 use crate::shared::writer::{Target, Writer};
 
 /// Nothing takes this long; what would hang fails instead.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How often is looked for what raises no event.
-const LOOK: Duration = Duration::from_millis(10);
+pub const LOOK: Duration = Duration::from_millis(10);
 /// The longest time for which an engine is left alone before its next fault.
 const QUIET: Duration = Duration::from_millis(500);
 /// Rows that show that a round is over.
@@ -30,6 +30,8 @@ pub struct Plan {
     pub rounds: usize,
     pub seed: u64,
     pub lease: &'static str,
+    /// What follows on the end of an engine that had served.
+    pub restart: &'static str,
     /// Of the two programs, under their names.
     pub programs: PathBuf,
     pub scratch: PathBuf,
@@ -52,6 +54,8 @@ pub struct Run {
     pub takeovers: Vec<Duration>,
     /// How long each thawed engine was there still.
     pub fences: Vec<Duration>,
+    /// How often an engine was started again in its container.
+    pub in_place: usize,
     /// Rows that clients which stay with a frozen engine have tried.
     pub rows_of_stayers: i64,
     world: World,
@@ -67,6 +71,8 @@ pub struct Summary {
     pub rounds: BTreeMap<Fault, Vec<Duration>>,
     pub takeovers: Vec<Duration>,
     pub fences: Vec<Duration>,
+    /// How often an engine was started again in its container.
+    pub in_place: usize,
     pub found: Found,
     pub acknowledged: usize,
 }
@@ -80,6 +86,7 @@ pub async fn play(plan: &Plan) -> anyhow::Result<Summary> {
         volume: volume.path().to_owned(),
         directory: plan.scratch.clone(),
         lease: plan.lease,
+        restart: plan.restart,
     };
     let mut random = Random::new(plan.seed, "rounds");
     let mut run = Run::start(world, plan.seed)?;
@@ -129,6 +136,7 @@ pub async fn play(plan: &Plan) -> anyhow::Result<Summary> {
     summary.acknowledged = run.promises.acknowledged();
     summary.takeovers.clone_from(&run.takeovers);
     summary.fences.clone_from(&run.fences);
+    summary.in_place = run.in_place;
     Ok(summary)
 }
 
@@ -144,6 +152,7 @@ impl Run {
             random: Random::new(seed, "faults"),
             takeovers: Vec::new(),
             fences: Vec::new(),
+            in_place: 0,
             rows_of_stayers: 0,
             world,
             pods: 1,
@@ -158,6 +167,11 @@ impl Run {
         let before = self.take_over(pod).await?;
         self.until("the end of the pod before", |_| before.is_gone())
             .await
+    }
+
+    /// Whether an engine that had served is started again in its container.
+    pub fn restarts_in_place(&self) -> bool {
+        self.world.restart == "in-place"
     }
 
     /// One more pod for the volume.
