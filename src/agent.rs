@@ -57,6 +57,7 @@ use crate::launch::{take_signals_back, termination};
 use crate::observe::clock::Clock;
 use crate::observe::process::EnginePid;
 use crate::observe::{Sink, cgroup, listeners, process};
+use crate::parts::part;
 use end::End;
 use engine::Engines;
 use gate::Gate;
@@ -143,10 +144,13 @@ impl Agent {
         let mut tasks = JoinSet::new();
         let engines = Engines::new(&config.process, Arc::clone(&pid1));
         let (engine, exits) = (engines.watch(), engines.exits());
-        tasks.spawn(engines.follow(observations, seen));
-        tasks.spawn(volumes::watch(config.volume.clone(), request.clone()));
+        tasks.spawn(part("agent.engines", engines.follow(observations, seen)));
+        tasks.spawn(part(
+            "agent.volumes",
+            volumes::watch(config.volume.clone(), request.clone()),
+        ));
         let link = Link::new(config.launch.socket.clone(), requests, reported, publish);
-        tasks.spawn(link.keep(Arc::clone(&pid1)));
+        tasks.spawn(part("agent.link", link.keep(Arc::clone(&pid1))));
         let lease = Lease::new(
             &config,
             Arc::clone(&pid1),
@@ -155,13 +159,19 @@ impl Agent {
             engine.clone(),
         );
         let (reports, holder) = (lease.reports(), lease.holder());
-        tasks.spawn(lease.hold(request.clone()));
-        tasks.spawn(again::follow(state.clone(), memory.clone()));
+        tasks.spawn(part("agent.lease", lease.hold(request.clone())));
+        tasks.spawn(part(
+            "agent.again",
+            again::follow(state.clone(), memory.clone()),
+        ));
         let readiness = Readiness::new(&config, state.clone(), engine, memory.clone());
-        tasks.spawn(readiness.clone().probe());
+        tasks.spawn(part("agent.readiness", readiness.clone().probe()));
         let answers = http::Answers::new(state.clone(), readiness);
-        tasks.spawn(http::serve(config.launch.listen, start.listener, answers));
-        tasks.spawn(beat(Arc::clone(&pid1)));
+        tasks.spawn(part(
+            "agent.http",
+            http::serve(config.launch.listen, start.listener, answers),
+        ));
+        tasks.spawn(part("agent.beat", beat(Arc::clone(&pid1))));
         let shut = watch::Sender::default();
         let end = End::new(
             &config,
@@ -210,7 +220,10 @@ impl Agent {
     }
 
     fn wait_for_gate(&mut self) {
-        let waiting = self.judged.clone().watch(Arc::clone(&self.pid1));
+        let waiting = part(
+            "agent.gate",
+            self.judged.clone().watch(Arc::clone(&self.pid1)),
+        );
         self.gate = Some(self.tasks.spawn(waiting));
     }
 
@@ -303,17 +316,13 @@ impl Agent {
             engine_pid.clone(),
             sink.clone(),
         );
-        self.tasks.spawn(process);
-        self.tasks.spawn(listeners::observe(
-            config.process.proc_root.clone(),
-            engine_pid.clone(),
-        ));
-        self.tasks.spawn(engine::report_network(
-            engine_pid.network(),
-            self.request.clone(),
-        ));
+        self.tasks.spawn(part("agent.process", process));
+        let listeners = listeners::observe(config.process.proc_root.clone(), engine_pid.clone());
+        self.tasks.spawn(part("agent.listeners", listeners));
+        let network = engine::report_network(engine_pid.network(), self.request.clone());
+        self.tasks.spawn(part("agent.network", network));
         let cgroup = cgroup::observe(config.cgroup_interval, engine_pid, sink.clone());
-        self.tasks.spawn(cgroup);
+        self.tasks.spawn(part("agent.cgroup", cgroup));
         let (sink, pid1) = (sink.clone(), Arc::clone(&self.pid1));
         let restarter = Restarter::new(config, move |report: ActionReport| {
             if report.step == ActionStep::Terminated {
@@ -322,8 +331,8 @@ impl Agent {
             let sink = sink.clone();
             async move { sink.send(Observation::Action(report)).await }
         });
-        self.tasks
-            .spawn(commands::obey(self.state.clone(), restarter));
+        let obeys = commands::obey(self.state.clone(), restarter);
+        self.tasks.spawn(part("agent.commands", obeys));
     }
 }
 

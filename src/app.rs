@@ -47,6 +47,7 @@ use crate::launch::sidecar;
 use crate::observe::clock::Clock;
 use crate::observe::process::EnginePid;
 use crate::observe::{Sink, clock, kernel, volume};
+use crate::parts::part;
 use crate::publish::events::api::ApiServer;
 use crate::publish::metrics::Metrics;
 use crate::publish::server::{self, Server};
@@ -167,7 +168,8 @@ impl Bound {
             serve_agent(&mut tasks, &config, link, agent, stopper, &decisions);
         }
         let restarter = Restarter::new(&config, report_to(sink.clone()));
-        tasks.spawn(carry_out::carry_out(decisions, agent, restarter));
+        let acts = carry_out::carry_out(decisions, agent, restarter);
+        tasks.spawn(part("supervisor.acts", acts));
         if let Some(control) = control {
             let orders = Orders {
                 sink,
@@ -175,12 +177,13 @@ impl Bound {
                 decisions: last.clone(),
                 chronicler: chronicler.clone(),
             };
-            tasks.spawn(control.serve(move |order| orders.clone().obey(order)));
+            let obeys = control.serve(move |order| orders.clone().obey(order));
+            tasks.spawn(part("supervisor.control", obeys));
         }
-        tasks.spawn(watch_engine);
+        tasks.spawn(part("supervisor.may-ask", watch_engine));
         follow_decisions(&mut tasks, &config, &holder, &last);
-        tasks.spawn(chronicler.follow());
-        tasks.spawn(supervisor.run(memory));
+        tasks.spawn(part("supervisor.history", chronicler.follow()));
+        tasks.spawn(part("supervisor.decides", supervisor.run(memory)));
         info!(%address, version = env!("CARGO_PKG_VERSION"), "supervising");
 
         let why = shutdown.await;
@@ -274,10 +277,15 @@ fn follow_decisions(
     decisions: &Reader,
 ) {
     if let Some(server) = api_server(config) {
-        tasks.spawn(publish::events::follow(server, decisions.clone()));
+        let events = publish::events::follow(server, decisions.clone());
+        tasks.spawn(part("supervisor.events", events));
     }
-    tasks.spawn(lease::follow_engine(holder.clone(), decisions.clone()));
-    tasks.spawn(lease::identify(decisions.clone()));
+    let tenant = lease::follow_engine(holder.clone(), decisions.clone());
+    tasks.spawn(part("supervisor.tenant", tenant));
+    tasks.spawn(part(
+        "supervisor.identity",
+        lease::identify(decisions.clone()),
+    ));
 }
 
 /// Does here what an agent would, unless one comes, or one that was there before may.
@@ -289,9 +297,9 @@ fn expect_agent(
     holder: LeaseHolder,
 ) {
     let here = linked::watch_here(config.clone(), agent.clone(), memory.linked);
-    tasks.spawn(here);
+    tasks.spawn(part("supervisor.here", here));
     let contend = lease::contend(holder, agent.clone(), memory.agent);
-    tasks.spawn(contend);
+    tasks.spawn(part("supervisor.contends", contend));
 }
 
 /// Serves the link: what it brings is observed, what is decided is sent.
@@ -304,15 +312,13 @@ fn serve_agent(
     decisions: &Reader,
 ) {
     let (verdicts, sent) = watch::channel(None);
-    tasks.spawn(linked::send_verdicts(
-        config.clone(),
-        decisions.clone(),
-        verdicts,
-    ));
-    tasks.spawn(link.serve(sent, move |event| {
+    let sends = linked::send_verdicts(config.clone(), decisions.clone(), verdicts);
+    tasks.spawn(part("supervisor.verdicts", sends));
+    let serves = link.serve(sent, move |event| {
         let stopper = stopper.clone();
         agent.clone().receive(event, move || stopper.begin())
-    }));
+    });
+    tasks.spawn(part("supervisor.link", serves));
 }
 
 /// Who does what a person says.
@@ -360,15 +366,18 @@ fn find_the_way_in(
     sink: &Sink,
 ) {
     let (decisions, sink) = (decisions.clone(), sink.clone());
-    tasks.spawn(bootstrapping::follow(config.sql.clone(), decisions.clone()));
-    tasks.spawn(listening::follow(config, engine.network(), decisions, sink));
+    let bootstraps = bootstrapping::follow(config.sql.clone(), decisions.clone());
+    tasks.spawn(part("supervisor.bootstrap", bootstraps));
+    let listens = listening::follow(config, engine.network(), decisions, sink);
+    tasks.spawn(part("supervisor.address", listens));
 }
 
 /// Starts every observer that runs on this thread, but those that `launch` takes the place of.
 fn observers(config: &Config, decisions: Reader, sink: &Sink) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    tasks.spawn(clock::observe(sink.clone()));
-    tasks.spawn(kernel::observe(sink.clone()));
-    tasks.spawn(asking::ask(config.clone(), decisions, sink.clone()));
+    tasks.spawn(part("supervisor.clock", clock::observe(sink.clone())));
+    tasks.spawn(part("supervisor.kernel", kernel::observe(sink.clone())));
+    let asks = asking::ask(config.clone(), decisions, sink.clone());
+    tasks.spawn(part("supervisor.asks", asks));
     tasks
 }

@@ -69,6 +69,7 @@ pub mod inject;
 pub mod launch;
 pub mod link;
 pub mod observe;
+pub mod parts;
 pub mod pidfd;
 pub mod publish;
 pub mod records;

@@ -31,12 +31,14 @@ pub fn init(log: LogConfig) {
     };
 }
 
-/// Has a panic say where and why, and no more. The standard library's own report would walk the stack
+/// Has a panic say where and why, and end the program, and no more. The standard library's own report would walk the stack
 /// where `RUST_BACKTRACE` is set, for which the shipped binary has no tables.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         // Where standard error is closed nobody reads it.
         let _ = writeln!(std::io::stderr(), "sql-edge-supervisor {panic}");
+        // No part goes on without another one; the shipped binary has no way to unwind anyway.
+        std::process::abort();
     }));
 }
 

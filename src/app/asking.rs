@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use crate::config::Config;
 use crate::decide::reason::Reason;
 use crate::observe::{Sink, sql};
+use crate::parts::part;
 use crate::publish::{Published, Reader};
 
 /// The administrator connection is asked after this part of the time at which silence is a hang: late
@@ -55,10 +56,19 @@ fn observers(config: &Config, sink: &Sink) -> JoinSet<()> {
     let patience = config.policy.unresponsive_after / DAC_SHARE;
     let sql = || config.sql.clone();
     let required = config.policy.required_databases.clone();
-    tasks.spawn(sql::ping::observe(sql(), teller, sink.clone()));
-    tasks.spawn(sql::dac::observe(sql(), patience, silence, sink.clone()));
-    tasks.spawn(sql::login::observe(sql(), sink.clone()));
-    tasks.spawn(sql::databases::observe(sql(), required, sink.clone()));
-    tasks.spawn(sql::diagnostics::observe(sql(), sink.clone()));
+    tasks.spawn(part(
+        "supervisor.ping",
+        sql::ping::observe(sql(), teller, sink.clone()),
+    ));
+    let dac = sql::dac::observe(sql(), patience, silence, sink.clone());
+    tasks.spawn(part("supervisor.dac", dac));
+    tasks.spawn(part(
+        "supervisor.login",
+        sql::login::observe(sql(), sink.clone()),
+    ));
+    let databases = sql::databases::observe(sql(), required, sink.clone());
+    tasks.spawn(part("supervisor.databases", databases));
+    let diagnostics = sql::diagnostics::observe(sql(), sink.clone());
+    tasks.spawn(part("supervisor.diagnostics", diagnostics));
     tasks
 }

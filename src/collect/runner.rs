@@ -28,6 +28,7 @@ use super::{Engine, Failure, Output, Profiles, Scope};
 use crate::config::{Config, MetricsConfig, SqlConfig};
 use crate::decide::observation::ContactError;
 use crate::exposition::{Exposition, Families, Fragment};
+use crate::parts::part;
 use crate::tds::deadline::Deadline;
 use crate::tds::session::{COLLECT_APPLICATION_NAME, Connector, Session};
 use crate::tds::value::Cells;
@@ -98,7 +99,7 @@ pub fn spawn(
                 runtime.block_on(async {
                     tokio::select! {
                         _ = stopped => {}
-                        () = runner.run(may_ask) => {}
+                        () = part("supervisor.collectors", runner.run(may_ask)) => {}
                     }
                 });
                 // A name that is being resolved must not hold the thread.

@@ -39,6 +39,7 @@ use crate::decide::observation::{
     WriteCheck,
 };
 use crate::decide::volumes::{Use, Volume};
+use crate::parts::turn;
 use crate::records::atomic::Folder;
 use crate::records::beneath::Below;
 use crate::records::identity::{self, Expected, Places};
@@ -147,6 +148,7 @@ fn watch(
 ) {
     let mut checker = Checker::new(&volume, config);
     loop {
+        turn("shared.volume");
         let send = |event| {
             let volume = Arc::clone(&volume);
             sink.send_blocking(Observation::Volume(VolumeReport { volume, event }));

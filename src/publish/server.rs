@@ -57,6 +57,7 @@ use super::{Reader, routes};
 use crate::config::HttpConfig;
 use crate::decide::time::SupervisedClock;
 use crate::exposition::Exposition;
+use crate::parts::part;
 
 /// Header fields of a request; the kubelet, Prometheus and browsers stay below twenty.
 const MAX_HEADERS: usize = 64;
@@ -254,7 +255,7 @@ fn run(
         tokio::select! {
             // It ends when told to, or when the handle is dropped.
             _ = stopped => {}
-            () = acceptor.accept(&listener, &mut tasks) => {}
+            () = part("supervisor.http", acceptor.accept(&listener, &mut tasks)) => {}
         }
         drop(listener);
         drain.send_replace(true);

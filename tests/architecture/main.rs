@@ -20,11 +20,13 @@ const MAX_FUNCTION_LINES: usize = 70;
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "act",
-        &["act", "config", "decide", "link", "pidfd", "records", "tds"],
+        &[
+            "act", "config", "decide", "link", "parts", "pidfd", "records", "tds",
+        ],
     ),
     (
         "collect",
-        &["collect", "config", "decide", "exposition", "tds"],
+        &["collect", "config", "decide", "exposition", "parts", "tds"],
     ),
     ("decide", &["decide"]),
     // The text format: whoever collects writes it, whoever publishes serves it.
@@ -35,11 +37,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "observe",
         &[
-            "observe", "config", "decide", "errorlog", "pidfd", "records", "tds",
+            "observe", "config", "decide", "errorlog", "parts", "pidfd", "records", "tds",
         ],
     ),
     // What observing and acting share: neither may know of the other.
     ("pidfd", &[]),
+    // A name for each part, by which a test has it panic.
+    ("parts", &[]),
     ("tds", &["tds", "config", "decide"]),
     // What stands on the volume: several look at it, one thread writes it.
     ("records", &["records", "decide"]),
@@ -51,7 +55,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "launch", "act", "config", "decide", "link", "observe", "pidfd", "publish", "records",
         ],
     ),
-    ("publish", &["publish", "config", "decide", "exposition"]),
+    (
+        "publish",
+        &["publish", "config", "decide", "exposition", "parts"],
+    ),
     // A manifest in, a manifest out: no more of the crate than how a setting's variable is called.
     ("inject", &["inject", "config"]),
     ("telemetry", &["config"]),

@@ -1,6 +1,6 @@
 //! A client's pod that writes to the Service all the time, and what it has to say.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::json;
@@ -27,17 +27,19 @@ impl Report {
         Duration::from_millis(self.gaps.iter().map(|gap| gap.1).max().unwrap_or(0))
     }
 
-    /// The time without an acknowledged row after `fault`, in milliseconds since 1970, once it is over.
+    /// The longest time without an acknowledged row around `fault`, in milliseconds since 1970; absent until rows are
+    /// acknowledged again, some time after it.
     pub fn away_at(&self, fault: u64) -> Option<Duration> {
-        let after = |gap: &&(u64, u64)| gap.0 + gap.1 > fault && gap.0 < fault + SOON;
-        let gap = self.gaps.iter().find(after);
-        let away = gap.map(|(from, away)| from + away - fault.max(*from));
-        // Nothing was noticed, and enough has been written since.
-        let none = (self.last > fault + 2 * SOON).then_some(0);
-        away.or(none).map(Duration::from_millis)
+        let around = |gap: &&(u64, u64)| gap.0 + gap.1 > fault && gap.0 < fault + SOON;
+        let away = |gap: &(u64, u64)| gap.0 + gap.1 - fault.max(gap.0);
+        let longest = self.gaps.iter().filter(around).map(away).max();
+        let over = self.last > fault + SOON;
+        over.then(|| Duration::from_millis(longest.unwrap_or(0)))
     }
 }
 
+/// From a pod that is ready to a row of a client that was away: its own patience, a few times.
+const AGAIN: Duration = Duration::from_secs(30);
 /// Milliseconds within which a fault shows at the client.
 const SOON: u64 = 5000;
 
@@ -87,10 +89,19 @@ impl<'a> Client<'a> {
         client
     }
 
+    /// What it has noted so far, whether or not an engine answers.
+    pub fn notes(&self) -> Report {
+        self.says("notes")
+    }
+
     /// What it says, which takes an engine that answers.
     pub fn report(&self) -> Report {
+        self.says("report")
+    }
+
+    fn says(&self, command: &str) -> Report {
         let line = format!(
-            "--namespace {} exec {} -- /client report {}",
+            "--namespace {} exec {} -- /client {command} {}",
             self.namespace.name, self.name, self.service
         );
         let mut said = String::new();
@@ -109,22 +120,19 @@ impl<'a> Client<'a> {
     }
 
     /// Waits until rows are acknowledged again after what was done.
-    pub fn writes(&self) -> Report {
-        let before = self.report();
-        let mut after = self.report();
-        for _ in 0..20 {
-            if after.last > before.last {
-                return after;
-            }
-            std::thread::sleep(Duration::from_millis(500));
-            after = self.report();
+    pub fn writes(&self) {
+        let before = self.notes().last;
+        let began = Instant::now();
+        while self.notes().last <= before {
+            assert!(began.elapsed() < AGAIN, "no row is acknowledged any more");
+            std::thread::sleep(Duration::from_millis(200));
         }
-        panic!("no row is acknowledged any more: {after:?}");
     }
 
     /// The same, and holds all rows against the table.
     pub fn writes_and_lost_nothing(&self) -> Report {
-        let after = self.writes();
+        self.writes();
+        let after = self.report();
         assert!(
             after.lost.is_empty(),
             "acknowledged rows are lost: {after:?}"

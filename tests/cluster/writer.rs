@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! cluster-client write HOST:PORT     writes until it is ended; every acknowledged row goes into /rows/acknowledged
+//! cluster-client notes HOST:PORT     prints what that file says as JSON, without asking the Service
 //! cluster-client report HOST:PORT    holds that file against the table, and prints a report as JSON
 //! cluster-client check HOST:PORT     one login and `SELECT 1`, as an exec probe does it; exit 1 where that fails
 //! cluster-client serve HOST:PORT     answers 200 to any request, for what an httpGet probe costs
@@ -58,11 +59,12 @@ struct Report {
 async fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [command, address] = words.as_slice() else {
-        eprintln!("cluster-client write|report|check|serve|forward HOST:PORT");
+        eprintln!("cluster-client write|notes|report|check|serve|forward HOST:PORT");
         return ExitCode::from(64);
     };
     let done = match command.as_str() {
         "write" => write(address).await,
+        "notes" => notes().and_then(|(_, noted)| print(&noted)),
         "report" => report(address).await,
         "check" => check(address).await,
         "serve" => serve(address).await,
@@ -105,7 +107,8 @@ async fn write(address: &str) -> anyhow::Result<()> {
     }
 }
 
-async fn report(address: &str) -> anyhow::Result<()> {
+/// The rows that were acknowledged, and what is known of them without the table.
+fn notes() -> anyhow::Result<(BTreeSet<i64>, Report)> {
     let notes = File::open(ACKNOWLEDGED).context(ACKNOWLEDGED)?;
     let mut acknowledged = BTreeSet::new();
     let mut gaps = Vec::new();
@@ -126,6 +129,18 @@ async fn report(address: &str) -> anyhow::Result<()> {
         last = at;
         acknowledged.insert(id);
     }
+    let report = Report {
+        acknowledged: acknowledged.len(),
+        found: 0,
+        lost: Vec::new(),
+        gaps,
+        last,
+    };
+    Ok((acknowledged, report))
+}
+
+async fn report(address: &str) -> anyhow::Result<()> {
+    let (acknowledged, noted) = notes()?;
     let mut sql = connect(address).await?;
     let rows = sql
         .simple_query("SELECT id FROM dbo.journal")
@@ -133,14 +148,15 @@ async fn report(address: &str) -> anyhow::Result<()> {
         .into_first_result()
         .await?;
     let found: BTreeSet<i64> = rows.iter().filter_map(|row| row.get(0)).collect();
-    let report = Report {
-        acknowledged: acknowledged.len(),
+    print(&Report {
         found: found.len(),
         lost: acknowledged.difference(&found).copied().take(20).collect(),
-        gaps,
-        last,
-    };
-    println!("{}", serde_json::to_string(&report)?);
+        ..noted
+    })
+}
+
+fn print(report: &Report) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string(report)?);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod assigned;
 mod image;
 mod linked;
 mod outage;
+mod panics;
 mod rig;
 mod sidecar;
 mod volume;

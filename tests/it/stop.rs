@@ -212,6 +212,32 @@ async fn while_it_stops_the_engine_is_alive_and_not_ready() {
     assert!(out.contains("checkpoints in 0 of 3"), "{out}");
 }
 
+/// A secondary replica (976), one that is being restored (927), single-user mode (924): the others are saved all
+/// the same. A login that may make no checkpoint (262) may make none anywhere.
+#[tokio::test]
+async fn a_database_that_refuses_a_checkpoint_costs_the_others_nothing() {
+    for (number, done) in [(976, 2), (924, 2), (262, 1)] {
+        let (_scratch, standin, _supervisor) = pair(&[]).await;
+        // The second of master, model and msdb.
+        let fault = Fault {
+            on: Match {
+                kind: Some(Kind::Checkpoint),
+                contains: Some("[model]".to_owned()),
+                ..Match::default()
+            },
+            effect: Effect::Error(SqlError::new(number)),
+            times: None,
+        };
+        let faults = vec![fault];
+        let obeys = standin.command(Command::Faults { faults }).await;
+        obeys.expect("it obeys");
+        let (code, out, err) = order("stop --grace 20s", &socket(&standin)).await;
+        assert_eq!((code, err.as_str()), (0, ""), "{out}");
+        let wanted = format!("with checkpoints in {done} of 3 databases");
+        assert!(out.contains(&wanted), "{number}: {out}");
+    }
+}
+
 #[tokio::test]
 async fn a_hung_engine_is_neither_saved_nor_waited_for() {
     let (_scratch, mut standin, mut supervisor) = pair(&[]).await;

@@ -9,6 +9,7 @@ use super::wait::{Wait, Woken, now};
 use super::{Command, HolderConfig, Keep, identity};
 use crate::decide::lease::{LeaseMachine, LeaseMode, LeaseReply, LeaseState, LeaseStep};
 use crate::decide::observation::{LeaseReport, ProcessId};
+use crate::parts::turn;
 use crate::records::claims::Claims;
 use crate::records::claims::lock::HolderFile;
 use crate::records::identity::random;
@@ -70,6 +71,7 @@ impl<R: Fn(LeaseReport)> Work<R> {
         loop {
             let reply = match &step {
                 LeaseStep::Rest(span) => {
+                    turn("shared.lease");
                     self.tend_holder();
                     self.report();
                     if !self.rest(*span, commands) {

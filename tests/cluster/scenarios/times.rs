@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::contestants;
 use crate::client::Client;
+use crate::cluster::{kubectl, outcome};
 use crate::namespace::Namespace;
 use crate::node::{OTHER, Other, preferred};
 use crate::pods::{app, pod_name, ready, running};
@@ -87,7 +88,7 @@ impl Rig<'_> {
     fn note(&self, row: &'static str, at: u64) {
         let began = Instant::now();
         let away = loop {
-            if let Some(away) = self.client.report().away_at(at) {
+            if let Some(away) = self.client.notes().away_at(at) {
                 break away;
             }
             assert!(began.elapsed() < LONGEST, "{row}: no row any more");
@@ -125,10 +126,14 @@ impl Rig<'_> {
     fn knows_its_engine(&self) {
         let pod = self.settled();
         let line = format!(
-            "exec {} --container=supervisor -- /sql-edge-supervisor probe ready",
+            "--namespace {} exec {} --container=supervisor -- /sql-edge-supervisor probe ready",
+            self.namespace.name,
             pod_name(&pod)
         );
-        self.namespace.ask(&line);
+        host::until("the supervisor calls it ready", || {
+            let asked = outcome(&mut kubectl(line.split(' ')), "");
+            asked.status.success().then_some(())
+        });
     }
 
     fn delete(&self, pod: &Pod, how: &str) {
@@ -144,7 +149,7 @@ impl Rig<'_> {
         std::thread::sleep(NEVER);
         self.signal(&pod, Signal::SIGCONT);
         self.client.writes();
-        let away = self.client.report().away_at(before).expect("rows again");
+        let away = self.client.notes().away_at(before).expect("rows again");
         assert!(away >= NEVER, "something ended the hang");
     }
 }

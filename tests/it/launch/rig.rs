@@ -158,6 +158,11 @@ impl Site {
         line
     }
 
+    /// Where a file with a part's name has it panic.
+    pub fn panics(&self) -> String {
+        self.text("panics")
+    }
+
     /// The words that make a command run as the containers' user.
     fn as_user(&self) -> Vec<String> {
         let Some(uid) = self.uid else { return vec![] };
@@ -175,9 +180,11 @@ impl Site {
     }
 
     fn start(&self, line: &[String]) -> Container {
+        let panics = self.panics();
         let environment = [
             ("STANDIN_NAME", self.name.as_str()),
             ("MSSQL_SA_PASSWORD", DEFAULT_PASSWORD),
+            ("SQL_EDGE_SUPERVISOR_PANICS", &panics),
         ];
         Container::start(line, &environment, &self.path("launch.log"))
     }
@@ -251,9 +258,11 @@ impl Site {
             .args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"])
             .args(self.as_user())
             .arg(binary());
+        let panics = self.panics();
         let environment = [
             ("MSSQL_SA_PASSWORD", DEFAULT_PASSWORD),
             ("PATH", "/usr/bin:/bin"),
+            ("SQL_EDGE_SUPERVISOR_PANICS", &panics),
         ];
         Supervisor::start_with(command, &settings, &environment).await
     }
