@@ -145,10 +145,8 @@ impl Agent {
         let engines = Engines::new(&config.process, Arc::clone(&pid1));
         let (engine, exits) = (engines.watch(), engines.exits());
         tasks.spawn(part("agent.engines", engines.follow(observations, seen)));
-        tasks.spawn(part(
-            "agent.volumes",
-            volumes::watch(config.volume.clone(), request.clone()),
-        ));
+        let volumes = volumes::watch(config.volume.clone(), request.clone());
+        tasks.spawn(part("agent.volumes", volumes));
         let link = Link::new(config.launch.socket.clone(), requests, reported, publish);
         tasks.spawn(part("agent.link", link.keep(Arc::clone(&pid1))));
         let lease = Lease::new(
@@ -160,17 +158,13 @@ impl Agent {
         );
         let (reports, holder) = (lease.reports(), lease.holder());
         tasks.spawn(part("agent.lease", lease.hold(request.clone())));
-        tasks.spawn(part(
-            "agent.again",
-            again::follow(state.clone(), memory.clone()),
-        ));
+        let again = again::follow(state.clone(), memory.clone());
+        tasks.spawn(part("agent.again", again));
         let readiness = Readiness::new(&config, state.clone(), engine, memory.clone());
         tasks.spawn(part("agent.readiness", readiness.clone().probe()));
         let answers = http::Answers::new(state.clone(), readiness);
-        tasks.spawn(part(
-            "agent.http",
-            http::serve(config.launch.listen, start.listener, answers),
-        ));
+        let serves = http::serve(config.launch.listen, start.listener, answers);
+        tasks.spawn(part("agent.http", serves));
         tasks.spawn(part("agent.beat", beat(Arc::clone(&pid1))));
         let shut = watch::Sender::default();
         let end = End::new(

@@ -128,7 +128,6 @@ impl Bound {
     pub async fn run(self, shutdown: impl Future<Output = &'static str>) -> anyhow::Result<()> {
         let address = self.address();
         let config = self.config;
-        let gate_patience = config.launch.gate_patience;
         let control = control_socket(&config.control_socket).await?;
         let link = launch_socket(&config.launch.socket).await?;
         let clock = Clock::start(config.http.decision_stale_after);
@@ -156,7 +155,6 @@ impl Bound {
             .context("the volumes' thread can't be started")?;
         let holder = lease::hold(&config, &memory, sink.clone())
             .context("the lease holder's thread can't be started")?;
-        let last = decisions.clone();
         let chronicler = chronicler(&config, &holder, &decisions);
         let stopper = Stopper::new(&config, decisions.clone(), sink.clone(), chronicler.clone());
         let mut tasks = observers(&config, decisions.clone(), &sink);
@@ -168,20 +166,20 @@ impl Bound {
             serve_agent(&mut tasks, &config, link, agent, stopper, &decisions);
         }
         let restarter = Restarter::new(&config, report_to(sink.clone()));
-        let acts = carry_out::carry_out(decisions, agent, restarter);
+        let acts = carry_out::carry_out(decisions.clone(), agent, restarter);
         tasks.spawn(part("supervisor.acts", acts));
         if let Some(control) = control {
             let orders = Orders {
                 sink,
                 stopper,
-                decisions: last.clone(),
+                decisions: decisions.clone(),
                 chronicler: chronicler.clone(),
             };
             let obeys = control.serve(move |order| orders.clone().obey(order));
             tasks.spawn(part("supervisor.control", obeys));
         }
         tasks.spawn(part("supervisor.may-ask", watch_engine));
-        follow_decisions(&mut tasks, &config, &holder, &last);
+        follow_decisions(&mut tasks, &config, &holder, &decisions);
         tasks.spawn(part("supervisor.history", chronicler.follow()));
         tasks.spawn(part("supervisor.decides", supervisor.run(memory)));
         info!(%address, version = env!("CARGO_PKG_VERSION"), "supervising");
@@ -190,7 +188,7 @@ impl Bound {
         info!(why, "draining");
         last_turns().await;
         tasks.shutdown().await;
-        lease::conclude(&holder, &last, gate_patience);
+        lease::conclude(&holder, &decisions, config.launch.gate_patience);
         drop((volume, collecting));
         if !server.drain() {
             warn!("open requests did not end in time and were dropped");

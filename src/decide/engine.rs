@@ -10,7 +10,7 @@ use super::fence::Fence;
 use super::findings::Findings;
 use super::identity::set::{IdentityWrite, Seen, Set, judge_set};
 use super::incarnation::Incarnation;
-use super::latch::Latch;
+use super::latch::{GateLatch, Latch};
 use super::memory::{Memory, RememberedRestart, RememberedStop};
 use super::mounts::FirstMounts;
 use super::policy::Policy;
@@ -57,9 +57,7 @@ pub struct State {
     /// ... and what liveness answers, which differs while the supervisor acts on it.
     answered_live: (Verdict, Time),
     ready: Latch,
-    gate: Latch,
-    /// The gate is shut, and by more than a lease that was not held yet.
-    gate_faulted: bool,
+    gate: GateLatch,
 }
 
 impl State {
@@ -89,8 +87,7 @@ impl State {
             live: Latch::new(Verdict::Pass, Time::ZERO),
             answered_live: (Verdict::Pass, Time::ZERO),
             ready: Latch::new(Verdict::Fail, Time::ZERO),
-            gate: Latch::new(Verdict::Fail, Time::ZERO),
-            gate_faulted: false,
+            gate: GateLatch::new(Time::ZERO),
         }
     }
 
@@ -280,26 +277,6 @@ impl State {
         self.errorlog.moved_within(span, now) || self.recovery.moved_within(span, now)
     }
 
-    /// A gate that a fault of the volume has shut opens once the volume has been good for a while. A
-    /// lease that was not held yet is no such fault: its protocol has done the waiting already, and
-    /// each start of the SQL container begins without it.
-    fn update_gate(
-        &mut self,
-        policy: &Policy,
-        now: Time,
-        shut: &[Reason],
-        findings: &mut Findings,
-    ) {
-        self.gate_faulted |= shut.iter().any(|reason| *reason != Reason::LeaseNotHeld);
-        let settle = match self.gate_faulted {
-            true => policy.settle,
-            false => Duration::ZERO,
-        };
-        self.gate
-            .update(verdict(shut.is_empty()), settle, now, findings);
-        self.gate_faulted &= self.gate.verdict() == Verdict::Fail;
-    }
-
     /// From findings to answers.
     fn conclude(
         &mut self,
@@ -319,7 +296,7 @@ impl State {
         let shut = findings.reasons(|reason| reason.info().gate);
         let ready = verdict(unready.is_empty());
         self.ready.update(ready, policy.settle, now, &mut findings);
-        self.update_gate(policy, now, &shut, &mut findings);
+        self.gate.update(&shut, policy.settle, now, &mut findings);
         // The kubelet asks for liveness only after startup has passed once: a restart that is
         // needed during the start has to let it pass, or it would never be heard.
         let started = self.engine.up || answered == Verdict::Fail;
@@ -331,7 +308,7 @@ impl State {
         let settling = |reasons: &[Reason], latch: &Latch| {
             reasons.is_empty() && latch.verdict() == Verdict::Fail
         };
-        if settling(&unready, &self.ready) || settling(&shut, &self.gate) {
+        if settling(&unready, &self.ready) || settling(&shut, self.gate.latch()) {
             findings.add(
                 Reason::Settling,
                 "an answer that failed was good again just now",
@@ -354,7 +331,7 @@ impl State {
                 since: self.answered_live.1,
             },
             ready: self.ready.answer(or_settling(unready)),
-            gate: self.gate.answer(or_settling(shut)),
+            gate: self.gate.latch().answer(or_settling(shut)),
             action: self.fence.action().or_else(|| self.restarts.action()),
             last_restart: self.restarts.last().cloned(),
             restarts_in_place: 0,

@@ -101,3 +101,53 @@ impl Latch {
         self.since
     }
 }
+
+/// The latch of the gate.
+///
+/// One that a fault of the volume has shut opens once the volume has been good for a while. A lease that
+/// was not held yet is no such fault: its protocol has done the waiting already, and each start of the SQL
+/// container begins without it.
+#[derive(Clone, Debug)]
+pub struct GateLatch {
+    latch: Latch,
+    /// It is shut, and by more than a lease that was not held yet.
+    faulted: bool,
+}
+
+impl GateLatch {
+    /// A gate that is shut from `now` on.
+    #[must_use]
+    pub fn new(now: Time) -> Self {
+        Self {
+            latch: Latch::new(Verdict::Fail, now),
+            faulted: false,
+        }
+    }
+
+    /// Takes in the reasons for which it is to be shut.
+    pub fn update(
+        &mut self,
+        shut: &[Reason],
+        settle: Duration,
+        now: Time,
+        findings: &mut Findings,
+    ) {
+        self.faulted |= shut.iter().any(|reason| *reason != Reason::LeaseNotHeld);
+        let settle = match self.faulted {
+            true => settle,
+            false => Duration::ZERO,
+        };
+        let target = match shut {
+            [] => Verdict::Pass,
+            _ => Verdict::Fail,
+        };
+        self.latch.update(target, settle, now, findings);
+        self.faulted &= self.latch.verdict() == Verdict::Fail;
+    }
+
+    /// What it answers.
+    #[must_use]
+    pub fn latch(&self) -> &Latch {
+        &self.latch
+    }
+}
