@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, ensure};
 use nix::time::{clock_getcpuclockid, clock_gettime};
@@ -26,6 +26,8 @@ const CONTAINER_RSS_LIMIT: u64 = 4 << 20;
 const CONTAINER_CPU_LIMIT_MILLICORES: f64 = 2.0;
 const RSS_LIMIT: u64 = 8 << 20;
 const CPU_LIMIT_MILLICORES: f64 = 5.0;
+/// Install, supervisor and gate together, on an idle machine.
+const START_LIMIT: Duration = Duration::from_millis(500);
 /// No start takes this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Volumes besides the one with the system databases: the setting, and the directory.
@@ -36,9 +38,16 @@ const MORE_VOLUMES: [(&str, &str); 3] = [
 ];
 
 pub async fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
-    let pod = Pod::start(plan).await?;
+    let pod = Pod::begin(plan).await?;
     let supervisor = pod.supervisor.address.parse()?;
     let (first, agent) = pod.launch_and_agent()?;
+    let start = pod.start()?;
+    report.judge(
+        "both containers' start until the engine's command is started: the supervisor, the agent, and the gate",
+        "≤ 0.5 s",
+        format!("{:.2} s", start.as_secs_f64()),
+        start <= START_LIMIT,
+    );
     let sidecar = pod.supervisor.pid().as_raw_pid();
     // What the start cost is over once it is ready: what is measured is a pod that runs.
     let before = [spent(first)? + spent(agent)?, spent(sidecar)?];
@@ -127,6 +136,7 @@ fn spent(pid: i32) -> anyhow::Result<Duration> {
 
 /// Both containers. Dropped, they are gone, and so are the mounts.
 struct Pod {
+    began: SystemTime,
     supervisor: Supervisor,
     container: Container,
     log: PathBuf,
@@ -136,7 +146,7 @@ struct Pod {
 
 impl Pod {
     /// Returns once the engine is ready.
-    async fn start(plan: &Plan) -> anyhow::Result<Self> {
+    async fn begin(plan: &Plan) -> anyhow::Result<Self> {
         let scratch = Scratch::new();
         let path = |name: &str| scratch.path().join(name);
         let engine = link_to_self(&scratch, ENGINE)?;
@@ -169,6 +179,7 @@ impl Pod {
             ("MSSQL_SA_PASSWORD", DEFAULT_PASSWORD),
         ];
         let log = path("launch.log");
+        let began = SystemTime::now();
         let container = Container::start(&command, &environment, &log);
         let mut supervisor =
             Supervisor::start(&plan.supervisor, &settings, &environment[1..]).await;
@@ -180,6 +191,7 @@ impl Pod {
         );
         supervisor.passes("ready").await;
         let pod = Self {
+            began,
             supervisor,
             container,
             log,
@@ -197,16 +209,28 @@ impl Pod {
         Ok(pod)
     }
 
+    /// From the start of both containers to that of the command.
+    fn start(&self) -> anyhow::Result<Duration> {
+        let said = self.said("the command runs")?;
+        let at = said["timestamp"].as_str().context("no timestamp")?;
+        Ok(humantime::parse_rfc3339(at)?.duration_since(self.began)?)
+    }
+
     /// Where the agent answers the kubelet's probes.
     fn probes(&self) -> anyhow::Result<SocketAddr> {
+        let said = self.said("answers the kubelet's probes")?;
+        Ok(said["address"].as_str().context("no address")?.parse()?)
+    }
+
+    /// The last event of the SQL container's log that bears this message.
+    fn said(&self, message: &str) -> anyhow::Result<Value> {
         let log = std::fs::read_to_string(&self.log)?;
         let mut events = log
             .lines()
             .rev()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let said = events.find(|event| event["message"] == "answers the kubelet's probes");
-        let said = said.context("the agent does not answer yet")?;
-        Ok(said["address"].as_str().context("no address")?.parse()?)
+        let said = events.find(|event| event["message"] == message);
+        said.with_context(|| format!("it was not said: {message}"))
     }
 
     fn launch_and_agent(&self) -> anyhow::Result<(i32, i32)> {

@@ -21,7 +21,7 @@ pub const CUT: &str = "node's link cut";
 /// Notice, toleration, `lease-stale`, a start, and a slow machine.
 const PATIENCE: u64 = 150;
 /// What a fence may take from the moment at which it can run: a look every 50 ms.
-const FENCE: usize = 20;
+pub const FENCE: usize = 20;
 
 fn on_other(pod: &Pod) {
     let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());

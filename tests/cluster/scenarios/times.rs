@@ -3,7 +3,7 @@
 //!
 //! It takes half an hour, so it is run by its name: `cargo test --test cluster -- --ignored times`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,13 +12,15 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use super::contestants;
+use super::nodes::FENCE;
+use super::shared::volume;
 use crate::client::Client;
 use crate::cluster::{kubectl, outcome};
 use crate::namespace::Namespace;
 use crate::node::{OTHER, Other, preferred};
 use crate::pods::{app, pod_name, ready, running};
 use crate::release::{PATIENCE, QUIET, Release};
-use crate::{host, table};
+use crate::{engines, host, table};
 
 pub const NAME: &str = "times";
 
@@ -35,7 +37,8 @@ const HUNG: &str = "engine hangs (`unresponsive-after` 30 s)";
 const DELETED: &str = "pod deleted";
 const FORCED: &str = "pod deleted by force, next one on the same node";
 const FROZEN: &str = "node frozen (noticed after 12 s, tolerated for 5 s)";
-const ROWS: [&str; 6] = [KILLED, AGAIN, HUNG, DELETED, FORCED, FROZEN];
+const OFF: &str = "node without power (noticed after 12 s, tolerated for 5 s)";
+const ROWS: [&str; 7] = [KILLED, AGAIN, HUNG, DELETED, FORCED, FROZEN, OFF];
 
 /// Who is measured, in the order of the table's columns.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +54,28 @@ const SUBJECTS: [(Subject, &str); 3] = [
     (Subject::InPlace, "ours, `engine-restart: in-place`"),
 ];
 
-type Taken = Mutex<BTreeMap<(Subject, &'static str), Vec<Duration>>>;
+/// What was seen of all subjects.
+#[derive(Default)]
+struct Taken {
+    times: Mutex<BTreeMap<(Subject, &'static str), Vec<Duration>>>,
+    /// The volumes of each, as the watcher names them.
+    volumes: Mutex<BTreeSet<(Subject, String)>>,
+}
+
+impl Taken {
+    fn time(&self, subject: Subject, row: &'static str, away: Duration) {
+        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        times.entry((subject, row)).or_default().push(away);
+    }
+
+    /// Looks at which two engines could write one volume of the subject's.
+    fn two_engines(&self, subject: Subject) -> usize {
+        let volumes = self.volumes.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_subject = volumes.iter().filter(|(whose, _)| *whose == subject);
+        let overlaps = of_subject.flat_map(|(_, volume)| engines::overlaps(volume));
+        overlaps.map(|overlap| overlap.running).sum()
+    }
+}
 
 /// A subject in its namespace, with its client.
 struct Rig<'a> {
@@ -73,6 +97,10 @@ impl Rig<'_> {
                     .map(|pod| (*pod).clone())
             });
         self.client.writes();
+        let volume = volume(&pod);
+        let volumes = &self.taken.volumes;
+        let mut volumes = volumes.lock().unwrap_or_else(PoisonError::into_inner);
+        volumes.insert((self.subject, volume));
         pod
     }
 
@@ -94,8 +122,7 @@ impl Rig<'_> {
             assert!(began.elapsed() < LONGEST, "{row}: no row any more");
             std::thread::sleep(Duration::from_millis(200));
         };
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.entry((self.subject, row)).or_default().push(away);
+        self.taken.time(self.subject, row, away);
     }
 
     fn signal(&self, pod: &Pod, signal: Signal) {
@@ -103,7 +130,7 @@ impl Rig<'_> {
         host::signal(host::engine_of(&container).1, signal);
     }
 
-    /// A pod's life: killed twice, hung, deleted; and the next one deleted by force.
+    /// Two pods' lives: one is killed twice and deleted, the next one hangs and is deleted by force.
     fn live(&self) {
         if self.subject != Subject::Alone {
             self.knows_its_engine();
@@ -113,10 +140,10 @@ impl Rig<'_> {
             self.knows_its_engine();
         }
         self.measure(AGAIN, |pod| self.signal(pod, Signal::SIGKILL));
+        self.measure(DELETED, |pod| self.delete(pod, "--wait=false"));
         if self.subject != Subject::Alone {
             self.measure(HUNG, |pod| self.signal(pod, Signal::SIGSTOP));
         }
-        self.measure(DELETED, |pod| self.delete(pod, "--wait=false"));
         self.measure(FORCED, |pod| {
             self.delete(pod, "--wait=false --force --grace-period=0");
         });
@@ -141,6 +168,20 @@ impl Rig<'_> {
             .ask(&format!("delete pod {} {how}", pod_name(pod)));
     }
 
+    /// Has its pod on the node that fails, where it prefers to be.
+    fn moves_to_other(&self) {
+        loop {
+            let pod = self.settled();
+            let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+            if node == Some(OTHER) {
+                return;
+            }
+            let name = pod_name(&pod);
+            self.namespace
+                .ask(&format!("delete pod {name} --timeout=60s"));
+        }
+    }
+
     /// Without probes nobody sees it; it is let go on afterwards.
     fn hangs_for_ever(&self) {
         let pod = self.settled();
@@ -157,11 +198,17 @@ impl Rig<'_> {
 /// The tutorial's Deployment without probes, its one replica where `node` says.
 fn alone(namespace: &Namespace, node: &Value) -> String {
     let mut template = contestants::pod("alone", json!({}));
+    template["spec"]["volumes"] = json!([
+        {"name": "tools", "emptyDir": {}},
+        {"name": "sqldata", "persistentVolumeClaim": {"claimName": "alone"}},
+    ]);
     for (key, value) in node.as_object().into_iter().flatten() {
         template["spec"][key] = value.clone();
     }
     let labels = json!({"app": "alone"});
     namespace.apply(&json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "alone"},
+         "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}},
         {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "alone"},
          "spec": {"replicas": 1, "strategy": {"type": "Recreate"}, "selector": {"matchLabels": labels}, "template": template}},
         {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "alone"},
@@ -223,19 +270,20 @@ fn each(rigs: &[Rig<'_>], run: impl Fn(&Rig<'_>) + Sync) {
     });
 }
 
-fn frozen(taken: &Taken) {
+/// The node under all of them fails in both ways, so many times.
+fn nodes(rounds: usize, taken: &Taken) {
     let other = Other::alone();
-    let namespaces = SUBJECTS.map(|_| Namespace::new("frozen"));
+    let namespaces = SUBJECTS.map(|_| Namespace::new("node"));
     let rigs = rigs(&namespaces, true, taken);
-    each(&rigs, |rig| {
-        let pod = rig.settled();
-        let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
-        assert_eq!(node, Some(OTHER), "the pod is where the node fails");
-    });
-    let at = now();
-    other.fail("freeze");
-    each(&rigs, |rig| rig.note(FROZEN, at));
-    other.heal();
+    for (row, how) in [(FROZEN, "freeze"), (OFF, "kill")] {
+        for _ in 0..rounds {
+            each(&rigs, |rig| rig.moves_to_other());
+            let at = now();
+            other.fail(how);
+            each(&rigs, |rig| rig.note(row, at));
+            other.heal();
+        }
+    }
 }
 
 pub fn run() {
@@ -245,27 +293,27 @@ pub fn run() {
     {
         let namespaces = SUBJECTS.map(|_| Namespace::new(NAME));
         each(&rigs(&namespaces, false, &taken), |rig| {
-            for _ in 0..rounds {
-                rig.live();
-            }
             if rig.subject == Subject::Alone {
                 rig.hangs_for_ever();
             }
+            for _ in 0..rounds {
+                rig.live();
+            }
         });
     }
-    for _ in 0..rounds {
-        frozen(&taken);
+    nodes(rounds, &taken);
+    print(rounds, &taken);
+    for subject in [Subject::Container, Subject::InPlace] {
+        let looks = taken.two_engines(subject);
+        assert!(looks <= FENCE * rounds, "two engines at {looks} looks");
     }
-    print(
-        rounds,
-        &taken.into_inner().unwrap_or_else(PoisonError::into_inner),
-    );
 }
 
-fn print(rounds: usize, taken: &BTreeMap<(Subject, &'static str), Vec<Duration>>) {
+fn print(rounds: usize, taken: &Taken) {
+    let times = taken.times.lock().unwrap_or_else(PoisonError::into_inner);
     for row in ROWS {
         let columns = SUBJECTS.map(|(subject, title)| {
-            let Some(all) = taken.get(&(subject, row)) else {
+            let Some(all) = times.get(&(subject, row)) else {
                 return format!("{title} never (watched for {} s)", NEVER.as_secs());
             };
             let mut all = all.clone();
@@ -280,6 +328,9 @@ fn print(rounds: usize, taken: &BTreeMap<(Subject, &'static str), Vec<Duration>>
         let what = format!("{row}: median and longest of {rounds}, without an acknowledged row");
         table::note(NAME, &what, &columns.join("; "));
     }
+    let looks = SUBJECTS.map(|(subject, title)| format!("{title} {}", taken.two_engines(subject)));
+    let what = "looks, every 50 ms, at which two engines could write one volume";
+    table::note(NAME, what, &looks.join("; "));
 }
 
 /// As the client's notes have it.
