@@ -176,6 +176,8 @@ where
         .max_buf_size(MAX_HEAD_BYTES)
         // The whole connection is limited.
         .header_read_timeout(None)
+        // A peer that has said all it has to say waits for its answer.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     let _ = connection.await;
 }

@@ -140,6 +140,8 @@ async fn converse(stream: TcpStream, slot: Slot, answers: Answers) {
         .max_buf_size(MAX_HEAD_BYTES)
         // It is watched by `Connections`.
         .header_read_timeout(None)
+        // A peer that has said all it has to say waits for its answer.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         // What a peer does wrong is its own affair.

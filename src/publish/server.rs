@@ -364,6 +364,8 @@ async fn serve_connection<S>(
         .max_buf_size(max_header_bytes)
         // The time for a head is watched by `Connections`, together with the other kinds of waiting.
         .header_read_timeout(None)
+        // A peer that has said all it has to say waits for its answer.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     tokio::select! {

@@ -92,12 +92,19 @@ fn until_read(stream: &TcpStream) {
     );
     loop {
         let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
-        let queue = table.lines().find_map(|line| {
-            let fields: Vec<_> = line.split_whitespace().collect();
-            let ours = fields.get(1)?.ends_with(&server) && fields.get(2)?.ends_with(&client);
-            fields.get(4)?.split_once(':').filter(|_| ours)
-        });
-        if queue.is_some_and(|(_, unread)| u32::from_str_radix(unread, 16) == Ok(0)) {
+        // Bytes that were sent and not acknowledged, and bytes that wait to be read.
+        let queues = |local: &str, remote: &str| {
+            table.lines().find_map(|line| {
+                let fields: Vec<_> = line.split_whitespace().collect();
+                let ours = fields.get(1)?.ends_with(local) && fields.get(2)?.ends_with(remote);
+                let (sent, unread) = fields.get(4)?.split_once(':').filter(|_| ours)?;
+                let number = |text| u32::from_str_radix(text, 16).unwrap();
+                Some((number(sent), number(unread)))
+            })
+        };
+        let arrived = queues(&client, &server).is_some_and(|(sent, _)| sent == 0);
+        let read = queues(&server, &client).is_some_and(|(_, unread)| unread == 0);
+        if arrived && read {
             return;
         }
         thread::yield_now();
