@@ -134,8 +134,12 @@ impl Helper {
             ("pid", Value::Number(pid.as_raw().into())),
             ("status", Value::Number(code.into())),
         ];
-        self.log
-            .warn("the agent has ended; the engine runs on", &fields);
+        match code {
+            0 => self.log.info("the agent has done its work", &fields),
+            _ => self
+                .log
+                .warn("the agent has ended; the engine runs on", &fields),
+        }
         self.lose();
         true
     }

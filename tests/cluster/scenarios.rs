@@ -18,6 +18,7 @@ mod nodes;
 mod oom;
 mod openshift;
 mod password;
+mod path;
 mod policy;
 mod shared;
 mod sidecar;
@@ -66,6 +67,7 @@ pub const ALL: &[Scenario] = &[
     anywhere(shared::STRICT, shared::strict),
     anywhere(deleted::NAME, deleted::run),
     anywhere(deleted::FORCED, deleted::forced),
+    anywhere(path::NAME, path::run),
     anywhere(killed::NAME, killed::run),
     anywhere(in_place::NAME, in_place::run),
     anywhere(hang::NAME, hang::run),

@@ -110,6 +110,8 @@ impl<R: Fn(LeaseReport)> Work<R> {
 
     /// Reports the lease's state, and answers who waits for the release.
     fn report(&mut self) {
+        self.report_state();
+        // Last of all: who waits for it ends the process.
         let given_up = |machine: &LeaseMachine| machine.is_released();
         if self.machine.as_ref().is_none_or(given_up)
             && let Some(done) = self.released.take()
@@ -117,6 +119,9 @@ impl<R: Fn(LeaseReport)> Work<R> {
             // Nobody waits any more where it took too long.
             let _ = done.send(());
         }
+    }
+
+    fn report_state(&mut self) {
         let Some(machine) = &self.machine else {
             return;
         };
