@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::node::Node;
+
 /// A refusal: nothing is printed, nothing is changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Refusal {
@@ -48,6 +50,21 @@ pub enum Why {
     /// A file of Docker Compose.
     #[error("this is a file of Docker Compose, not a manifest of Kubernetes")]
     Compose,
+    /// Objects that run SQL, and none that is changed.
+    #[error("nothing here that runs SQL is changed{0}")]
+    OtherKinds(String),
+    /// An engine that runs before the pod's containers.
+    #[error("the init container {0} runs SQL")]
+    InitContainer(String),
+    /// A value that a program has to put in first.
+    #[error("{0} stands for a value that another program puts in")]
+    Unfilled(String),
+    /// A Template of OpenShift.
+    #[error("this is a Template of OpenShift, not the objects themselves")]
+    OpenShiftTemplate,
+    /// JSON objects one after the other.
+    #[error("several JSON objects follow each other, and nothing stands between them")]
+    JsonStream,
     /// No workload that runs SQL.
     #[error(
         "no Deployment, StatefulSet, DeploymentConfig or Pod here runs SQL Edge or SQL Server{0}"
@@ -80,6 +97,11 @@ pub enum Why {
     /// A volume that can't be written.
     #[error("the volume at {0}, with the system databases, is mounted read-only")]
     ReadOnly(String),
+    /// A volume of a kind that nobody writes.
+    #[error(
+        "the volume at {0}, with the system databases, is of the kind {1}, which can't be written"
+    )]
+    NotWritable(String, String),
     /// Replicas with one volume.
     #[error("its {0} replicas would write the same volume, {1}")]
     SharedByReplicas(String, String),
@@ -118,7 +140,7 @@ pub enum Why {
     Mount(String),
     /// No password is known.
     #[error(
-        "no MSSQL_SA_PASSWORD or SA_PASSWORD stands in the container's env, and it has no envFrom"
+        "no MSSQL_SA_PASSWORD or SA_PASSWORD with a value stands in the container's env, and no envFrom can bring one"
     )]
     NoPassword,
     /// A file on no volume.
@@ -147,12 +169,19 @@ pub enum Why {
 }
 
 impl Why {
+    /// For a value that another program has to put in, where it looks like one.
+    #[must_use]
+    pub fn unfilled(node: &Node) -> Self {
+        Self::Unfilled(node.text().unwrap_or_default().to_owned())
+    }
+
     /// What to do.
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
             Self::TooLong(_) | Self::TooMany(_) => "give the file with the workload alone",
-            Self::NotText | Self::NotYaml(_) => "give a manifest as kubectl takes it",
+            Self::NotText => "save it as UTF-8",
+            Self::NotYaml(_) => "give a manifest as kubectl takes it",
             Self::Tab => "indent with blanks",
             Self::Template => {
                 "render it first: `helm template ... | sql-edge-supervisor inject -f -`"
@@ -163,11 +192,28 @@ impl Why {
             Self::Compose => {
                 "docker/compose.yaml shows the supervisor beside SQL there; or `kompose convert`, and inject what comes of it"
             }
-            Self::Nothing(_) => "name the container by --container if its image is your own",
+            Self::Nothing(_) => {
+                "name the container by --container if its image is your own; of a chart or a kustomization give what `helm template` or `kustomize build` prints"
+            }
+            Self::OtherKinds(_) => {
+                "give what makes these pods, as a Deployment, StatefulSet or Pod; what an operator or a chart makes is changed there, and a Job or DaemonSet is no home for an engine with one volume. Let nothing that is there run beside what you make from it: one volume takes one engine"
+            }
+            Self::InitContainer(_) => {
+                "make it one of the pod's `containers`: what needs it can wait for its readiness"
+            }
+            Self::Unfilled(_) => {
+                "have the values put in first, by `envsubst < FILE | sql-edge-supervisor inject -f -` for one"
+            }
+            Self::OpenShiftTemplate => {
+                "process it first: `oc process --local -f FILE -o yaml | sql-edge-supervisor inject -f -`"
+            }
+            Self::JsonStream => "put a line of `---` between them, or all into the items of a List",
             Self::AlreadyThere(_) => {
                 "nothing is to be done (--if-needed ends with 0 then); to change it, inject the manifest as it was before"
             }
-            Self::ApiVersion(..) => "change it",
+            Self::ApiVersion(..) => {
+                "write that one; `apps/v1` also wants a `selector` that matches the template's labels"
+            }
             Self::Replicas(_) => {
                 "set replicas to 1; several need a StatefulSet with volumeClaimTemplates, a volume for each"
             }
@@ -181,12 +227,15 @@ impl Why {
                 "write the image's entrypoint into the container's `command`, or use --attach"
             }
             Self::NoVolume(..) => {
-                "each new pod begins with an empty instance. Back its databases up first: an engine that gets a new volume begins with an empty instance too. Then mount a claim at /var/opt/mssql, and restore them; for development, mount an emptyDir there and give --dev"
+                "each new pod begins with an empty instance. Back its databases up first: an engine that gets a new volume begins with an empty instance too. Then mount a claim over that directory (at /var/opt/mssql, for the image's own places), and restore them; for development, mount an emptyDir there and give --dev"
             }
             Self::Ephemeral(_) => {
                 "for development, give --dev; else use a PersistentVolumeClaim, and restore a backup of the databases: an engine on a new volume begins with an empty instance"
             }
-            Self::ReadOnly(_) => "mount it without readOnly",
+            Self::ReadOnly(_) => "mount it without readOnly, and make the volume without it",
+            Self::NotWritable(..) => {
+                "mount a claim of a PersistentVolume there, and this somewhere else"
+            }
             Self::PreStop => {
                 "give the command that does the same, as exec: it then runs before the stop"
             }

@@ -1,5 +1,5 @@
-//! Manifests as people post them (`manifests/`, each head says what it is), and what `inject` makes of each: held in
-//! `outcomes.txt`, which `UPDATE_GOLDEN=1 cargo test --test chart field` writes anew, and checked to the end:
+//! Manifests as people post them (`manifests/`, each head says what it is), short ones of one kind each (`kinds/`), and
+//! what `inject` makes of each: held in `outcomes.txt` and `kinds.txt`, which `UPDATE_GOLDEN=1 cargo test --test chart field` writes anew, and checked to the end:
 //! the typed API takes the result, its pod's references lead somewhere, what is added is restricted, and the program
 //! understands the environment that it is given.
 
@@ -20,15 +20,21 @@ use crate::settings::{assert_understood, config};
 /// What is added to a pod.
 const ADDED: [&str; 3] = ["install", "gate", "supervisor"];
 /// Kinds that are changed.
-const KINDS: [&str; 3] = ["Deployment", "StatefulSet", "Pod"];
+const KINDS: [&str; 5] = [
+    "Deployment",
+    "StatefulSet",
+    "ReplicaSet",
+    "ReplicationController",
+    "Pod",
+];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/field")
 }
 
-/// Name and text of each manifest.
-fn manifests() -> Vec<(String, String)> {
-    let entries = fs::read_dir(folder().join("manifests")).expect("the manifests are there");
+/// Name and text of each manifest of a folder.
+fn manifests(name: &str) -> Vec<(String, String)> {
+    let entries = fs::read_dir(folder().join(name)).expect("the manifests are there");
     let mut found: Vec<_> = entries
         .map(|entry| {
             let path = entry.expect("it is readable").path();
@@ -94,9 +100,18 @@ fn has_supervisor(object: &Value) -> bool {
 
 #[test]
 fn each_manifest_of_the_field_has_its_outcome() {
+    hold_outcomes("manifests", "outcomes.txt");
+}
+
+#[test]
+fn each_kind_of_manifest_has_its_outcome() {
+    hold_outcomes("kinds", "kinds.txt");
+}
+
+fn hold_outcomes(folder_name: &str, file: &str) {
     let mut outcomes = String::new();
     let mut accepted = Vec::new();
-    for (name, text) in manifests() {
+    for (name, text) in manifests(folder_name) {
         for (flags, request) in requests() {
             let result = inject(&text, &request);
             let title = format!("{name} {flags}");
@@ -119,7 +134,7 @@ fn each_manifest_of_the_field_has_its_outcome() {
             }
         }
     }
-    golden(&folder().join("outcomes.txt"), &outcomes);
+    golden(&folder().join(file), &outcomes);
     for (title, text, result) in accepted {
         assert_sound(&title, &text, &result);
     }
