@@ -1,5 +1,7 @@
 //! Why nothing was changed, and what to do.
 
+mod advice;
+
 use std::fmt;
 
 use super::node::Node;
@@ -183,62 +185,30 @@ impl Why {
             Self::NotText => "save it as UTF-8",
             Self::NotYaml(_) => "give a manifest as kubectl takes it",
             Self::Tab => "indent with blanks",
-            Self::Template => {
-                "render it first: `helm template ... | sql-edge-supervisor inject -f -`"
-            }
+            Self::Template => advice::TEMPLATE,
             Self::Anchor => "write it out: `kubectl create --dry-run=client -o yaml -f FILE` does",
             Self::KeyTwice(_) => "remove one of them",
             Self::KeyNoText => "give a manifest as kubectl takes it",
-            Self::Compose => {
-                "docker/compose.yaml shows the supervisor beside SQL there; or `kompose convert`, and inject what comes of it"
-            }
-            Self::Nothing(_) => {
-                "name the container by --container if its image is your own; of a chart or a kustomization give what `helm template` or `kustomize build` prints"
-            }
-            Self::OtherKinds(_) => {
-                "give what makes these pods, as a Deployment, StatefulSet or Pod; what an operator or a chart makes is changed there, and a Job or DaemonSet is no home for an engine with one volume. Let nothing that is there run beside what you make from it: one volume takes one engine"
-            }
-            Self::InitContainer(_) => {
-                "make it one of the pod's `containers`: what needs it can wait for its readiness"
-            }
-            Self::Unfilled(_) => {
-                "have the values put in first, by `envsubst < FILE | sql-edge-supervisor inject -f -` for one"
-            }
-            Self::OpenShiftTemplate => {
-                "process it first: `oc process --local -f FILE -o yaml | sql-edge-supervisor inject -f -`"
-            }
+            Self::Compose => advice::COMPOSE,
+            Self::Nothing(_) => advice::NOTHING,
+            Self::OtherKinds(_) => advice::OTHER_KINDS,
+            Self::InitContainer(_) => advice::INIT_CONTAINER,
+            Self::Unfilled(_) => advice::UNFILLED,
+            Self::OpenShiftTemplate => advice::OPENSHIFT_TEMPLATE,
             Self::JsonStream => "put a line of `---` between them, or all into the items of a List",
-            Self::AlreadyThere(_) => {
-                "nothing is to be done (--if-needed ends with 0 then); to change it, inject the manifest as it was before"
-            }
-            Self::ApiVersion(..) => {
-                "write that one; `apps/v1` also wants a `selector` that matches the template's labels"
-            }
-            Self::Replicas(_) => {
-                "set replicas to 1; several need a StatefulSet with volumeClaimTemplates, a volume for each"
-            }
+            Self::AlreadyThere(_) => advice::ALREADY_THERE,
+            Self::ApiVersion(..) => advice::API_VERSION,
+            Self::Replicas(_) => advice::REPLICAS,
             Self::SharedByReplicas(..) => "take it from volumeClaimTemplates, or set replicas to 1",
             Self::Windows => "the supervisor looks after SQL on Linux",
-            Self::SeveralContainers(_) => {
-                "give each engine a pod of its own: the supervisor looks after one"
-            }
+            Self::SeveralContainers(_) => advice::SEVERAL_CONTAINERS,
             Self::NoSuchContainer(..) => "give one of them by --container",
-            Self::UnknownCommand(_) => {
-                "write the image's entrypoint into the container's `command`, or use --attach"
-            }
-            Self::NoVolume(..) => {
-                "each new pod begins with an empty instance. Back its databases up first: an engine that gets a new volume begins with an empty instance too. Then mount a claim over that directory (at /var/opt/mssql, for the image's own places), and restore them; for development, mount an emptyDir there and give --dev"
-            }
-            Self::Ephemeral(_) => {
-                "for development, give --dev; else use a PersistentVolumeClaim, and restore a backup of the databases: an engine on a new volume begins with an empty instance"
-            }
+            Self::UnknownCommand(_) => advice::UNKNOWN_COMMAND,
+            Self::NoVolume(..) => advice::NO_VOLUME,
+            Self::Ephemeral(_) => advice::EPHEMERAL,
             Self::ReadOnly(_) => "mount it without readOnly, and make the volume without it",
-            Self::NotWritable(..) => {
-                "mount a claim of a PersistentVolume there, and this somewhere else"
-            }
-            Self::PreStop => {
-                "give the command that does the same, as exec: it then runs before the stop"
-            }
+            Self::NotWritable(..) => advice::NOT_WRITABLE,
+            Self::PreStop => advice::PRE_STOP,
             Self::PreStopClassic => "inject without --classic, or remove the hook",
             Self::PostStart => "remove it, or inject without --classic",
             Self::HostPid => "remove it",
@@ -246,21 +216,15 @@ impl Why {
             Self::Port(..) => "use another one for it",
             Self::Name(..) => "rename it",
             Self::Mount(_) => "mount it elsewhere",
-            Self::NoPassword => {
-                "name a Secret by --sql-secret NAME:KEY, or a file that the SQL container has by --sql-password-file FILE"
-            }
-            Self::PasswordFile(..) => {
-                "mount the volume that holds it (of a CSI driver, of Vault, of a Secret) in the SQL container, and give the path there"
-            }
+            Self::NoPassword => advice::NO_PASSWORD,
+            Self::PasswordFile(..) => advice::PASSWORD_FILE,
             Self::TwoPasswords => "give one of them",
             Self::BootstrapOfAdministrator => "name another login, or leave --bootstrap out",
             Self::UserWithoutSecret | Self::BootstrapWithoutSecret => {
                 "name its password by --sql-secret NAME:KEY or --sql-password-file FILE"
             }
             Self::Shape(..) => "see `kubectl explain deployment.spec.template.spec`",
-            Self::Unsure => {
-                "nothing was printed; please report the manifest's shape, and add the sidecar by hand as docs/install.md shows"
-            }
+            Self::Unsure => advice::UNSURE,
         }
     }
 }
