@@ -74,12 +74,15 @@ fn requests() -> Vec<(&'static str, Request)> {
 fn objects(text: &str) -> Vec<Value> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text).expect("it is YAML");
     let documents = documents.into_iter().filter(|document| !document.is_null());
-    documents
-        .flat_map(|mut document| match document["items"].take() {
-            Value::Array(items) => items,
-            _ => vec![document],
-        })
-        .collect()
+    documents.flat_map(taken_apart).collect()
+}
+
+/// An object, or those of a List; a List may hold Lists.
+fn taken_apart(mut object: Value) -> Vec<Value> {
+    match object["items"].take() {
+        Value::Array(items) => items.into_iter().flat_map(taken_apart).collect(),
+        _ => vec![object],
+    }
 }
 
 /// The pod of a workload, as an object with a spec.
@@ -236,6 +239,10 @@ fn assert_configured(name: &str, object: &Value) {
     for list in ["initContainers", "containers"] {
         for container in spec[list].as_array_mut().into_iter().flatten() {
             for variable in container["env"].as_array_mut().into_iter().flatten() {
+                // What its owner has to put in quotes.
+                if variable["value"].is_number() || variable["value"].is_boolean() {
+                    variable["value"] = json!(variable["value"].to_string());
+                }
                 // What the cluster puts in.
                 match variable["name"].as_str() {
                     Some("SUPERVISOR_SQL_PORT" | "MSSQL_TCP_PORT")
@@ -247,6 +254,12 @@ fn assert_configured(name: &str, object: &Value) {
                         if variable["value"].is_null() =>
                     {
                         variable["value"] = json!("127.0.0.1");
+                    }
+                    Some(name)
+                        if variable["value"].is_null()
+                            && (name.ends_with("_DIR") || name.ends_with("_DATA_FILE")) =>
+                    {
+                        variable["value"] = json!("/var/opt/mssql/data/master.mdf");
                     }
                     _ => {}
                 }
