@@ -11,7 +11,7 @@
 //! | [`volumes`], [`environment`], [`conf`], [`login`], [`hook`] | of these, what the engine has on volumes, in its environment and in mssql.conf, the login, and a hook that is there |
 //! | [`mesh`], [`quantity`] | what a service mesh must not redirect; amounts of memory |
 //! | [`additions`], [`names`] | what is added, with all names and numbers |
-//! | [`plan`], [`remarks`] | the changes, and what their owner should know |
+//! | [`plan`], [`remarks`], [`around`] | the changes, and what their owner should know of the engine and of what stands around it |
 //! | [`edit`], [`render`] | the changes as text |
 //! | [`patch`] | the changes as a strategic merge patch |
 //!
@@ -22,6 +22,7 @@
 //! Run on its own output it refuses, or leaves it as it is where that was asked for: [`Why::AlreadyThere`].
 
 pub mod additions;
+pub mod around;
 pub mod conf;
 pub mod edit;
 pub mod environment;
@@ -139,10 +140,17 @@ pub fn inject(text: &str, request: &Request) -> Result<Injected, Refusal> {
     for (index, document) in documents.iter().enumerate() {
         for (base, root) in objects(document) {
             let said = |objection| refusal(text, root, objection);
-            let name = object(root).unwrap_or_default();
+            let name = object(root).unwrap_or_else(|| "an object without a kind".to_owned());
             match look(document, (&base, root), request.container.as_deref()) {
                 Ok(Found::Other) => {}
-                Ok(Found::OtherKind) => notes.push(format!("{name}: left as it is: {OTHER_KIND}")),
+                Ok(Found::OtherKind) => {
+                    notes.push(format!("{name}: left as it is: {OTHER_KIND}"));
+                }
+                Ok(Found::Made(maker)) => {
+                    notes.push(format!(
+                        "{name}: left as it is: {maker} makes it, and is what to change"
+                    ));
+                }
                 Ok(Found::Workload(workload)) => {
                     let mut plan = plan::plan(&workload, request, &everything).map_err(said)?;
                     let at = document
@@ -181,8 +189,7 @@ pub fn inject(text: &str, request: &Request) -> Result<Injected, Refusal> {
 }
 
 /// Said of an object that runs SQL and is of none of the kinds that are changed.
-const OTHER_KIND: &str =
-    "Deployments, StatefulSets, DeploymentConfigs and Pods are changed, and nothing else";
+const OTHER_KIND: &str = "Deployments, StatefulSets, DeploymentConfigs, ReplicaSets, ReplicationControllers and Pods are changed, and nothing else";
 
 /// What comes of a file in which nothing is to be changed.
 fn nothing(
@@ -212,7 +219,10 @@ fn nothing(
         return Err(whole(Why::Compose));
     }
     let seen = notes.iter().map(|note| format!(" ({note})")).collect();
-    Err(whole(Why::Nothing(seen)))
+    Err(whole(match notes.is_empty() {
+        true => Why::Nothing(seen),
+        false => Why::OtherKinds(seen),
+    }))
 }
 
 /// A refusal that is about the whole file.
@@ -240,8 +250,12 @@ fn parse(text: &str) -> Result<Vec<Document>, Refusal> {
     node::parse(text).map_err(|error| match error {
         NotYaml::TooMany => whole(Why::TooMany(MAX_NODES)),
         NotYaml::Scan(error) => {
+            let line = text.lines().nth(error.marker().line().saturating_sub(1));
+            let line = line.unwrap_or_default().trim();
             let why = match error.kind() {
                 _ if text.contains("{{") => Why::Template,
+                _ if text.starts_with('{') && line.starts_with('{') => Why::JsonStream,
+                _ if line.contains("${") => Why::Unfilled("${...}".to_owned()),
                 ErrorKind::TabNotAllowed
                 | ErrorKind::TabInBlockIndentation
                 | ErrorKind::TabInIndentation

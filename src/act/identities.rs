@@ -5,6 +5,7 @@
 
 use std::io;
 
+use tokio::task::{JoinHandle, spawn_blocking};
 use tracing::{info, warn};
 
 use crate::decide::identity::Identity;
@@ -32,6 +33,45 @@ impl Identities {
                 }
                 Err(_) => {}
             }
+        }
+    }
+}
+
+/// Writes batches of identities on a thread of their own, one batch at a time: a volume may keep one waiting, and
+/// nobody else waits for it.
+#[derive(Debug)]
+pub struct IdentityBatches {
+    /// None while a batch is written, and for ever where the writing ended by a fault.
+    idle: Option<Identities>,
+    writing: Option<JoinHandle<Identities>>,
+}
+
+impl Default for IdentityBatches {
+    fn default() -> Self {
+        Self {
+            idle: Some(Identities::default()),
+            writing: None,
+        }
+    }
+}
+
+impl IdentityBatches {
+    /// Begins to write what is wanted, unless a batch is still being written: the decision that is still not met
+    /// asks again. Waits for nothing.
+    pub async fn offer(&mut self, wanted: &[IdentityWrite]) {
+        if let Some(done) = self.writing.take_if(|writing| writing.is_finished()) {
+            // It is finished: nothing is waited for.
+            self.idle = done.await.ok();
+        }
+        if wanted.is_empty() {
+            return;
+        }
+        if let Some(mut identities) = self.idle.take() {
+            let wanted = wanted.to_vec();
+            self.writing = Some(spawn_blocking(move || {
+                identities.write(&wanted);
+                identities
+            }));
         }
     }
 }
@@ -106,6 +146,22 @@ mod tests {
         assert!(identity::is_id(&written.volume_id) && !written.created.is_empty());
         identities.write(&[first_use(&scratch)]);
         assert_eq!(known(&scratch), written, "it is not absent any more");
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_written_apart_and_the_next_one_after_it() {
+        let (one, two) = (Scratch::new(), Scratch::new());
+        let mut batches = IdentityBatches::default();
+        batches.offer(&[]).await;
+        assert!(batches.writing.is_none(), "nothing is wanted");
+        // Asked for again and again, as a decision does that is not met.
+        for scratch in [&one, &two] {
+            while identity::read(&scratch.0) == IdentityFile::Absent {
+                batches.offer(&[first_use(scratch)]).await;
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        }
+        assert_ne!(known(&one).volume_id, known(&two).volume_id);
     }
 
     #[test]

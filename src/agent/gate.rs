@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{error, info, warn};
 
 use super::link::LinkState;
 use super::pid1::Pid1;
-use crate::act::identities::Identities;
+use crate::act::identities::IdentityBatches;
 use crate::config::Config;
 use crate::decide::decision::{Decision, Verdict};
 use crate::decide::engine::{State, decide};
@@ -262,8 +262,8 @@ impl Judge {
 /// The agent's own checks.
 struct OwnChecks {
     judge: Judge,
-    identities: Option<Identities>,
-    writing: Option<JoinHandle<Identities>>,
+    /// A supervisor that is linked sees to the identities itself; these checks run only without one.
+    identities: IdentityBatches,
     _volume: VolumeThreads,
     ticks: JoinHandle<()>,
 }
@@ -282,33 +282,13 @@ impl OwnChecks {
             Ok(volume) => Some(Self {
                 ticks: tokio::spawn(clock::observe(judge.sink())),
                 judge,
-                identities: Some(Identities::default()),
-                writing: None,
+                identities: IdentityBatches::default(),
                 _volume: volume,
             }),
             Err(error) => {
                 error!(%error, "the volume's thread can't be started; it is tried again");
                 None
             }
-        }
-    }
-
-    /// Has the identities written that the decision asks for, one batch after the other: a volume may keep
-    /// one waiting. A supervisor that is linked sees to it itself; these checks run only without one.
-    async fn identify(&mut self, decision: &Decision) {
-        if let Some(done) = self.writing.take_if(|writing| writing.is_finished()) {
-            // It is finished: nothing is waited for.
-            self.identities = done.await.ok();
-        }
-        if decision.identity_writes.is_empty() {
-            return;
-        }
-        if let Some(mut identities) = self.identities.take() {
-            let wanted = decision.identity_writes.clone();
-            self.writing = Some(spawn_blocking(move || {
-                identities.write(&wanted);
-                identities
-            }));
         }
     }
 
@@ -323,7 +303,7 @@ impl OwnChecks {
             self.judge.take(Observation::Lease(report.clone()));
         }
         let decision = self.judge.decide();
-        self.identify(&decision).await;
+        self.identities.offer(&decision.identity_writes).await;
         let cause = |reason: &Reason| Cause {
             code: reason.code().to_owned(),
             evidence: decision

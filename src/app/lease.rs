@@ -7,13 +7,12 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::linked::{AgentLink, LINK_PATIENCE};
 use crate::act::holder::{self, HolderConfig, LeaseHolder};
-use crate::act::identities::Identities;
+use crate::act::identities::IdentityBatches;
 use crate::config::Config;
 use crate::decide::lease::release::EngineGone;
 use crate::decide::memory::Memory;
@@ -51,25 +50,14 @@ pub async fn contend(holder: LeaseHolder, link: AgentLink, expected: bool) {
 
 /// Has the identities written that the decisions ask for. Ends when nothing is decided any more.
 pub async fn identify(mut decisions: Reader) {
-    let mut identities = Identities::default();
+    let mut batches = IdentityBatches::default();
     while decisions.changed().await.is_ok() {
         let wanted = {
             let published = decisions.borrow_and_update();
             let decision = published.decision.as_ref();
             decision.map(|decision| decision.identity_writes.clone())
         };
-        let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else {
-            continue;
-        };
-        // The volume may not answer: nobody else waits for it.
-        let written = spawn_blocking(move || {
-            identities.write(&wanted);
-            identities
-        });
-        match written.await {
-            Ok(back) => identities = back,
-            Err(_) => return,
-        }
+        batches.offer(&wanted.unwrap_or_default()).await;
     }
 }
 

@@ -202,6 +202,8 @@ fn told_both(facts: &Facts) -> Vec<Value> {
     if facts.shared_volume {
         variables.push(setting("lease", "strict"));
     }
+    let places = facts.places.iter();
+    variables.extend(places.map(|(key, path)| setting(key, path)));
     variables
 }
 

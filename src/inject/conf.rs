@@ -1,4 +1,5 @@
-//! `mssql.conf`, where a ConfigMap of the same file holds it and the SQL container has it.
+//! `mssql.conf`, where a ConfigMap or a Secret of the same input holds it and the pod has it: mounted in its place,
+//! or in a folder from which a command or an init container copies it.
 
 use super::node::Node;
 use super::workload::Workload;
@@ -10,36 +11,77 @@ pub const FILE: &str = "mssql.conf";
 #[derive(Clone, Debug, Default)]
 pub struct Conf<'a> {
     texts: Vec<&'a str>,
-    /// The ConfigMaps that may hold one and are not in the file.
-    pub elsewhere: Vec<&'a str>,
+    /// The objects that may hold one and do not stand in the input in plain text, as `ConfigMap name`.
+    pub elsewhere: Vec<String>,
+    /// One of the texts is copied to the engine's directory, where the supervisor does not find it before the start.
+    pub copied: bool,
 }
 
 impl<'a> Conf<'a> {
-    /// Finds them, by the ConfigMaps of the pod's volumes that the SQL container mounts.
+    /// Finds them, by what the SQL container and the init containers mount.
     #[must_use]
     pub fn find(workload: &Workload<'a>, objects: &[&'a Node]) -> Self {
         let mut conf = Self::default();
-        for mount in workload.mounts() {
-            let name = mount.text_of("name").unwrap_or_default();
-            let Some(map) = workload
-                .volume(name)
-                .and_then(|volume| volume.at(&["configMap", "name"]))
-                .and_then(Node::text)
-            else {
-                continue;
-            };
-            let object = objects.iter().find(|object| {
-                object.text_of("kind") == Some("ConfigMap")
-                    && object.at(&["metadata", "name"]).and_then(Node::text) == Some(map)
-            });
-            let path = mount.text_of("mountPath").unwrap_or_default();
-            match object.and_then(|object| object.at(&["data", FILE])) {
-                Some(text) => conf.texts.extend(text.text()),
-                None if object.is_none() && path.ends_with(FILE) => conf.elsewhere.push(map),
-                None => {}
+        let sql = workload.sql();
+        let all = workload.all_containers();
+        let init = all.filter(|container| {
+            !workload
+                .containers
+                .iter()
+                .any(|one| std::ptr::eq(one, *container))
+        });
+        for container in std::iter::once(sql).chain(init) {
+            let mounts = container.get("volumeMounts").map(Node::items);
+            for mount in mounts.unwrap_or_default() {
+                conf.take(workload, container, mount, objects);
             }
         }
         conf
+    }
+
+    fn take(
+        &mut self,
+        workload: &Workload<'a>,
+        container: &'a Node,
+        mount: &'a Node,
+        objects: &[&'a Node],
+    ) {
+        let Some(volume) = workload.volume(mount.text_of("name").unwrap_or_default()) else {
+            return;
+        };
+        let path = mount.text_of("mountPath").unwrap_or_default();
+        let in_place = path.ends_with(&format!("/{FILE}"));
+        // A single file of another name is not the engine's.
+        if mount.get("subPath").is_some() && !in_place {
+            return;
+        }
+        let wanted = mount.text_of("subPath").unwrap_or(FILE);
+        let is_wanted = in_place || mentions(container, FILE);
+        for (kind, source) in sources(volume) {
+            let name = source
+                .text_of("name")
+                .or_else(|| source.text_of("secretName"));
+            let name = name.unwrap_or_default();
+            let Some(key) = key_of(source, wanted) else {
+                continue;
+            };
+            let object = workload.named(objects, kind, name);
+            let text = object.and_then(|object| {
+                let plain = match kind {
+                    "Secret" => "stringData",
+                    _ => "data",
+                };
+                object.at(&[plain, key])?.text()
+            });
+            match text {
+                Some(text) => {
+                    self.texts.push(text);
+                    self.copied |= !in_place;
+                }
+                None if is_wanted => self.elsewhere.push(format!("{kind} {name}")),
+                None => {}
+            }
+        }
     }
 
     /// A setting's value, by its section and name; both are compared without case.
@@ -60,5 +102,41 @@ impl<'a> Conf<'a> {
                 is.then(|| value.trim()).filter(|value| !value.is_empty())
             })
         })
+    }
+}
+
+/// Whether a container's command or arguments hold a text.
+pub fn mentions(container: &Node, text: &str) -> bool {
+    let lists = ["command", "args"].into_iter();
+    lists
+        .filter_map(|key| container.get(key))
+        .flat_map(Node::items)
+        .filter_map(Node::text)
+        .any(|word| word.contains(text))
+}
+
+/// The ConfigMaps and Secrets that a volume is made from.
+fn sources(volume: &Node) -> Vec<(&'static str, &Node)> {
+    const KINDS: [(&str, &str); 2] = [("configMap", "ConfigMap"), ("secret", "Secret")];
+    let projected = volume.at(&["projected", "sources"]).map(Node::items);
+    let holders = std::iter::once(volume).chain(projected.unwrap_or_default());
+    holders
+        .flat_map(|holder| {
+            KINDS
+                .iter()
+                .filter_map(|(key, kind)| Some((*kind, holder.get(key)?)))
+        })
+        .collect()
+}
+
+/// The key of the file `path`: what `items` gives it, else its own name.
+fn key_of<'n>(source: &'n Node, path: &'n str) -> Option<&'n str> {
+    match source.get("items").filter(|items| !items.is_null()) {
+        None => Some(path),
+        Some(items) => {
+            let mut items = items.items().iter();
+            let item = items.find(|item| item.text_of("path") == Some(path))?;
+            item.text_of("key")
+        }
     }
 }

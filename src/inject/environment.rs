@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::node::Node;
+use super::node::{Kind, Node};
 use super::value::{Value, text};
 use super::workload::Workload;
 
@@ -132,16 +132,141 @@ pub fn sources(workload: &Workload<'_>, secrets: bool) -> Vec<Value> {
     wanted.map(Value::of).collect()
 }
 
-/// The text of a variable, where it stands plainly in the manifest.
+/// The text of a variable, where it stands plainly in the container's own list.
 #[must_use]
 pub fn plain<'a>(workload: &Workload<'a>, name: &str) -> Option<&'a str> {
     let value = workload.variable(name)?.text_of("value")?;
     references(value).is_empty().then_some(value)
 }
 
+/// What the input says of the SQL container's variables: in the container's own list, and in the ConfigMaps and
+/// Secrets that stand in the same input.
+#[derive(Debug, Default)]
+pub struct Known<'a> {
+    /// Name and, where it is plain, text; the last of a name counts, as for the kubelet.
+    variables: Vec<(String, Option<&'a str>)>,
+    /// The ConfigMaps of `envFrom` that do not stand in the input: they may bring any variable.
+    pub elsewhere: Vec<&'a str>,
+    /// The container has a source of `envFrom` whose names are not known here.
+    pub may_bring_more: bool,
+}
+
+impl<'a> Known<'a> {
+    /// Reads the container's variables, those of `envFrom` first, as the kubelet does.
+    #[must_use]
+    pub fn of(workload: &Workload<'a>, objects: &[&'a Node]) -> Self {
+        let mut known = Self::default();
+        let sources = workload.sql().get("envFrom").map(Node::items);
+        for source in sources.unwrap_or_default() {
+            known.take_source(workload, source, objects);
+        }
+        let variables = workload.sql().get("env").map(Node::items);
+        for variable in variables.unwrap_or_default() {
+            let name = variable.text_of("name").unwrap_or_default();
+            let value = match variable.get("valueFrom") {
+                None => variable
+                    .text_of("value")
+                    .filter(|value| references(value).is_empty()),
+                Some(from) => of_config_map(workload, from, objects),
+            };
+            known.variables.push((name.to_owned(), value));
+        }
+        known
+    }
+
+    fn take_source(&mut self, workload: &Workload<'a>, source: &'a Node, objects: &[&'a Node]) {
+        let prefix = source.text_of("prefix").unwrap_or_default();
+        for (reference, kind) in [("configMapRef", "ConfigMap"), ("secretRef", "Secret")] {
+            let Some(name) = source.at(&[reference, "name"]).and_then(Node::text) else {
+                continue;
+            };
+            let Some(object) = workload.named(objects, kind, name) else {
+                // With another prefix it brings nothing that the engine reads.
+                self.may_bring_more |= brings(prefix);
+                if kind == "ConfigMap" && brings(prefix) {
+                    self.elsewhere.push(name);
+                }
+                continue;
+            };
+            for (list, is_plain) in [("data", kind == "ConfigMap"), ("stringData", true)] {
+                for entry in object.get(list).map(Node::entries).unwrap_or_default() {
+                    let name = format!("{prefix}{}", entry.key.text().unwrap_or_default());
+                    let value = entry.value.text().filter(|_| is_plain);
+                    self.variables.push((name, value));
+                }
+            }
+        }
+    }
+
+    /// The text of a variable, where the input says it.
+    #[must_use]
+    pub fn said(&self, name: &str) -> Option<&'a str> {
+        let found = self.variables.iter().rev().find(|(known, _)| known == name);
+        found?.1
+    }
+
+    /// Whether the container has a variable, as far as the input says it.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.variables.iter().any(|(known, _)| known == name)
+    }
+}
+
+/// Whether names that begin with this prefix can be any that the engine reads.
+fn brings(prefix: &str) -> bool {
+    let names = ["MSSQL_", "SA_PASSWORD"];
+    names
+        .iter()
+        .any(|name| name.starts_with(prefix) || prefix.starts_with(name))
+}
+
+/// The text that a reference to a ConfigMap of the input means.
+fn of_config_map<'a>(
+    workload: &Workload<'a>,
+    from: &Node,
+    objects: &[&'a Node],
+) -> Option<&'a str> {
+    let part = |key| from.at(&["configMapKeyRef", key]).and_then(Node::text);
+    let object = workload.named(objects, "ConfigMap", part("name")?)?;
+    object.at(&["data", part("key")?])?.text()
+}
+
+/// The variables of the SQL container whose values are a number or a boolean in the manifest, which Kubernetes
+/// refuses.
+#[must_use]
+pub fn not_texts<'a>(workload: &Workload<'a>) -> Vec<&'a str> {
+    let is_text = |value: &Node| match &value.kind {
+        Kind::Plain(text) => {
+            let number = text.parse::<f64>().is_ok() && !text.contains(|c: char| c.is_alphabetic());
+            value.is_null() || !(number || matches!(text.as_str(), "true" | "false"))
+        }
+        _ => true,
+    };
+    let variables = workload.sql().get("env").map(Node::items);
+    let variables = variables.unwrap_or_default().iter();
+    variables
+        .filter(|variable| variable.get("value").is_some_and(|value| !is_text(value)))
+        .filter_map(|variable| variable.text_of("name"))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::references;
+    use super::{brings, references};
+
+    #[test]
+    fn a_prefix_can_bring_what_the_engine_reads() {
+        for (prefix, can) in [
+            ("", true),
+            ("MSSQL_", true),
+            ("MSSQL_SA_", true),
+            ("SA_", true),
+            ("X_", false),
+            ("APP_MSSQL_", false),
+        ] {
+            assert_eq!(brings(prefix), can, "{prefix}");
+        }
+    }
 
     #[test]
     fn a_reference_is_a_name_in_parentheses() {

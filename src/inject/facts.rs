@@ -2,7 +2,7 @@
 
 use super::Request;
 use super::conf::Conf;
-use super::environment::{Copied, DIRECTORIES, plain, sources};
+use super::environment::{Copied, DIRECTORIES, Known, plain, sources};
 use super::hook::{Hook, grace, pre_stop};
 use super::images::{self, Engine};
 use super::login::{Login, Password, login};
@@ -42,6 +42,8 @@ pub struct Facts {
     pub command: Command,
     /// The preStop hook that is there.
     pub hook: Option<Hook>,
+    /// Where the engine's files go by a copied mssql.conf: settings of the supervisor and their values.
+    pub places: Vec<(&'static str, String)>,
 }
 
 /// What `launch` starts.
@@ -73,17 +75,17 @@ pub fn take(
     request: &Request,
     objects: &[&Node],
     volumes: &Volumes<'_>,
-    conf: &Conf<'_>,
+    (conf, known): (&Conf<'_>, &Known<'_>),
 ) -> Result<Facts, Objection> {
     let mut copied = Copied::of(workload);
     let hook = pre_stop(workload, request.classic)?;
     let given = workload.pod.text_of("terminationGracePeriodSeconds");
-    let login = login(workload, request, &mut copied)?;
+    let login = login(workload, request, known, &mut copied)?;
     let data_mounts = volumes.copies(&mut copied);
     for name in DIRECTORIES {
         copied.take(name, name);
     }
-    let network = network(workload, conf, &mut copied);
+    let network = network(workload, conf, known, &mut copied);
     let secrets = login.password == Password::EnvFrom || copied.names_unknown();
     Ok(Facts {
         data_mounts,
@@ -99,7 +101,32 @@ pub fn take(
         guaranteed: workload.all_containers().all(is_guaranteed),
         command: command(workload, request)?,
         hook,
+        places: copied_places(conf, known),
     })
+}
+
+/// The places that a copied mssql.conf says: the supervisor looks before it is copied.
+fn copied_places(conf: &Conf<'_>, known: &Known<'_>) -> Vec<(&'static str, String)> {
+    const PLACES: [(&str, &str, &str); 7] = [
+        (
+            "MSSQL_MASTER_DATA_FILE",
+            "masterdatafile",
+            "master-data-file",
+        ),
+        ("MSSQL_MASTER_LOG_FILE", "masterlogfile", "master-log-file"),
+        ("MSSQL_DATA_DIR", "defaultdatadir", "default-data-dir"),
+        ("MSSQL_LOG_DIR", "defaultlogdir", "default-log-dir"),
+        ("MSSQL_BACKUP_DIR", "defaultbackupdir", "default-backup-dir"),
+        ("MSSQL_DUMP_DIR", "defaultdumpdir", "default-dump-dir"),
+        ("MSSQL_ERROR_LOG_FILE", "errorlogfile", "errorlog-file"),
+    ];
+    let places = PLACES.iter().filter(|_| conf.copied);
+    let said = places.filter(|(variable, ..)| !known.has(variable));
+    said.filter_map(|(_, key, setting)| {
+        let path = conf.get("filelocation", key)?;
+        path.starts_with('/').then(|| (*setting, path.to_owned()))
+    })
+    .collect()
 }
 
 /// A number of the container's security context, else of the pod's.
@@ -151,15 +178,25 @@ fn is_assigned(workload: &Workload<'_>, objects: &[&Node]) -> bool {
 
 /// Where the engine listens, as the manifest says it: in plain text, or by a reference that the supervisor gets as
 /// well. What only the image or a file of the cluster says is not known here.
-fn network(workload: &Workload<'_>, conf: &Conf<'_>, copied: &mut Copied<'_>) -> Vec<Value> {
+fn network(
+    workload: &Workload<'_>,
+    conf: &Conf<'_>,
+    known: &Known<'_>,
+    copied: &mut Copied<'_>,
+) -> Vec<Value> {
     let setting = |name: &str, value: &str| map([("name", text(name)), ("value", text(value))]);
     let mut variables = Vec::new();
     let port = plain(workload, "MSSQL_TCP_PORT");
     if port.is_none() && workload.variable("MSSQL_TCP_PORT").is_some() {
         copied.take("MSSQL_TCP_PORT", PORT);
+    } else if port.is_none() && known.has("MSSQL_TCP_PORT") {
+        // By `envFrom`, which the supervisor has as well; a Secret's only where it brings the password.
+        if let Some(port) = known.said("MSSQL_TCP_PORT") {
+            variables.push(setting(PORT, port));
+        }
     } else if let Some(port) = port.or_else(|| conf.get("network", "tcpport")) {
         variables.push(setting(PORT, port));
-    } else if sources(workload, false).is_empty() {
+    } else if !known.may_bring_more {
         // Given although it is the default: a Service named `mssql-tcp` makes a variable MSSQL_TCP_PORT.
         variables.push(setting(PORT, "1433"));
     }

@@ -23,7 +23,10 @@ impl Engine {
         let edge = |word| word == "azure-sql-edge";
         match (owner, last) {
             (owner, last) if edge(owner) || edge(last) => Some(Self::Edge),
-            ("mssql" | "rhel", "server") if path.contains("mssql") => Some(Self::Server),
+            ("mssql", "server") => Some(Self::Server),
+            (owner, "server") if owner.starts_with("rhel") && path.contains("mssql") => {
+                Some(Self::Server)
+            }
             (_, "mssql-server" | "mssql-server-linux") => Some(Self::Server),
             _ => None,
         }
@@ -68,6 +71,10 @@ mod tests {
             ),
             (
                 "mcr.microsoft.com/mssql/rhel/server:2022",
+                Some(Engine::Server),
+            ),
+            (
+                "registry.redhat.io/mssql/rhel8/server:2022",
                 Some(Engine::Server),
             ),
             ("mirror:5000/mssql/server", Some(Engine::Server)),

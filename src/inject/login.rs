@@ -2,7 +2,7 @@
 //! way in which the engine is given it.
 
 use super::Request;
-use super::environment::{Copied, PASSWORDS, sources};
+use super::environment::{Copied, Known, PASSWORDS};
 use super::names::{ADMINISTRATOR_DIR, LOGIN_DIR, PASSWORD_KEY};
 use super::node::Node;
 use super::refusal::Why;
@@ -82,6 +82,7 @@ impl Login {
 pub fn login(
     workload: &Workload<'_>,
     request: &Request,
+    known: &Known<'_>,
     copied: &mut Copied<'_>,
 ) -> Result<Login, Objection> {
     let default = match request.bootstrap {
@@ -91,7 +92,7 @@ pub fn login(
     let user = request.user.clone();
     let user = user.unwrap_or_else(|| default.to_owned());
     let administrator = match request.bootstrap {
-        true => Some(own(workload, copied)?),
+        true => Some(own(workload, known, copied)?),
         false => None,
     };
     if let Some((secret, key)) = &request.secret {
@@ -108,7 +109,7 @@ pub fn login(
     }
     let password = match &request.password_file {
         Some(path) => file(workload, path, copied)?,
-        None => own(workload, copied)?,
+        None => own(workload, known, copied)?,
     };
     Ok(Login {
         user,
@@ -154,14 +155,27 @@ fn vault_mounts(workload: &Workload<'_>, path: &str) -> bool {
 }
 
 /// The password that the engine is given.
-fn own(workload: &Workload<'_>, copied: &mut Copied<'_>) -> Result<Password, Objection> {
+fn own(
+    workload: &Workload<'_>,
+    known: &Known<'_>,
+    copied: &mut Copied<'_>,
+) -> Result<Password, Objection> {
+    let is_given = |variable: &Node| {
+        let value = variable.text_of("value");
+        variable.get("valueFrom").is_some() || value.is_some_and(|value| !value.is_empty())
+    };
     let found = PASSWORDS
         .into_iter()
         .find_map(|name| Some((name, workload.variable(name)?)));
+    let found = found.filter(|(_, variable)| is_given(variable));
     let Some((name, variable)) = found else {
-        return match sources(workload, true).is_empty() {
-            false => Ok(Password::EnvFrom),
-            true => Err(Objection::new(Why::NoPassword, workload.sql())),
+        let by_env_from = known.may_bring_more || PASSWORDS.iter().any(|name| known.has(name));
+        let in_list = PASSWORDS
+            .iter()
+            .any(|name| workload.variable(name).is_some());
+        return match by_env_from && !in_list {
+            true => Ok(Password::EnvFrom),
+            false => Err(Objection::new(Why::NoPassword, workload.sql())),
         };
     };
     let reference = variable.at(&["valueFrom", "secretKeyRef"]);

@@ -1,15 +1,77 @@
 //! Service meshes: their redirects of inbound connections stand before their proxies run and before the engine
-//! does, so that a probe of the supervisor would wait for a proxy which waits for it. Two annotations keep the
-//! supervisor's ports out of them; without a mesh nobody reads them.
+//! does, so that a probe of the supervisor would wait for a proxy which waits for it. Annotations keep the
+//! supervisor's ports out of them: those of Istio and Linkerd always, because a whole namespace may be theirs and
+//! nobody else reads them, the others' where the pod names their mesh.
 
 use super::names::{HTTP_PORT, LIVEZ_PORT};
 use super::workload::Workload;
 
-/// The annotations: of Istio, and of Linkerd.
-pub const ANNOTATIONS: [&str; 2] = [
-    "traffic.sidecar.istio.io/excludeInboundPorts",
-    "config.linkerd.io/skip-inbound-ports",
+/// A mesh: what a pod says to be in it, and how ports are kept out of it.
+struct Mesh {
+    name: &'static str,
+    /// Annotations or labels, and a value that says yes.
+    says: &'static [(&'static str, &'static str)],
+    /// The annotation with ports.
+    ports: &'static str,
+}
+
+/// Those that are known. The first two have their annotation in every pod.
+const MESHES: [Mesh; 5] = [
+    Mesh {
+        name: "Istio",
+        says: &[("sidecar.istio.io/inject", "true")],
+        ports: "traffic.sidecar.istio.io/excludeInboundPorts",
+    },
+    Mesh {
+        name: "Linkerd",
+        says: &[
+            ("linkerd.io/inject", "enabled"),
+            ("linkerd.io/inject", "ingress"),
+        ],
+        ports: "config.linkerd.io/skip-inbound-ports",
+    },
+    Mesh {
+        name: "Consul",
+        says: &[("consul.hashicorp.com/connect-inject", "true")],
+        ports: "consul.hashicorp.com/transparent-proxy-exclude-inbound-ports",
+    },
+    Mesh {
+        name: "Kuma",
+        says: &[
+            ("kuma.io/sidecar-injection", "enabled"),
+            ("kuma.io/sidecar-injection", "true"),
+        ],
+        ports: "traffic.kuma.io/exclude-inbound-ports",
+    },
+    Mesh {
+        name: "Open Service Mesh",
+        says: &[
+            ("openservicemesh.io/sidecar-injection", "enabled"),
+            ("openservicemesh.io/sidecar-injection", "true"),
+        ],
+        ports: "openservicemesh.io/inbound-port-exclusion-list",
+    },
 ];
+/// How many of them have their annotation in every pod.
+const ALWAYS: usize = 2;
+
+/// The annotations that this pod gets.
+#[must_use]
+pub fn annotations(workload: &Workload<'_>) -> Vec<&'static str> {
+    let always = MESHES.iter().take(ALWAYS);
+    let named = MESHES
+        .iter()
+        .skip(ALWAYS)
+        .filter(|mesh| is_in(workload, mesh));
+    always.chain(named).map(|mesh| mesh.ports).collect()
+}
+
+fn is_in(workload: &Workload<'_>, mesh: &Mesh) -> bool {
+    mesh.says.iter().any(|(key, value)| {
+        let found = workload.annotation(key).or_else(|| workload.label(key));
+        found == Some(*value)
+    })
+}
 
 /// The ports that the kubelet and Prometheus ask.
 #[must_use]
@@ -50,15 +112,14 @@ pub fn with_ports(before: Option<&str>, ports: &[u16]) -> String {
 /// The mesh that the pod's labels and annotations name; one that is set for the whole namespace is not seen.
 #[must_use]
 pub fn named(workload: &Workload<'_>) -> Option<&'static str> {
-    let says = |key: &str, value: &str| {
-        let found = workload.annotation(key).or_else(|| workload.label(key));
-        found.is_some_and(|found| found == value)
+    let mut meshes = MESHES.iter();
+    let named = meshes.find(|mesh| is_in(workload, mesh));
+    let by_proxy = || {
+        workload
+            .has_annotation("proxy.istio.io/")
+            .then_some(MESHES[0].name)
     };
-    if says("sidecar.istio.io/inject", "true") || workload.has_annotation("proxy.istio.io/") {
-        return Some("Istio");
-    }
-    let linkerd = says("linkerd.io/inject", "enabled") || says("linkerd.io/inject", "ingress");
-    linkerd.then_some("Linkerd")
+    named.map(|mesh| mesh.name).or_else(by_proxy)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::workload::{Objection, Workload};
 /// # Errors
 /// The first obstacle.
 pub fn check(workload: &Workload<'_>, request: &Request) -> Result<(), Objection> {
+    templates(workload)?;
     shapes(workload)?;
     replicas(workload)?;
     namespaces(workload, request)?;
@@ -23,6 +24,29 @@ pub fn check(workload: &Workload<'_>, request: &Request) -> Result<(), Objection
     names(workload)?;
     ports(workload)?;
     mounts(workload)
+}
+
+/// Names that a template has yet to make are no names: what is said of volumes and passwords would be untrue.
+fn templates(workload: &Workload<'_>) -> Result<(), Objection> {
+    let sql = workload.sql();
+    let mut rest: Vec<_> = [
+        workload.root.at(&["metadata", "name"]),
+        workload.pod.get("volumes"),
+        sql.get("name"),
+        sql.get("image"),
+        sql.get("volumeMounts"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    while let Some(node) = rest.pop() {
+        if node.text().is_some_and(|text| text.contains("{{")) {
+            return Err(Objection::new(Why::Template, node));
+        }
+        rest.extend(node.items());
+        rest.extend(node.entries().iter().map(|entry| &entry.value));
+    }
+    Ok(())
 }
 
 /// What is changed has to be what Kubernetes has there.
@@ -78,7 +102,12 @@ fn is(
 ) -> Result<(), Objection> {
     match parent.get(key) {
         Some(node) if !node.is_null() && !right(node) => {
-            Err(Objection::new(Why::Shape(key.to_owned(), what), node))
+            let text = node.text().unwrap_or_default();
+            let why = match text.contains(['$', '<']) {
+                true => Why::unfilled(node),
+                false => Why::Shape(key.to_owned(), what),
+            };
+            Err(Objection::new(why, node))
         }
         _ => Ok(()),
     }
@@ -100,6 +129,10 @@ fn windows(workload: &Workload<'_>) -> Result<(), Objection> {
     let selected = ["kubernetes.io/os", "beta.kubernetes.io/os"]
         .iter()
         .find_map(|key| workload.pod.at(&["nodeSelector", key]));
+    let options = workload.pod.at(&["securityContext", "windowsOptions"]);
+    if let Some(options) = options.filter(|options| !options.is_null()) {
+        return Err(Objection::new(Why::Windows, options));
+    }
     match os.or(selected) {
         Some(node)
             if node

@@ -2,8 +2,10 @@
 
 use super::Request;
 use super::additions::{Additions, LAUNCH, STOP_AFTER, additions};
+use super::around;
 use super::conf::Conf;
 use super::edit::{Change, Edit, Step};
+use super::environment::Known;
 use super::facts::{Command, Facts, take};
 use super::hook::{self, Hook};
 use super::mesh;
@@ -34,8 +36,9 @@ pub fn plan(
 ) -> Result<Plan, Objection> {
     obstacles::check(workload, request)?;
     let conf = Conf::find(workload, objects);
-    let volumes = volumes::take(workload, objects, &conf, request.dev)?;
-    let facts = take(workload, request, objects, &volumes, &conf)?;
+    let known = Known::of(workload, objects);
+    let volumes = volumes::take(workload, objects, (&conf, &known), request.dev)?;
+    let facts = take(workload, request, objects, &volumes, (&conf, &known))?;
     let mut planner = Planner {
         workload,
         facts: &facts,
@@ -50,8 +53,15 @@ pub fn plan(
     planner.sql(&additions, request);
     planner.pod(additions, request);
     let mut plan = planner.plan;
+    plan.notes.extend(remarks(
+        workload,
+        request,
+        &facts,
+        &volumes,
+        (&conf, &known),
+    ));
     plan.notes
-        .extend(remarks(workload, request, &facts, &volumes, &conf));
+        .extend(around::remarks(workload, objects, &known));
     Ok(plan)
 }
 
@@ -104,7 +114,10 @@ impl Planner<'_> {
         let default = match self.workload.controller {
             Controller::Deployment => "RollingUpdate, by default",
             Controller::DeploymentConfig => "Rolling, by default",
-            Controller::StatefulSet | Controller::Pod => return,
+            Controller::StatefulSet
+            | Controller::ReplicaSet
+            | Controller::ReplicationController
+            | Controller::Pod => return,
         };
         let before = self.workload.spec.get("strategy");
         let kind = before.and_then(|strategy| strategy.text_of("type"));
@@ -127,7 +140,7 @@ impl Planner<'_> {
             let value = mesh::with_ports(self.workload.annotation(key), &ports);
             (key, text(value))
         };
-        let changed: Vec<_> = mesh::ANNOTATIONS
+        let changed: Vec<_> = mesh::annotations(self.workload)
             .into_iter()
             .map(with_ports)
             .filter(|(key, value)| self.workload.annotation(key).map(text).as_ref() != Some(value))

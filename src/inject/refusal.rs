@@ -1,6 +1,10 @@
 //! Why nothing was changed, and what to do.
 
+mod advice;
+
 use std::fmt;
+
+use super::node::Node;
 
 /// A refusal: nothing is printed, nothing is changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +52,21 @@ pub enum Why {
     /// A file of Docker Compose.
     #[error("this is a file of Docker Compose, not a manifest of Kubernetes")]
     Compose,
+    /// Objects that run SQL, and none that is changed.
+    #[error("nothing here that runs SQL is changed{0}")]
+    OtherKinds(String),
+    /// An engine that runs before the pod's containers.
+    #[error("the init container {0} runs SQL")]
+    InitContainer(String),
+    /// A value that a program has to put in first.
+    #[error("{0} stands for a value that another program puts in")]
+    Unfilled(String),
+    /// A Template of OpenShift.
+    #[error("this is a Template of OpenShift, not the objects themselves")]
+    OpenShiftTemplate,
+    /// JSON objects one after the other.
+    #[error("several JSON objects follow each other, and nothing stands between them")]
+    JsonStream,
     /// No workload that runs SQL.
     #[error(
         "no Deployment, StatefulSet, DeploymentConfig or Pod here runs SQL Edge or SQL Server{0}"
@@ -80,6 +99,11 @@ pub enum Why {
     /// A volume that can't be written.
     #[error("the volume at {0}, with the system databases, is mounted read-only")]
     ReadOnly(String),
+    /// A volume of a kind that nobody writes.
+    #[error(
+        "the volume at {0}, with the system databases, is of the kind {1}, which can't be written"
+    )]
+    NotWritable(String, String),
     /// Replicas with one volume.
     #[error("its {0} replicas would write the same volume, {1}")]
     SharedByReplicas(String, String),
@@ -118,7 +142,7 @@ pub enum Why {
     Mount(String),
     /// No password is known.
     #[error(
-        "no MSSQL_SA_PASSWORD or SA_PASSWORD stands in the container's env, and it has no envFrom"
+        "no MSSQL_SA_PASSWORD or SA_PASSWORD with a value stands in the container's env, and no envFrom can bring one"
     )]
     NoPassword,
     /// A file on no volume.
@@ -147,49 +171,44 @@ pub enum Why {
 }
 
 impl Why {
+    /// For a value that another program has to put in, where it looks like one.
+    #[must_use]
+    pub fn unfilled(node: &Node) -> Self {
+        Self::Unfilled(node.text().unwrap_or_default().to_owned())
+    }
+
     /// What to do.
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
             Self::TooLong(_) | Self::TooMany(_) => "give the file with the workload alone",
-            Self::NotText | Self::NotYaml(_) => "give a manifest as kubectl takes it",
+            Self::NotText => "save it as UTF-8",
+            Self::NotYaml(_) => "give a manifest as kubectl takes it",
             Self::Tab => "indent with blanks",
-            Self::Template => {
-                "render it first: `helm template ... | sql-edge-supervisor inject -f -`"
-            }
+            Self::Template => advice::TEMPLATE,
             Self::Anchor => "write it out: `kubectl create --dry-run=client -o yaml -f FILE` does",
             Self::KeyTwice(_) => "remove one of them",
             Self::KeyNoText => "give a manifest as kubectl takes it",
-            Self::Compose => {
-                "docker/compose.yaml shows the supervisor beside SQL there; or `kompose convert`, and inject what comes of it"
-            }
-            Self::Nothing(_) => "name the container by --container if its image is your own",
-            Self::AlreadyThere(_) => {
-                "nothing is to be done (--if-needed ends with 0 then); to change it, inject the manifest as it was before"
-            }
-            Self::ApiVersion(..) => "change it",
-            Self::Replicas(_) => {
-                "set replicas to 1; several need a StatefulSet with volumeClaimTemplates, a volume for each"
-            }
+            Self::Compose => advice::COMPOSE,
+            Self::Nothing(_) => advice::NOTHING,
+            Self::OtherKinds(_) => advice::OTHER_KINDS,
+            Self::InitContainer(_) => advice::INIT_CONTAINER,
+            Self::Unfilled(_) => advice::UNFILLED,
+            Self::OpenShiftTemplate => advice::OPENSHIFT_TEMPLATE,
+            Self::JsonStream => "put a line of `---` between them, or all into the items of a List",
+            Self::AlreadyThere(_) => advice::ALREADY_THERE,
+            Self::ApiVersion(..) => advice::API_VERSION,
+            Self::Replicas(_) => advice::REPLICAS,
             Self::SharedByReplicas(..) => "take it from volumeClaimTemplates, or set replicas to 1",
             Self::Windows => "the supervisor looks after SQL on Linux",
-            Self::SeveralContainers(_) => {
-                "give each engine a pod of its own: the supervisor looks after one"
-            }
+            Self::SeveralContainers(_) => advice::SEVERAL_CONTAINERS,
             Self::NoSuchContainer(..) => "give one of them by --container",
-            Self::UnknownCommand(_) => {
-                "write the image's entrypoint into the container's `command`, or use --attach"
-            }
-            Self::NoVolume(..) => {
-                "each new pod begins with an empty instance. Back its databases up first: an engine that gets a new volume begins with an empty instance too. Then mount a claim at /var/opt/mssql, and restore them; for development, mount an emptyDir there and give --dev"
-            }
-            Self::Ephemeral(_) => {
-                "for development, give --dev; else use a PersistentVolumeClaim, and restore a backup of the databases: an engine on a new volume begins with an empty instance"
-            }
-            Self::ReadOnly(_) => "mount it without readOnly",
-            Self::PreStop => {
-                "give the command that does the same, as exec: it then runs before the stop"
-            }
+            Self::UnknownCommand(_) => advice::UNKNOWN_COMMAND,
+            Self::NoVolume(..) => advice::NO_VOLUME,
+            Self::Ephemeral(_) => advice::EPHEMERAL,
+            Self::ReadOnly(_) => "mount it without readOnly, and make the volume without it",
+            Self::NotWritable(..) => advice::NOT_WRITABLE,
+            Self::PreStop => advice::PRE_STOP,
             Self::PreStopClassic => "inject without --classic, or remove the hook",
             Self::PostStart => "remove it, or inject without --classic",
             Self::HostPid => "remove it",
@@ -197,21 +216,15 @@ impl Why {
             Self::Port(..) => "use another one for it",
             Self::Name(..) => "rename it",
             Self::Mount(_) => "mount it elsewhere",
-            Self::NoPassword => {
-                "name a Secret by --sql-secret NAME:KEY, or a file that the SQL container has by --sql-password-file FILE"
-            }
-            Self::PasswordFile(..) => {
-                "mount the volume that holds it (of a CSI driver, of Vault, of a Secret) in the SQL container, and give the path there"
-            }
+            Self::NoPassword => advice::NO_PASSWORD,
+            Self::PasswordFile(..) => advice::PASSWORD_FILE,
             Self::TwoPasswords => "give one of them",
             Self::BootstrapOfAdministrator => "name another login, or leave --bootstrap out",
             Self::UserWithoutSecret | Self::BootstrapWithoutSecret => {
                 "name its password by --sql-secret NAME:KEY or --sql-password-file FILE"
             }
             Self::Shape(..) => "see `kubectl explain deployment.spec.template.spec`",
-            Self::Unsure => {
-                "nothing was printed; please report the manifest's shape, and add the sidecar by hand as docs/install.md shows"
-            }
+            Self::Unsure => advice::UNSURE,
         }
     }
 }

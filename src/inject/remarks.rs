@@ -3,6 +3,7 @@
 
 use super::Request;
 use super::conf::Conf;
+use super::environment::Known;
 use super::environment::plain;
 use super::facts::{Facts, Uid};
 use super::images::Engine;
@@ -21,7 +22,7 @@ pub fn remarks(
     request: &Request,
     facts: &Facts,
     volumes: &Volumes<'_>,
-    conf: &Conf<'_>,
+    (conf, known): (&Conf<'_>, &Known<'_>),
 ) -> Vec<String> {
     let mut notes = Vec::new();
     of_login(&facts.login, request, &mut notes);
@@ -29,7 +30,7 @@ pub fn remarks(
     of_volumes(workload, volumes, &mut notes);
     of_network(workload, facts, conf, &mut notes);
     of_start(workload, request, &mut notes);
-    of_memory(workload, conf, &mut notes);
+    of_memory(workload, (conf, known), &mut notes);
     of_object(workload, &mut notes);
     notes
 }
@@ -108,6 +109,9 @@ fn of_volumes(workload: &Workload<'_>, volumes: &Volumes<'_>, notes: &mut Vec<St
         notes.push(format!("not in this file: claim {}. If one is ReadWriteMany, give the file with it, and the lease is strict", volumes.unseen_claims.join(", ")));
     }
     notes.extend(volumes.homeless.iter().cloned());
+    if !volumes.beside.is_empty() {
+        notes.push(format!("the supervisor gets {} as well, and checks it where mssql.conf names it: the manifest does not say that the engine keeps files there. Where databases lie there, let MSSQL_DATA_DIR or MSSQL_LOG_DIR name the place (new databases then go there), or their volume is not checked", volumes.beside.join(", ")));
+    }
     let elsewhere: Vec<_> = BESIDE_DATABASES
         .into_iter()
         .filter(|(path, _)| covering(workload, &format!("{DATA_DIR}/{path}")).is_none())
@@ -115,7 +119,7 @@ fn of_volumes(workload: &Workload<'_>, volumes: &Volumes<'_>, notes: &mut Vec<St
         .collect();
     if !elsewhere.is_empty() {
         notes.push(format!(
-            "{} is on a volume, and not all of {DATA_DIR} is: {} go with the container; the databases stay. Leave the mounts where they are: moved, the engine would not find its databases and set up new ones",
+            "{} is on a volume, and not all of {DATA_DIR} is: with the container go {}; the databases stay. Leave the mounts where they are: moved, the engine would not find its databases and set up new ones",
             volumes.master_dir,
             elsewhere.join(", ")
         ));
@@ -132,7 +136,7 @@ fn of_network(workload: &Workload<'_>, facts: &Facts, conf: &Conf<'_>, notes: &m
         }
     }
     if !conf.elsewhere.is_empty() {
-        notes.push(format!("not in this file: the ConfigMap {} with mssql.conf. If that sets tcpport, ipaddress or a place for files, give the file with it", conf.elsewhere.join(", ")));
+        notes.push(format!("not in this file in plain text: the {} with mssql.conf. If that sets tcpport, ipaddress or a place for files, give the file with it", conf.elsewhere.join(", ")));
     }
     let name = |variable: &&super::value::Value| {
         variable.get("name") == Some(&super::value::text("SUPERVISOR_SQL_PORT"))
@@ -162,7 +166,7 @@ fn of_network(workload: &Workload<'_>, facts: &Facts, conf: &Conf<'_>, notes: &m
         notes.push("with hostNetwork the supervisor's ports are the node's".to_owned());
     }
     if let Some(mesh) = mesh::named(workload) {
-        notes.push(format!("{mesh}: two annotations keep the supervisor's ports out of its redirects; where its proxy is an ordinary container, the engine starts before it"));
+        notes.push(format!("{mesh}: annotations keep the supervisor's ports out of its redirects; where its proxy is an ordinary container, the engine starts before it"));
     }
 }
 
@@ -170,6 +174,12 @@ fn of_start(workload: &Workload<'_>, request: &Request, notes: &mut Vec<String>)
     let hook = workload.sql().at(&["lifecycle", "postStart"]);
     if request.launch && hook.is_some_and(|hook| !hook.is_null()) {
         notes.push(format!("the postStart hook begins with the container, and the engine starts when the gate opens, which may be later: a hook that counts seconds and fails ends the container. Let it ask instead: `until {PROGRAM} probe ready; do sleep 1; done`"));
+    }
+    if matches!(
+        workload.controller,
+        Controller::ReplicaSet | Controller::ReplicationController
+    ) {
+        notes.push("pods that are there stay as they are: delete the pod once, and the one that follows waits for the volume's lease until it has ended; a Deployment with the strategy Recreate waits for it by itself".to_owned());
     }
     if workload.controller == Controller::Pod {
         notes.push("a pod by itself is not changed in place: delete it, and create this one; nobody makes another one on another node".to_owned());
@@ -185,7 +195,11 @@ fn of_start(workload: &Workload<'_>, request: &Request, notes: &mut Vec<String>)
     }
 }
 
-fn of_memory(workload: &Workload<'_>, conf: &Conf<'_>, notes: &mut Vec<String>) {
+fn of_memory(
+    workload: &Workload<'_>,
+    (conf, known): (&Conf<'_>, &Known<'_>),
+    notes: &mut Vec<String>,
+) {
     const VARIABLE: &str = "MSSQL_MEMORY_LIMIT_MB";
     let limit = workload
         .sql()
@@ -193,7 +207,7 @@ fn of_memory(workload: &Workload<'_>, conf: &Conf<'_>, notes: &mut Vec<String>) 
         .and_then(Node::text);
     let Some(limit) = limit else { return };
     let Some(variable) = workload.variable(VARIABLE) else {
-        let by_reference = workload.sql().get("envFrom").is_some();
+        let by_reference = known.may_bring_more || known.has(VARIABLE);
         if conf.get("memory", "memorylimitmb").is_none() && !by_reference {
             let image = workload.sql().text_of("image").and_then(Engine::of);
             let blind = match image {

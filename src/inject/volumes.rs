@@ -7,45 +7,51 @@
 //! | data and log files of databases | the same | says whether the lease has to be strict |
 //! | errorlog, backups, dumps, secrets, tempdb | below `/var/opt/mssql` | is given to the supervisor as it is |
 //!
+//! | whatever else can hold database files | elsewhere | is given to the supervisor, and named |
+//!
 //! The supervisor's container has each of them at the engine's own path, so that what it checks is what the engine
 //! has.
 
+mod reach;
+
 use super::conf::{Conf, FILE};
-use super::environment::{Copied, plain};
+use super::environment::{Copied, Known};
 use super::names::DATA_DIR;
 use super::node::Node;
 use super::refusal::Why;
 use super::value::{Value, map, text};
 use super::workload::{Controller, Objection, Workload};
 
-/// Kinds of volumes in a pod's own words that one node at a time has, or that are the pod's own. All others can be
-/// reached by several.
-const EXCLUSIVE: [&str; 9] = [
-    "azureDisk",
-    "awsElasticBlockStore",
-    "gcePersistentDisk",
-    "cinder",
-    "vsphereVolume",
-    "emptyDir",
-    "ephemeral",
+/// Kinds that go with the pod.
+pub const EPHEMERAL: [&str; 2] = ["emptyDir", "ephemeral"];
+/// Kinds whose files are given by the cluster and are no databases.
+pub const GIVEN: [&str; 6] = [
     "configMap",
     "secret",
+    "projected",
+    "downwardAPI",
+    "gitRepo",
+    "image",
 ];
-/// Kinds that go with the pod.
-const EPHEMERAL: [&str; 2] = ["emptyDir", "ephemeral"];
-/// Kinds whose files are given by the cluster and are no databases.
-const GIVEN: [&str; 4] = ["configMap", "secret", "projected", "downwardAPI"];
-/// Kinds of a PersistentVolume that several nodes can reach whatever its access modes say.
-const REACHED_BY_MANY: [&str; 7] = [
-    "nfs",
-    "hostPath",
-    "iscsi",
-    "fc",
-    "cephfs",
-    "glusterfs",
-    "azureFile",
+/// Places of a container's own system, where nobody keeps databases.
+const SYSTEM: [&str; 16] = [
+    "/bin",
+    "/dev",
+    "/docker-entrypoint-initdb.d",
+    "/etc",
+    "/home",
+    "/lib",
+    "/mssql-server-setup-scripts.d",
+    "/opt",
+    "/proc",
+    "/root",
+    "/run",
+    "/sys",
+    "/tmp",
+    "/usr",
+    "/var/log",
+    "/var/run",
 ];
-
 /// What is known of the engine's volumes.
 #[derive(Debug)]
 pub struct Volumes<'a> {
@@ -63,6 +69,8 @@ pub struct Volumes<'a> {
     pub homeless: Vec<String>,
     /// Databases of the system go with the pod.
     pub goes_with_the_pod: bool,
+    /// Paths of volumes on which databases may lie, though nothing in the manifest says so.
+    pub beside: Vec<String>,
 }
 
 /// Where the engine's files go, as far as the manifest says it.
@@ -80,9 +88,11 @@ fn parent(file: &str) -> String {
     }
 }
 
-fn places(workload: &Workload<'_>, conf: &Conf<'_>) -> Places {
+fn places(conf: &Conf<'_>, known: &Known<'_>) -> Places {
     let said = |variable: &str, setting: &str| {
-        let said = plain(workload, variable).or_else(|| conf.get("filelocation", setting));
+        let said = known
+            .said(variable)
+            .or_else(|| conf.get("filelocation", setting));
         said.map(|path| path.trim_end_matches('/').to_owned())
     };
     let file = |variable, setting| said(variable, setting).map(|file| parent(&file));
@@ -142,12 +152,12 @@ pub fn covering<'a>(workload: &Workload<'a>, path: &str) -> Option<&'a Node> {
 pub fn take<'a>(
     workload: &Workload<'a>,
     objects: &[&'a Node],
-    conf: &Conf<'_>,
+    (conf, known): (&Conf<'_>, &Known<'_>),
     dev: bool,
 ) -> Result<Volumes<'a>, Objection> {
-    let places = places(workload, conf);
+    let places = places(conf, known);
     let master = master_mount(workload, &places.master)?;
-    let goes_with_the_pod = is_of(workload, master, &EPHEMERAL);
+    let goes_with_the_pod = goes_with_the_pod(workload, master);
     if goes_with_the_pod && !dev {
         return Err(Objection::new(
             Why::Ephemeral(path_of(master).to_owned()),
@@ -165,15 +175,20 @@ pub fn take<'a>(
         let mut dirs = places.databases.iter().chain(&places.others);
         !is_file && dirs.any(|dir| below(dir) || holds(dir))
     };
-    let mounts = workload.mounts().iter().filter(given).collect();
+    let (mounts, rest): (Vec<_>, Vec<_>) = workload.mounts().iter().partition(given);
+    let beside = rest
+        .into_iter()
+        .filter(|mount| may_hold_databases(workload, mount));
+    let beside: Vec<_> = beside.collect();
     let mut volumes = Volumes {
         master,
         master_dir: places.master.clone(),
-        mounts,
+        mounts: mounts.into_iter().chain(beside.iter().copied()).collect(),
         shared: None,
         unseen_claims: Vec::new(),
         homeless: Vec::new(),
         goes_with_the_pod,
+        beside: beside.into_iter().map(path_of).map(str::to_owned).collect(),
     };
     for dir in &places.databases {
         volumes.databases(workload, objects, dir)?;
@@ -194,7 +209,11 @@ fn master_mount<'a>(workload: &Workload<'a>, dir: &str) -> Result<&'a Node, Obje
             workload.sql(),
         ));
     };
-    if mount.get("readOnly").is_some_and(Node::is_true) {
+    if let Some(kind) = kind_of(workload, mount).filter(|kind| GIVEN.contains(kind)) {
+        let why = Why::NotWritable(path_of(mount).to_owned(), kind.to_owned());
+        return Err(Objection::new(why, mount));
+    }
+    if is_read_only(workload, mount) {
         return Err(Objection::new(
             Why::ReadOnly(path_of(mount).to_owned()),
             mount,
@@ -213,14 +232,65 @@ fn master_mount<'a>(workload: &Workload<'a>, dir: &str) -> Result<&'a Node, Obje
     Ok(mount)
 }
 
-fn is_of(workload: &Workload<'_>, mount: &Node, kinds: &[&str]) -> bool {
+/// The volume of a mount, with what it is made from; none where a claim template takes its place.
+fn source<'a>(workload: &Workload<'a>, mount: &Node) -> Option<&'a Node> {
     let name = mount.text_of("name").unwrap_or_default();
-    // A claim template takes the place of a volume of the same name.
-    let volume = match workload.template(name) {
+    match workload.template(name) {
         Some(_) => None,
         None => workload.volume(name),
-    };
-    volume.is_some_and(|volume| kinds.iter().any(|kind| volume.get(kind).is_some()))
+    }
+}
+
+/// The kind of a mount's volume. One of which nothing is said is an emptyDir to Kubernetes.
+fn kind_of<'a>(workload: &Workload<'a>, mount: &Node) -> Option<&'a str> {
+    let volume = source(workload, mount)?;
+    let kinds = volume.entries().iter().filter_map(|entry| entry.key.text());
+    Some(
+        kinds
+            .into_iter()
+            .find(|kind| *kind != "name")
+            .unwrap_or("emptyDir"),
+    )
+}
+
+fn is_of(workload: &Workload<'_>, mount: &Node, kinds: &[&str]) -> bool {
+    kind_of(workload, mount).is_some_and(|kind| kinds.contains(&kind))
+}
+
+fn goes_with_the_pod(workload: &Workload<'_>, mount: &Node) -> bool {
+    is_of(workload, mount, &EPHEMERAL)
+}
+
+/// Whether the mount, or its volume as a whole, can't be written.
+fn is_read_only(workload: &Workload<'_>, mount: &Node) -> bool {
+    let said = |node: &Node| node.get("readOnly").is_some_and(Node::is_true);
+    let volume = source(workload, mount).map(Node::entries);
+    said(mount)
+        || volume
+            .unwrap_or_default()
+            .iter()
+            .any(|entry| said(&entry.value))
+}
+
+/// Whether database files may lie on a mount that nothing names as one of the engine's places.
+fn may_hold_databases(workload: &Workload<'_>, mount: &Node) -> bool {
+    let path = path_of(mount);
+    let volume = source(workload, mount);
+    let is_file = volume
+        .and_then(|volume| volume.at(&["hostPath", "type"]))
+        .and_then(Node::text)
+        .is_some_and(|kind| !kind.is_empty() && !kind.starts_with("Directory"));
+    let secrets = volume
+        .and_then(|volume| volume.at(&["csi", "driver"]))
+        .and_then(Node::text)
+        .is_some_and(|driver| driver.contains("secret") || driver.contains("cert"));
+    path.starts_with('/')
+        && path != "/"
+        && !SYSTEM.iter().any(|dir| is_within(path, dir))
+        && !is_of(workload, mount, &[&EPHEMERAL[..], &GIVEN[..]].concat())
+        && !is_read_only(workload, mount)
+        && !is_file
+        && !secrets
 }
 
 impl<'a> Volumes<'a> {
@@ -238,7 +308,12 @@ impl<'a> Volumes<'a> {
             return Ok(());
         };
         let name = mount.text_of("name").unwrap_or_default();
-        if is_of(workload, mount, &EPHEMERAL) && !std::ptr::eq(mount, self.master) {
+        if is_read_only(workload, mount) || is_of(workload, mount, &GIVEN) {
+            self.homeless.push(format!(
+                "{dir} is on a volume that can't be written: the gate stays shut for that"
+            ));
+        }
+        if goes_with_the_pod(workload, mount) && !std::ptr::eq(mount, self.master) {
             self.homeless.push(format!(
                 "{dir} is on a volume that goes with the pod, and so do the databases there"
             ));
@@ -251,72 +326,6 @@ impl<'a> Volumes<'a> {
             self.shared.get_or_insert(why);
         }
         Ok(())
-    }
-
-    /// Why several nodes can reach a volume, if they can, as far as the input says.
-    fn reached_by_many(
-        &mut self,
-        workload: &Workload<'a>,
-        objects: &[&'a Node],
-        name: &str,
-    ) -> Option<String> {
-        if let Some(template) = workload.template(name) {
-            return is_many(template)
-                .then(|| format!("the claim template {name} is ReadWriteMany"));
-        }
-        let volume = workload.volume(name)?;
-        let Some(claim) = volume
-            .at(&["persistentVolumeClaim", "claimName"])
-            .and_then(Node::text)
-        else {
-            let kinds = volume.entries().iter().filter_map(|entry| entry.key.text());
-            let mut kinds = kinds.filter(|kind| *kind != "name");
-            let other = kinds.find(|kind| !EXCLUSIVE.contains(kind))?;
-            return Some(format!("the volume {name} is of the kind {other}"));
-        };
-        let named = |kind: &str, name: &str| {
-            let mut objects = objects.iter().copied();
-            objects.find(|object| {
-                object.text_of("kind") == Some(kind)
-                    && object.at(&["metadata", "name"]).and_then(Node::text) == Some(name)
-            })
-        };
-        let Some(object) = named("PersistentVolumeClaim", claim) else {
-            if !self.unseen_claims.contains(&claim) {
-                self.unseen_claims.push(claim);
-            }
-            return None;
-        };
-        if is_many(object) {
-            return Some(format!("the claim {claim} is ReadWriteMany"));
-        }
-        let class = object
-            .at(&["spec", "storageClassName"])
-            .and_then(Node::text);
-        let bound = object.at(&["spec", "volumeName"]).and_then(Node::text);
-        let mut candidates = objects.iter().filter(|object| {
-            object.text_of("kind") == Some("PersistentVolume")
-                && match bound {
-                    Some(bound) => {
-                        object.at(&["metadata", "name"]).and_then(Node::text) == Some(bound)
-                    }
-                    None => {
-                        class.is_some()
-                            && object
-                                .at(&["spec", "storageClassName"])
-                                .and_then(Node::text)
-                                == class
-                    }
-                }
-        });
-        candidates.find_map(|object| {
-            let kind = REACHED_BY_MANY
-                .iter()
-                .find(|kind| object.at(&["spec", kind]).is_some());
-            kind.map(|kind| {
-                format!("the claim {claim} is of a PersistentVolume of the kind {kind}")
-            })
-        })
     }
 
     /// The mounts for the supervisor's container, and what they need of the environment.
@@ -347,12 +356,6 @@ pub fn copy(mount: &Node, copied: &mut Copied<'_>) -> Value {
         copy.set("readOnly", Value::of(read_only));
     }
     copy
-}
-
-fn is_many(claim: &Node) -> bool {
-    let modes = claim.at(&["spec", "accessModes"]).map(Node::items);
-    let mut modes = modes.unwrap_or_default().iter();
-    modes.any(|mode| mode.text() == Some("ReadWriteMany"))
 }
 
 /// Whether the pod is one of a StatefulSet, each of which has claims of its own.

@@ -2,14 +2,15 @@
 
 mod choice;
 mod keys;
+mod left;
 
 use super::edit::Step;
-use super::images::Engine;
 use super::names::PROGRAM_NAME;
 use super::node::{Document, Node};
 use super::refusal::Why;
 use choice::{choose, starts_engine, words};
 use keys::{odd_key, unambiguous};
+use left::{maker, none_of, other};
 
 /// A refusal, and the offset that it is about.
 #[derive(Debug)]
@@ -45,6 +46,10 @@ pub enum Controller {
     StatefulSet,
     /// OpenShift's DeploymentConfig.
     DeploymentConfig,
+    /// A ReplicaSet that no Deployment makes.
+    ReplicaSet,
+    /// The ReplicaSet's elder.
+    ReplicationController,
     /// None: a pod by itself.
     Pod,
 }
@@ -56,6 +61,8 @@ impl Controller {
             "Deployment" => Self::Deployment,
             "StatefulSet" => Self::StatefulSet,
             "DeploymentConfig" => Self::DeploymentConfig,
+            "ReplicaSet" => Self::ReplicaSet,
+            "ReplicationController" => Self::ReplicationController,
             "Pod" => Self::Pod,
             _ => return None,
         })
@@ -64,9 +71,9 @@ impl Controller {
     /// The version of the API that it belongs to.
     const fn api(self) -> &'static str {
         match self {
-            Self::Deployment | Self::StatefulSet => "apps/v1",
+            Self::Deployment | Self::StatefulSet | Self::ReplicaSet => "apps/v1",
             Self::DeploymentConfig => "apps.openshift.io/v1",
-            Self::Pod => "v1",
+            Self::Pod | Self::ReplicationController => "v1",
         }
     }
 
@@ -107,6 +114,8 @@ pub enum Found<'a> {
     Other,
     /// An object of another kind that runs SQL.
     OtherKind,
+    /// An object that another one makes, and would make anew: that one's kind and name.
+    Made(String),
     /// A workload that is to be changed.
     Workload(Workload<'a>),
 }
@@ -125,18 +134,24 @@ pub fn object(root: &Node) -> Option<String> {
 /// The objects of a document, each with the steps to it: itself, or the items of a List.
 #[must_use]
 pub fn objects(document: &Document) -> Vec<(Vec<Step>, &Node)> {
-    let Some(root) = &document.root else {
-        return vec![];
-    };
-    let kind = root.text_of("kind").unwrap_or_default();
-    match root.get("items") {
+    let mut found = Vec::new();
+    if let Some(root) = &document.root {
+        collect(root, vec![], &mut found);
+    }
+    found
+}
+
+/// Takes an object, or those of a List; a List may hold Lists.
+fn collect<'a>(object: &'a Node, base: Vec<Step>, found: &mut Vec<(Vec<Step>, &'a Node)>) {
+    let kind = object.text_of("kind").unwrap_or_default();
+    match object.get("items") {
         Some(items) if kind.ends_with("List") => {
-            let items = items.items().iter().enumerate();
-            items
-                .map(|(index, item)| (vec![Step::Key("items"), Step::Item(index)], item))
-                .collect()
+            for (index, item) in items.items().iter().enumerate() {
+                let base = [&base[..], &[Step::Key("items"), Step::Item(index)]].concat();
+                collect(item, base, found);
+            }
         }
-        _ => vec![(vec![], root)],
+        _ => found.push((base, object)),
     }
 }
 
@@ -156,10 +171,11 @@ impl<'a> Workload<'a> {
     /// The entry of a variable of the SQL container, where it is written there.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<&'a Node> {
+        // The last of several counts, as for the kubelet.
         let variables = self.sql().get("env")?.items();
         variables
             .iter()
-            .find(|variable| variable.text_of("name") == Some(name))
+            .rfind(|variable| variable.text_of("name") == Some(name))
     }
 
     /// The mounts of the SQL container.
@@ -182,6 +198,21 @@ impl<'a> Workload<'a> {
         let mut templates = self.spec.get("volumeClaimTemplates")?.items().iter();
         templates
             .find(|template| template.at(&["metadata", "name"]).and_then(Node::text) == Some(name))
+    }
+
+    /// An object of the input that the pod can name: of this kind and name, and in no other namespace.
+    #[must_use]
+    pub fn named(&self, objects: &[&'a Node], kind: &str, name: &str) -> Option<&'a Node> {
+        let part = |object: &'a Node, key| object.at(&["metadata", key]).and_then(Node::text);
+        let namespace = part(self.root, "namespace");
+        let mut objects = objects.iter().copied();
+        objects.find(|object| {
+            let elsewhere = match (namespace, part(object, "namespace")) {
+                (Some(ours), Some(theirs)) => ours != theirs,
+                _ => false,
+            };
+            object.text_of("kind") == Some(kind) && part(object, "name") == Some(name) && !elsewhere
+        })
     }
 
     /// An annotation of the pod.
@@ -244,7 +275,7 @@ pub fn look<'a>(
 ) -> Result<Found<'a>, Objection> {
     let kind = root.text_of("kind").unwrap_or_default();
     let Some(controller) = Controller::of(kind) else {
-        return Ok(other(root));
+        return other(root);
     };
     if let Some(key) = odd_key(root) {
         return Err(key);
@@ -258,8 +289,11 @@ pub fn look<'a>(
     };
     let containers = pod.get("containers").map(Node::items).unwrap_or_default();
     let Some(index) = choose(containers, chosen)? else {
-        return Ok(Found::Other);
+        return none_of(pod, containers);
     };
+    if let Some(maker) = maker(root) {
+        return Ok(Found::Made(maker));
+    }
     // Pods by themselves have the engine's image for its tools more often than not.
     if controller == Controller::Pod && chosen.is_none() && !starts_engine(&containers[index]) {
         return Ok(Found::Other);
@@ -296,20 +330,6 @@ pub fn look<'a>(
     };
     already_there(&workload)?;
     Ok(Found::Workload(workload))
-}
-
-/// An object of another kind: does something in it run SQL?
-fn other(root: &Node) -> Found<'_> {
-    let mut rest = vec![root];
-    while let Some(node) = rest.pop() {
-        let image = node.text_of("image").and_then(Engine::of);
-        if image.is_some() && starts_engine(node) {
-            return Found::OtherKind;
-        }
-        rest.extend(node.entries().iter().map(|entry| &entry.value));
-        rest.extend(node.items());
-    }
-    Found::Other
 }
 
 /// The supervisor in this pod, by its program or by its image.

@@ -1,5 +1,5 @@
-//! Manifests as people post them (`manifests/`, each head says what it is), and what `inject` makes of each: held in
-//! `outcomes.txt`, which `UPDATE_GOLDEN=1 cargo test --test chart field` writes anew, and checked to the end:
+//! Manifests as people post them (`manifests/`, each head says what it is), short ones of one kind each (`kinds/`), and
+//! what `inject` makes of each: held in `outcomes.txt` and `kinds.txt`, which `UPDATE_GOLDEN=1 cargo test --test chart field` writes anew, and checked to the end:
 //! the typed API takes the result, its pod's references lead somewhere, what is added is restricted, and the program
 //! understands the environment that it is given.
 
@@ -20,15 +20,21 @@ use crate::settings::{assert_understood, config};
 /// What is added to a pod.
 const ADDED: [&str; 3] = ["install", "gate", "supervisor"];
 /// Kinds that are changed.
-const KINDS: [&str; 3] = ["Deployment", "StatefulSet", "Pod"];
+const KINDS: [&str; 5] = [
+    "Deployment",
+    "StatefulSet",
+    "ReplicaSet",
+    "ReplicationController",
+    "Pod",
+];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/field")
 }
 
-/// Name and text of each manifest.
-fn manifests() -> Vec<(String, String)> {
-    let entries = fs::read_dir(folder().join("manifests")).expect("the manifests are there");
+/// Name and text of each manifest of a folder.
+fn manifests(name: &str) -> Vec<(String, String)> {
+    let entries = fs::read_dir(folder().join(name)).expect("the manifests are there");
     let mut found: Vec<_> = entries
         .map(|entry| {
             let path = entry.expect("it is readable").path();
@@ -68,12 +74,15 @@ fn requests() -> Vec<(&'static str, Request)> {
 fn objects(text: &str) -> Vec<Value> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text).expect("it is YAML");
     let documents = documents.into_iter().filter(|document| !document.is_null());
-    documents
-        .flat_map(|mut document| match document["items"].take() {
-            Value::Array(items) => items,
-            _ => vec![document],
-        })
-        .collect()
+    documents.flat_map(taken_apart).collect()
+}
+
+/// An object, or those of a List; a List may hold Lists.
+fn taken_apart(mut object: Value) -> Vec<Value> {
+    match object["items"].take() {
+        Value::Array(items) => items.into_iter().flat_map(taken_apart).collect(),
+        _ => vec![object],
+    }
 }
 
 /// The pod of a workload, as an object with a spec.
@@ -94,9 +103,18 @@ fn has_supervisor(object: &Value) -> bool {
 
 #[test]
 fn each_manifest_of_the_field_has_its_outcome() {
+    hold_outcomes("manifests", "outcomes.txt");
+}
+
+#[test]
+fn each_kind_of_manifest_has_its_outcome() {
+    hold_outcomes("kinds", "kinds.txt");
+}
+
+fn hold_outcomes(folder_name: &str, file: &str) {
     let mut outcomes = String::new();
     let mut accepted = Vec::new();
-    for (name, text) in manifests() {
+    for (name, text) in manifests(folder_name) {
         for (flags, request) in requests() {
             let result = inject(&text, &request);
             let title = format!("{name} {flags}");
@@ -119,7 +137,7 @@ fn each_manifest_of_the_field_has_its_outcome() {
             }
         }
     }
-    golden(&folder().join("outcomes.txt"), &outcomes);
+    golden(&folder().join(file), &outcomes);
     for (title, text, result) in accepted {
         assert_sound(&title, &text, &result);
     }
@@ -221,6 +239,10 @@ fn assert_configured(name: &str, object: &Value) {
     for list in ["initContainers", "containers"] {
         for container in spec[list].as_array_mut().into_iter().flatten() {
             for variable in container["env"].as_array_mut().into_iter().flatten() {
+                // What its owner has to put in quotes.
+                if variable["value"].is_number() || variable["value"].is_boolean() {
+                    variable["value"] = json!(variable["value"].to_string());
+                }
                 // What the cluster puts in.
                 match variable["name"].as_str() {
                     Some("SUPERVISOR_SQL_PORT" | "MSSQL_TCP_PORT")
@@ -232,6 +254,12 @@ fn assert_configured(name: &str, object: &Value) {
                         if variable["value"].is_null() =>
                     {
                         variable["value"] = json!("127.0.0.1");
+                    }
+                    Some(name)
+                        if variable["value"].is_null()
+                            && (name.ends_with("_DIR") || name.ends_with("_DATA_FILE")) =>
+                    {
+                        variable["value"] = json!("/var/opt/mssql/data/master.mdf");
                     }
                     _ => {}
                 }

@@ -56,6 +56,7 @@ fn facts() -> Facts {
         guaranteed: false,
         command: Command::Image,
         hook: None,
+        places: vec![],
     }
 }
 

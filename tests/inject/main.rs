@@ -7,6 +7,7 @@ mod command;
 mod component;
 mod given;
 mod golden;
+mod kinds;
 mod kustomize;
 mod layouts;
 mod refused;

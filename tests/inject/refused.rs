@@ -5,7 +5,8 @@ use sql_edge_supervisor::inject::{MAX_BYTES, Request, inject};
 
 use super::given::{injected, read, request, with_login};
 
-fn refused(text: &str, request: &Request) -> Refusal {
+/// The refusal of a manifest that has to be refused.
+pub fn refused(text: &str, request: &Request) -> Refusal {
     match inject(text, request) {
         Err(refusal) => refusal,
         Ok(injected) => panic!("must be refused:\n{}", injected.text),
@@ -13,7 +14,7 @@ fn refused(text: &str, request: &Request) -> Refusal {
 }
 
 /// The quickstart's Deployment with one text in the place of another.
-fn with(old: &str, new: &str) -> String {
+pub fn with(old: &str, new: &str) -> String {
     let text = read("given/quickstart.yaml");
     assert!(text.contains(old), "{old}");
     text.replacen(old, new, 1)
@@ -36,6 +37,24 @@ const OBSTACLES: &[Case] = &[
     ("replicas: 1", "replicas: one", |why| {
         matches!(why, Why::Shape(..))
     }),
+    ("replicas: 1", "replicas: ${REPLICAS}", |why| {
+        matches!(why, Why::Unfilled(_))
+    }),
+    (
+        "persistentVolumeClaim:\n          claimName: mssql-data",
+        "persistentVolumeClaim:\n          claimName: mssql-data\n          readOnly: true",
+        |why| matches!(why, Why::ReadOnly(_)),
+    ),
+    (
+        "persistentVolumeClaim:\n          claimName: mssql-data",
+        "configMap:\n          name: mssql-data",
+        |why| matches!(why, Why::NotWritable(_, kind) if kind == "configMap"),
+    ),
+    (
+        "        persistentVolumeClaim:\n          claimName: mssql-data\n",
+        "",
+        |why| matches!(why, Why::Ephemeral(_)),
+    ),
     (
         "replicas: 1",
         "replicas: 1\n  replicas: 1",
@@ -62,8 +81,8 @@ const OBSTACLES: &[Case] = &[
     ),
     (
         "mcr.microsoft.com/mssql/server:2022-latest",
-        "own/engine\n        command: [/run.sh]",
-        |why| matches!(why, Why::Nothing(_)),
+        "own/engine",
+        |why| matches!(why, Why::UnknownCommand(image) if image == "own/engine"),
     ),
     (
         "mcr.microsoft.com/mssql/server:2022-latest",
@@ -221,7 +240,13 @@ fn a_container_is_chosen_by_name() {
         container: Some(name.to_owned()),
         ..request()
     };
-    assert!(matches!(refused(&own, &request()).why, Why::Nothing(_)));
+    // It has what only an engine needs; without that nobody knows what it is.
+    assert!(matches!(
+        refused(&own, &request()).why,
+        Why::UnknownCommand(_)
+    ));
+    let unknown = own.replace("ACCEPT_EULA", "LICENCE");
+    assert!(matches!(refused(&unknown, &request()).why, Why::Nothing(_)));
     assert!(
         matches!(refused(&own, &chosen("mssql")).why, Why::UnknownCommand(image) if image == "own/engine")
     );

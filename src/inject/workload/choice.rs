@@ -1,10 +1,12 @@
 //! Which container of a pod runs SQL.
 
 use super::Objection;
+use crate::inject::environment::PASSWORDS;
 use crate::inject::images::{Engine, SQLSERVR};
-use crate::inject::names::PROGRAM_NAME;
+use crate::inject::names::{DATA_DIR, PROGRAM_NAME};
 use crate::inject::node::Node;
 use crate::inject::refusal::Why;
+use crate::inject::volumes::{is_within, path_of};
 
 /// The container that runs SQL, by name where one was chosen.
 pub fn choose(containers: &[Node], chosen: Option<&str>) -> Result<Option<usize>, Objection> {
@@ -19,6 +21,10 @@ pub fn choose(containers: &[Node], chosen: Option<&str>) -> Result<Option<usize>
     };
     let mut engines = all();
     engines.retain(|index| is_engine(&containers[*index]));
+    if engines.is_empty() {
+        engines = all();
+        engines.retain(|index| is_set_up_as_engine(&containers[*index]));
+    }
     if let Some(chosen) = chosen {
         let index = all().into_iter().find(|index| name(*index) == chosen);
         return match (index, engines.first()) {
@@ -56,7 +62,43 @@ pub fn choose(containers: &[Node], chosen: Option<&str>) -> Result<Option<usize>
 }
 
 fn is_engine(container: &Node) -> bool {
-    container.text_of("image").and_then(Engine::of).is_some() || mentions_engine(container)
+    let image = container.text_of("image").and_then(Engine::of);
+    mentions_engine(container) || (image.is_some() && !runs_a_tool(container))
+}
+
+/// Whether a container of an image of one's own has what only an engine needs: the licence that is accepted, sa's
+/// password, and a volume in the engine's directory.
+fn is_set_up_as_engine(container: &Node) -> bool {
+    let items = |key| container.get(key).map(Node::items).unwrap_or_default();
+    let has = |names: &[&str]| {
+        let mut variables = items("env").iter();
+        variables.any(|variable| names.contains(&variable.text_of("name").unwrap_or_default()))
+    };
+    let mut mounts = items("volumeMounts").iter();
+    has(&["ACCEPT_EULA"])
+        && has(&PASSWORDS)
+        && mounts.any(|mount| is_within(path_of(mount), DATA_DIR))
+        && !runs_a_tool(container)
+}
+
+/// Whether a container is told to run a tool of the engine's image, or to wait.
+fn runs_a_tool(container: &Node) -> bool {
+    const TOOLS: [&str; 6] = ["sleep", "tail", "sqlcmd", "bcp", "sqlpackage", "cat"];
+    const SHELLS: [&str; 4] = ["sh", "bash", "dash", "ash"];
+    let base = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
+    let words: Vec<_> = words(container).collect();
+    let script = match &words[..] {
+        [program, ..] if TOOLS.contains(&base(program).as_str()) => return true,
+        [shell, flags, script]
+            if SHELLS.contains(&base(shell).as_str()) && flags.starts_with('-') =>
+        {
+            script
+        }
+        _ => return false,
+    };
+    let starts =
+        script.contains("sqlservr") || script.contains(".sh") || script.contains(PROGRAM_NAME);
+    !starts && TOOLS.iter().any(|tool| script.contains(tool))
 }
 
 /// The words of a container's command and arguments.

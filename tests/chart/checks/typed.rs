@@ -1,9 +1,9 @@
 //! Each object is what the typed Kubernetes API takes, and nothing beside: what is read into its type
 //! and written again is the same.
 
-use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{
-    ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount,
+    ConfigMap, PersistentVolumeClaim, Pod, ReplicationController, Secret, Service, ServiceAccount,
 };
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -22,6 +22,8 @@ pub fn mistakes(object: &Object) -> Vec<String> {
     match (value["apiVersion"].as_str(), object.kind()) {
         (Some("apps/v1"), "Deployment") => round_trip::<Deployment>(value),
         (Some("apps/v1"), "StatefulSet") => round_trip::<StatefulSet>(value),
+        (Some("apps/v1"), "ReplicaSet") => round_trip::<ReplicaSet>(value),
+        (Some("v1"), "ReplicationController") => round_trip::<ReplicationController>(value),
         (Some("v1"), "ConfigMap") => round_trip::<ConfigMap>(value),
         (Some("v1"), "PersistentVolumeClaim") => round_trip::<PersistentVolumeClaim>(value),
         (Some("v1"), "Pod") => round_trip::<Pod>(value),

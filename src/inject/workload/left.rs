@@ -1,0 +1,59 @@
+//! Objects that are left as they are, and whether something in them runs SQL.
+
+use super::choice::starts_engine;
+use super::{Found, Objection};
+use crate::inject::images::Engine;
+use crate::inject::node::Node;
+use crate::inject::refusal::Why;
+
+/// The object that makes this one, as `kind/name`, where one does.
+pub fn maker(root: &Node) -> Option<String> {
+    let owners = root.at(&["metadata", "ownerReferences"]).map(Node::items);
+    let owner = owners
+        .unwrap_or_default()
+        .iter()
+        .find(|owner| owner.get("controller").is_some_and(Node::is_true))?;
+    let part = |key| owner.text_of(key).unwrap_or("?");
+    Some(format!("{}/{}", part("kind"), part("name")))
+}
+
+/// A pod none of whose containers is known to run SQL.
+pub fn none_of<'a>(pod: &'a Node, containers: &'a [Node]) -> Result<Found<'a>, Objection> {
+    let first = pod.get("initContainers").map(Node::items);
+    let sidecar = first.unwrap_or_default().iter().find(|container| {
+        let image = container.text_of("image").and_then(Engine::of);
+        image.is_some()
+            && container.text_of("restartPolicy") == Some("Always")
+            && starts_engine(container)
+    });
+    if let Some(sidecar) = sidecar {
+        let name = sidecar.text_of("name").unwrap_or("?").to_owned();
+        return Err(Objection::new(Why::InitContainer(name), sidecar));
+    }
+    let unfilled = containers
+        .iter()
+        .filter_map(|container| container.get("image"))
+        .find(|image| image.text().is_some_and(|image| image.starts_with("${")));
+    match unfilled {
+        Some(image) => Err(Objection::new(Why::unfilled(image), image)),
+        None => Ok(Found::Other),
+    }
+}
+
+/// An object of another kind: does something in it run SQL?
+pub fn other(root: &Node) -> Result<Found<'_>, Objection> {
+    let is_template = root.text_of("kind") == Some("Template") && root.get("objects").is_some();
+    let mut rest = vec![root];
+    while let Some(node) = rest.pop() {
+        let image = node.text_of("image").and_then(Engine::of);
+        if image.is_some() && starts_engine(node) {
+            return match is_template {
+                true => Err(Objection::new(Why::OpenShiftTemplate, node)),
+                false => Ok(Found::OtherKind),
+            };
+        }
+        rest.extend(node.entries().iter().map(|entry| &entry.value));
+        rest.extend(node.items());
+    }
+    Ok(Found::Other)
+}

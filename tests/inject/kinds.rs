@@ -1,0 +1,69 @@
+//! Objects, variables and placeholders of kinds that are easily taken for others. Whole manifests of one kind each are
+//! in tests/field.
+
+use sql_edge_supervisor::inject::inject;
+use sql_edge_supervisor::inject::refusal::Why;
+
+use super::given::{injected, read, request};
+use super::refused::{refused, with};
+
+/// What another object makes stays as it is, whatever else is in the file.
+#[test]
+fn what_is_made_by_another_object_is_left() {
+    let owned = "  ownerReferences:\n  - { apiVersion: apps/v1, kind: ReplicaSet, name: r, uid: u, controller: true }\n";
+    let pod = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n{owned}spec:\n  containers:\n  - {{ name: sql, image: azure-sql-edge }}\n"
+    );
+    let refusal = refused(&pod, &request());
+    assert!(
+        matches!(&refusal.why, Why::OtherKinds(seen) if seen.contains("ReplicaSet/r makes it")),
+        "{refusal}"
+    );
+    let both = format!("{}---\n{pod}", read("given/quickstart.yaml"));
+    let result = injected(&both, &request());
+    assert!(result.text.ends_with(&pod), "{}", result.text);
+    assert!(
+        result
+            .notes
+            .iter()
+            .any(|note| note.starts_with("Pod/p: left as it is"))
+    );
+    // An owner that does not make it is none.
+    let held = pod.replace("controller: true", "controller: false");
+    assert!(!matches!(
+        refused(&held, &request()).why,
+        Why::OtherKinds(_)
+    ));
+}
+
+/// The last of several variables of one name counts, as for the kubelet.
+#[test]
+fn the_last_of_several_variables_counts() {
+    let twice = |first: &str, last: &str| {
+        with(
+            "        env:\n",
+            &format!(
+                "        env:\n        - name: MSSQL_MASTER_DATA_FILE\n          value: {first}\n        - name: MSSQL_MASTER_DATA_FILE\n          value: {last}\n"
+            ),
+        )
+    };
+    let (there, elsewhere) = ("/var/opt/mssql/data/master.mdf", "/nowhere/master.mdf");
+    assert!(inject(&twice(elsewhere, there), &request()).is_ok());
+    let refusal = refused(&twice(there, elsewhere), &request());
+    assert!(
+        matches!(&refusal.why, Why::NoVolume(dir, _) if dir == "/nowhere"),
+        "{refusal}"
+    );
+}
+
+/// What a file says of passwords is printed nowhere.
+#[test]
+fn a_placeholder_is_refused_without_its_line() {
+    let text = with(
+        "          value: \"Y\"\n",
+        "          value: {c4nary: ${PASSWORD}}\n",
+    );
+    let refusal = refused(&text, &request());
+    assert!(matches!(refusal.why, Why::Unfilled(_)), "{refusal}");
+    assert!(!refusal.to_string().contains("c4nary"), "{refusal}");
+}
