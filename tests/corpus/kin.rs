@@ -18,7 +18,7 @@ pub const STARTS: &[Expected] = &[
         IMAGE_2022,
         "failedStart",
         &[Finding(
-            "DataDirectoryDenied",
+            "VolumeReadOnly",
             &["[/.system]", "(30) Read-only file system"],
             "mount it writable",
             false,
@@ -66,7 +66,7 @@ pub const STARTS: &[Expected] = &[
         None,
         "ended",
         &[Finding(
-            "StorageUnsupported",
+            "StartFailed",
             &["Kernel bug check"],
             "ext4 or XFS",
             false,

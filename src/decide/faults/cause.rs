@@ -144,8 +144,8 @@ pub fn quote(message: &LoggedMessage) -> String {
     }
 }
 
-/// A fatal error of a start that the platform layer reported and the table knows. Where an `error` came
-/// before it, only a row that is known to fit the host.
+/// Returns the row of a fatal error that the platform layer reported in a start. After another `error` a
+/// row counts only where it is known to fit the host.
 fn known_crash(
     log: &EngineLog,
     engine: Option<EngineBuild>,

@@ -237,7 +237,6 @@ pub(super) const FAULTS: &[Fault] = &[
         signs: &[
             text(&["Failed to load LSA"]),
             text(&["CoInitializeSecurity failure"]),
-            text(&["Failed to start", "SQLPAL"]),
         ],
         ..ROW
     },

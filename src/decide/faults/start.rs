@@ -133,9 +133,9 @@ pub(super) const FAULTS: &[Fault] = &[
         meaning: "an upgrade script failed because there was no room",
         help: ROOM,
         signs: &[
-            number(&[912]).parts(&["error 1105"]),
-            number(&[912]).parts(&["error 1101"]),
-            number(&[912]).parts(&["error 5149"]),
+            number(&[912]).parts(&["1105"]),
+            number(&[912]).parts(&["1101"]),
+            number(&[912]).parts(&["5149"]),
             text(&["Script level upgrade", "error 1105"]),
             text(&["Script level upgrade", "error 1101"]),
         ],
@@ -147,7 +147,7 @@ pub(super) const FAULTS: &[Fault] = &[
         meaning: "an upgrade script failed because a transaction log is full",
         help: ROOM,
         signs: &[
-            number(&[912]).parts(&["error 9002"]),
+            number(&[912]).parts(&["9002"]),
             text(&["Script level upgrade", "error 9002"]),
         ],
         ..ROW
@@ -345,6 +345,15 @@ pub(super) const FAULTS: &[Fault] = &[
             text(&["fatal error", "Reason: 0x00000003"]),
             text(&["sqlservr: ", ".cpp:", "Assertion `"]),
         ],
+        ..ROW
+    },
+    Fault {
+        name: "platform-check",
+        reason: Reason::StartFailed,
+        meaning: "the platform layer stopped itself, as it does on a volume that it can't use",
+        help: "See whether the data is on ext4 or XFS: NFS with an image of 2017, and host paths of a desktop, end so (use a named volume there); see what else is mounted below /var/opt/mssql, and that it belongs to uid 10001. Else update the image and keep the dump under log/ for support.",
+        rank: Rank::Contributing,
+        signs: &[text(&["fatal error", "Kernel bug check"])],
         ..ROW
     },
     Fault {

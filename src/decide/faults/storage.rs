@@ -12,8 +12,11 @@ const MASTER: &[u32] = &[17_113, 17_114];
 /// ERROR_FILE_NOT_FOUND, ERROR_PATH_NOT_FOUND.
 const MISSING: &[u32] = &[2, 3];
 
-/// ERROR_ACCESS_DENIED, ERROR_WRITE_PROTECT.
-const DENIED: &[u32] = &[5, 19];
+/// ERROR_ACCESS_DENIED.
+const DENIED: &[u32] = &[5];
+
+/// ERROR_WRITE_PROTECT.
+const PROTECTED: &[u32] = &[19];
 
 /// ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION.
 const LOCKED: &[u32] = &[32, 33];
@@ -27,7 +30,7 @@ const INVALID: &[u32] = &[87];
 /// What EIO and its kin become: ERROR_NOT_READY, ERROR_CRC, ERROR_WRITE_FAULT, ERROR_READ_FAULT,
 /// ERROR_GEN_FAILURE, ERROR_NETWORK_BUSY and the like, ERROR_IO_DEVICE, ERROR_DISK_CORRUPT.
 const IO: &[u32] = &[
-    1, 6, 21, 23, 29, 30, 31, 51, 53, 54, 55, 59, 64, 121, 483, 1117, 1167, 1392, 1450,
+    6, 21, 23, 29, 30, 31, 51, 53, 54, 55, 59, 64, 121, 483, 1117, 1167, 1392, 1450,
 ];
 
 /// ERROR_INVALID_FUNCTION, ERROR_NOT_SUPPORTED: an operation that the file system does not know.
@@ -36,11 +39,13 @@ const UNKNOWN: &[u32] = &[1, 50];
 /// ERROR_HANDLE_EOF, ERROR_INVALID_DATA, ERROR_BAD_FORMAT and ERROR_FILE_CORRUPT.
 const DAMAGED: &[u32] = &[38, 13, 11, 1392];
 
-/// Numbers under which it tells that a file can't be opened.
+/// Numbers under which the engine tells that a file can't be opened.
 const OPEN: &[u32] = &[5120, 17_204, 17_207];
 
-/// How the files of master are called, in whatever directory.
+/// How the data file of master is called, in whatever directory.
 const DATA: &[&str] = &["/master.mdf"];
+
+/// How the log of master is called.
 const LOG: &[&str] = &["/mastlog.ldf"];
 
 /// Parts of the names of the system databases' files.
@@ -77,6 +82,31 @@ pub(super) const FAULTS: &[Fault] = &[
             text(&["Stale file handle"]),
             text(&["Stale NFS file handle"]),
             text(&["Transport endpoint is not connected"]),
+        ],
+        ..ROW
+    },
+    Fault {
+        name: "read-only",
+        reason: Reason::VolumeReadOnly,
+        meaning: "the engine writes to a file system that is read-only",
+        help: "Where it was mounted so: mount it writable (readOnly of the mount; with readOnlyRootFilesystem each directory that the engine writes needs a mount, /tmp too). Where it has become so after an error: look at the node's log and at the storage, then delete the pod.",
+        rank: Rank::Contributing,
+        signs: &[number(FILE).os(PROTECTED)],
+        ..ROW
+    },
+    Fault {
+        name: "read-only-start",
+        reason: Reason::VolumeReadOnly,
+        meaning: "the engine's directory is on a file system that is read-only",
+        help: "Where it was mounted so: mount it writable (readOnly of the mount; with readOnlyRootFilesystem each directory that the engine writes needs a mount, /tmp too). Where it has become so after an error: look at the node's log and at the storage, then delete the pod.",
+        signs: &[
+            number(MASTER).os(PROTECTED),
+            number(&[17_058]).os(PROTECTED),
+            text(&["Setup FAILED copying system data file"]).os(PROTECTED),
+            text(&["BootstrapSystemDataDirectories() failure"]).os(PROTECTED),
+            text(&["irectory [", "could not be created", "(30)"]),
+            text(&["/var/opt/mssql", "Read-only file system"]),
+            text(&["fatal error", "c00000a2"]),
         ],
         ..ROW
     },
@@ -156,7 +186,6 @@ pub(super) const FAULTS: &[Fault] = &[
         help: "Put the data on ext4 or XFS; look at what is mounted at /var/opt/mssql (network shares, host paths of a desktop: use a named volume there, a file system in user space), and whether uid 10001 may write .system on it.",
         signs: &[
             text(&["fatal error", "persistent registry"]).without(&["c0000022", "c000007f"]),
-            text(&["fatal error", "Kernel bug check"]),
             text(&["fatal error", "d000000d"]),
             text(&["Status: 0xd000000d"]),
         ],
@@ -238,7 +267,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "directory-denied",
         reason: Reason::DataDirectoryDenied,
         meaning: "the engine may not make or open its own files",
-        help: "Give the volume to the engine's user: fsGroup 10001, or chown -R 10001:0 on a volume without it; with SELinux relabel it (podman: the option Z of the mount); on a read-only mount, mount it writable.",
+        help: "Give the volume to the engine's user: fsGroup 10001, or chown -R 10001:0 on a volume without it; with SELinux relabel it (podman: the option Z of the mount).",
         signs: &[
             text(&["irectory [", "could not be created"]),
             text(&["instance_id", "Unable to"]),
@@ -246,7 +275,6 @@ pub(super) const FAULTS: &[Fault] = &[
             text(&["machine-key", "denied"]),
             text(&["machine-key", "Unable to"]),
             text(&["/var/opt/mssql", "Permission denied"]).without(&["mssql.conf"]),
-            text(&["/var/opt/mssql", "Read-only file system"]),
             text(&["/.system", "denied"]),
             text(&["Setup FAILED copying system data file"]).os(DENIED),
             text(&["BootstrapSystemDataDirectories() failure"]).os(DENIED),
@@ -254,7 +282,6 @@ pub(super) const FAULTS: &[Fault] = &[
             number(&[17_058]).parts(&["denied"]),
             text(&["initerrlog", "denied"]),
             text(&["fatal error", "c0000022"]),
-            text(&["fatal error", "c00000a2"]),
             text(&["fatal error", "Reason: 0x00000003", "Status: 0x0000000d"]),
         ],
         ..ROW
@@ -291,6 +318,8 @@ pub(super) const FAULTS: &[Fault] = &[
         rank: Rank::Contributing,
         signs: &[
             number(FILE).os(NO_ROOM),
+            number(FILE).parts(&["No space left"]),
+            number(FILE).parts(&["uota exceeded"]),
             text(&["No space left on device"]),
             text(&["not enough space on the disk"]),
         ],
