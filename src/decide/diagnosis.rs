@@ -57,12 +57,15 @@ pub struct Diagnosed {
 }
 
 impl Diagnosis {
-    /// Whether anything was found that does not pass by itself.
+    /// Whether the engine ended by itself, or anything was found that does not pass by itself.
     #[must_use]
     pub fn is_trouble(&self) -> bool {
-        self.findings
-            .iter()
-            .any(|found| found.outcome != Outcome::Wait)
+        let ended = matches!(
+            self.stage,
+            Stage::FailedStart | Stage::EndedAfterReady | Stage::Ended
+        );
+        let waits = |found: &Diagnosed| found.outcome == Outcome::Wait;
+        ended || !self.findings.iter().all(waits)
     }
 }
 
@@ -107,7 +110,7 @@ fn weight(outcome: Outcome) -> u8 {
 /// Whether the log tells of an end by itself, which `cause` explains.
 fn ended(log: &EngineLog, cause: &Cause) -> bool {
     let by_itself = log.ending && log.stop.is_none();
-    by_itself || cause.rank >= Some(Rank::Final) || log.crash.is_some()
+    by_itself || cause.ends || log.crash.is_some()
 }
 
 fn stage(log: &EngineLog, failed: bool) -> Stage {

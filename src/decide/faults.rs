@@ -24,6 +24,9 @@ pub const FIRST_UNSUPPORTED_KERNEL: KernelVersion = KernelVersion { major: 6, mi
 /// The first build of SQL Server 2022 that starts on such a kernel: CU11.
 const FIRST_BUILD_FOR_NEW_KERNELS: [u16; 4] = [16, 0, 4105, 2];
 
+/// The major version of SQL Server 2025.
+const FIRST_MAJOR_OF_2025: u16 = 17;
+
 /// The page size that the engine is built for, bytes.
 const PAGE_BYTES: u64 = 4096;
 
@@ -75,6 +78,8 @@ pub enum Engines {
     All,
     /// Azure SQL Edge, SQL Server 2017 and 2019, and 2022 before CU11.
     BeforeNewKernels,
+    /// SQL Server 2025 and later.
+    Since2025,
 }
 
 /// A property of the host that a row depends on.
@@ -237,7 +242,13 @@ impl Engines {
     pub fn include(self, engine: Option<EngineBuild>) -> Option<bool> {
         match (self, engine) {
             (Self::All, _) => Some(true),
-            (Self::BeforeNewKernels, None) => None,
+            (Self::BeforeNewKernels | Self::Since2025, None) => None,
+            (Self::Since2025, Some(engine)) => match (engine.version, engine.year) {
+                _ if engine.edge => Some(false),
+                (Some([major, ..]), _) => Some(major >= FIRST_MAJOR_OF_2025),
+                (None, Some(year)) => Some(year >= 2025),
+                (None, None) => None,
+            },
             (Self::BeforeNewKernels, Some(engine)) => match (engine.version, engine.year) {
                 _ if engine.edge => Some(true),
                 (Some(version), _) => Some(version < FIRST_BUILD_FOR_NEW_KERNELS),

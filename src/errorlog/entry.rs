@@ -12,6 +12,17 @@ const SOURCE_COLUMNS: usize = 12;
 /// Sources that are known also where no time stands before them.
 const SOURCES: [&str; 3] = ["Server", "Logon", "Backup"];
 
+/// Times of Docker Desktop's view of a log. The engine's own has hundredths of a second.
+const DESKTOP_TIMES: [&str; 2] = ["dddd-dd-dd dd:dd:dd ", "dddd-dd-dd dd:dd:dd.ddd | "];
+
+/// Month, day, time, host and program.
+const TAG_WORDS: usize = 5;
+
+/// Months as syslog writes them.
+const MONTHS: [&str; 12] = [
+    "Jan ", "Feb ", "Mar ", "Apr ", "May ", "Jun ", "Jul ", "Aug ", "Sep ", "Oct ", "Nov ", "Dec ",
+];
+
 /// One entry of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
@@ -161,7 +172,8 @@ fn is_source(word: &str) -> bool {
 }
 
 /// The text without what collectors of logs put before it: `sql-0  | ` of compose, `[pod/sql-0/mssql] ` and
-/// a time of `kubectl logs`, `stdout F ` of the container runtime.
+/// a time of `kubectl logs`, `stdout F ` of the container runtime, the time of Docker Desktop, and what
+/// journald and syslog write.
 fn undecorated(text: &str) -> &str {
     let mut text = text.trim_matches(blank);
     if let Some((name, rest)) = text.split_once('|')
@@ -185,7 +197,25 @@ fn undecorated(text: &str) -> &str {
             text = rest.trim_matches(blank);
         }
     }
-    text
+    for shape in DESKTOP_TIMES {
+        // Nothing may follow it: its lines may be two.
+        let bare = shape.trim_end();
+        if shaped(text, shape) || (shaped(text, bare) && text.len() == bare.len()) {
+            text = text[bare.len()..].trim_matches(blank);
+        }
+    }
+    without_tag(text).unwrap_or(text)
+}
+
+/// The text after `May  6 07:08:09 node1 sqlservr[14312]: `, or after such a tag alone.
+fn without_tag(text: &str) -> Option<&str> {
+    let (tag, rest) = text.split_once("]: ")?;
+    let (words, process) = tag.rsplit_once('[')?;
+    let count = words.split_whitespace().count();
+    let month = MONTHS.iter().any(|month| words.starts_with(month));
+    let known = count <= TAG_WORDS && (month || count == 2);
+    let number = !process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit());
+    (known && number).then(|| rest.trim_matches(blank))
 }
 
 #[cfg(test)]
@@ -230,6 +260,18 @@ mod tests {
                 "\u{1b}[31m2023-11-16 00:42:50.70 Server      the text\u{1b}[0m",
                 "Server",
             ),
+            (
+                "2023-11-16 00:42:50 2023-11-16 00:42:50.70 Server      the text",
+                "Server",
+            ),
+            (
+                "2023-11-16 00:42:50.700 | 00:42:50.70 Server      the text",
+                "Server",
+            ),
+            (
+                "Nov 16 00:42:50 node1 sqlservr[14312]: 2023-11-16 00:42:50.70 Server      the text",
+                "Server",
+            ),
         ] {
             assert_eq!(all(line), [entry(true, source, "the text")], "{line:?}");
         }
@@ -243,11 +285,22 @@ mod tests {
         );
         assert_eq!(all("[pod/sql-0/mssql] text"), [entry(false, "", "text")]);
         assert_eq!(all("name | text"), [entry(false, "", "text")]);
+        for line in [
+            "2023-11-16 00:42:50 text",
+            "Nov  6 00:42:50 node1 sqlservr[14312]: text",
+            "2023-11-16T00:42:50+0000 node1 sqlservr[14312]: text",
+        ] {
+            assert_eq!(all(line), [entry(false, "", "text")], "{line}");
+        }
+        for line in ["a [5]: text", "Oct 18 2018 23:11:05", "[3]: text"] {
+            assert_eq!(all(line), [entry(false, "", line)], "{line}");
+        }
         assert_eq!(
             all("two words | text"),
             [entry(false, "", "two words | text")]
         );
         assert_eq!(all(" \0\r\n"), []);
+        assert_eq!(all("2023-11-16 00:42:50 "), []);
     }
 
     #[test]

@@ -16,7 +16,9 @@ pub fn os_error(text: &str) -> Option<u32> {
         let code = after.get(..4)?;
         return u32::from_str_radix(code, 16).ok();
     }
-    let before_brackets = text.match_indices('(').map(|(at, _)| &text[..at]);
+    // Chinese and Japanese texts may have the wide bracket.
+    let brackets = text.match_indices(['(', '（']);
+    let before_brackets = brackets.map(|(at, _)| &text[..at]);
     let mut numbers = before_brackets.filter_map(|before| {
         let end = before.trim_end_matches(|c: char| c.is_ascii_digit()).len();
         // Part of a word or of a hexadecimal number it is none.
@@ -60,6 +62,7 @@ mod tests {
                 None,
             ),
             ("errno = 0xD(13) Permission denied", None),
+            ("错误 5（拒绝访问。）", Some(5)),
             ("Permission denied (13)", None),
             ("", None),
         ] {

@@ -56,7 +56,6 @@ const ERROR_WORDS: [&str; 11] = [
 const HARMLESS: [&str; 8] = [
     // Written by every 2022 without certificate authorities of its own.
     "Error searching first file in",
-    // The file is called `errorlog`.
     "Logging SQL Server messages in file",
     "[launchpadd]",
     "Failed to connect to SQL because",
@@ -379,7 +378,8 @@ fn is_like(one: &LoggedMessage, other: &LoggedMessage) -> bool {
 }
 
 fn is_error(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
+    // A path of the errorlog, as each start names it, tells of no error.
+    let lower = text.to_ascii_lowercase().replace("errorlog", "");
     ERROR_WORDS.iter().any(|word| lower.contains(word))
         && !HARMLESS.iter().any(|harmless| text.contains(harmless))
 }

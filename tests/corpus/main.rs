@@ -3,6 +3,8 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // a test fails by panicking
 
+mod kin;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -442,6 +444,11 @@ const NO_LOGS: &[&str] = &[
     "recorded/wire/03-use-during-start-2022.json",
 ];
 
+fn all() -> impl Iterator<Item = &'static Expected> {
+    let own = STARTS.iter().chain(RECORDED);
+    own.chain(kin::STARTS).chain(kin::RECORDED)
+}
+
 fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus")
 }
@@ -496,12 +503,12 @@ fn check(expected: &Expected) {
 
 #[test]
 fn each_failed_start_has_its_reason() {
-    STARTS.iter().for_each(check);
+    STARTS.iter().chain(kin::STARTS).for_each(check);
 }
 
 #[test]
 fn each_recorded_log_has_what_it_says() {
-    RECORDED.iter().for_each(check);
+    RECORDED.iter().chain(kin::RECORDED).for_each(check);
 }
 
 #[test]
@@ -515,7 +522,7 @@ fn what_is_no_log_is_no_trouble() {
 
 #[test]
 fn no_file_is_left_out() {
-    let tables = STARTS.iter().chain(RECORDED).map(|row| row.file);
+    let tables = all().map(|row| row.file);
     let named: BTreeSet<_> = tables.chain(NO_LOGS.iter().copied()).collect();
     let mut folders = vec![corpus().join("recorded"), corpus().join("starts")];
     while let Some(folder) = folders.pop() {
@@ -538,7 +545,7 @@ fn no_file_is_left_out() {
 /// As `kubectl logs --timestamps`, compose and the container runtime keep it, and with other line ends.
 #[test]
 fn a_log_says_the_same_however_it_was_collected() {
-    for expected in STARTS.iter().chain(RECORDED) {
+    for expected in all() {
         let bytes = fs::read(corpus().join(expected.file)).expect("readable");
         let Ok(text) = String::from_utf8(bytes) else {
             continue; // UTF-16 is not what a collector writes
@@ -599,7 +606,7 @@ fn damaged_logs_are_read() {
         state ^= state << 17;
         usize::try_from(state % below.max(1) as u64).expect("below a usize")
     };
-    for expected in STARTS.iter().chain(RECORDED) {
+    for expected in all() {
         let bytes = fs::read(corpus().join(expected.file)).expect("readable");
         for _ in 0..20 {
             let mut damaged = bytes[random(bytes.len())..].to_vec();

@@ -1,6 +1,6 @@
 //! Which of all that a log says explains the end of an engine.
 
-use super::{End, Fault, Rank, all};
+use super::{End, Fault, HostSign, Rank, all};
 use crate::decide::observation::{
     EngineBuild, EngineLog, ExitStatus, HostFacts, KernelVersion, LoggedMessage,
 };
@@ -14,6 +14,9 @@ const CRASH_SIGNALS: [i32; 3] = [6, 7, 11];
 
 /// The exit status of the image's own crash handler (microsoft/mssql-docker, issue 776).
 const CRASH_HANDLED: i32 = 255;
+
+/// Severities from which on an error is the engine's own trouble, and no user's.
+const SEVERE: u8 = 17;
 
 /// The exit status by which a shell says that a command can't be executed.
 const NOT_EXECUTABLE: i32 = 126;
@@ -40,6 +43,8 @@ pub struct Cause {
     pub reason: Reason,
     /// How much it explains; absent where no row of the table fits.
     pub rank: Option<Rank>,
+    /// The log says, here or later, that the engine ends or can't go on.
+    pub ends: bool,
     /// What the log says, and what that means.
     pub evidence: String,
     /// The row of the table, where one fits.
@@ -84,12 +89,17 @@ pub fn cause(log: &EngineLog, facts: &Facts) -> Option<Cause> {
     let chosen = first(Rank::Root)
         .or_else(|| first(Rank::Contributing).filter(|_| ends.is_some() || starting))
         .or(ends);
-    let found = chosen.map(|(message, fault)| named(message, fault, log));
+    let found = chosen.map(|(message, fault)| Cause {
+        ends: fault.rank == Rank::Root || ends.is_some(),
+        ..named(message, fault, log)
+    });
     let certain = |cause: &Cause| cause.rank >= Some(Rank::Final);
     match found {
         Some(cause) if certain(&cause) => Some(cause),
-        found => crashed(log, engine, facts)
+        // A crash that the table knows explains more than an error before it, another one less.
+        found => known_crash(log, engine, facts, found.is_some())
             .or(found)
+            .or_else(|| unknown_crash(log))
             .or_else(|| starting.then(|| by_end(engine, facts)).flatten())
             .or_else(|| starting.then(|| unnamed(log)).flatten()),
     }
@@ -116,6 +126,7 @@ fn named(message: &LoggedMessage, fault: &'static Fault, log: &EngineLog) -> Cau
     Cause {
         reason: fault.reason,
         rank: Some(fault.rank),
+        ends: fault.rank >= Rank::Final,
         evidence,
         fault: Some(fault),
     }
@@ -133,35 +144,50 @@ pub fn quote(message: &LoggedMessage) -> String {
     }
 }
 
-/// A fatal error that the platform layer reported.
-fn crashed(log: &EngineLog, engine: Option<EngineBuild>, facts: &Facts) -> Option<Cause> {
+/// Returns the row of a fatal error that the platform layer reported in a start. After another `error` a
+/// row counts only where it is known to fit the host.
+fn known_crash(
+    log: &EngineLog,
+    engine: Option<EngineBuild>,
+    facts: &Facts,
+    error: bool,
+) -> Option<Cause> {
     let crash = log.crash.as_ref()?;
+    // One that came after the start has its own causes: what the table knows are those of a start.
+    if log.start.complete {
+        return None;
+    }
     let message = super::Message {
         number: None,
         os_error: None,
         text: crash,
     };
     let fits = |fault: &&Fault| fault.signs.iter().any(|sign| sign.fits(&message));
-    let row = all().find(|fault| fits(fault) && applies(fault, engine, facts));
-    // One that came after the start has its own causes: what the table knows are those of a start.
-    let row = row.filter(|_| !log.start.complete);
-    Some(match row {
-        Some(fault) => Cause {
-            reason: fault.reason,
-            rank: Some(Rank::Root),
-            evidence: format!("{}: {crash}", with_host(fault, facts)),
-            fault: Some(fault),
+    let known = |fault: &&Fault| fault.host.holds(facts.kernel, facts.host) == Some(true);
+    let mut rows = all().filter(|fault| fits(fault) && applies(fault, engine, facts));
+    let fault = rows.find(|fault| !error || known(fault))?;
+    Some(Cause {
+        reason: fault.reason,
+        rank: Some(Rank::Root),
+        ends: true,
+        evidence: format!("{}: {crash}", with_host(fault, facts)),
+        fault: Some(fault),
+    })
+}
+
+/// A fatal error that the platform layer reported and the table does not know.
+fn unknown_crash(log: &EngineLog) -> Option<Cause> {
+    let crash = log.crash.as_ref()?;
+    Some(Cause {
+        // Without a beginning the log does not tell when it was.
+        reason: match log.engine.is_some() && !log.start.complete {
+            true => Reason::StartFailed,
+            false => Reason::EngineFault,
         },
-        None => Cause {
-            // Without a beginning the log does not tell when it was.
-            reason: match log.engine.is_some() && !log.start.complete {
-                true => Reason::StartFailed,
-                false => Reason::EngineFault,
-            },
-            rank: None,
-            evidence: format!("the platform layer crashed: {crash}"),
-            fault: None,
-        },
+        rank: None,
+        ends: true,
+        evidence: format!("the platform layer crashed: {crash}"),
+        fault: None,
     })
 }
 
@@ -176,6 +202,7 @@ fn by_end(engine: Option<EngineBuild>, facts: &Facts) -> Option<Cause> {
     Some(Cause {
         reason: fault.reason,
         rank: Some(Rank::Root),
+        ends: true,
         evidence: with_host(fault, facts),
         fault: Some(fault),
     })
@@ -197,7 +224,6 @@ fn end_of(status: ExitStatus) -> Option<End> {
 
 /// The row's meaning, with the property of the host that it depends on.
 fn with_host(fault: &Fault, facts: &Facts) -> String {
-    use super::HostSign;
     match (fault.host, facts.kernel, facts.host) {
         (HostSign::NewKernel, Some(kernel), _) => {
             format!(
@@ -215,11 +241,18 @@ fn with_host(fault: &Fault, facts: &Facts) -> String {
 
 /// The engine's last error, in its own words; where it has none, its last line.
 fn unnamed(log: &EngineLog) -> Option<Cause> {
-    let last = log.messages.iter().rfind(|message| {
+    let problem = |message: &LoggedMessage| {
         message
             .fault
-            .is_none_or(|fault| fault.rank != Rank::Problem)
-    });
+            .is_some_and(|fault| fault.rank == Rank::Problem)
+    };
+    // A number says more than a launcher's words; a severe one also where it ends no other engine.
+    let numbered = |message: &&LoggedMessage| {
+        message.number.is_some() && (message.severity >= SEVERE || !problem(message))
+    };
+    let last = log.messages.iter().rfind(numbered);
+    let last = last.or_else(|| log.messages.iter().rfind(|message| !problem(message)));
+    let fault = last.and_then(|message| message.fault);
     let evidence = match last {
         Some(message) => format!("its last error is {}", quote(message)),
         None if log.last_line.is_empty() => return None,
@@ -228,7 +261,8 @@ fn unnamed(log: &EngineLog) -> Option<Cause> {
     Some(Cause {
         reason: Reason::StartFailed,
         rank: None,
+        ends: false,
         evidence,
-        fault: None,
+        fault,
     })
 }

@@ -3,6 +3,12 @@
 use super::{End, Engines, Fault, HostSign, ROW, Rank, end, text};
 use crate::decide::reason::Reason;
 
+/// What the loader says where a security module forbids it, and the library is whole.
+const PROTECTION: &[&str] = &["memory protection", "segment prot", "executable stack"];
+
+/// The engine itself, which has a row of its own where it can't be executed.
+const SQLSERVR: &[&str] = &["/opt/mssql/bin/sqlservr"];
+
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "page-size",
@@ -21,7 +27,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "address-space",
         reason: Reason::HostUnsupported,
         meaning: "the address space is laid out in a way that the platform layer can't use",
-        help: "Give the container a stack limit (ulimits: stack 8 MiB; LimitSTACK of the container runtime must not be infinity), and leave vm.legacy_va_layout at 0.",
+        help: "An address 0x40... or 0x2aaa... on an arm64 machine is an emulator's: run the image on an x86-64 node (on Apple silicon: Rosetta, not qemu). Else give the container a stack limit (ulimits: stack 8 MiB; LimitSTACK of the container runtime must not be infinity), and leave vm.legacy_va_layout at 0.",
         host: HostSign::UnlimitedStack,
         signs: &[text(&["Invalid mapping of address"])],
         ..ROW
@@ -41,6 +47,19 @@ pub(super) const FAULTS: &[Fault] = &[
             text(&["processor does not support"]),
             text(&["processor that supports"]),
             end(&[End::IllegalInstruction]),
+        ],
+        ..ROW
+    },
+    Fault {
+        name: "cpu-avx",
+        reason: Reason::HostUnsupported,
+        meaning: "the engine met an exception before its first line of log, as SQL Server 2025 does on a processor without AVX and under an emulator",
+        help: "Look for avx in /proc/cpuinfo: give the virtual machine the host's processor model, or choose an x86-64 node that has it; 2025 CU1 and later do without. Else keep the dump under log/ for support; 2022 is less demanding, on a volume that 2025 has not upgraded.",
+        engines: Engines::Since2025,
+        host: HostSign::LackingCpu,
+        signs: &[
+            text(&["fatal error", "UNHANDLED_EXCEPTION"]),
+            end(&[End::Crash]),
         ],
         ..ROW
     },
@@ -76,9 +95,55 @@ pub(super) const FAULTS: &[Fault] = &[
         help: "With capabilities.drop: [ALL] add NET_BIND_SERVICE (and SYS_PTRACE for dumps where the policy allows it), and leave allowPrivilegeEscalation unset: the binary carries file capabilities. On OpenShift bind the service account to an SCC that allows it.",
         signs: &[
             text(&["sqlservr: Operation not permitted"]),
-            text(&["sqlservr", "operation not permitted"]).without(&["setpriority", "ptrace"]),
+            text(&["sqlservr", "operation not permitted"]).without(&[
+                "setpriority",
+                "ptrace",
+                "rlimit",
+            ]),
             text(&["permissions_check.sh", "operation not permitted"]),
             text(&["launch_sqlservr.sh", "operation not permitted"]),
+        ],
+        ..ROW
+    },
+    Fault {
+        name: "library",
+        reason: Reason::NotExecutable,
+        meaning: "a library that sqlservr is linked with is missing or damaged in the image",
+        help: "Pull the image anew (remove it from the node first) and mount nothing over /usr, /lib or /opt/mssql; an image of your own has to keep the libraries of the one that it is made from.",
+        signs: &[
+            text(&["error while loading shared libraries"]).without(PROTECTION),
+            text(&["version `", "' not found (required by"]),
+        ],
+        ..ROW
+    },
+    Fault {
+        name: "package",
+        reason: Reason::NotExecutable,
+        meaning: "a file of the engine in the image is damaged, or can't be read",
+        help: "Remove the image from the node and pull it anew; mount nothing over /opt/mssql; check the node's disk and memory. If it comes again, look at the processor's model that the virtual machine shows.",
+        signs: &[
+            text(&["file archive [", "is invalid"]),
+            text(&["/opt/mssql/lib", ".sfp"]),
+        ],
+        ..ROW
+    },
+    Fault {
+        name: "command",
+        reason: Reason::NotExecutable,
+        meaning: "the container's command can't be executed: it is not there, has no right to be, or was saved with the line ends of Windows",
+        help: "Correct command and args (options of docker run stand before the image's name), chmod +x the script, save it with LF line ends. Where you need no command of your own, leave the image's.",
+        signs: &[
+            text(&["bad interpreter"]),
+            text(&["env: ", "bash", "No such file or directory"]),
+            text(&["\\r': command not found"]),
+            text(&["exec /", "no such file or directory"]).without(SQLSERVR),
+            text(&["exec /", "permission denied"]).without(SQLSERVR),
+            text(&["exec user process caused", "no such file or directory"]),
+            text(&["exec user process caused", "permission denied"]),
+            text(&["exec: ", "permission denied"]),
+            text(&["exec: ", "no such file or directory"]),
+            text(&["exec: ", "invalid option"]),
+            text(&["executable file not found in $PATH"]),
         ],
         ..ROW
     },
@@ -91,9 +156,9 @@ pub(super) const FAULTS: &[Fault] = &[
             text(&["/opt/mssql/bin", ": Permission denied"])
                 .without(&["/var/opt/mssql", "handle-crash"]),
             text(&["/opt/mssql/bin", ": No such file or directory"]).without(&["/var/opt/mssql"]),
-            text(&["/opt/mssql/bin", "not found"]),
-            text(&["error while loading shared libraries"]),
+            text(&["/opt/mssql/bin", "not found"]).without(&["crash-support-functions"]),
             text(&["cannot apply additional memory protection"]),
+            text(&["cannot restore segment prot"]),
             text(&["cannot enable executable stack"]),
             text(&["avc:", "denied"]),
             text(&["apparmor", "DENIED"]),
@@ -120,7 +185,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "memory-minimum",
         reason: Reason::MemoryTooSmall,
         meaning: "the machine, or the container's limit, has less memory than the engine asks for",
-        help: "Raise the memory limit: 2000 MB for SQL Server, 1 GB for SQL Edge, at the least.",
+        help: "Raise the memory limit, or the memory of the virtual machine: 2000 MB for SQL Server (3250 MB for 2017 before CU2), 1 GB for SQL Edge, at the least.",
         signs: &[
             text(&["requires a machine with at least"]),
             text(&["at least", "megabytes of memory"]),
@@ -131,11 +196,12 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "platform-memory",
         reason: Reason::MemoryTooSmall,
-        meaning: "the platform layer gets no memory (0xc0000017)",
+        meaning: "the platform layer gets no memory",
         help: "Raise the container's memory limit or free memory on the node, set MSSQL_MEMORY_LIMIT_MB below the limit, and see that neither ulimit -v nor vm.overcommit_memory=2 keeps it from reserving address space.",
         restart_helps: true,
         signs: &[
             text(&["fatal error", "c0000017"]),
+            text(&["fatal error", "Reason: 0x00000008"]),
             text(&["fatal error", "c000012d"]),
             text(&["fatal error", "c000009a"]),
             text(&["Status: 0xc0000017"]),
@@ -146,15 +212,68 @@ pub(super) const FAULTS: &[Fault] = &[
         ..ROW
     },
     Fault {
+        name: "platform-packages",
+        reason: Reason::HostUnsupported,
+        meaning: "the platform layer may not map its own files as code",
+        help: "With SELinux look at `ausearch -m avc` (execmod on system.sfp): run the container without --privileged, or restore the labels of the container storage. An unprivileged LXC container refuses it too: use a virtual machine. A restart ends the same.",
+        signs: &[text(&["fatal error", "NT_SUCCESS(status)"])],
+        ..ROW
+    },
+    Fault {
+        name: "platform-syscall",
+        reason: Reason::HostUnsupported,
+        meaning: "the platform layer is refused a system call, or meets one that the kernel does not know",
+        help: "Update the container runtime and libseccomp, and look at the seccomp profile (a start with an unconfined one tells); sandboxes such as gVisor and unprivileged LXC lack calls that the engine needs.",
+        signs: &[text(&["fatal error", "__errno_location"])],
+        ..ROW
+    },
+    Fault {
+        name: "platform-service",
+        reason: Reason::StartFailed,
+        meaning: "a part of the platform layer did not come up in time",
+        help: "Give the container more processor time (limits, throttling, an emulated or overloaded node), and start again. If it comes again: look at the resolution of the host's own name and at a network policy on loopback.",
+        rank: Rank::Final,
+        restart_helps: true,
+        signs: &[
+            text(&["Failed to load LSA"]),
+            text(&["CoInitializeSecurity failure"]),
+        ],
+        ..ROW
+    },
+    Fault {
+        name: "killed-for-memory",
+        reason: Reason::OomKilled,
+        meaning: "the kernel killed sqlservr for want of memory",
+        help: "Set MSSQL_MEMORY_LIMIT_MB below the container's memory limit, or raise the limit: SQL Edge, and SQL Server before 2022 CU20, do not see a cgroup v2 limit.",
+        rank: Rank::Final,
+        restart_helps: true,
+        signs: &[
+            text(&["out of memory", "sqlservr"]),
+            text(&["oom-kill", "sqlservr"]),
+            text(&["Killed process", "sqlservr"]),
+            text(&["oom_reaper", "sqlservr"]),
+            text(&["OOMKilled"]),
+        ],
+        ..ROW
+    },
+    Fault {
+        name: "killed",
+        reason: Reason::ProcessKilled,
+        meaning: "sqlservr was killed by SIGKILL, as a rule by the kernel for want of memory, or after the grace of a stop",
+        help: "Look at the container's last state (OOMKilled) and at the node's log. For want of memory set MSSQL_MEMORY_LIMIT_MB below the container's limit; else raise the grace period.",
+        rank: Rank::Final,
+        restart_helps: true,
+        signs: &[text(&["Killed ", "/opt/mssql/bin/sqlservr"])],
+        ..ROW
+    },
+    Fault {
         name: "start-memory",
         reason: Reason::MemoryTooSmall,
-        meaning: "the engine finds too little memory for its start",
-        help: "Raise the memory limit, or raise MSSQL_MEMORY_LIMIT_MB, or lower max server memory's consumers.",
+        meaning: "the engine finds too little memory for its own work",
+        help: "Raise the memory limit, and MSSQL_MEMORY_LIMIT_MB with it: it has to stay below the limit.",
         signs: &[
             super::number(&[17_131, 17_132, 17_138, 17_140]),
-            super::number(&[701, 802, 8645])
-                .parts(&["internal"])
-                .without(&["query"]),
+            super::number(&[701, 802, 8645]).parts(&["'internal'"]),
         ],
         rank: Rank::Contributing,
         ..ROW
@@ -163,9 +282,11 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "limit-files",
         reason: Reason::HostUnsupported,
         meaning: "the container may not open as many files as the engine needs",
-        help: "Raise the limit of open files (LimitNOFILE of the container runtime; ulimits nofile) and fs.file-max on the node.",
+        help: "Raise the limit of open files (LimitNOFILE of the container runtime; ulimits nofile), and fs.file-max and fs.inotify.max_user_instances on the node.",
         signs: &[
             text(&["Too many open files"]).without(&["inotify"]),
+            // The status of such an assertion is the errno of Linux.
+            text(&["fatal error", "Reason: 0x00000003", "Status: 0x00000018"]),
             text(&["RLIMIT_NOFILE"]),
         ],
         ..ROW

@@ -288,7 +288,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "crash-handled",
         reason: Reason::EngineFault,
-        meaning: "the image's crash handler ran: the engine crashed",
+        meaning: "the engine crashed, as the image's crash handler or its shell says",
         help: "Keep the dump under log/ and the lines before it for support; update the image; see that the volume has room for dumps.",
         rank: Rank::Final,
         restart_helps: true,
@@ -297,6 +297,10 @@ pub(super) const FAULTS: &[Fault] = &[
             text(&["handle-crash.sh with parameters"]),
             text(&["Capturing core dump and information"]),
             text(&["Attempting to capture", "paldumper"]),
+            text(&["Segmentation fault"]),
+            text(&["Aborted (core dumped)"]),
+            text(&["Aborted ", "/opt/mssql/bin/sqlservr"]),
+            text(&["exited on signal"]),
         ],
         ..ROW
     },

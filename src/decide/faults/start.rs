@@ -35,6 +35,7 @@ pub(super) const FAULTS: &[Fault] = &[
         signs: &[
             text(&["Unable to set system administrator password"]),
             text(&["Password validation failed. The"]),
+            text(&["An error occurred while setting the server administrator (SA) password"]),
             text(&["does not meet", "password policy"]),
             text(&["SA_PASSWORD", "must be"]),
             text(&["SA_PASSWORD", "not set"]),
@@ -67,8 +68,23 @@ pub(super) const FAULTS: &[Fault] = &[
         signs: &[
             text(&["MSSQL_PID", "invalid"]),
             text(&["MSSQL_PID", "not valid"]),
+            text(&["The provided PID", "invalid"]),
             text(&["licensing PID", "not"]),
             text(&["product key", "valid"]),
+        ],
+        ..ROW
+    },
+    Fault {
+        name: "variable",
+        reason: Reason::ConfigurationInvalid,
+        meaning: "a variable of the container's environment has a value that the engine can't use",
+        help: "Correct the variable that the message names; what stands in a variable counts more than what stands in mssql.conf.",
+        signs: &[
+            text(&["MSSQL_", "invalid"]),
+            text(&["MSSQL_", "not valid"]),
+            text(&["environment variable", "invalid"]),
+            text(&["LCID", "invalid"]),
+            text(&["LCID", "not supported"]),
         ],
         ..ROW
     },
@@ -76,7 +92,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "collation-failed",
         reason: Reason::ConfigurationInvalid,
         meaning: "the system databases could not be rebuilt for another collation",
-        help: "Take MSSQL_COLLATION back to the one that the volume was set up with, or set it on an empty volume; see that its name is a collation of this engine.",
+        help: "After a deadlock (1205, beside it) start again. Else take MSSQL_COLLATION back to the one that the volume was set up with, or set it on an empty volume; see that its name is a collation of this engine.",
         signs: &[
             number(&[3434]),
             text(&["Cannot change sort order or locale"]),
@@ -117,9 +133,9 @@ pub(super) const FAULTS: &[Fault] = &[
         meaning: "an upgrade script failed because there was no room",
         help: ROOM,
         signs: &[
-            number(&[912]).parts(&["error 1105"]),
-            number(&[912]).parts(&["error 1101"]),
-            number(&[912]).parts(&["error 5149"]),
+            number(&[912]).parts(&["1105"]),
+            number(&[912]).parts(&["1101"]),
+            number(&[912]).parts(&["5149"]),
             text(&["Script level upgrade", "error 1105"]),
             text(&["Script level upgrade", "error 1101"]),
         ],
@@ -131,7 +147,7 @@ pub(super) const FAULTS: &[Fault] = &[
         meaning: "an upgrade script failed because a transaction log is full",
         help: ROOM,
         signs: &[
-            number(&[912]).parts(&["error 9002"]),
+            number(&[912]).parts(&["9002"]),
             text(&["Script level upgrade", "error 9002"]),
         ],
         ..ROW
@@ -184,8 +200,17 @@ pub(super) const FAULTS: &[Fault] = &[
             text(&["already in use", "<ipv6>"]),
             text(&["failed to listen on", "<ipv6>"]),
             number(&[17_182]).parts(&["0x273f"]),
-            number(&[17_182]).parts(&["0x2741"]),
             text(&["TDSSNIClient", "0x273f"]),
+        ],
+        ..ROW
+    },
+    Fault {
+        name: "address",
+        reason: Reason::ListenFailed,
+        meaning: "the address that the engine is to listen on is none of the pod's",
+        help: "Correct MSSQL_IP_ADDRESS (network.ipaddress): 0.0.0.0, or an address that the pod has at each start. If none is set, IPv6 is off in the pod: set it to 0.0.0.0.",
+        signs: &[
+            number(&[17_182, 26_024]).parts(&["0x2741"]),
             text(&["TDSSNIClient", "0x2741"]),
         ],
         ..ROW
@@ -208,8 +233,9 @@ pub(super) const FAULTS: &[Fault] = &[
         help: "Correct network.tlscert and network.tlskey in mssql.conf: PEM, matching, readable for uid 10001 (mode 0400, or 0440 with its group), not expired.",
         signs: &[
             number(&[17_182]).parts(&["certificate"]),
+            number(&[17_182]).parts(&["SSL support"]),
             number(&[17_182]).parts(&["0x8009"]),
-            number(&[17_190, 17_194, 26_011, 26_014, 26_015]),
+            number(&[17_190, 17_194, 26_011, 26_014, 26_015, 49_940]),
             text(&["Unable to load user-specified certificate"]),
             text(&["tlscert", "fail"]),
             text(&["tlskey", "fail"]),
@@ -236,12 +262,54 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "recovery-model",
         reason: Reason::SystemDatabaseUnreadable,
         meaning: "model or msdb is damaged or can't be opened",
-        help: "Read the error beside it. model and msdb can be restored from a backup; without one, copy them from the image's template. master and the users' databases are not affected.",
+        help: "Read the error beside it. model and msdb can be restored from a backup; without one, take model's or msdb's files from an empty volume that the same build has set up (jobs and history of msdb are lost then). master and the users' databases are not affected.",
         rank: Rank::Contributing,
         signs: &[
             number(&[3414, 926, 927, 945, 9003, 9004, 913]).parts(&["'model'"]),
             number(&[3414, 926, 927, 945, 9003, 9004]).parts(&["'msdb'"]),
             text(&["recovery", "preventing the database 'model'"]),
+        ],
+        ..ROW
+    },
+    Fault {
+        name: "encryption-certificate",
+        reason: Reason::DatabaseRecoveryPending,
+        meaning: "the certificate or key by which a database is encrypted is not in master",
+        help: "Restore the certificate with its private key into master (CREATE CERTIFICATE ... FROM FILE), then ALTER DATABASE ... SET ONLINE. Do not drop the database: without that certificate no backup of it can be read either.",
+        rank: Rank::Problem,
+        signs: &[number(&[33_111, 33_117, 15_581])],
+        ..ROW
+    },
+    Fault {
+        name: "service-master-key",
+        reason: Reason::NotOnVolume,
+        meaning: "the service master key can't be decrypted: secrets/machine-key is not the one that it was made with",
+        help: "Bring back the machine-key of this instance (keep /var/opt/mssql/secrets on the volume), or RESTORE SERVICE MASTER KEY from its backup; do not force a new one before that: what it encrypts would be lost.",
+        rank: Rank::Problem,
+        signs: &[number(&[33_094, 33_095, 15_466])],
+        ..ROW
+    },
+    Fault {
+        name: "setup",
+        reason: Reason::StartFailed,
+        meaning: "the setup of the first start failed; its cause stands in a file beside the errorlog",
+        help: "Read /var/opt/mssql/log/setup-*: a password that is too weak, less memory than is asked for, a file system that is not supported. Move to an image of today, which writes it to its output.",
+        rank: Rank::Final,
+        signs: &[
+            text(&["SQL Server(R) setup failed"]),
+            text(&["An error occurred during server setup"]),
+        ],
+        ..ROW
+    },
+    Fault {
+        name: "master-log-full",
+        reason: Reason::LogFull,
+        meaning: "the log of a system database is full and can't grow",
+        help: "Make room on the volume (dumps and old errorlogs under log/), or move the data to a file system that is supported: an engine that does not start can't back a log up. Do not restore or rebuild master: it is not lost.",
+        rank: Rank::Contributing,
+        signs: &[
+            number(&[9002]).parts(&["'master'"]),
+            number(&[9002]).parts(&["'model'"]),
         ],
         ..ROW
     },
@@ -253,6 +321,7 @@ pub(super) const FAULTS: &[Fault] = &[
         rank: Rank::Final,
         signs: &[
             number(&[3417]),
+            number(&[3414]).parts(&["'master'"]),
             text(&["Cannot recover the master database"]),
         ],
         ..ROW
@@ -268,6 +337,26 @@ pub(super) const FAULTS: &[Fault] = &[
         ..ROW
     },
     Fault {
+        name: "platform-assertion",
+        reason: Reason::HostUnsupported,
+        meaning: "the Linux side of the platform layer failed a check of its own: the node, its sandbox or its processors are not what it expects",
+        help: "See that node, kernel and container runtime are supported: no LXC, gVisor or hardened kernel, a layout of memory and a set of processors that are usual, an image of today. Look the text up; a restart ends the same.",
+        signs: &[
+            text(&["fatal error", "Reason: 0x00000003"]),
+            text(&["sqlservr: ", ".cpp:", "Assertion `"]),
+        ],
+        ..ROW
+    },
+    Fault {
+        name: "platform-check",
+        reason: Reason::StartFailed,
+        meaning: "the platform layer stopped itself, as it does on a volume that it can't use",
+        help: "See whether the data is on ext4 or XFS: NFS with an image of 2017, and host paths of a desktop, end so (use a named volume there); see what else is mounted below /var/opt/mssql, and that it belongs to uid 10001. Else update the image and keep the dump under log/ for support.",
+        rank: Rank::Contributing,
+        signs: &[text(&["fatal error", "Kernel bug check"])],
+        ..ROW
+    },
+    Fault {
         name: "assertion",
         reason: Reason::StartFailed,
         meaning: "an assertion of the platform layer or a launcher failed",
@@ -275,6 +364,7 @@ pub(super) const FAULTS: &[Fault] = &[
         rank: Rank::Contributing,
         signs: &[
             text(&["Assertion `"]),
+            text(&["fatal error", "ASSERT: Expression"]),
             text(&["assertion failed"]).without(&["SQL Server Assertion"]),
             text(&["terminate called"]),
         ],

@@ -12,8 +12,11 @@ const MASTER: &[u32] = &[17_113, 17_114];
 /// ERROR_FILE_NOT_FOUND, ERROR_PATH_NOT_FOUND.
 const MISSING: &[u32] = &[2, 3];
 
-/// ERROR_ACCESS_DENIED, ERROR_WRITE_PROTECT.
-const DENIED: &[u32] = &[5, 19];
+/// ERROR_ACCESS_DENIED.
+const DENIED: &[u32] = &[5];
+
+/// ERROR_WRITE_PROTECT.
+const PROTECTED: &[u32] = &[19];
 
 /// ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION.
 const LOCKED: &[u32] = &[32, 33];
@@ -27,10 +30,118 @@ const INVALID: &[u32] = &[87];
 /// What EIO and its kin become: ERROR_NOT_READY, ERROR_CRC, ERROR_WRITE_FAULT, ERROR_READ_FAULT,
 /// ERROR_GEN_FAILURE, ERROR_NETWORK_BUSY and the like, ERROR_IO_DEVICE, ERROR_DISK_CORRUPT.
 const IO: &[u32] = &[
-    1, 6, 21, 23, 29, 30, 31, 51, 53, 54, 55, 59, 64, 121, 483, 1117, 1167, 1392, 1450,
+    6, 21, 23, 29, 30, 31, 51, 53, 54, 55, 59, 64, 121, 483, 1117, 1167, 1392, 1450,
+];
+
+/// ERROR_INVALID_FUNCTION, ERROR_NOT_SUPPORTED: an operation that the file system does not know.
+const UNKNOWN: &[u32] = &[1, 50];
+
+/// ERROR_HANDLE_EOF, ERROR_INVALID_DATA, ERROR_BAD_FORMAT and ERROR_FILE_CORRUPT.
+const DAMAGED: &[u32] = &[38, 13, 11, 1392];
+
+/// Numbers under which the engine tells that a file can't be opened.
+const OPEN: &[u32] = &[5120, 17_204, 17_207];
+
+/// How the data file of master is called, in whatever directory.
+const DATA: &[&str] = &["/master.mdf"];
+
+/// How the log of master is called.
+const LOG: &[&str] = &["/mastlog.ldf"];
+
+/// Parts of the names of the system databases' files.
+const SYSTEM: &[&str] = &[
+    "master",
+    "mastlog",
+    "model",
+    "msdb",
+    "temp",
+    "mssqlsystemresource",
 ];
 
 pub(super) const FAULTS: &[Fault] = &[
+    Fault {
+        name: "half-made",
+        reason: Reason::SystemDatabaseUnreadable,
+        meaning: "master still names the files by where they were built: the first start on this volume was cut short before it had set the system databases up",
+        help: "See what ended the first start (memory, room, a probe that kills, a stop). If the volume holds nothing but that start, empty its data directory and start again; databases of yours are not named by this master, keep their files and attach them afterwards. Else restore master from a backup.",
+        signs: &[
+            number(FILE).parts(&["mkmastr"]),
+            text(&["File activation failure", "mkmastr"]),
+        ],
+        ..ROW
+    },
+    Fault {
+        name: "stale",
+        reason: Reason::VolumeDisconnected,
+        meaning: "the server or daemon behind the mount is gone",
+        help: "Bring the server back, then delete the pod, so that the volume is attached anew: such a mount does not heal by itself. Run DBCC CHECKDB afterwards.",
+        rank: Rank::Contributing,
+        signs: &[
+            number(FILE).parts(&["Stale "]),
+            number(MASTER).parts(&["Stale "]),
+            text(&["Stale file handle"]),
+            text(&["Stale NFS file handle"]),
+            text(&["Transport endpoint is not connected"]),
+        ],
+        ..ROW
+    },
+    Fault {
+        name: "read-only",
+        reason: Reason::VolumeReadOnly,
+        meaning: "the engine writes to a file system that is read-only",
+        help: "Where it was mounted so: mount it writable (readOnly of the mount; with readOnlyRootFilesystem each directory that the engine writes needs a mount, /tmp too). Where it has become so after an error: look at the node's log and at the storage, then delete the pod.",
+        rank: Rank::Contributing,
+        signs: &[number(FILE).os(PROTECTED)],
+        ..ROW
+    },
+    Fault {
+        name: "read-only-start",
+        reason: Reason::VolumeReadOnly,
+        meaning: "the engine's directory is on a file system that is read-only",
+        help: "Where it was mounted so: mount it writable (readOnly of the mount; with readOnlyRootFilesystem each directory that the engine writes needs a mount, /tmp too). Where it has become so after an error: look at the node's log and at the storage, then delete the pod.",
+        signs: &[
+            number(MASTER).os(PROTECTED),
+            number(&[17_058]).os(PROTECTED),
+            text(&["Setup FAILED copying system data file"]).os(PROTECTED),
+            text(&["BootstrapSystemDataDirectories() failure"]).os(PROTECTED),
+            text(&["irectory [", "could not be created", "(30)"]),
+            text(&["/var/opt/mssql", "Read-only file system"]),
+            text(&["fatal error", "c00000a2"]),
+        ],
+        ..ROW
+    },
+    Fault {
+        name: "operation-unknown",
+        reason: Reason::StorageUnsupported,
+        meaning: "the file system does not know an operation that the engine needs",
+        help: "Put the data on ext4 or XFS. Known not to work: host paths of a desktop (Docker Desktop's shared folders; use a named volume there), 9p, some FUSE and SMB mounts.",
+        signs: &[
+            number(MASTER).os(UNKNOWN),
+            text(&["Setup FAILED copying system data file"]).os(UNKNOWN),
+            text(&["BootstrapSystemDataDirectories() failure"]).os(UNKNOWN),
+        ],
+        ..ROW
+    },
+    Fault {
+        name: "control-unknown",
+        reason: Reason::StorageUnsupported,
+        meaning: "the file system does not know a control operation, such as those for sparse files",
+        help: "The engine goes on; snapshots, and DBCC CHECKDB without TABLOCK, may fail there. Put the data on ext4 or XFS.",
+        rank: Rank::Problem,
+        signs: &[number(&[17_053]).os(UNKNOWN).parts(&["DevIoCtl"])],
+        ..ROW
+    },
+    Fault {
+        name: "master-damaged",
+        reason: Reason::SystemDatabaseUnreadable,
+        meaning: "the file of master is empty, cut off or damaged",
+        help: "See that the right volume is attached, and that a copy of it was not cut short; then restore master from a backup. Where the loss is accepted, an empty data directory makes a new instance: keep the files of your databases, and attach them afterwards.",
+        signs: &[
+            number(MASTER).os(DAMAGED),
+            number(&[5171, 5172, 5173]).parts(DATA),
+        ],
+        ..ROW
+    },
     Fault {
         name: "direct-io",
         reason: Reason::StorageUnsupported,
@@ -71,9 +182,10 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "platform-volume",
         reason: Reason::StorageUnsupported,
-        meaning: "the platform layer can't use the volume (0xd000000d)",
-        help: "Put the data on ext4 or XFS; look at what is mounted at /var/opt/mssql (network shares, host paths of a desktop, a file system in user space).",
+        meaning: "the platform layer stops as it does on a volume that it can't use",
+        help: "Put the data on ext4 or XFS; look at what is mounted at /var/opt/mssql (network shares, host paths of a desktop: use a named volume there, a file system in user space), and whether uid 10001 may write .system on it.",
         signs: &[
+            text(&["fatal error", "persistent registry"]).without(&["c0000022", "c000007f"]),
             text(&["fatal error", "d000000d"]),
             text(&["Status: 0xd000000d"]),
         ],
@@ -87,9 +199,8 @@ pub(super) const FAULTS: &[Fault] = &[
         restart_helps: true,
         signs: &[
             number(MASTER).os(LOCKED),
-            number(&[17_204, 17_207, 5120])
-                .os(LOCKED)
-                .parts(&["master"]),
+            number(OPEN).os(LOCKED).parts(DATA),
+            number(OPEN).os(LOCKED).parts(LOG),
             text(&["nother instance of SQL Server"]),
             text(&["nother instance", "running"]).without(&["Always On"]),
         ],
@@ -101,7 +212,11 @@ pub(super) const FAULTS: &[Fault] = &[
         meaning: "master is there and access to it is denied: another engine has it open (the old pod, on storage whose locks say \"denied\"), or its owner is another user",
         help: "See first whether another pod or container still runs on this volume, and let it end; then a new start succeeds by itself. Only where none does, look at the owner and the mode of the file: the engine runs as uid 10001.",
         restart_helps: true,
-        signs: &[number(MASTER).os(DENIED)],
+        signs: &[
+            number(MASTER).os(DENIED),
+            number(OPEN).os(DENIED).parts(DATA),
+            number(OPEN).os(DENIED).parts(LOG),
+        ],
         ..ROW
     },
     Fault {
@@ -115,6 +230,8 @@ pub(super) const FAULTS: &[Fault] = &[
             text(&["BootstrapSystemDataDirectories() failure"]).os(NO_ROOM),
             text(&["irectory [", "could not be created", "(28)"]),
             text(&["instance_id", "No space left"]),
+            text(&["fatal error", "c000007f"]),
+            text(&["fatal error", "Reason: 0x00000003", "Status: 0x0000001c"]),
             number(&[17_058]).os(NO_ROOM),
         ],
         ..ROW
@@ -126,6 +243,8 @@ pub(super) const FAULTS: &[Fault] = &[
         help: "Attach the volume that holds it, or correct filelocation.masterdatafile and masterlogfile (MSSQL_MASTER_DATA_FILE, MSSQL_DATA_DIR). Only where the loss is accepted: an empty directory makes a new instance.",
         signs: &[
             number(MASTER).os(MISSING),
+            number(OPEN).os(MISSING).parts(DATA),
+            number(OPEN).os(MISSING).parts(LOG),
             text(&["Setup FAILED copying system data file"]).os(MISSING),
             text(&["BootstrapSystemDataDirectories() failure"]).os(MISSING),
         ],
@@ -140,6 +259,7 @@ pub(super) const FAULTS: &[Fault] = &[
         signs: &[
             number(MASTER).os(IO),
             text(&["Setup FAILED copying system data file"]).os(IO),
+            text(&["BootstrapSystemDataDirectories() failure"]).os(IO),
         ],
         ..ROW
     },
@@ -147,7 +267,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "directory-denied",
         reason: Reason::DataDirectoryDenied,
         meaning: "the engine may not make or open its own files",
-        help: "Give the volume to the engine's user: fsGroup 10001, or chown -R 10001:0 on a volume without it; on a read-only mount, mount it writable.",
+        help: "Give the volume to the engine's user: fsGroup 10001, or chown -R 10001:0 on a volume without it; with SELinux relabel it (podman: the option Z of the mount).",
         signs: &[
             text(&["irectory [", "could not be created"]),
             text(&["instance_id", "Unable to"]),
@@ -155,13 +275,14 @@ pub(super) const FAULTS: &[Fault] = &[
             text(&["machine-key", "denied"]),
             text(&["machine-key", "Unable to"]),
             text(&["/var/opt/mssql", "Permission denied"]).without(&["mssql.conf"]),
-            text(&["/var/opt/mssql", "Read-only file system"]),
             text(&["/.system", "denied"]),
             text(&["Setup FAILED copying system data file"]).os(DENIED),
             text(&["BootstrapSystemDataDirectories() failure"]).os(DENIED),
             number(&[17_058]).os(DENIED),
             number(&[17_058]).parts(&["denied"]),
             text(&["initerrlog", "denied"]),
+            text(&["fatal error", "c0000022"]),
+            text(&["fatal error", "Reason: 0x00000003", "Status: 0x0000000d"]),
         ],
         ..ROW
     },
@@ -197,6 +318,8 @@ pub(super) const FAULTS: &[Fault] = &[
         rank: Rank::Contributing,
         signs: &[
             number(FILE).os(NO_ROOM),
+            number(FILE).parts(&["No space left"]),
+            number(FILE).parts(&["uota exceeded"]),
             text(&["No space left on device"]),
             text(&["not enough space on the disk"]),
         ],
@@ -206,7 +329,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "file-io",
         reason: Reason::VolumeIoError,
         meaning: "the volume answers with an I/O error",
-        help: "Look at the storage and at the node's log (NFS: the server, hard mounts, the network); then delete the pod, so that the volume is attached anew. Run DBCC CHECKDB afterwards.",
+        help: "Look at the storage and at the node's log (NFS: the server, hard mounts, the network; on a desktop: a shared folder, which is none for databases, or a full disk image); then delete the pod, so that the volume is attached anew. Run DBCC CHECKDB afterwards.",
         restart_helps: true,
         rank: Rank::Contributing,
         signs: &[number(FILE).os(IO), text(&["Write error during log flush"])],
@@ -223,14 +346,31 @@ pub(super) const FAULTS: &[Fault] = &[
         ..ROW
     },
     Fault {
+        name: "file-header",
+        reason: Reason::SystemDatabaseUnreadable,
+        meaning: "a file is no file of this database: empty, cut off, damaged, or another's",
+        help: "See that the right volume is attached, and that a copy of it was not cut short; then restore the database from a backup. Keep the file until then.",
+        rank: Rank::Contributing,
+        signs: &[number(&[5171, 5172, 5173, 5110, 5118])],
+        ..ROW
+    },
+    Fault {
+        name: "database-file",
+        reason: Reason::DatabaseRecoveryPending,
+        meaning: "a file of a user's database can't be opened",
+        help: "2 and 3: it is not there, attach the volume that holds it; 5: see whether another engine has it open, then to its owner (uid 10001). Then ALTER DATABASE ... SET ONLINE: no restart is needed, and the other databases are not concerned.",
+        rank: Rank::Problem,
+        signs: &[number(OPEN).parts(&["/"]).without(SYSTEM)],
+        ..ROW
+    },
+    Fault {
         name: "file-unreadable",
         reason: Reason::SystemDatabaseUnreadable,
         meaning: "a file of the databases can't be opened",
-        help: "2 and 3: it is not there, attach the right volume; 5: see whether another engine has it open, then to its owner (uid 10001).",
+        help: "2 and 3: it is not there, attach the right volume; 5: see whether another engine has it open, then to its owner (uid 10001). Lost files of model or msdb: restore them, or take them from an empty volume that the same build has set up.",
         rank: Rank::Contributing,
         signs: &[
             number(&[5120, 5123, 5133, 5149, 17_204, 17_207]),
-            number(&[5171, 5172, 5173, 5110, 5118]),
             text(&["FCB::Open failed"]),
         ],
         ..ROW
