@@ -30,6 +30,7 @@ async fn maintenance_holds_liveness_and_nothing_else() {
     let out = obeyed("pause --for 1h", &socket).await;
     assert!(out.contains("liveness is held for 1h"), "{out}");
     supervisor.finds("Maintenance").await;
+    supervisor.raises("Maintenance").await;
     assert_eq!(supervisor.get("/readyz").await.0, 200, "it is ready");
     let (_, body) = supervisor.get("/readyz?verbose").await;
     assert!(body.contains("Maintenance"), "{body}");

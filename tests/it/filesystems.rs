@@ -1,7 +1,7 @@
 //! Faults of real file systems beneath an engine under load. Each has its own reason, none of them
 //! restarts anything or stalls an answer, and where the fault goes away the supervisor notices.
 
-mod rig;
+pub mod rig;
 mod split;
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,6 +10,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
+use crate::shared::alerts::Scrape;
 use crate::shared::supervisor::Supervisor;
 use crate::shared::volumes::{Bind, Image, Kind, run};
 use crate::support::{Scratch, binary, fast, standin_with, supervise, supervisor, unique_name};
@@ -25,6 +26,9 @@ async fn an_ext4_that_an_error_made_read_only() {
         evidence.contains("EROFS") || evidence.contains("mounted ro"),
         "{evidence}"
     );
+    let gate = "sql_edge_supervisor_probe_verdict{probe=\"gate\"}";
+    let is_shut = |scrape: &Scrape| scrape.value(gate) == Some(0.0);
+    rig.supervisor.raises_when("SqlEdgeGateShut", is_shut).await;
 }
 
 #[tokio::test]
@@ -49,6 +53,11 @@ async fn a_device_that_is_gone_is_an_input_output_error() {
         rig.volume.shut_down();
         let evidence = rig.finds("VolumeIoError").await;
         assert!(evidence.contains("EIO"), "{kind:?}: {evidence}");
+        let has_failed =
+            |scrape: &Scrape| scrape.sum("sql_edge_supervisor_volume_write_failures_total") >= 1.0;
+        rig.supervisor
+            .raises_when("SqlEdgeVolumeWriteFailing", has_failed)
+            .await;
     }
 }
 
@@ -59,6 +68,13 @@ async fn a_volume_without_a_free_byte() {
         let filling = rig.volume.fill("backup.bak");
         let evidence = rig.finds_and_may_start("DiskFull").await;
         assert!(evidence.contains("bytes"), "{kind:?}: {evidence}");
+        for alert in ["SqlEdgeVolumeFilling", "SqlEdgeVolumeFillingFast"] {
+            let is_full = |scrape: &Scrape| {
+                scrape.sum("sql_edge_volume_free_bytes") * 10.0
+                    < scrape.sum("sql_edge_volume_size_bytes")
+            };
+            rig.supervisor.raises_when(alert, is_full).await;
+        }
         std::fs::remove_file(filling).expect("it is ours");
         rig.is_ready_again().await;
     }
@@ -71,8 +87,22 @@ async fn a_volume_without_a_free_inode() {
     let make = |scratch: &Path, at: &Path| Image::made_with(Kind::Ext4, &few, scratch, at);
     let mut rig = Rig::on(make).await;
     let filling = rig.volume.fill_with_names("names");
+    let free = async || {
+        rig.supervisor
+            .scrape()
+            .await
+            .sum("sql_edge_volume_inodes_free")
+    };
+    // One that a check had in use meanwhile is free again.
+    while free().await > 0.0 {
+        rig.volume.fill_with_names("names");
+    }
     let evidence = rig.finds_and_may_start("DiskFull").await;
     assert!(evidence.contains("no inode is free"), "{evidence}");
+    let has_none = |scrape: &Scrape| scrape.sum("sql_edge_volume_inodes_free") == 0.0;
+    rig.supervisor
+        .raises_when("SqlEdgeInodesLow", has_none)
+        .await;
     std::fs::remove_dir_all(filling).expect("it is ours");
     rig.is_ready_again().await;
 }
@@ -167,6 +197,7 @@ async fn an_owner_that_changes_beneath_the_supervisor() {
     supervisor.passes_all(&["gate", "ready"]).await;
     give("0:0");
     let evidence = supervisor.finds("VolumePermissionDenied").await;
+    supervisor.raises("VolumePermissionDenied").await;
     assert!(evidence.contains("belongs to 0:0"), "{evidence}");
     assert!(evidence.contains("runs as 10001:10001"), "{evidence}");
     assert_eq!(supervisor.get("/gatez").await.0, 503);
@@ -240,6 +271,7 @@ async fn an_empty_dir_is_no_volume_unless_allowed_by_name() {
     let environment = [("MSSQL_SA_PASSWORD", "x")];
     let mut shut = supervisor(&settings, &environment).await;
     let evidence = shut.finds("VolumeEphemeral").await;
+    shut.raises("VolumeEphemeral").await;
     assert!(evidence.contains("an emptyDir"), "{evidence}");
     let (status, body) = shut.get("/gatez").await;
     assert_eq!(status, 503);

@@ -81,6 +81,7 @@ async fn sigterm_ends_it_during_a_login_that_hangs() {
     let mut supervisor = supervise(&standin, &name, &more).await;
     // Its socket is seen to listen: it has started, and answers nothing.
     supervisor.finds("NoFreshAnswer").await;
+    supervisor.raises("NoFreshAnswer").await;
     let (exit, log) = supervisor.terminate().await;
     assert_eq!(exit.code(), Some(0), "{log}");
 }
@@ -164,6 +165,7 @@ async fn a_certificate_is_verified_when_a_ca_is_given() {
     let more = [more[0], pod, ("state-dir", state.as_str())];
     let mut refused = supervise(&standin, &name, &more).await;
     refused.finds("TlsFailed").await;
+    refused.raises("TlsFailed").await;
     assert_eq!(refused.get("/readyz").await.0, 503);
     assert_eq!(refused.get("/livez").await.0, 200);
 }
@@ -216,6 +218,7 @@ async fn a_peer_that_is_no_engine_is_named() {
     let (own, name) = (Scratch::new(), unique_name());
     let settings = fast(own.path(), &name, port, scratch.path());
     let supervisor = supervisor(&settings, &[("SA_PASSWORD", "x")]).await;
+    supervisor.raises("EngineUnreachable").await;
     let (status, body) = supervisor.get("/readyz").await;
     assert_eq!(status, 503, "{body}");
     assert_eq!(supervisor.get("/livez").await.0, 200);

@@ -7,6 +7,7 @@ mod shared;
 #[path = "../standin/standin.rs"]
 mod standin;
 
+mod alerts;
 mod asking;
 mod cli;
 mod client;

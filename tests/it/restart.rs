@@ -8,6 +8,7 @@ use std::process::Command as Process;
 
 use rustix::process::Signal;
 
+use crate::shared::alerts::Scrape;
 use crate::shared::supervisor::Supervisor;
 use crate::standin::command::Command;
 use crate::standin::handle::StandIn;
@@ -190,6 +191,7 @@ async fn a_supervisor_that_may_not_signal_asks_the_kubelet_and_says_why() {
         "{why}"
     );
     assert_eq!(supervisor.fails("live").await, "EngineUnresponsive");
+    supervisor.raises("RestartFailed").await;
     let status = supervisor.status().await;
     let last = &status["lastRestart"];
     assert_eq!(
@@ -258,6 +260,12 @@ async fn a_used_up_budget_is_held_by_the_next_supervisor_until_released() {
     standin.signal_child(Signal::STOP).expect("it runs");
     let evidence = supervisor.finds("RestartBudgetExhausted").await;
     assert_eq!(evidence, "3 restarts did not help");
+    supervisor.raises("RestartBudgetExhausted").await;
+    let restarts = |name: &'static str| move |scrape: &Scrape| scrape.sum(name) >= 3.0;
+    let ordered = restarts("sql_edge_supervisor_engine_restarts_total");
+    supervisor.raises_when("SqlEdgeRestarted", ordered).await;
+    let begun = restarts("sql_edge_process_restarts_total");
+    supervisor.raises_when("SqlEdgeRestartStorm", begun).await;
     until_written(&state_file(&standin), "\"held\":true").await;
     // SIGKILL: it can't say goodbye.
     drop(supervisor);

@@ -203,6 +203,7 @@ async fn while_it_stops_the_engine_is_alive_and_not_ready() {
     let socket = socket(&standin);
     let stopping = tokio::spawn(async move { order("stop --grace 9s", &socket).await });
     supervisor.finds("Stopping").await;
+    supervisor.raises("Stopping").await;
     assert_eq!(supervisor.get("/readyz").await.0, 503);
     assert_eq!(supervisor.get("/livez").await.0, 200);
     // A third of the grace, and no more, goes into checkpoints that don't end.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use crate::shared::alerts::Scrape;
 use crate::standin::command::Command;
 use crate::standin::failure::FailStart;
 use crate::standin::handle::StandIn;
@@ -141,6 +142,7 @@ async fn a_start_that_fails_is_named() {
         let fail = Command::FailStart { why };
         standin.command(fail).await.expect("it obeys");
         supervisor.finds(code).await;
+        supervisor.raises(code).await;
         let (status, body) = supervisor.get("/readyz?verbose").await;
         assert_eq!(status, 503);
         assert!(body.contains(code), "{body}");
@@ -152,7 +154,8 @@ async fn a_core_that_grows_is_a_dump_in_progress() {
     let (scratch, name) = (Scratch::new(), unique_name());
     let standin = standin(&scratch, &name).await;
     let mut supervisor = supervise(&standin, &name, &[]).await;
-    supervisor.passes("ready").await;
+    supervisor.passes_all(&["gate", "ready"]).await;
+    supervisor.keeps_a_scrape().await;
     // A dump stops the engine: that is what makes a growing core an excuse.
     standin.signal_child(Signal::STOP).expect("it runs");
     let log = standin.data_dir().join("log");
@@ -168,10 +171,19 @@ async fn a_core_that_grows_is_a_dump_in_progress() {
             core.write_all(&[0; 4096]).expect("writable");
         }
     };
+    let found = async {
+        let evidence = supervisor.finds("DumpInProgress").await;
+        supervisor.raises("DumpInProgress").await;
+        evidence
+    };
     let evidence = tokio::select! {
-        evidence = supervisor.finds("DumpInProgress") => evidence,
+        evidence = found => evidence,
         () = grow => String::new(),
     };
+    let has_dumped = |scrape: &Scrape| scrape.value("sql_edge_dumps") == Some(1.0);
+    supervisor
+        .raises_when("SqlEdgeCrashDumps", has_dumped)
+        .await;
     assert!(evidence.contains("core"), "{evidence}");
     let status = supervisor.status().await;
     let dumps = &status["volume"]["dumps"];

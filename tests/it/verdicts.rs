@@ -2,6 +2,7 @@
 
 use rustix::process::Signal;
 
+use crate::shared::alerts::Scrape;
 use crate::standin::command::Command;
 use crate::standin::messages::SqlError;
 use crate::standin::script::{
@@ -37,6 +38,7 @@ async fn a_killed_engine_is_named_and_its_successor_is_ready() {
     supervisor.passes("ready").await;
     standin.signal_child(Signal::KILL).expect("it runs");
     assert_eq!(supervisor.fails("ready").await, "ProcessKilled");
+    supervisor.raises("ProcessKilled").await;
     let (status, body) = supervisor.get("/readyz").await;
     assert_eq!(status, 503);
     assert!(body.contains("signal 9"), "{body}");
@@ -61,7 +63,9 @@ async fn exit_codes_are_told() {
     assert_eq!(status.code(), Some(3));
     let evidence = supervisor.finds("ProcessExited").await;
     assert!(evidence.contains("exit code 3"), "{evidence}");
+    supervisor.raises("ProcessExited").await;
     assert_eq!(supervisor.fails("live").await, "ProcessMissing");
+    supervisor.raises("ProcessMissing").await;
 }
 
 #[tokio::test]
@@ -73,6 +77,7 @@ async fn a_zombie_is_found() {
     standin.command(Command::Zombie).await.expect("it obeys");
     supervisor.fails("ready").await;
     assert_eq!(supervisor.fails("live").await, "ProcessZombie");
+    supervisor.raises("ProcessZombie").await;
 }
 
 #[tokio::test]
@@ -81,9 +86,21 @@ async fn a_hang_fails_liveness_and_an_answer_ends_it() {
     let standin = standin(&scratch, &name).await;
     let mut supervisor = supervise(&standin, &name, &[]).await;
     supervisor.passes("ready").await;
+    supervisor.keeps_a_scrape().await;
     standin.signal_child(Signal::STOP).expect("it runs");
     supervisor.fails("ready").await;
     assert_eq!(supervisor.fails("live").await, "EngineUnresponsive");
+    supervisor.raises("EngineUnresponsive").await;
+    let verdict = "sql_edge_supervisor_probe_verdict{probe=\"ready\"}";
+    let is_not_ready = |scrape: &Scrape| scrape.value(verdict) == Some(0.0);
+    supervisor
+        .raises_when("SqlEdgeNotReady", is_not_ready)
+        .await;
+    let lost = "sql_edge_supervisor_transitions_total{probe=\"ready\",verdict=\"fail\"}";
+    let was_lost = |scrape: &Scrape| scrape.value(lost) >= Some(1.0);
+    supervisor
+        .raises_by_growth("SqlEdgeFlapping", was_lost)
+        .await;
     standin.signal_child(Signal::CONT).expect("it runs");
     supervisor.passes("live").await;
     supervisor.passes("ready").await;
@@ -108,6 +125,7 @@ async fn an_engine_that_works_hard_is_busy() {
     standin.command(hang).await.expect("it obeys");
     let evidence = supervisor.finds("EngineBusy").await;
     assert!(evidence.contains("cpu or io advance"), "{evidence}");
+    supervisor.raises("EngineBusy").await;
     assert_eq!(supervisor.get("/livez").await.0, 200);
 }
 
@@ -134,6 +152,7 @@ async fn a_lost_listener_is_restarted() {
     let reset = Command::CloseConnections { reset: true };
     standin.command(reset).await.expect("it obeys");
     assert_eq!(supervisor.fails("live").await, "ListenerLost");
+    supervisor.raises("ListenerLost").await;
 }
 
 #[tokio::test]
@@ -141,6 +160,7 @@ async fn errors_of_the_login_by_number() {
     for (number, code) in [
         (17142, "Paused"),
         (18461, "SingleUser"),
+        (18451, "AdministratorsOnly"),
         (17892, "LogonTriggerRefuses"),
         (17809, "ConnectionsExhausted"),
         (18401, "ScriptUpgrade"),
@@ -156,6 +176,7 @@ async fn errors_of_the_login_by_number() {
             .expect("it obeys");
         let evidence = supervisor.finds(code).await;
         assert!(evidence.contains(&number.to_string()), "{evidence}");
+        supervisor.raises(code).await;
         let (status, _) = supervisor.get("/livez").await;
         assert_eq!(status, 200, "{code}");
     }
@@ -198,6 +219,7 @@ async fn a_password_that_never_worked_is_not_ready_and_not_restarted() {
     let mut supervisor = supervise(&standin, &name, &more).await;
     let evidence = supervisor.finds("LoginFailed").await;
     assert!(evidence.contains("18456"), "{evidence}");
+    supervisor.raises("LoginFailed").await;
     let (status, body) = supervisor.get("/readyz").await;
     assert_eq!(status, 503);
     assert!(body.contains("LoginFailed"), "{body}");
@@ -215,6 +237,7 @@ async fn an_unreadable_password_file_is_named_and_mended_without_a_restart() {
     let mut supervisor = supervise(&standin, &name, &more).await;
     let evidence = supervisor.finds("CredentialsUnreadable").await;
     assert!(evidence.contains(&path), "{evidence}");
+    supervisor.raises("CredentialsUnreadable").await;
     std::fs::write(&file, standin.password()).expect("writable");
     supervisor.passes("ready").await;
 }
@@ -226,6 +249,7 @@ async fn a_port_where_nothing_is_gives_a_reason_and_no_restart() {
     let mut supervisor = supervisor(&settings, &[("MSSQL_SA_PASSWORD", "x")]).await;
     let evidence = supervisor.finds("NotYetObserved").await;
     assert!(!evidence.is_empty());
+    supervisor.raises("NotYetObserved").await;
     assert_eq!(supervisor.get("/livez").await.0, 200);
     let (status, body) = supervisor.get("/readyz?verbose").await;
     assert_eq!(status, 503);
@@ -254,6 +278,7 @@ async fn a_start_is_followed_phase_by_phase() {
     .await;
     let mut supervisor = supervise(&standin, &name, &[]).await;
     supervisor.finds("Starting").await;
+    supervisor.raises("Starting").await;
     assert_eq!(supervisor.get("/startupz").await.0, 503);
     standin.command(Command::NextPhase).await.expect("it obeys");
     standin.command(Command::NextPhase).await.expect("it obeys");
@@ -281,6 +306,12 @@ async fn a_required_database_counts_and_recovers_with_a_percentage() {
     let more = [("required-databases", "orders")];
     let mut supervisor = supervise(&standin, &name, &more).await;
     supervisor.finds("DatabaseSuspect").await;
+    supervisor.raises("DatabaseSuspect").await;
+    let suspect = "sql_edge_databases{state=\"suspect\"}";
+    let is_suspect = |scrape: &Scrape| scrape.value(suspect) == Some(1.0);
+    supervisor
+        .raises_when("SqlEdgeDatabaseNotOnline", is_suspect)
+        .await;
     assert_eq!(supervisor.get("/livez").await.0, 200);
     standin
         .command(orders(DatabaseState::Online))
@@ -325,6 +356,7 @@ async fn a_system_error_of_diagnostics_fails_liveness() {
     let (status, body) = supervisor.get("/livez").await;
     assert_eq!(status, 503, "{body}");
     assert!(body.contains("SystemError"), "{body}");
+    supervisor.raises("SystemError").await;
 }
 
 #[tokio::test]
@@ -346,11 +378,18 @@ async fn a_pause_of_the_supervisor_fails_nothing() {
     let more = [("decision-stale-after", "1s")];
     let mut supervisor = supervise(&standin, &name, &more).await;
     supervisor.passes("ready").await;
+    supervisor.keeps_a_scrape().await;
     supervisor.signal(Signal::STOP);
     // Longer than every threshold of the fast supervisor; the pause itself is what is tested.
     tokio::time::sleep(std::time::Duration::from_secs(4)).await;
     supervisor.signal(Signal::CONT);
     supervisor.finds("SupervisorStalled").await;
+    supervisor.raises("SupervisorStalled").await;
+    let has_stalled =
+        |scrape: &Scrape| scrape.value("sql_edge_supervisor_stalled_seconds_total") > Some(1.0);
+    supervisor
+        .raises_by_growth("SqlEdgeSupervisorStarved", has_stalled)
+        .await;
     let (status, body) = supervisor.get("/readyz").await;
     assert_eq!(status, 200, "{body}");
     assert!(!supervisor.log.contains("\"fails\""), "{}", supervisor.log);

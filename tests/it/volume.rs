@@ -62,6 +62,7 @@ async fn a_data_directory_that_is_missing_is_named() {
     let settings = fast(scratch.path(), &name, 1, &scratch.path().join("absent"));
     let mut supervisor = supervisor(&settings, &[("MSSQL_SA_PASSWORD", "x")]).await;
     supervisor.finds("VolumeMissing").await;
+    supervisor.raises("VolumeMissing").await;
     assert_eq!(supervisor.get("/gatez").await.0, 503);
 }
 

@@ -1,5 +1,6 @@
 //! Unit tests of the alerts that are written by hand: for each a scene in which it fires, the moment
-//! before that, and a scene close by in which it must not.
+//! before that, and a scene close by in which it must not. They hold the thresholds, the moments and the
+//! words of an alert; that the product's own series reach it is held by `scrapes`.
 
 use std::fmt::Write as _;
 

@@ -1,10 +1,9 @@
 //! The alerts on the supervisor's reasons, made from the catalogue: one for each reason that needs a
-//! person, with the catalogue's own words, and a unit test for each.
+//! person, with the catalogue's own words.
 //!
 //! [`asks`] decides for every reason whether it does. It is a match without a catch-all: a new reason
 //! does not compile until somebody has decided.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use sql_edge_supervisor::decide::reason::{Outcome, Reason};
@@ -282,87 +281,4 @@ pub fn rules() -> String {
 
 fn summary(reason: Reason, who: &str) -> String {
     format!("{who}: {}", reason.info().summary)
-}
-
-/// How long the reason is absent at the beginning of its test, minutes.
-const QUIET: u32 = 3;
-
-/// The unit tests of [`rules`]: of each alert that it does not fire before the reason holds, nor
-/// before its time, that it fires then, and that it ends with the reason. Reasons of one patience are
-/// tried together, each in a pod of its own: an alert on another one's reason would name that pod.
-pub fn tests() -> String {
-    let mut text =
-        format!("{HEAD}rule_files:\n  - ../reasons.yaml\nevaluation_interval: 1m\ntests:\n");
-    let mut alike: BTreeMap<(u32, bool), Vec<(Reason, &str)>> = BTreeMap::new();
-    for reason in Reason::ALL {
-        if let Some((severity, patience)) = asks(*reason).told() {
-            let key = (patience.minutes, patience == EVENT);
-            alike.entry(key).or_default().push((*reason, severity));
-        }
-    }
-    for ((minutes, event), reasons) in alike {
-        test(&mut text, minutes, event, &reasons);
-    }
-    text
-}
-
-fn pod(reason: Reason) -> String {
-    reason.code().to_lowercase()
-}
-
-fn test(text: &mut String, minutes: u32, event: bool, reasons: &[(Reason, &str)]) {
-    let holds = minutes + 2;
-    let _ = write!(
-        text,
-        "  - name: {}\n    interval: 1m\n    input_series:\n",
-        match event {
-            true => "what is over within seconds".to_owned(),
-            false => format!("what holds for {minutes} minutes"),
-        }
-    );
-    for (reason, _) in reasons {
-        let _ = write!(
-            text,
-            "      - series: 'sql_edge_supervisor_reason_active{{reason=\"{}\",pod=\"{}\"}}'\n        \
-                     values: '0x{} 1x{} 0x20'\n",
-            reason.code(),
-            pod(*reason),
-            QUIET - 1,
-            holds - 1,
-        );
-    }
-    text.push_str("    alert_rule_test:\n");
-    // An event is told for a quarter of an hour after it was over.
-    let over = QUIET + holds + if event { 16 } else { 0 };
-    let early = (minutes > 0).then_some(QUIET + minutes - 1);
-    for (reason, severity) in reasons {
-        let name = alert_name(*reason);
-        for minute in [Some(QUIET - 1), early, Some(over)].into_iter().flatten() {
-            let _ = writeln!(
-                text,
-                "      - {{ eval_time: {minute}m, alertname: {name}, exp_alerts: [] }}"
-            );
-        }
-        fires(text, *reason, severity, QUIET + minutes);
-    }
-}
-
-fn fires(text: &mut String, reason: Reason, severity: &str, minute: u32) {
-    let _ = write!(
-        text,
-        "      - eval_time: {minute}m\n        \
-                 alertname: {}\n        \
-                 exp_alerts:\n          \
-                   - exp_labels: {{ reason: {}, pod: {}, severity: {severity} }}\n            \
-                     exp_annotations:\n              \
-                       summary: {}\n              \
-                       description: {}\n              \
-                       runbook_url: {}\n",
-        alert_name(reason),
-        reason.code(),
-        pod(reason),
-        quoted(&summary(reason, &pod(reason))),
-        quoted(reason.info().action),
-        quoted(&runbook(reason)),
-    );
 }

@@ -1,7 +1,6 @@
-//! The alerts on what the engine says, with series that the product itself makes of a recorded log or
+//! The alerts on what the engine says, for `scrapes`, with series that the product itself makes of a recorded log or
 //! answer: read by its reader, decided upon, and exposed as a scrape finds them.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +8,6 @@ use std::time::{Duration, Instant};
 use sql_edge_supervisor::decide::engine::{State, decide};
 use sql_edge_supervisor::decide::observation::*;
 use sql_edge_supervisor::decide::policy::Policy;
-use sql_edge_supervisor::decide::reason::Reason;
 use sql_edge_supervisor::decide::snapshot::Snapshot;
 use sql_edge_supervisor::decide::time::Time;
 use sql_edge_supervisor::decide::volumes::Volume;
@@ -18,18 +16,10 @@ use sql_edge_supervisor::publish::Published;
 use sql_edge_supervisor::publish::metrics::Metrics;
 use sql_edge_supervisor::publish::view::{Limits, ObserverBounds, View};
 
-use super::shared::scratch::Scratch;
-use super::{promtool, reasons, rules};
-
-/// Minutes before the engine says it, and after.
-const BEFORE: u32 = 20;
-const AFTER: u32 = 90;
+use super::shared::alerts::{Recorded, Scrape};
 
 /// Since when what is seen first has been seen.
 const SECOND: Duration = Duration::from_secs(1);
-
-/// What is added to each series, as a scrape does.
-const TARGET: &str = r#"job="sql-edge",instance="10.0.0.1:9433",namespace="db",pod="sql-0""#;
 
 /// What the engine says.
 #[derive(Clone, Copy)]
@@ -104,6 +94,38 @@ const ALERTS: &[(&str, Says)] = &[
         "SqlEdgeMasterFileDenied",
         Says::Ends("starts/41-master-locked-by-the-old-pod.log"),
     ),
+    (
+        "SqlEdgeEvaluationExpired",
+        Says::Ends("recorded/errorlog/16-evaluation-expired-2022.txt"),
+    ),
+    (
+        "SqlEdgeEulaNotAccepted",
+        Says::Ends("recorded/errorlog/17-eula-2019.txt"),
+    ),
+    (
+        "SqlEdgeSaPasswordRejected",
+        Says::Ends("recorded/errorlog/18-sa-password-2019.log"),
+    ),
+    (
+        "SqlEdgeDataDirectoryDenied",
+        Says::Ends("recorded/errorlog/19-system-directory-denied-2019.txt"),
+    ),
+    (
+        "SqlEdgeConfigurationInvalid",
+        Says::Ends("recorded/errorlog/20-configuration-empty.txt"),
+    ),
+    (
+        "SqlEdgeListenFailed",
+        Says::Ends("recorded/errorlog/21-no-certificate.log"),
+    ),
+    (
+        "SqlEdgeMasterUnrecoverable",
+        Says::Ends("recorded/errorlog/22-master-not-recovered.log"),
+    ),
+    (
+        "SqlEdgeStartFailed",
+        Says::Ends("recorded/errorlog/23-assertion-preview.txt"),
+    ),
     ("SqlEdgeLogFull", Says::Answer(9002, 17)),
     ("SqlEdgeDiskFull", Says::Answer(1105, 17)),
     ("SqlEdgeDataCorruption", Says::Answer(824, 24)),
@@ -120,38 +142,6 @@ const ALERTS: &[(&str, Says)] = &[
 ];
 
 const SEVERITY_10: &str = "recorded/errorlog/04-severity-10-without-a-number.log";
-
-/// Those of the alerts on the engine's words that nothing recorded is known for.
-const UNRECORDED: [Reason; 8] = [
-    Reason::EvaluationExpired,
-    Reason::EulaNotAccepted,
-    Reason::SaPasswordRejected,
-    Reason::ListenFailed,
-    Reason::DataDirectoryDenied,
-    Reason::MasterUnrecoverable,
-    Reason::ConfigurationInvalid,
-    Reason::StartFailed,
-];
-
-/// Logs for these, made by the words that the table of faults quotes.
-fn made_for(reason: Reason) -> &'static str {
-    match reason {
-        Reason::EvaluationExpired => "Error: The evaluation period has expired.",
-        Reason::EulaNotAccepted => {
-            "The SQL Server End-User License Agreement (EULA) must be accepted before SQL"
-        }
-        Reason::SaPasswordRejected => {
-            "ERROR: Unable to set system administrator password: Password validation failed."
-        }
-        Reason::ListenFailed => "Error: 17182, Severity: 16, State: 1.",
-        Reason::DataDirectoryDenied => {
-            "/opt/mssql/bin/sqlservr: Error: The system directory [/.system] could not be created."
-        }
-        Reason::MasterUnrecoverable => "Error: 3417, Severity: 21, State: 3.",
-        Reason::ConfigurationInvalid => "mssql.conf: parse error in line 3",
-        _ => "Error: 4711, Severity: 21, State: 1.",
-    }
-}
 
 /// The supervisor, as far as it is pure.
 struct Supervisor {
@@ -322,96 +312,18 @@ fn scrapes(says: Says, log: EngineLog) -> [String; 2] {
     [before, supervisor.scrape()]
 }
 
-/// Each sample with the target's labels, and its value.
-fn samples(exposition: &str) -> Vec<(String, &str)> {
-    let lines = exposition.lines().filter(|line| !line.starts_with('#'));
-    let wanted = [
-        "sql_edge_supervisor_reason_active",
-        "sql_edge_errorlog",
-        "sql_edge_recovery",
-    ];
-    lines
-        .filter(|line| wanted.iter().any(|name| line.starts_with(name)))
-        .filter_map(|line| {
-            let (series, value) = line.rsplit_once(' ')?;
-            let labelled = match series.strip_suffix('}') {
-                Some(labels) => format!("{labels},{TARGET}}}"),
-                None => format!("{series}{{{TARGET}}}"),
-            };
-            Some((labelled, value))
-        })
-        .collect()
-}
-
-/// A unit test for promtool: the alert is silent before, and fires after.
-fn case(text: &mut String, alert: &str, [before, after]: &[String; 2]) {
-    let _ = write!(
-        text,
-        "  - name: {alert}\n    interval: 1m\n    input_series:\n"
-    );
-    let before = samples(before);
-    for (series, value) in samples(after) {
-        let was = before.iter().find(|(known, _)| *known == series);
-        let first = match was {
-            Some((_, value)) => format!("{value}x{}", BEFORE - 1),
-            None => format!("_x{BEFORE}"),
-        };
-        let _ = write!(
-            text,
-            "      - series: '{series}'\n        values: '{first} {value}x{AFTER}'\n"
-        );
-    }
-    text.push_str("    promql_expr_test:\n");
-    let firing = format!("count(ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"}})");
-    for (minute, samples) in [
-        (BEFORE - 1, "[]"),
-        (BEFORE + 80, "[{ labels: '{}', value: 1 }]"),
-    ] {
-        // What is over within seconds is told for a quarter of an hour.
-        let minute = match minute > BEFORE && soon(alert) {
-            true => BEFORE + 2,
-            false => minute,
-        };
-        let _ = write!(
-            text,
-            "      - expr: '{firing}'\n        eval_time: {minute}m\n        exp_samples: {samples}\n"
-        );
-    }
-}
-
-/// Alerts on what has grown lately, which end by themselves.
-fn soon(alert: &str) -> bool {
-    alert == "SqlEdgeIoOver15Seconds"
-}
-
-fn logs() -> Vec<(String, [String; 2])> {
-    let named = ALERTS.iter().map(|(alert, says)| {
+/// What a scrape shows before and after each of [`ALERTS`].
+pub fn all() -> Vec<(String, Recorded)> {
+    let shown = |(alert, says): &(&str, Says)| {
         let log = match says {
             Says::Log(file) | Says::Ends(file) => recorded(file),
             Says::Answer(..) => EngineLog::default(),
         };
-        ((*alert).to_owned(), scrapes(*says, log))
-    });
-    let made = UNRECORDED.iter().map(|reason| {
-        let log = read(made_for(*reason).as_bytes());
-        (reasons::alert_name(*reason), scrapes(Says::Ends(""), log))
-    });
-    named.chain(made).collect()
-}
-
-#[test]
-fn alerts_on_the_engines_words_fire_on_what_the_product_makes_of_them() {
-    let folder = rules::folder("rules");
-    let mut text = String::from("rule_files:\n");
-    for file in ["recording.yaml", "supervisor.yaml", "reasons.yaml"] {
-        let _ = writeln!(text, "  - {}", folder.join(file).display());
-    }
-    text.push_str("evaluation_interval: 1m\ntests:\n");
-    for (alert, scrapes) in logs() {
-        case(&mut text, &alert, &scrapes);
-    }
-    let scratch = Scratch::new();
-    let file = scratch.path().join("recorded.yaml");
-    std::fs::write(&file, &text).expect("the scratch folder is writable");
-    promtool(&["test", "rules"], std::slice::from_ref(&file));
+        let [before, after] = scrapes(*says, log).map(|text| Scrape::of(&text));
+        let mut recorded = Recorded::of(alert, &before, Some(&after), false);
+        // No test of the real program took these.
+        recorded.test.clear();
+        ((*alert).to_owned(), recorded)
+    };
+    ALERTS.iter().map(shown).collect()
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::unix::pipe;
 
+use super::alerts::{Recorded, Scrape, compare};
 use super::http::get;
 
 /// Nothing takes this long; what would hang fails instead.
@@ -23,6 +24,8 @@ pub struct Supervisor {
     pub address: String,
     /// Every line so far, as it was written.
     pub log: String,
+    /// What a scrape showed before that which is to come; the first one, until another is kept.
+    before: Option<Scrape>,
 }
 
 impl Supervisor {
@@ -61,13 +64,25 @@ impl Supervisor {
             lines: BufReader::new(stderr).lines(),
             address: String::new(),
             log: String::new(),
+            before: None,
         };
         let started = supervisor
             .event(|event| event["message"] == "supervising")
             .await;
         let address = started["address"].as_str().expect("an address");
         supervisor.address = address.to_owned();
+        supervisor.keeps_a_scrape().await;
         supervisor
+    }
+
+    /// Keeps the present scrape as the one before what is to come.
+    pub async fn keeps_a_scrape(&mut self) {
+        self.before = Some(self.scrape().await);
+    }
+
+    /// What a scrape shows now.
+    pub async fn scrape(&self) -> Scrape {
+        Scrape::of(&self.get("/metrics").await.1)
     }
 
     /// The next event of the log that is `wanted`.
@@ -126,6 +141,65 @@ impl Supervisor {
             .event(|event| event["code"] == code && event["evidence"].is_string())
             .await;
         event["evidence"].as_str().expect("evidence").to_owned()
+    }
+
+    /// Waits until a scrape shows the reason as active, and holds the series that its alert reads against the
+    /// recorded ones.
+    pub async fn raises(&self, reason: &str) {
+        let active = format!("sql_edge_supervisor_reason_active{{reason=\"{reason}\"}}");
+        let alert = format!("SqlEdge{reason}");
+        self.raises_when(&alert, |scrape| scrape.value(&active) == Some(1.0))
+            .await;
+    }
+
+    /// The same for an alert whose series are `wanted`, and stay so.
+    pub async fn raises_when(&self, alert: &str, wanted: impl Fn(&Scrape) -> bool) {
+        let after = self.scraped(alert, wanted).await;
+        let recorded = Recorded::of(alert, self.was(), Some(&after), false);
+        compare(alert, &recorded, &after);
+    }
+
+    /// The same for an alert whose series grow on as they did until `wanted`.
+    pub async fn raises_by_growth(&self, alert: &str, wanted: impl Fn(&Scrape) -> bool) {
+        let after = self.scraped(alert, wanted).await;
+        let recorded = Recorded::of(alert, self.was(), Some(&after), true);
+        compare(alert, &recorded, &after);
+    }
+
+    /// The same for an alert on a supervisor that can't be scraped, because it is killed here.
+    pub async fn raises_once_killed(mut self, alerts: &[&str]) {
+        let before = self.scrape().await;
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it is our child");
+        let refused = tokio::net::TcpStream::connect(&self.address).await;
+        assert!(refused.is_err(), "nobody is there to be scraped");
+        for alert in alerts {
+            let recorded = Recorded::of(alert, &before, None, false);
+            compare(alert, &recorded, &before);
+        }
+    }
+
+    fn was(&self) -> &Scrape {
+        self.before.as_ref().expect("it was scraped at its start")
+    }
+
+    /// The first scrape that is `wanted`.
+    async fn scraped(&self, alert: &str, wanted: impl Fn(&Scrape) -> bool) -> Scrape {
+        let found = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let scrape = self.scrape().await;
+                if wanted(&scrape) {
+                    return scrape;
+                }
+            }
+        });
+        match found.await {
+            Ok(scrape) => scrape,
+            Err(_) => {
+                let findings = &self.status().await["findings"];
+                panic!("no scrape raises {alert}: {findings:#}\n{}", self.log)
+            }
+        }
     }
 
     pub fn pid(&self) -> Pid {

@@ -10,6 +10,7 @@
     reason = "what goes wrong here ends the test"
 )]
 
+pub mod alerts;
 pub mod container;
 pub mod http;
 pub mod scratch;

@@ -127,11 +127,13 @@ impl Image {
         path
     }
 
-    /// Takes all inodes there are, below this directory.
+    /// Takes all inodes there are, below this directory, also once more.
     pub fn fill_with_names(&self, name: &str) -> PathBuf {
         let path = self.at.join(name);
-        std::fs::create_dir(&path).expect("there is room for a name");
-        let made = (0..MAX_NAMES).take_while(|n| File::create(path.join(n.to_string())).is_ok());
+        std::fs::create_dir_all(&path).expect("there is room for a name");
+        let taken = std::fs::read_dir(&path).expect("readable").count();
+        let names = taken..MAX_NAMES;
+        let made = names.take_while(|n| File::create(path.join(n.to_string())).is_ok());
         assert!(made.count() < MAX_NAMES, "the image has a limit of inodes");
         path
     }

@@ -306,6 +306,7 @@ async fn each_claim_that_is_swapped_or_missing_before_the_start_keeps_the_gate_s
         let pod = claims.pod(swapped);
         let mut supervisor = claims.supervisor(&pod).await;
         is_of(&supervisor.finds("VolumeForeign").await, name);
+        supervisor.raises("VolumeForeign").await;
         assert_eq!(supervisor.get("/gatez").await.0, 503, "{name}");
         assert_eq!(supervisor.get("/livez").await.0, 200, "{name}");
         drop(supervisor);
@@ -374,6 +375,7 @@ async fn a_claim_for_data_alone() {
     // The rest lies where the scratch directory does: with the container, as far as anybody can tell.
     let findings = rig.supervisor.status().await["findings"].to_string();
     assert!(findings.contains("NotOnVolume"), "{findings}");
+    rig.supervisor.raises("NotOnVolume").await;
     assert!(findings.contains("the machine key"), "{findings}");
 
     let filling = rig.volume.fill("filling.bak");
