@@ -422,7 +422,7 @@ const RECORDED: &[Expected] = &[
         )],
     ),
     row(
-        "recorded/errorlog/20-configuration-empty.txt",
+        "recorded/errorlog/27-configuration-empty.txt",
         OUTPUT,
         None,
         "ended",
@@ -434,7 +434,7 @@ const RECORDED: &[Expected] = &[
         )],
     ),
     row(
-        "recorded/errorlog/21-no-certificate.log",
+        "recorded/errorlog/28-no-certificate.log",
         LOG,
         None,
         "ended",
@@ -446,7 +446,7 @@ const RECORDED: &[Expected] = &[
         )],
     ),
     row(
-        "recorded/errorlog/22-master-not-recovered.log",
+        "recorded/errorlog/29-master-not-recovered.log",
         LOG,
         None,
         "ended",
@@ -458,7 +458,7 @@ const RECORDED: &[Expected] = &[
         )],
     ),
     row(
-        "recorded/errorlog/23-assertion-preview.txt",
+        "recorded/errorlog/30-assertion-preview.txt",
         OUTPUT,
         None,
         "unknown",

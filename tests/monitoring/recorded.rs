@@ -112,19 +112,19 @@ const ALERTS: &[(&str, Says)] = &[
     ),
     (
         "SqlEdgeConfigurationInvalid",
-        Says::Ends("recorded/errorlog/20-configuration-empty.txt"),
+        Says::Ends("recorded/errorlog/27-configuration-empty.txt"),
     ),
     (
         "SqlEdgeListenFailed",
-        Says::Ends("recorded/errorlog/21-no-certificate.log"),
+        Says::Ends("recorded/errorlog/28-no-certificate.log"),
     ),
     (
         "SqlEdgeMasterUnrecoverable",
-        Says::Ends("recorded/errorlog/22-master-not-recovered.log"),
+        Says::Ends("recorded/errorlog/29-master-not-recovered.log"),
     ),
     (
         "SqlEdgeStartFailed",
-        Says::Ends("recorded/errorlog/23-assertion-preview.txt"),
+        Says::Ends("recorded/errorlog/30-assertion-preview.txt"),
     ),
     ("SqlEdgeLogFull", Says::Answer(9002, 17)),
     ("SqlEdgeDiskFull", Says::Answer(1105, 17)),
