@@ -461,9 +461,9 @@ const RECORDED: &[Expected] = &[
         "recorded/errorlog/30-assertion-preview.txt",
         OUTPUT,
         None,
-        "unknown",
+        "ended",
         &[Finding(
-            "StartFailed",
+            "HostUnsupported",
             &["vm.cpp:38"],
             "Look the text up",
             false,

@@ -124,7 +124,7 @@ const ALERTS: &[(&str, Says)] = &[
     ),
     (
         "SqlEdgeStartFailed",
-        Says::Ends("recorded/errorlog/30-assertion-preview.txt"),
+        Says::Ends("starts/86-platform-not-up-in-time.log"),
     ),
     ("SqlEdgeLogFull", Says::Answer(9002, 17)),
     ("SqlEdgeDiskFull", Says::Answer(1105, 17)),

@@ -1,5 +1,10 @@
 //! A panic in each part of the agent and of the supervisor: the engine goes on, and so does the rest.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "which part it was is said where the test fails"
+)]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
