@@ -57,6 +57,10 @@ async fn exit_codes_are_told() {
     let mut standin = standin(&scratch, &name).await;
     let mut supervisor = supervise(&standin, &name, &[]).await;
     supervisor.passes("ready").await;
+    // It may be ready by an answer before its processes were looked at.
+    while supervisor.status().await["process"]["state"] != "running" {
+        tokio::task::yield_now().await;
+    }
     let exit = Command::Exit { status: 3 };
     standin.command(exit).await.expect("it obeys");
     let status = standin.wait().await.expect("it is reaped");

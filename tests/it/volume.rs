@@ -168,7 +168,8 @@ impl Fuse {
         std::fs::create_dir_all(source).expect("writable");
         std::fs::create_dir_all(at).expect("writable");
         let daemon = Command::new("bindfs")
-            .args(["-f", "-o", "allow_other"])
+            // Between two mounts somebody may have written beneath them.
+            .args(["-f", "-o", "allow_other,nonempty"])
             .args([source, at])
             .spawn()
             .expect("bindfs is installed: apt-get install bindfs");

@@ -35,7 +35,7 @@ pub fn rule(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
         Phase::Running => {
             hang(view, findings);
             listener(view, over, findings);
-            silent_logins(view, findings);
+            deaf(view, findings);
             busy_for_too_long(view, findings);
         }
         // What a start may answer is for the rule of the start.
@@ -244,23 +244,21 @@ fn turned_away(view: &View<'_>, findings: &mut Findings) {
     }
 }
 
-/// Clients that connect get no answer, whatever the standing connection says.
-fn silent_logins(view: &View<'_>, findings: &mut Findings) {
+/// How many fresh logins in a row got no answer, where they are enough to speak of.
+fn silent_logins(view: &View<'_>) -> Option<u32> {
     let login = &view.snapshot.login;
-    let silent = login
-        .last
-        .as_ref()
-        .is_some_and(|last| last.value.result.owes_answer());
-    if !silent || login.failures < SILENT_LOGINS {
-        return;
-    }
-    let evidence = format!("{} fresh logins in a row got no answer", login.failures);
-    let ping = &view.snapshot.ping;
-    if ping.last_success.is_some() && ping.error().is_none() {
+    let last = login.last.as_ref()?;
+    let silent = last.value.result.owes_answer() && login.failures >= SILENT_LOGINS;
+    silent.then_some(login.failures)
+}
+
+/// Clients that connect get no answer, while the standing connection does.
+fn deaf(view: &View<'_>, findings: &mut Findings) {
+    // Where that one is silent too there is no sign of life to call the engine busy.
+    let life = view.snapshot.ping.last_success.is_some() && view.snapshot.ping.error().is_none();
+    if let Some(failures) = silent_logins(view).filter(|_| life) {
+        let evidence = format!("{failures} fresh logins in a row got no answer");
         findings.add(Reason::EngineBusy, evidence);
-    } else if view.engine.phase == Phase::Running {
-        // Where the standing connection fails too there is no sign of life to call it busy.
-        findings.add(Reason::NoFreshAnswer, evidence);
     }
 }
 
@@ -295,13 +293,15 @@ pub fn freshness(view: &View<'_>, findings: &mut Findings) {
     let (ping, login) = (&view.snapshot.ping, &view.snapshot.login);
     let success = ping.last_success.max(login.last_success);
     let fresh = success.is_some_and(|at| !findings.due(at, view.policy.ready_freshness));
+    // An answer of a moment ago counts no more where neither way in has given one since.
+    let silent = silent_logins(view).filter(|_| ping.error().is_some());
     let named = |effect| move |reason: Reason| reason.info().ready == effect;
     // A login that is refused by name proves that the engine lives; what it proved before stands.
     let answered_by_name = view.snapshot.answers.owed_since.is_none()
         && ping.refused_since.is_none()
         && !findings.reasons(named(ReadyEffect::AsProven)).is_empty();
     let failed_by_name = !findings.reasons(named(ReadyEffect::Fails)).is_empty();
-    if fresh || answered_by_name || failed_by_name {
+    if (fresh && silent.is_none()) || answered_by_name || failed_by_name {
         return;
     }
     let age = success.map(|at| seconds(view.now.since(at)));
