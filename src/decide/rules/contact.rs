@@ -301,7 +301,8 @@ pub fn freshness(view: &View<'_>, findings: &mut Findings) {
         && ping.refused_since.is_none()
         && !findings.reasons(named(ReadyEffect::AsProven)).is_empty();
     let failed_by_name = !findings.reasons(named(ReadyEffect::Fails)).is_empty();
-    if (fresh && silent.is_none()) || answered_by_name || failed_by_name {
+    let good = silent.is_none() && (fresh || answered_by_name);
+    if good || failed_by_name {
         return;
     }
     let age = success.map(|at| seconds(view.now.since(at)));
