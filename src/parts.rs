@@ -7,7 +7,7 @@
 
 /// Runs a part.
 #[cfg(not(debug_assertions))]
-pub async fn part<F: std::future::Future>(_name: &'static str, run: F) -> F::Output {
+pub async fn part<F: Future>(_name: &'static str, run: F) -> F::Output {
     run.await
 }
 
@@ -20,7 +20,7 @@ pub use injected::{part, turn};
 
 #[cfg(debug_assertions)]
 mod injected {
-    use std::future::{Future, pending};
+    use std::future::pending;
     use std::path::PathBuf;
     use std::sync::OnceLock;
     use std::time::Duration;

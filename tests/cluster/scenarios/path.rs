@@ -33,7 +33,11 @@ use Mark::{After, Before, Created, Ready};
 
 const STEPS: &[(&str, Mark)] = &[
     (
-        "kubelet runs preStop, nobody is connected",
+        "the kubelet runs preStop",
+        Before("supervisor", "stop: not ready from now on"),
+    ),
+    (
+        "nobody is connected",
         Before("supervisor", "stop: nobody is connected"),
     ),
     (
@@ -45,8 +49,8 @@ const STEPS: &[(&str, Mark)] = &[
         Before("supervisor", "ended cleanly"),
     ),
     (
-        "the agent gives the lease up",
-        Before("sql", "the lease is given up"),
+        "the agent gives the lease up and ends",
+        Before("sql", "the agent has done its work"),
     ),
     ("containers and pod end, the next pod is made", Created),
     (
