@@ -125,7 +125,7 @@ impl<'a> Client<'a> {
         let began = Instant::now();
         while self.notes().last <= before {
             assert!(began.elapsed() < AGAIN, "no row is acknowledged any more");
-            std::thread::sleep(Duration::from_millis(200));
+            std::thread::sleep(Duration::from_secs(1));
         }
     }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 /// The kernel's name of both processes of an engine.
 pub const ENGINE: &str = "sqlservr";
 /// What is waited for here takes far less.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// All pids there are.
 pub fn pids() -> impl Iterator<Item = i32> {

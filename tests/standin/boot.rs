@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::datadir::{DataDirectory, StartFailure};
 use super::engine::{Current, Ending, Engine};
 use super::errorlog::ErrorLog;
+use super::logins;
 use super::messages::SqlError;
 use super::options::Options;
 use super::process::DO_NOT_REAP;
@@ -80,7 +81,7 @@ fn read_script(options: &Options) -> anyhow::Result<Script> {
 
 async fn live(
     mut options: Options,
-    script: Script,
+    mut script: Script,
     directory: DataDirectory,
 ) -> anyhow::Result<Ending> {
     let mut terminate = signal(SignalKind::terminate()).context("watching SIGTERM")?;
@@ -88,6 +89,9 @@ async fn live(
     let errorlog = ErrorLog::start(&directory.log(), options.utf16_errorlog)
         .context("initerrlog: could not open error log file")?;
     errorlog.set_enabled(script.write_errorlog);
+    for (name, password) in logins::read(&directory.data()) {
+        script.logins.entry(name).or_insert(password);
+    }
     log_banner(&errorlog, &directory, &script);
     if let Some(why) = options.fail_start {
         why.tell(Some(&errorlog), &directory.root);

@@ -102,6 +102,7 @@ pub mod handle;
 mod lifecycle;
 mod load;
 mod login;
+mod logins;
 pub mod messages;
 mod options;
 mod process;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::unix::pipe;
 
-use super::alerts::{Recorded, Scrape, compare};
+use super::alerts::{Recorded, Scrape, compare, missing};
 use super::http::get;
 
 /// Nothing takes this long; what would hang fails instead.
@@ -183,13 +183,17 @@ impl Supervisor {
         self.before.as_ref().expect("it was scraped at its start")
     }
 
-    /// The first scrape that is `wanted`.
+    /// The first scrape that is `wanted` and shows all that is recorded for the alert.
     async fn scraped(&self, alert: &str, wanted: impl Fn(&Scrape) -> bool) -> Scrape {
+        let mut lacks = None;
         let found = tokio::time::timeout(PATIENCE, async {
             loop {
                 let scrape = self.scrape().await;
                 if wanted(&scrape) {
-                    return scrape;
+                    lacks = missing(alert, &scrape);
+                    if lacks.is_none() {
+                        return scrape;
+                    }
                 }
             }
         });
@@ -197,7 +201,10 @@ impl Supervisor {
             Ok(scrape) => scrape,
             Err(_) => {
                 let findings = &self.status().await["findings"];
-                panic!("no scrape raises {alert}: {findings:#}\n{}", self.log)
+                panic!(
+                    "no scrape raises {alert}, or shows what is recorded for it ({lacks:?}): {findings:#}\n{}",
+                    self.log
+                )
             }
         }
     }

@@ -28,6 +28,9 @@ pub const NAME: &str = "times";
 const ROUNDS: usize = 10;
 /// The kubelet's third back-off, a hang's 30 s, and a node's loss are shorter.
 const LONGEST: Duration = Duration::from_secs(180);
+/// From a fault to the first question to the client, and between two.
+const FIRST_LOOK: Duration = Duration::from_secs(6);
+const LOOK: Duration = Duration::from_secs(2);
 /// Nobody restarts an engine without probes that hangs.
 const NEVER: Duration = Duration::from_secs(60);
 
@@ -64,6 +67,11 @@ struct Taken {
 
 impl Taken {
     fn time(&self, subject: Subject, row: &'static str, away: Duration) {
+        let title = SUBJECTS.iter().find(|(known, _)| *known == subject);
+        eprintln!(
+            "{row}: {}: {away:.1?}",
+            title.map_or("", |(_, title)| title)
+        );
         let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
         times.entry((subject, row)).or_default().push(away);
     }
@@ -96,8 +104,13 @@ impl Rig<'_> {
                     .find(|pod| app(pod) != "client" && ready(pod))
                     .map(|pod| (*pod).clone())
             });
-        self.client.writes();
         let volume = volume(&pod);
+        // A pod that was deleted by force may be there still, and the client with it.
+        host::until("one engine on the volume", || {
+            let engines = engines::running();
+            (engines.get(&volume).map_or(0, Vec::len) == 1).then_some(())
+        });
+        self.client.writes();
         let volumes = &self.taken.volumes;
         let mut volumes = volumes.lock().unwrap_or_else(PoisonError::into_inner);
         volumes.insert((self.subject, volume));
@@ -115,12 +128,14 @@ impl Rig<'_> {
     /// Waits until the client's rows are acknowledged again after the fault of that moment.
     fn note(&self, row: &'static str, at: u64) {
         let began = Instant::now();
+        // Asking is work for the machine that is measured: not before there can be an answer, and seldom.
+        std::thread::sleep(FIRST_LOOK);
         let away = loop {
             if let Some(away) = self.client.notes().away_at(at) {
                 break away;
             }
             assert!(began.elapsed() < LONGEST, "{row}: no row any more");
-            std::thread::sleep(Duration::from_millis(200));
+            std::thread::sleep(LOOK);
         };
         self.taken.time(self.subject, row, away);
     }

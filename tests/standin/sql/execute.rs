@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::engine::{Client, Engine};
+use super::super::logins;
 use super::super::messages::{FATAL_CLASS, SqlError};
 use super::super::script::{Answer, Effect};
 use super::super::store::Journal;
@@ -272,8 +273,16 @@ impl Executor<'_> {
         self.engine.script.send_modify(|script| {
             script.logins.extend([entry]);
         });
+        self.keep_logins()?;
         self.response.empty();
         Ok(())
+    }
+
+    fn keep_logins(&self) -> Result<(), Stop> {
+        let data = self.engine.options.data_dir.join("data");
+        let logins = self.engine.script.borrow().logins.clone();
+        logins::write(&data, &logins)
+            .map_err(|error| SqlError::with_message(823, error.to_string()).into())
     }
 
     fn drop_login(&mut self, name: &str) -> Result<(), Stop> {
@@ -287,6 +296,7 @@ impl Executor<'_> {
             );
             return Err(SqlError::with_message(15_151, message).into());
         }
+        self.keep_logins()?;
         self.response.empty();
         Ok(())
     }
