@@ -31,7 +31,7 @@ use crate::config::parse::parse_listen;
 use crate::config::{Config, ConfigErrors, Effective, Environment, Flags, Sources, parse};
 use crate::launch::log::Log;
 use crate::launch::sidecar;
-use crate::{agent, app, launch, telemetry};
+use crate::{agent, app, launch, memory, telemetry};
 use client::Endpoint;
 
 /// How the process ends.
@@ -164,6 +164,7 @@ fn run(
     for warning in &effective.warnings {
         tracing::warn!(setting = warning.setting, "{warning}");
     }
+    memory::give_back();
     match supervise(effective.config) {
         Ok(exit) => exit,
         Err(error) => {
@@ -183,6 +184,7 @@ fn keep(flags: Flags, environment: Environment, err: &mut dyn Write) -> Exit {
             return Exit::Usage;
         }
     };
+    memory::give_back();
     match sidecar::run(std::env::args_os().skip(1).collect(), log) {
         Ok(status) => Exit::Launched(status),
         Err(error) => {
@@ -209,6 +211,7 @@ fn launch(
         }
     };
     let settings = settings.map_err(anyhow::Error::from);
+    memory::give_back();
     match settings.and_then(launch::run) {
         Ok(status) => Exit::Launched(status),
         Err(error) => {

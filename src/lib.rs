@@ -68,6 +68,7 @@ pub mod exposition;
 pub mod inject;
 pub mod launch;
 pub mod link;
+pub mod memory;
 pub mod observe;
 pub mod parts;
 pub mod pidfd;
