@@ -1,11 +1,10 @@
 //! What the owner of an accepted manifest should know of what stands around the engine's container: other objects of
 //! the same input, other containers of the pod, and scripts that do by themselves what the manifest does not say.
 
-use super::conf::mentions;
 use super::environment::{DIRECTORIES, Known, not_texts};
 use super::images::SQLSERVR;
 use super::node::Node;
-use super::workload::{Controller, Workload};
+use super::workload::{Controller, Workload, mentions};
 
 /// The remarks, a sentence or two each.
 #[must_use]

@@ -2,7 +2,7 @@
 //! or in a folder from which a command or an init container copies it.
 
 use super::node::Node;
-use super::workload::Workload;
+use super::workload::{Workload, mentions};
 
 /// The engine's file of settings, in its own directory.
 pub const FILE: &str = "mssql.conf";
@@ -103,16 +103,6 @@ impl<'a> Conf<'a> {
             })
         })
     }
-}
-
-/// Whether a container's command or arguments hold a text.
-pub fn mentions(container: &Node, text: &str) -> bool {
-    let lists = ["command", "args"].into_iter();
-    lists
-        .filter_map(|key| container.get(key))
-        .flat_map(Node::items)
-        .filter_map(Node::text)
-        .any(|word| word.contains(text))
 }
 
 /// The ConfigMaps and Secrets that a volume is made from.

@@ -244,13 +244,13 @@ fn source<'a>(workload: &Workload<'a>, mount: &Node) -> Option<&'a Node> {
 /// The kind of a mount's volume. One of which nothing is said is an emptyDir to Kubernetes.
 fn kind_of<'a>(workload: &Workload<'a>, mount: &Node) -> Option<&'a str> {
     let volume = source(workload, mount)?;
-    let kinds = volume.entries().iter().filter_map(|entry| entry.key.text());
-    Some(
-        kinds
-            .into_iter()
-            .find(|kind| *kind != "name")
-            .unwrap_or("emptyDir"),
-    )
+    Some(kinds(volume).next().unwrap_or("emptyDir"))
+}
+
+/// What a volume says of its kind: one key, as a rule.
+fn kinds(volume: &Node) -> impl Iterator<Item = &str> {
+    let keys = volume.entries().iter().filter_map(|entry| entry.key.text());
+    keys.filter(|key| *key != "name")
 }
 
 fn is_of(workload: &Workload<'_>, mount: &Node, kinds: &[&str]) -> bool {

@@ -8,6 +8,7 @@ use super::edit::Step;
 use super::names::PROGRAM_NAME;
 use super::node::{Document, Node};
 use super::refusal::Why;
+pub use choice::mentions;
 use choice::{choose, starts_engine, words};
 use keys::{odd_key, unambiguous};
 use left::{maker, none_of, other};

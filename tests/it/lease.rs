@@ -1,7 +1,9 @@
 //! The lease in attach mode, on real files: who is followed, who is fenced, and who is left alone.
 
+use std::path::Path;
+
 use rustix::process::{Pid, test_kill_process};
-use sql_edge_supervisor::decide::lease::{Claim, HolderIdentity};
+use sql_edge_supervisor::decide::lease::{Claim, Epoch, HolderIdentity};
 use sql_edge_supervisor::records::claims::block::encode;
 
 use crate::standin::handle::StandIn;
@@ -40,6 +42,27 @@ async fn until_recorded(standin: &StandIn) {
     }
 }
 
+/// Writes the claim of somebody else on the volume.
+pub fn claimed(data_dir: &Path, epoch: Epoch) {
+    let folder = data_dir.join(".sql-edge-supervisor");
+    std::fs::create_dir_all(&folder).expect("it is writable");
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("readable");
+    let claim = Claim {
+        epoch,
+        first: epoch,
+        holder: HolderIdentity {
+            id: "34c6b743-0466-4b6c-8396-bd1c7fa6afcd".to_owned(),
+            node: "node".to_owned(),
+            boot_id: boot.trim().to_owned(),
+        },
+        heartbeat: 3,
+        nonce: 5,
+        released: false,
+    };
+    let name = format!("lease.{epoch:010}");
+    std::fs::write(folder.join(name), encode(&claim)).expect("writable");
+}
+
 /// Measured before it was mended: SIGKILL to the engine 6 ms after the second supervisor's start.
 #[tokio::test]
 async fn a_supervisor_that_has_lost_its_state_leaves_its_own_engine_alone() {
@@ -66,22 +89,7 @@ async fn a_supervisor_that_has_lost_its_state_leaves_its_own_engine_alone() {
 async fn a_claim_that_may_be_ones_own_is_waited_for_and_kills_nothing() {
     let (scratch, name) = (Scratch::new(), unique_name());
     let standin = standin(&scratch, &name).await;
-    let folder = standin.data_dir().join(".sql-edge-supervisor");
-    std::fs::create_dir_all(&folder).expect("it is writable");
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("readable");
-    let claim = Claim {
-        epoch: 7,
-        first: 7,
-        holder: HolderIdentity {
-            id: "34c6b743-0466-4b6c-8396-bd1c7fa6afcd".to_owned(),
-            node: "node".to_owned(),
-            boot_id: boot.trim().to_owned(),
-        },
-        heartbeat: 3,
-        nonce: 5,
-        released: false,
-    };
-    std::fs::write(folder.join("lease.0000000007"), encode(&claim)).expect("writable");
+    claimed(&standin.data_dir(), 7);
     let short = [
         ("lease-renew", "100ms"),
         ("lease-fence", "1s"),

@@ -1,7 +1,7 @@
 //! Who else can reach a volume: other nodes, by its kind, its claim's access modes, its storage class or the
 //! PersistentVolume that it is bound to, as far as the input says it.
 
-use super::{EPHEMERAL, GIVEN, Volumes};
+use super::{EPHEMERAL, GIVEN, Volumes, kinds};
 use crate::inject::node::Node;
 use crate::inject::workload::Workload;
 
@@ -122,10 +122,8 @@ impl<'a> Volumes<'a> {
         let volume = workload.volume(name)?;
         let claim = volume.at(&["persistentVolumeClaim", "claimName"]);
         let Some(claim) = claim.and_then(Node::text) else {
-            let kinds = volume.entries().iter().filter_map(|entry| entry.key.text());
-            let mut kinds = kinds.filter(|kind| *kind != "name");
             let exclusive = [&ONE_NODE[..], &EPHEMERAL[..], &GIVEN[..]].concat();
-            let other = kinds.find(|kind| !exclusive.contains(kind))?;
+            let other = kinds(volume).find(|kind| !exclusive.contains(kind))?;
             return Some(format!("the volume {name} is of the kind {other}"));
         };
         let Some(object) = workload.named(objects, "PersistentVolumeClaim", claim) else {

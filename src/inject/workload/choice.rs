@@ -110,6 +110,11 @@ pub fn words(container: &Node) -> impl Iterator<Item = &str> {
         .filter_map(Node::text)
 }
 
+/// Whether a container's command or arguments hold a text.
+pub fn mentions(container: &Node, text: &str) -> bool {
+    words(container).any(|word| word.contains(text))
+}
+
 /// Whether a container of the engine's image is left to start the engine.
 pub fn starts_engine(container: &Node) -> bool {
     let launches = || words(container).any(|word| word.rsplit('/').next() == Some(PROGRAM_NAME));
@@ -117,5 +122,5 @@ pub fn starts_engine(container: &Node) -> bool {
 }
 
 fn mentions_engine(container: &Node) -> bool {
-    words(container).any(|word| word.contains(SQLSERVR))
+    mentions(container, SQLSERVR)
 }

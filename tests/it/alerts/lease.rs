@@ -6,11 +6,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command as Process;
 
-use sql_edge_supervisor::decide::lease::{Claim, Epoch, HolderIdentity};
-use sql_edge_supervisor::records::claims::block::encode;
-
 use super::{pair, without_engine};
 use crate::filesystems::rig::Rig;
+use crate::lease::claimed;
 use crate::shared::alerts::Scrape;
 use crate::shared::supervisor::Supervisor;
 use crate::shared::volumes::{Image, Kind};
@@ -19,27 +17,6 @@ use crate::support::{Scratch, binary, fast, standin, supervise, unique_name};
 
 /// `nobody` of most systems: may look at the engine's processes, and not signal them.
 const NOBODY: u32 = 65_534;
-
-/// Writes the claim of somebody else on the volume.
-fn claimed(data_dir: &Path, epoch: Epoch) {
-    let folder = data_dir.join(".sql-edge-supervisor");
-    std::fs::create_dir_all(&folder).expect("it is writable");
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("readable");
-    let claim = Claim {
-        epoch,
-        first: epoch,
-        holder: HolderIdentity {
-            id: "34c6b743-0466-4b6c-8396-bd1c7fa6afcd".to_owned(),
-            node: "node".to_owned(),
-            boot_id: boot.trim().to_owned(),
-        },
-        heartbeat: 3,
-        nonce: 5,
-        released: false,
-    };
-    let name = format!("lease.{epoch:010}");
-    std::fs::write(folder.join(name), encode(&claim)).expect("writable");
-}
 
 #[tokio::test]
 async fn no_lease_at_all() {

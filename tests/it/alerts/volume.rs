@@ -11,6 +11,7 @@ use crate::shared::alerts::Scrape;
 use crate::shared::supervisor::Supervisor;
 use crate::shared::volumes::{Bind, Image, Kind, run};
 use crate::shared::writer::Writer;
+use crate::standin::handle::StandIn;
 use crate::support::{Scratch, binary, fast, standin_with, supervise, unique_name};
 use crate::volume::Fuse;
 
@@ -56,22 +57,29 @@ async fn a_volume_whose_first_check_does_not_end() {
     held.0.thaw();
 }
 
-#[tokio::test]
-async fn a_volume_that_only_the_supervisor_waits_for() {
+/// An engine, and a supervisor that sees its volume through a daemon of its own. The first to be dropped is the
+/// daemon: whoever waits for it can't end.
+async fn through_a_daemon(more: &[(&str, &str)]) -> (Scratch, StandIn, (Fuse, Supervisor)) {
     let (scratch, name) = (Scratch::new(), unique_name());
     let source = scratch.path().join("pod/mssql");
     let fuse = Fuse::over(&source, &scratch.path().join("volume"));
     let standin = standin_with(&scratch, &name, |options| options).await;
     let path = scratch.path().join("volume").display().to_string();
-    let more = [
-        ("data-dir", path.as_str()),
-        ("engine-data-dir", "/var/opt/mssql"),
-        ("volume-timeout", "2s"),
-        ("lease", "off"),
-    ];
-    let mut held = (fuse, supervise(&standin, &name, &more).await);
+    let mut settings = vec![("data-dir", path.as_str()), ("lease", "off")];
+    settings.extend(more);
+    let mut held = (fuse, supervise(&standin, &name, &settings).await);
     held.1.passes("ready").await;
     held.1.keeps_a_scrape().await;
+    (scratch, standin, held)
+}
+
+#[tokio::test]
+async fn a_volume_that_only_the_supervisor_waits_for() {
+    let (_scratch, standin, held) = through_a_daemon(&[
+        ("engine-data-dir", "/var/opt/mssql"),
+        ("volume-timeout", "2s"),
+    ])
+    .await;
     let writer = Writer::to(standin.port(), standin.password());
     writer.acknowledges(20).await;
     held.0.signal(Signal::STOP);
@@ -81,19 +89,7 @@ async fn a_volume_that_only_the_supervisor_waits_for() {
 
 #[tokio::test]
 async fn a_write_that_takes_its_time() {
-    let (scratch, name) = (Scratch::new(), unique_name());
-    let source = scratch.path().join("pod/mssql");
-    let fuse = Fuse::over(&source, &scratch.path().join("volume"));
-    let standin = standin_with(&scratch, &name, |options| options).await;
-    let path = scratch.path().join("volume").display().to_string();
-    let more = [
-        ("data-dir", path.as_str()),
-        ("volume-timeout", "10s"),
-        ("lease", "off"),
-    ];
-    let mut held = (fuse, supervise(&standin, &name, &more).await);
-    held.1.passes("ready").await;
-    held.1.keeps_a_scrape().await;
+    let (_scratch, _standin, held) = through_a_daemon(&[("volume-timeout", "10s")]).await;
     held.0.signal(Signal::STOP);
     while held
         .1
