@@ -297,6 +297,9 @@ async fn a_supervisor_that_starts_beside_a_hang_finds_it_as_if_it_had_run() {
     let more = [BY_ITSELF, ("startup-stalled-after", "1h")];
     let mut supervisor = supervise(&standin, &name, &more).await;
     supervisor.passes("ready").await;
+    // An answer may come before the first look at the processes, and only what an engine with a
+    // process proved is remembered.
+    until_written(&state_file(&standin), "\"started\":true").await;
     let (exit, log) = supervisor.terminate().await;
     assert_eq!(exit.code(), Some(0), "{log}");
     standin.signal_child(Signal::STOP).expect("it runs");
