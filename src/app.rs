@@ -9,12 +9,12 @@
 //! | `collect` | [`crate::collect`] | an answer of megabytes takes time to parse, render and compress; it yields to the others (nice 10) |
 //! | `lease` | [`crate::act::holder`] | so may the lease's, which another thread has to judge then |
 
+mod acting;
 mod asking;
 mod bootstrapping;
-mod carry_out;
-mod chronicle;
 mod collecting;
 pub mod gate;
+mod history;
 mod lease;
 mod linked;
 mod listening;
@@ -42,7 +42,7 @@ use crate::act::restart::Restarter;
 use crate::collect;
 use crate::config::Config;
 use crate::decide::memory::Memory;
-use crate::decide::observation::{ActionReport, Observation, OperatorWord};
+use crate::decide::observation::{ActionReport, Observation, OperatorCommand};
 use crate::launch::sidecar;
 use crate::observe::clock::Clock;
 use crate::observe::process::EnginePid;
@@ -54,7 +54,7 @@ use crate::publish::server::{self, Server};
 use crate::publish::view::ObserverBounds;
 use crate::publish::{self, Reader};
 use crate::records::history::Event;
-use chronicle::Chronicler;
+use history::HistoryWriter;
 use linked::AgentLink;
 use stop::Stopper;
 use supervise::Supervisor;
@@ -155,8 +155,8 @@ impl Bound {
             .context("the volumes' thread can't be started")?;
         let holder = lease::hold(&config, &memory, sink.clone())
             .context("the lease holder's thread can't be started")?;
-        let chronicler = chronicler(&config, &holder, &decisions);
-        let stopper = Stopper::new(&config, decisions.clone(), sink.clone(), chronicler.clone());
+        let history = history_writer(&config, &holder, &decisions);
+        let stopper = Stopper::new(&config, decisions.clone(), sink.clone(), history.clone());
         let mut tasks = observers(&config, decisions.clone(), &sink);
         find_the_way_in(&mut tasks, &config, &engine_pid, &decisions, &sink);
         let agent = AgentLink::new(engine_pid, &config.volume, sink.clone(), holder.clone());
@@ -166,21 +166,21 @@ impl Bound {
             serve_agent(&mut tasks, &config, link, agent, stopper, &decisions);
         }
         let restarter = Restarter::new(&config, report_to(sink.clone()));
-        let acts = carry_out::carry_out(decisions.clone(), agent, restarter);
+        let acts = acting::act(decisions.clone(), agent, restarter);
         tasks.spawn(part("supervisor.acts", acts));
         if let Some(control) = control {
             let orders = Orders {
                 sink,
                 stopper,
                 decisions: decisions.clone(),
-                chronicler: chronicler.clone(),
+                history: history.clone(),
             };
             let obeys = control.serve(move |order| orders.clone().obey(order));
             tasks.spawn(part("supervisor.control", obeys));
         }
         tasks.spawn(part("supervisor.may-ask", watch_engine));
         follow_decisions(&mut tasks, &config, &holder, &decisions);
-        tasks.spawn(part("supervisor.history", chronicler.follow()));
+        tasks.spawn(part("supervisor.history", history.follow()));
         tasks.spawn(part("supervisor.decides", supervisor.run(memory)));
         info!(%address, version = env!("CARGO_PKG_VERSION"), "supervising");
 
@@ -211,9 +211,9 @@ fn api_server(config: &Config) -> Option<ApiServer> {
     })
 }
 
-fn chronicler(config: &Config, holder: &LeaseHolder, decisions: &Reader) -> Chronicler {
+fn history_writer(config: &Config, holder: &LeaseHolder, decisions: &Reader) -> HistoryWriter {
     let recorder = Recorder::new(holder.clone());
-    Chronicler::new(config.lease.pod_uid.as_deref(), recorder, decisions.clone())
+    HistoryWriter::new(config.lease.pod_uid.as_deref(), recorder, decisions.clone())
 }
 
 /// Takes in what has arrived, see [`LAST_TURNS`].
@@ -325,18 +325,18 @@ struct Orders {
     sink: Sink,
     stopper: Stopper,
     decisions: Reader,
-    chronicler: Chronicler,
+    history: HistoryWriter,
 }
 
 impl Orders {
     /// Does it; returns once it is in the deciding loop's queue, or done where that takes longer.
     async fn obey(self, order: Order) -> Obeyed {
-        let word = match order {
+        let command = match order {
             Order::Pause(span) => {
-                OperatorWord::MaintenanceUntil(self.sink.clock().now().plus(span))
+                OperatorCommand::MaintenanceUntil(self.sink.clock().now().plus(span))
             }
-            Order::Resume => OperatorWord::Resume,
-            Order::Release => OperatorWord::Release,
+            Order::Resume => OperatorCommand::Resume,
+            Order::Release => OperatorCommand::Release,
             Order::Adopt => {
                 let may = |published: &publish::Published| {
                     let decision = published.decision.as_ref();
@@ -345,12 +345,12 @@ impl Orders {
                 if !may(&self.decisions.borrow()) {
                     warn!("the volume is not adopted: its lease is not held, or it is not mounted");
                 }
-                self.chronicler.record(Event::Adopted);
-                OperatorWord::Adopt
+                self.history.record(Event::Adopted);
+                OperatorCommand::Adopt
             }
             Order::Stop(grace) => return self.stopper.stop(grace).await,
         };
-        self.sink.send(Observation::Operator(word)).await;
+        self.sink.send(Observation::Operator(command)).await;
         Ok(order.done())
     }
 }

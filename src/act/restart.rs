@@ -113,7 +113,7 @@ where
 
     /// Carries `restart` out; `message` goes to the container's termination message before the first
     /// signal. Does nothing where a restart of the same parent process was begun before.
-    pub async fn carry_out(&mut self, restart: &Restart, message: String) {
+    pub async fn restart(&mut self, restart: &Restart, message: String) {
         if !self.is_new(restart) {
             return;
         }
@@ -186,7 +186,7 @@ where
 
     /// Writes the termination message of the container of `parent`, for a restart that is left to
     /// somebody else.
-    pub async fn leave_word(&mut self, parent: Option<i32>, message: String) {
+    pub async fn leave_message(&mut self, parent: Option<i32>, message: String) {
         self.log.write(parent, message).await;
     }
 

@@ -35,7 +35,7 @@ where
                 // A fence waits for no grace. Where the restart is cut short by it, the fence kills
                 // what the restart would have killed.
                 tokio::select! {
-                    () = restarter.carry_out(&restart, command.message) => {}
+                    () = restarter.restart(&restart, command.message) => {}
                     () = fenced(state.clone()) => {}
                 }
             }
@@ -43,7 +43,7 @@ where
         if message.is_some() && message != written {
             written.clone_from(&message);
             restarter
-                .leave_word(None, message.unwrap_or_default())
+                .leave_message(None, message.unwrap_or_default())
                 .await;
         }
         if state.changed().await.is_err() {

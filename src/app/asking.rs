@@ -52,13 +52,13 @@ fn is_paused(published: &Published) -> Option<bool> {
 
 fn observers(config: &Config, sink: &Sink) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    let (teller, silence) = sql::silence::channel();
+    let (sender, silence) = sql::silence::channel();
     let patience = config.policy.unresponsive_after / DAC_SHARE;
     let sql = || config.sql.clone();
     let required = config.policy.required_databases.clone();
     tasks.spawn(part(
         "supervisor.ping",
-        sql::ping::observe(sql(), teller, sink.clone()),
+        sql::ping::observe(sql(), sender, sink.clone()),
     ));
     let dac = sql::dac::observe(sql(), patience, silence, sink.clone());
     tasks.spawn(part("supervisor.dac", dac));

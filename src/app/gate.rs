@@ -26,7 +26,7 @@ use crate::publish::Published;
 
 /// How a wait went on.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Told {
+pub enum GateEvent {
     /// The gate is shut for these reasons, which are others than before.
     Shut(Vec<Finding>),
     /// It is open, and the lease is held in this epoch; none without a lease.
@@ -42,7 +42,11 @@ pub enum Told {
 /// # Errors
 ///
 /// The system has no thread or handler left.
-pub fn wait(config: Config, limit: Duration, mut tell: impl FnMut(Told)) -> anyhow::Result<bool> {
+pub fn wait(
+    config: Config,
+    limit: Duration,
+    mut tell: impl FnMut(GateEvent),
+) -> anyhow::Result<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -58,7 +62,7 @@ pub fn wait(config: Config, limit: Duration, mut tell: impl FnMut(Told)) -> anyh
             }
         };
         let end = watch_volume(config, limit, &mut tell, stopped).await?;
-        let open = matches!(end, Told::Open(_));
+        let open = matches!(end, GateEvent::Open(_));
         tell(end);
         Ok(open)
     });
@@ -70,9 +74,9 @@ pub fn wait(config: Config, limit: Duration, mut tell: impl FnMut(Told)) -> anyh
 async fn watch_volume(
     config: Config,
     limit: Duration,
-    tell: &mut impl FnMut(Told),
+    tell: &mut impl FnMut(GateEvent),
     stopped: impl Future<Output = ()>,
-) -> anyhow::Result<Told> {
+) -> anyhow::Result<GateEvent> {
     let deadline = Instant::now() + limit;
     // It is read, and left to the supervisor to write.
     let (memory, _) =
@@ -86,9 +90,9 @@ async fn watch_volume(
         .context("the lease holder's thread can't be started")?;
     let identities = tokio::spawn(lease::identify(decisions));
     let end = tokio::select! {
-        epoch = until_open(judge, publisher, tell) => Told::Open(epoch),
-        () = tokio::time::sleep_until(deadline) => Told::TimedOut(limit),
-        () = stopped => Told::Stopped,
+        epoch = until_open(judge, publisher, tell) => GateEvent::Open(epoch),
+        () = tokio::time::sleep_until(deadline) => GateEvent::TimedOut(limit),
+        () = stopped => GateEvent::Stopped,
     };
     ticks.abort();
     identities.abort();
@@ -100,7 +104,7 @@ async fn watch_volume(
 async fn until_open(
     mut judge: Judge,
     publisher: watch::Sender<Arc<Published>>,
-    tell: &mut impl FnMut(Told),
+    tell: &mut impl FnMut(GateEvent),
 ) -> Option<u64> {
     let mut said: Vec<Reason> = Vec::new();
     loop {
@@ -110,7 +114,7 @@ async fn until_open(
         }
         if decision.gate.reasons != said {
             said.clone_from(&decision.gate.reasons);
-            tell(Told::Shut(shut(&decision)));
+            tell(GateEvent::Shut(shut(&decision)));
         }
         publisher.send_replace(Arc::new(Published {
             decision: Some(decision),

@@ -19,7 +19,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::carry_out::failure;
+use super::acting::failure;
 use crate::act::holder::LeaseHolder;
 use crate::act::link::LinkEvent;
 use crate::act::restart::termination;

@@ -12,14 +12,14 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
-use super::chronicle::Chronicler;
+use super::history::HistoryWriter;
 use crate::act::checkpoint::{Checkpoints, checkpoint};
 use crate::act::drain::nobody_connected;
 use crate::act::order::Obeyed;
 use crate::act::restart::GONE_AFTER;
 use crate::config::{Config, SqlConfig, StopConfig};
 use crate::decide::observation::{
-    ActionStep, ExitStatus, Observation, Observed, OperatorWord, ProcessExit, ProcessId,
+    ActionStep, ExitStatus, Observation, Observed, OperatorCommand, ProcessExit, ProcessId,
 };
 use crate::decide::policy::Policy;
 use crate::decide::stop::{Shares, Situation, shares};
@@ -61,19 +61,19 @@ struct With {
     policy: Policy,
     decisions: Reader,
     sink: Sink,
-    chronicler: Chronicler,
+    history: HistoryWriter,
 }
 
 impl Stopper {
     /// One that works by the settings.
-    pub fn new(config: &Config, decisions: Reader, sink: Sink, chronicler: Chronicler) -> Self {
+    pub fn new(config: &Config, decisions: Reader, sink: Sink, history: HistoryWriter) -> Self {
         let with = With {
             sql: config.sql.clone(),
             stop: config.stop,
             policy: config.policy.clone(),
             decisions,
             sink,
-            chronicler,
+            history,
         };
         Self {
             with: Arc::new(with),
@@ -167,7 +167,7 @@ impl With {
             checkpoints: None,
         };
         if situation.runs {
-            self.say(OperatorWord::Stopping).await;
+            self.say(OperatorCommand::Stopping).await;
             let parent = situation.target;
             let gone = tokio::select! {
                 biased;
@@ -182,7 +182,7 @@ impl With {
             }
             if let Some(parent) = parent {
                 let left = (began + kill_at).saturating_duration_since(Instant::now());
-                self.say(OperatorWord::Terminate {
+                self.say(OperatorCommand::Terminate {
                     parent,
                     grace: left,
                 })
@@ -196,7 +196,7 @@ impl With {
         }
         stopped.lasted = began.elapsed();
         if stopped.process.is_some() && stopped.gone {
-            self.chronicler.record(event(&stopped));
+            self.history.record(event(&stopped));
         }
         match tell(&stopped) {
             Ok(text) => info!(clean = stopped.clean, "stop: {text}"),
@@ -209,8 +209,8 @@ impl With {
         shares(&self.policy, grace, self.stop.drain, situation)
     }
 
-    async fn say(&self, word: OperatorWord) {
-        self.sink.send(Observation::Operator(word)).await;
+    async fn say(&self, command: OperatorCommand) {
+        self.sink.send(Observation::Operator(command)).await;
     }
 
     fn situation(&self) -> Situation {
@@ -268,9 +268,9 @@ async fn exit_after(
     mut decisions: Reader,
     before: Option<Observed<ProcessExit>>,
 ) -> Option<ProcessExit> {
-    let told = |published: &Arc<Published>| published.snapshot.last_exit != before;
-    let told = timeout_at(Instant::now() + SEEN_AFTER, decisions.wait_for(told)).await;
-    let exit = told.ok()?.ok()?.snapshot.last_exit.as_ref()?.value;
+    let reaped = |published: &Arc<Published>| published.snapshot.last_exit != before;
+    let published = timeout_at(Instant::now() + SEEN_AFTER, decisions.wait_for(reaped)).await;
+    let exit = published.ok()?.ok()?.snapshot.last_exit.as_ref()?.value;
     Some(exit)
 }
 

@@ -10,7 +10,7 @@ use super::memory::MemoryWriter;
 use crate::decide::decision::{Decision, Probe, Verdict};
 use crate::decide::engine::{State, decide};
 use crate::decide::memory::Memory;
-use crate::decide::observation::{LinkReport, Observation, Observed, OperatorWord};
+use crate::decide::observation::{LinkReport, Observation, Observed, OperatorCommand};
 use crate::decide::policy::Policy;
 use crate::decide::reason::{Outcome, Reason};
 use crate::decide::snapshot::Snapshot;
@@ -71,10 +71,10 @@ impl Supervisor {
     /// each heartbeat. Ends when all observers have. `memory` is what an earlier run knew.
     pub async fn run(mut self, memory: Memory) {
         if let Some(until) = memory.maintenance_until {
-            let word = OperatorWord::MaintenanceUntil(until);
+            let command = OperatorCommand::MaintenanceUntil(until);
             self.snapshot.apply(Observed {
                 at: Time::ZERO,
-                value: Observation::Operator(word),
+                value: Observation::Operator(command),
             });
         }
         self.snapshot.lease_by_agent = memory.agent;

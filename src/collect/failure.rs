@@ -92,8 +92,8 @@ fn class(error: &ServerError) -> Option<SqlErrorClass> {
 }
 
 /// Says once how a collector fares now.
-pub(super) fn tell(collector: &str, told: Result<usize, (Failure, String)>) {
-    match told {
+pub(super) fn tell(collector: &str, result: Result<usize, (Failure, String)>) {
+    match result {
         Ok(series) => info!(collector, series, "collects"),
         Err((failure, detail)) => {
             let reason = failure.word();

@@ -226,11 +226,11 @@ mod tests {
     /// Each file with its collector's name, or how many mistakes it has; none where nothing changed.
     fn load(directory: &mut Directory) -> Option<Vec<(String, Result<String, usize>)>> {
         let loaded = directory.load_if_changed(Names::default)?;
-        let told = loaded.into_iter().map(|Loaded { file, collector }| {
-            let told = collector.map(|collector| collector.name().to_owned());
-            (file, told.map_err(|mistakes| mistakes.len()))
+        let results = loaded.into_iter().map(|Loaded { file, collector }| {
+            let result = collector.map(|collector| collector.name().to_owned());
+            (file, result.map_err(|mistakes| mistakes.len()))
         });
-        Some(told.collect())
+        Some(results.collect())
     }
 
     #[test]
@@ -245,7 +245,7 @@ mod tests {
         fs::create_dir(scratch.0.join("e.yml")).expect("a directory");
         let mut directory = Directory::new(&scratch.0);
         let loaded = load(&mut directory).expect("it is new");
-        let of = |file: &str, told| (file.to_owned(), told);
+        let of = |file: &str, result| (file.to_owned(), result);
         assert_eq!(
             loaded,
             [

@@ -247,7 +247,7 @@ impl Runner {
     /// Runs one collector, and publishes what came of it.
     async fn take_turn(&mut self, index: usize) {
         let run = self.collect(index).await;
-        let told = match &run.result {
+        let result = match &run.result {
             Ok(success) => Ok(success.fragment.samples()),
             Err(trouble) => Err((trouble.failure, trouble.detail.clone())),
         };
@@ -258,7 +258,7 @@ impl Runner {
         // Before it is told: who reads of it in the log finds it served.
         self.publish();
         if let Some(member) = self.roster.get_mut(index).filter(|_| is_news) {
-            tell(member.collector.name(), told);
+            tell(member.collector.name(), result);
         }
     }
 

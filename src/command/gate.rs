@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Exit;
 use super::table::safe;
-use crate::app::gate::{self, Told};
+use crate::app::gate::{self, GateEvent};
 use crate::config::Config;
 
 /// Waits, and prints a line for each change of what keeps the gate shut.
@@ -14,8 +14,8 @@ use crate::config::Config;
 ///
 /// The system has no thread or handler left.
 pub fn execute(config: Config, limit: Duration, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    let open = gate::wait(config, limit, |told| {
-        for line in lines(&told) {
+    let open = gate::wait(config, limit, |event| {
+        for line in lines(&event) {
             // Nobody has to read it for the wait to go on.
             let _ = writeln!(out, "{line}");
         }
@@ -27,9 +27,9 @@ pub fn execute(config: Config, limit: Duration, out: &mut dyn Write) -> anyhow::
     })
 }
 
-fn lines(told: &Told) -> Vec<String> {
-    match told {
-        Told::Shut(findings) => findings
+fn lines(event: &GateEvent) -> Vec<String> {
+    match event {
+        GateEvent::Shut(findings) => findings
             .iter()
             .map(|finding| {
                 let info = finding.reason.info();
@@ -37,12 +37,12 @@ fn lines(told: &Told) -> Vec<String> {
                 format!("shut: {code}: {evidence}. {}", info.action)
             })
             .collect(),
-        Told::Open(Some(epoch)) => vec![format!("open: the lease is held in epoch {epoch}")],
-        Told::Open(None) => vec!["open: without a lease".to_owned()],
-        Told::TimedOut(limit) => vec![format!(
+        GateEvent::Open(Some(epoch)) => vec![format!("open: the lease is held in epoch {epoch}")],
+        GateEvent::Open(None) => vec!["open: without a lease".to_owned()],
+        GateEvent::TimedOut(limit) => vec![format!(
             "shut: it did not open within {}",
             humantime::format_duration(*limit)
         )],
-        Told::Stopped => vec!["shut: the wait was ended by a signal".to_owned()],
+        GateEvent::Stopped => vec!["shut: the wait was ended by a signal".to_owned()],
     }
 }

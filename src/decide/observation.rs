@@ -96,12 +96,12 @@ pub enum Observation {
     /// The supervisor itself did not run for this long.
     Stall(Duration),
     /// An operator's word, or a signal to the pod.
-    Operator(OperatorWord),
+    Operator(OperatorCommand),
 }
 
 /// What was said to the supervisor rather than seen by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OperatorWord {
+pub enum OperatorCommand {
     /// The engine is being stopped on purpose.
     Stopping,
     /// Its processes are to be ended now, if this is the outer one: the last rung of a stop.

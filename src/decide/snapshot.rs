@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::observation::{
     ActionReport, AttemptResult, Certificates, CgroupReport, ContactError, DatabaseList,
     DatabasesReport, DiagnosticsReport, EngineLog, HostFacts, KernelVersion, LeaseReport,
-    LinkReport, ListenersReport, Observation, Observed, OperatorWord, ProcessExit, ProcessId,
+    LinkReport, ListenersReport, Observation, Observed, OperatorCommand, ProcessExit, ProcessId,
     ProcessReport, ProcessRole, RunningProcess, ServerProperties, Stage,
 };
 use super::time::Time;
@@ -157,7 +157,7 @@ impl Snapshot {
             }
             Observation::Lease(value) => self.apply_lease(at, value, false),
             Observation::AgentLease(value) => self.apply_lease(at, value, true),
-            Observation::Operator(word) => self.apply_word(at, &word),
+            Observation::Operator(command) => self.apply_command(at, &command),
         }
     }
 
@@ -300,24 +300,26 @@ impl Snapshot {
         }
     }
 
-    fn apply_word(&mut self, at: Time, word: &OperatorWord) {
-        match word {
-            OperatorWord::Stopping => {
+    fn apply_command(&mut self, at: Time, command: &OperatorCommand) {
+        match command {
+            OperatorCommand::Stopping => {
                 // Said again it is the same stop, unless that was another engine's.
                 let known = self.stopping.filter(|since| *since >= self.watched_since);
                 self.stopping = known.or(Some(at));
             }
-            OperatorWord::Terminate { parent, grace } => self.terminate = Some((*parent, *grace)),
-            OperatorWord::MaintenanceUntil(until) => {
+            OperatorCommand::Terminate { parent, grace } => {
+                self.terminate = Some((*parent, *grace))
+            }
+            OperatorCommand::MaintenanceUntil(until) => {
                 self.ask_anew();
                 self.maintenance_until = Some(*until);
             }
-            OperatorWord::Resume => {
+            OperatorCommand::Resume => {
                 self.ask_anew();
                 self.maintenance_until = None;
             }
-            OperatorWord::Release => self.released = Some(at),
-            OperatorWord::Adopt => self.adopted = Some(at),
+            OperatorCommand::Release => self.released = Some(at),
+            OperatorCommand::Adopt => self.adopted = Some(at),
         }
     }
 }

@@ -131,7 +131,7 @@ impl Reader {
             .as_ref()
             .is_some_and(|pending| pending.is_of(&entry))
         {
-            self.told(entry.text);
+            self.text_of_announced(entry.text);
             return;
         }
         if let Some(pending) = &mut self.pending {
@@ -160,7 +160,7 @@ impl Reader {
     }
 
     /// The text of the error that was announced.
-    fn told(&mut self, text: &str) {
+    fn text_of_announced(&mut self, text: &str) {
         let Some(pending) = self.pending.take() else {
             return;
         };

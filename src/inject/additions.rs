@@ -51,9 +51,9 @@ pub fn additions(facts: &Facts, request: &Request) -> Additions {
         false => (ATTACHED_LIVE_PROBE, ATTACHED_READY_PROBE),
     };
     let variables = match request.launch {
-        true => [identity(), told_both(facts)].concat(),
+        true => [identity(), shared_settings(facts)].concat(),
         // `stop --after` has to know the grace.
-        false if facts.hook.is_some() => told_both(facts),
+        false if facts.hook.is_some() => shared_settings(facts),
         false => vec![],
     };
     Additions {
@@ -149,7 +149,7 @@ fn supervise(container: &mut Value, facts: &Facts) {
         variables.push(setting("sql-bootstrap-password-file", &file));
     }
     variables.extend(facts.network.iter().cloned());
-    variables.extend(told_both(facts));
+    variables.extend(shared_settings(facts));
     variables.extend(identity());
     // A name stands once: the engine's own variable counts.
     let own = |variable: &Value| {
@@ -196,7 +196,7 @@ fn supervise(container: &mut Value, facts: &Facts) {
 }
 
 /// What `launch` and the supervisor have to agree on.
-fn told_both(facts: &Facts) -> Vec<Value> {
+fn shared_settings(facts: &Facts) -> Vec<Value> {
     let grace = facts.grace.min(MAX_GRACE.as_secs());
     let mut variables = vec![setting("termination-grace-period", &format!("{grace}s"))];
     if facts.shared_volume {

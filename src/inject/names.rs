@@ -121,7 +121,7 @@ pub const ATTACHED_LIVE_PROBE: Probe = Probe {
 pub const LAUNCHED_READY_PROBE: Probe = Probe {
     path: "/readyz",
     port: LIVEZ_PORT,
-    period: 2,
+    period: 1,
     timeout: 1,
     failures: 1,
 };
@@ -129,7 +129,7 @@ pub const LAUNCHED_READY_PROBE: Probe = Probe {
 pub const ATTACHED_READY_PROBE: Probe = Probe {
     path: "/readyz",
     port: HTTP_PORT,
-    period: 2,
+    period: 1,
     timeout: 1,
     failures: 1,
 };

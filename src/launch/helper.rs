@@ -34,7 +34,7 @@ pub struct Helper {
     pid: Option<Pid>,
     channel: Option<OwnedFd>,
     started: Instant,
-    heard: Instant,
+    last_sign: Instant,
     next_start: Option<Instant>,
     pause: Duration,
 }
@@ -73,7 +73,7 @@ impl Helper {
             pid: None,
             channel: None,
             started: now,
-            heard: now,
+            last_sign: now,
             next_start: Some(now),
             pause: FIRST_PAUSE,
         }
@@ -95,7 +95,7 @@ impl Helper {
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
         match self.pid {
-            Some(_) => Some(self.heard + SILENCE),
+            Some(_) => Some(self.last_sign + SILENCE),
             None => self.next_start,
         }
     }
@@ -104,7 +104,7 @@ impl Helper {
     pub fn receive(&mut self) -> Option<(FromAgent, Descriptors)> {
         match channel::receive(self.channel.as_ref()?) {
             Ok(Some((message, descriptors))) => {
-                self.heard = Instant::now();
+                self.last_sign = Instant::now();
                 Some((message, descriptors))
             }
             Ok(None) => None,
@@ -159,7 +159,7 @@ impl Helper {
     /// one is told first.
     pub fn tend(&mut self, state: ToAgent) {
         if let Some(pid) = self.pid
-            && self.heard.elapsed() >= SILENCE
+            && self.last_sign.elapsed() >= SILENCE
         {
             let fields = [("pid", Value::Number(pid.as_raw().into()))];
             self.log
@@ -193,7 +193,7 @@ impl Helper {
 
     fn start(&mut self, state: ToAgent) {
         self.started = Instant::now();
-        self.heard = self.started;
+        self.last_sign = self.started;
         match self.spawn(state) {
             Ok((pid, channel)) => {
                 self.pid = Some(pid);

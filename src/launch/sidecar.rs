@@ -86,7 +86,7 @@ pub fn run(arguments: Vec<OsString>, log: Log) -> anyhow::Result<u8> {
         signals,
         supervisor: None,
         beats: None,
-        heard: now,
+        last_sign: now,
         looked: now,
         started: now,
         next_start: now,
@@ -107,7 +107,7 @@ struct Sidecar {
     /// Where it says that it is healthy.
     beats: Option<OwnedFd>,
     /// When it last did.
-    heard: Instant,
+    last_sign: Instant,
     /// When this process last looked at the time.
     looked: Instant,
     started: Instant,
@@ -143,7 +143,7 @@ impl Sidecar {
 
     fn start(&mut self) {
         self.started = Instant::now();
-        self.heard = self.started;
+        self.last_sign = self.started;
         if let Err(error) = self.spawn() {
             let fields = [("error", Value::Text(&error))];
             self.log.warn(
@@ -178,18 +178,18 @@ impl Sidecar {
             .as_ref()
             .map(|beats| rustix::io::read(beats, &mut bytes));
         match said {
-            Some(Ok(1..)) => self.heard = now,
+            Some(Ok(1..)) => self.last_sign = now,
             // Its end is closed: it is ending, and is reaped then.
             Some(Ok(0)) => self.beats = None,
             Some(Err(_)) | None => {}
         }
         if now.duration_since(self.looked) > LOOK * 2 {
-            self.heard = now;
+            self.last_sign = now;
         }
         self.looked = now;
         if let Some(pid) = self.supervisor
             && self.stopped.is_none()
-            && now.duration_since(self.heard) >= SILENCE
+            && now.duration_since(self.last_sign) >= SILENCE
         {
             let fields = [("pid", Value::Number(pid.as_raw().into()))];
             self.log.warn(
@@ -197,7 +197,7 @@ impl Sidecar {
                 &fields,
             );
             // Where a volume holds it, its end comes when that answers.
-            self.heard = now;
+            self.last_sign = now;
             self.signal_supervisor(Signal::SIGKILL);
         }
     }

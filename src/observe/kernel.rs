@@ -72,11 +72,11 @@ mod tests {
     async fn this_kernel_is_told() {
         let (sink, mut receiver) = Sink::new(Clock::start(Duration::from_secs(5)));
         observe(sink).await;
-        let told = next(&mut receiver).await;
-        assert!(matches!(told, Observation::Kernel(version) if version.major >= 4));
-        let told = next(&mut receiver).await;
-        let Observation::Host(facts) = told else {
-            panic!("{told:?}");
+        let observed = next(&mut receiver).await;
+        assert!(matches!(observed, Observation::Kernel(version) if version.major >= 4));
+        let observed = next(&mut receiver).await;
+        let Observation::Host(facts) = observed else {
+            panic!("{observed:?}");
         };
         assert!(facts.page_bytes >= Some(4096), "{facts:?}");
     }

@@ -118,8 +118,8 @@ fn sockets(directory: &Path, near: bool) -> Option<Vec<SocketAddr>> {
         });
         inodes.extend(inode);
     }
-    let told = if near { diag::listeners().ok() } else { None };
-    let all = told.unwrap_or_else(|| tables(directory));
+    let dumped = if near { diag::listeners().ok() } else { None };
+    let all = dumped.unwrap_or_else(|| tables(directory));
     let held = all.into_iter().filter(|(_, inode)| inodes.contains(inode));
     let mut found: Vec<_> = held.map(|(at, _)| at).take(MAX_LISTENERS).collect();
     found.sort_unstable();

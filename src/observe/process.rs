@@ -255,7 +255,7 @@ impl Observer {
             return;
         };
         let there = watch.refresh();
-        if !watch.lives() && !watch.exit_told {
+        if !watch.lives() && !watch.exit_reported {
             self.exit(role).await;
         }
         let slot = self.attached.slot(role);

@@ -119,7 +119,7 @@ impl Claims {
     ///
     /// The folder is opened anew for each: another volume may be mounted there by now, and one that is
     /// to be unmounted must not be held.
-    pub fn carry_out(&mut self, step: &LeaseStep) -> LeaseReply {
+    pub fn execute(&mut self, step: &LeaseStep) -> LeaseReply {
         let mut done = self.try_step(step);
         if let Err(errno) = done
             && reserve::is_wanted(errno)

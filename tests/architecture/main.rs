@@ -8,6 +8,7 @@
 
 mod docker;
 mod docs;
+mod glossary;
 mod iot_edge;
 
 use std::fs;

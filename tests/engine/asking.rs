@@ -562,10 +562,12 @@ fn under_pause_nothing_is_asked_and_nothing_follows_from_that() {
     bench.pass(bench.policy.settle);
     bench.login_ok();
     let until = bench.now.plus(seconds(3600));
-    bench.see(Observation::Operator(OperatorWord::MaintenanceUntil(until)));
+    bench.see(Observation::Operator(OperatorCommand::MaintenanceUntil(
+        until,
+    )));
     bench.pass(seconds(1800));
     assert_eq!(bench.is_ready(), Verdict::Pass, "as it was proven");
-    bench.see(Observation::Operator(OperatorWord::Resume));
+    bench.see(Observation::Operator(OperatorCommand::Resume));
     assert_eq!(bench.decision.action, None);
     assert_eq!(bench.decision.ready.reasons, [Reason::NoFreshAnswer]);
     let after = bench.policy.unresponsive_after;
@@ -578,7 +580,9 @@ fn under_pause_nothing_is_asked_and_nothing_follows_from_that() {
     let mut bench = Bench::ready(Policy::default());
     bench.live_for(seconds(25), IDLE, &REFUSED);
     let until = bench.now.plus(seconds(600));
-    bench.see(Observation::Operator(OperatorWord::MaintenanceUntil(until)));
+    bench.see(Observation::Operator(OperatorCommand::MaintenanceUntil(
+        until,
+    )));
     bench.pass(seconds(601));
     bench.live_for(seconds(29), IDLE, &REFUSED);
     assert!(!bench.has(Reason::ListenerLost));

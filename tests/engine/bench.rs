@@ -124,7 +124,7 @@ impl Bench {
         if let Some(until) = memory.maintenance_until {
             snapshot.apply(Observed {
                 at: Time::ZERO,
-                value: Observation::Operator(OperatorWord::MaintenanceUntil(until)),
+                value: Observation::Operator(OperatorCommand::MaintenanceUntil(until)),
             });
         }
         if memory.linked {

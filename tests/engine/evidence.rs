@@ -180,7 +180,7 @@ fn the_dead_and_the_stopped() {
 fn a_stop_by_any_sign_of_it() {
     let mut bench = ready();
     bench.pass(SECOND);
-    bench.see(Observation::Operator(OperatorWord::Stopping));
+    bench.see(Observation::Operator(OperatorCommand::Stopping));
     bench.pass(seconds(12));
     assert_eq!(evidence(&bench, Reason::Stopping), "for 12 s");
     for contact in [Observation::Ping, Observation::Login] {
@@ -857,6 +857,8 @@ fn surroundings() {
     bench.live_for(SECOND, IDLE, &answered_result());
     assert!(!bench.has(Reason::SupervisorStalled));
     let until = bench.now.plus(seconds(90));
-    bench.see(Observation::Operator(OperatorWord::MaintenanceUntil(until)));
+    bench.see(Observation::Operator(OperatorCommand::MaintenanceUntil(
+        until,
+    )));
     assert_eq!(evidence(&bench, Reason::Maintenance), "for another 90 s");
 }

@@ -51,7 +51,9 @@ fn lost() -> Observation {
 fn who_lost_the_lease_is_killed_at_once_against_any_hold_and_counted_nowhere() {
     let mut bench = Bench::ready(Policy::default());
     let until = bench.now.plus(seconds(3600));
-    bench.see(Observation::Operator(OperatorWord::MaintenanceUntil(until)));
+    bench.see(Observation::Operator(OperatorCommand::MaintenanceUntil(
+        until,
+    )));
     bench.see(lost());
     let ordered = fence(&bench).expect("it is fenced").clone();
     assert_eq!(ordered.reasons, [Reason::LeaseLost]);
@@ -291,7 +293,7 @@ fn a_volume_that_was_swapped_is_noticed_by_a_later_run_until_it_is_adopted() {
     assert_eq!(again.decision.gate.verdict, Verdict::Fail);
     again.nobody_watches = true;
     again.pass(SECOND);
-    again.see(Observation::Operator(OperatorWord::Adopt));
+    again.see(Observation::Operator(OperatorCommand::Adopt));
     again.pass(again.policy.settle);
     assert_eq!(
         again.decision.gate.verdict,

@@ -35,7 +35,7 @@ impl Kinds {
 fn observations() -> Vec<(String, Make)> {
     let mut kinds = Kinds::default();
     kinds.add("nothing new", |_| {
-        Observation::Operator(OperatorWord::Resume)
+        Observation::Operator(OperatorCommand::Resume)
     });
     processes(&mut kinds);
     contacts(&mut kinds);
@@ -180,7 +180,7 @@ fn volumes(kinds: &mut Kinds) {
     }
     kinds.add("volume began", |b| {
         match b.snapshot.main_volume().and_then(|volume| volume.pending) {
-            Some(_) => Observation::Operator(OperatorWord::Resume),
+            Some(_) => Observation::Operator(OperatorCommand::Resume),
             None => volume_began(),
         }
     });
@@ -380,10 +380,10 @@ fn surroundings(kinds: &mut Kinds) {
     });
     kinds.add("stall", |_| Observation::Stall(seconds(30)));
     kinds.add("stopping", |_| {
-        Observation::Operator(OperatorWord::Stopping)
+        Observation::Operator(OperatorCommand::Stopping)
     });
     kinds.add("maintenance", |b| {
-        Observation::Operator(OperatorWord::MaintenanceUntil(b.now.plus(seconds(300))))
+        Observation::Operator(OperatorCommand::MaintenanceUntil(b.now.plus(seconds(300))))
     });
 }
 
@@ -432,7 +432,7 @@ fn in_phase(phase: Phase) -> Bench {
             bench.see(running(1, seconds(0)));
         }
         Phase::Stopping => {
-            bench.see(Observation::Operator(OperatorWord::Stopping));
+            bench.see(Observation::Operator(OperatorCommand::Stopping));
         }
         Phase::Gone => {
             bench.see(exited(Some(ExitStatus::Signal(9))));

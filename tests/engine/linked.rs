@@ -213,7 +213,7 @@ fn each_stop_is_about_the_engine_that_it_was_said_of() {
         bench.ping_ok();
         assert_eq!(bench.decision.phase, Phase::Running, "{generation}");
         bench.pass(SECOND);
-        bench.see(Observation::Operator(OperatorWord::Stopping));
+        bench.see(Observation::Operator(OperatorCommand::Stopping));
         assert_eq!(bench.decision.phase, Phase::Stopping, "{generation}");
         bench.see(exited(Some(ExitStatus::Code(0))));
         lose(&mut bench);

@@ -208,13 +208,13 @@ fn step() -> impl Strategy<Value = Step> {
         }),
         1 => Just(Observation::Stall(seconds(9))),
         1 => prop_oneof![
-            Just(OperatorWord::Stopping),
-            Just(OperatorWord::Resume),
+            Just(OperatorCommand::Stopping),
+            Just(OperatorCommand::Resume),
             (0..4_000_000_u64).prop_map(|millis| {
                 let until = Time::from_start(Duration::from_millis(millis));
-                OperatorWord::MaintenanceUntil(until)
+                OperatorCommand::MaintenanceUntil(until)
             }),
-            Just(OperatorWord::Release)
+            Just(OperatorCommand::Release)
         ]
         .prop_map(Observation::Operator),
     ];

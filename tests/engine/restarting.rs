@@ -241,7 +241,9 @@ fn a_zombie_engine_is_ended_by_way_of_its_parent() {
 fn a_restart_under_way_is_finished_whatever_comes() {
     let mut bench = hung();
     let until = bench.now.plus(seconds(600));
-    bench.see(Observation::Operator(OperatorWord::MaintenanceUntil(until)));
+    bench.see(Observation::Operator(OperatorCommand::MaintenanceUntil(
+        until,
+    )));
     assert!(bench.decision.action.is_some(), "SIGTERM is sent already");
     bench.ping_ok();
     assert!(bench.decision.action.is_some());
@@ -253,7 +255,9 @@ fn a_restart_under_way_is_finished_whatever_comes() {
 fn maintenance_and_the_budget_hold_the_supervisor_too() {
     let mut bench = Bench::ready(Policy::default());
     let until = bench.now.plus(seconds(100));
-    bench.see(Observation::Operator(OperatorWord::MaintenanceUntil(until)));
+    bench.see(Observation::Operator(OperatorCommand::MaintenanceUntil(
+        until,
+    )));
     bench.live_for(seconds(99), IDLE, &TIMED_OUT);
     assert_eq!(bench.decision.action, None);
     bench.live_for(seconds(31), IDLE, &TIMED_OUT);
@@ -264,7 +268,7 @@ fn maintenance_and_the_budget_hold_the_supervisor_too() {
     assert_eq!(bench.live(), Verdict::Pass);
     let held = bench.decision.finding(Reason::RestartBudgetExhausted);
     assert_eq!(held.expect("held").evidence, "3 restarts did not help");
-    bench.see(Observation::Operator(OperatorWord::Release));
+    bench.see(Observation::Operator(OperatorCommand::Release));
     assert!(bench.decision.action.is_some());
 }
 
@@ -360,7 +364,7 @@ fn a_later_run_knows_the_budget_and_what_it_held() {
     assert_eq!(later.decision.action, None);
 
     let mut much_later = bench.restart_supervisor(seconds(3600), true);
-    much_later.see(Observation::Operator(OperatorWord::Release));
+    much_later.see(Observation::Operator(OperatorCommand::Release));
     much_later.see(running(4, IDLE));
     much_later.see(listening(&["0.0.0.0:1433"]));
     hang(&mut much_later, 4);
@@ -421,7 +425,9 @@ fn another_process_or_another_boot_has_proven_nothing() {
 fn maintenance_goes_on_in_a_later_run() {
     let mut bench = Bench::ready(Policy::default());
     let until = bench.now.plus(seconds(100));
-    bench.see(Observation::Operator(OperatorWord::MaintenanceUntil(until)));
+    bench.see(Observation::Operator(OperatorCommand::MaintenanceUntil(
+        until,
+    )));
     let memory = bench.bench_memory();
     let over = memory.clone().carried_over(bench.now, seconds(40), true);
     assert_eq!(over.maintenance_until, Some(Time::from_start(seconds(60))));

@@ -796,7 +796,7 @@ fn silence_counts_from_the_end_of_what_excused_it() {
 fn a_stop_on_purpose_holds_liveness() {
     let mut bench = Bench::ready(kubelet());
     bench.pass(SECOND);
-    bench.see(Observation::Operator(OperatorWord::Stopping));
+    bench.see(Observation::Operator(OperatorCommand::Stopping));
     assert_eq!(bench.decision.ready.reasons, [Reason::Stopping]);
     let closed = AttemptResult::Failed(ContactError::Closed);
     bench.live_for(seconds(600), IDLE, &closed);
@@ -812,7 +812,9 @@ fn a_stop_on_purpose_holds_liveness() {
 fn maintenance_holds_liveness_and_ends_by_itself() {
     let mut bench = Bench::ready(kubelet());
     let until = bench.now.plus(seconds(120));
-    bench.see(Observation::Operator(OperatorWord::MaintenanceUntil(until)));
+    bench.see(Observation::Operator(OperatorCommand::MaintenanceUntil(
+        until,
+    )));
     assert_eq!(bench.is_ready(), Verdict::Pass, "readiness is real");
     bench.live_for(seconds(119), IDLE, &TIMED_OUT);
     assert_eq!(bench.live(), Verdict::Pass);
@@ -840,7 +842,7 @@ fn restarts_that_do_not_help_end() {
     assert_eq!(bench.live(), Verdict::Pass);
     assert!(bench.has(Reason::RestartBudgetExhausted));
     assert!(bench.has(Reason::EngineUnresponsive));
-    bench.see(Observation::Operator(OperatorWord::Release));
+    bench.see(Observation::Operator(OperatorCommand::Release));
     assert_eq!(bench.live(), Verdict::Fail, "released");
 }
 

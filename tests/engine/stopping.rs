@@ -13,14 +13,14 @@ use crate::bench::*;
 const IDLE: Duration = Duration::ZERO;
 const GRACE: Duration = Duration::from_secs(12);
 
-fn say(bench: &mut Bench, word: OperatorWord) {
+fn say(bench: &mut Bench, word: OperatorCommand) {
     bench.see(Observation::Operator(word));
 }
 
 fn terminate(bench: &mut Bench, generation: u64) {
     let parent = process(generation, IDLE).parent;
     let grace = GRACE;
-    say(bench, OperatorWord::Terminate { parent, grace });
+    say(bench, OperatorCommand::Terminate { parent, grace });
 }
 
 fn restart(bench: &Bench) -> Option<&Restart> {
@@ -33,7 +33,7 @@ fn restart(bench: &Bench) -> Option<&Restart> {
 #[test]
 fn a_stop_is_carried_out_once_its_last_rung_is_reached() {
     let mut bench = Bench::ready(Policy::default());
-    say(&mut bench, OperatorWord::Stopping);
+    say(&mut bench, OperatorCommand::Stopping);
     assert_eq!(bench.decision.phase, Phase::Stopping);
     assert_eq!(bench.decision.action, None, "it drains");
     assert_eq!(bench.is_ready(), Verdict::Fail);
@@ -53,7 +53,7 @@ fn a_stop_is_carried_out_once_its_last_rung_is_reached() {
 #[test]
 fn it_is_about_one_process_and_not_about_the_next() {
     let mut bench = Bench::ready(Policy::default());
-    say(&mut bench, OperatorWord::Stopping);
+    say(&mut bench, OperatorCommand::Stopping);
     terminate(&mut bench, 1);
     bench.see(exited(Some(ExitStatus::Code(0))));
     bench.pass(seconds(5));
@@ -63,7 +63,7 @@ fn it_is_about_one_process_and_not_about_the_next() {
     assert_eq!(bench.decision.phase, Phase::Running);
     // The next one can be stopped in its turn.
     bench.pass(seconds(60));
-    say(&mut bench, OperatorWord::Stopping);
+    say(&mut bench, OperatorCommand::Stopping);
     assert_eq!(bench.decision.phase, Phase::Stopping);
     terminate(&mut bench, 2);
     assert!(restart(&bench).is_some_and(Restart::is_stop));
@@ -91,7 +91,7 @@ fn a_restart_under_way_ends_the_same_process_and_is_not_begun_anew() {
 #[test]
 fn one_that_could_not_be_ended_is_not_tried_for_ever() {
     let mut bench = Bench::ready(Policy::default());
-    say(&mut bench, OperatorWord::Stopping);
+    say(&mut bench, OperatorCommand::Stopping);
     terminate(&mut bench, 1);
     let process = process(1, IDLE).parent;
     let step = ActionStep::Failed("not permitted".to_owned());

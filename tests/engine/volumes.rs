@@ -353,7 +353,7 @@ fn an_adoption_is_over_when_the_identity_has_changed() {
     bench.see(volume(torn.clone()));
     assert!(bench.has(Reason::VolumeIdentityRefused));
     assert_eq!(bench.decision.identity_writes, []);
-    bench.see(Observation::Operator(OperatorWord::Adopt));
+    bench.see(Observation::Operator(OperatorCommand::Adopt));
     for _ in 0..3 {
         assert_eq!(bench.decision.identity_writes.len(), 1);
         assert!(bench.decision.identity_writes[0].keep_aside);

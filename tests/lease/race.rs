@@ -109,7 +109,7 @@ impl Contender {
             }
             reply = match step {
                 LeaseStep::Rest(_) => LeaseReply::Done,
-                step => claims.carry_out(&step),
+                step => claims.execute(&step),
             };
             assert!(!matches!(reply, LeaseReply::Failed(_)), "{reply:?}");
         }

@@ -68,7 +68,7 @@ async fn converse(
         }
         let (reply, ending) = match serde_json::from_slice(&line) {
             Ok(command) => {
-                let done = carry_out(engine, command, orders).await;
+                let done = execute(engine, command, orders).await;
                 engine.until_settled().await;
                 done
             }
@@ -90,7 +90,7 @@ fn refused(reason: impl ToString) -> Reply {
     }
 }
 
-async fn carry_out(
+async fn execute(
     engine: &Engine,
     command: Command,
     orders: &mpsc::Sender<Order>,

@@ -21,6 +21,7 @@ pub struct Container {
     /// None where it ended before it was found.
     init: Option<(i32, OwnedFd)>,
     ended: AsyncFd<OwnedFd>,
+    log: PathBuf,
 }
 
 /// One process of it, as this namespace sees it.
@@ -36,14 +37,14 @@ impl Container {
     /// Starts `command` as the first process of a PID namespace with its own `/proc`. Its standard
     /// error goes to `log`.
     pub fn start(command: &[String], environment: &[(&str, &str)], log: &Path) -> Self {
-        let log = File::options().create(true).append(true).open(log);
+        let file = File::options().create(true).append(true).open(log);
         let unshare = Command::new("unshare")
             .args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"])
             .args(command)
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log.expect("the log is writable"))
+            .stderr(file.expect("the log is writable"))
             .spawn()
             .expect("unshare runs: the tests need root and util-linux");
         let init_pid = only_child(&unshare);
@@ -51,6 +52,7 @@ impl Container {
             ended: watched(Pid::from_child(&unshare)),
             init: init_pid.and_then(|pid| Some((pid, pidfd(pid)?))),
             unshare,
+            log: log.to_owned(),
         }
     }
 
@@ -92,12 +94,21 @@ impl Container {
 
     /// Waits for its end; how the runtime sees it.
     pub async fn ends(&mut self) -> ExitStatus {
-        let ended = tokio::time::timeout(PATIENCE, self.ended.readable()).await;
-        ended
-            .expect("it ends in time")
-            .expect("a pidfd")
-            .retain_ready();
+        match tokio::time::timeout(PATIENCE, self.ended.readable()).await {
+            Ok(ended) => ended.expect("a pidfd").retain_ready(),
+            Err(_) => panic!("it does not end: {}", self.state()),
+        }
         self.unshare.wait().expect("it is our child")
+    }
+
+    /// What can be said of it where it does not what it should.
+    fn state(&self) -> String {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let outer = process(self.unshare.id().cast_signed());
+        let (init, below) = (process(self.init()), self.processes());
+        format!(
+            "unshare {outer:?}, its first process {init:?}, below it {below:#?}; its log:\n{log}"
+        )
     }
 
     /// Whether it runs.

@@ -197,7 +197,7 @@ fn leave_claim(config: &HolderConfig, boot_id: &str) -> Claim {
         nonce: 7,
         released: false,
     };
-    let made = claims::Claims::on(&config.data_dir).carry_out(&LeaseStep::Create(claim.clone()));
+    let made = claims::Claims::on(&config.data_dir).execute(&LeaseStep::Create(claim.clone()));
     assert_eq!(made, LeaseReply::Done);
     claim
 }
@@ -232,7 +232,7 @@ fn the_claim_under_which_ones_own_engine_runs_is_ones_own() {
     details.engine = Some(engine);
     let file = HolderFile::new(&claim.holder.id, claim.nonce, details, None);
     let mut claims = claims::Claims::on(&config.data_dir).with_holder(file);
-    assert_eq!(claims.carry_out(&LeaseStep::Lock), LeaseReply::Done);
+    assert_eq!(claims.execute(&LeaseStep::Lock), LeaseReply::Done);
     let running = start(config.clone());
     running.until(|state| matches!(state, LeaseState::Watched { .. }));
     running.holder.see_engine(Some(engine));

@@ -79,7 +79,7 @@ impl<R: Fn(LeaseReport)> Work<R> {
                     }
                     LeaseReply::Done
                 }
-                step => self.claims.carry_out(step),
+                step => self.claims.execute(step),
             };
             step = match &mut self.machine {
                 Some(machine) => machine.next(reply, now()),

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Site {
     directory: PathBuf,
     words: watch::Sender<Option<Verdicts>>,
-    heard: mpsc::UnboundedReceiver<LinkEvent>,
+    events: mpsc::UnboundedReceiver<LinkEvent>,
     served: JoinHandle<()>,
 }
 
@@ -27,7 +27,7 @@ impl Site {
         let _ = std::fs::remove_dir_all(&directory);
         let bound = bind(&directory.join("launch.sock")).await.unwrap();
         let (words, receiver) = watch::channel(None);
-        let (tell, heard) = mpsc::unbounded_channel();
+        let (tell, events) = mpsc::unbounded_channel();
         let tell = Arc::new(tell);
         let served = tokio::spawn(bound.serve(receiver, move |said| {
             let stop = matches!(&said, LinkEvent::Message(said) if matches!(**said, AgentMessage::StopRequested(_)));
@@ -37,7 +37,7 @@ impl Site {
         Self {
             directory,
             words,
-            heard,
+            events,
             served,
         }
     }
@@ -59,9 +59,9 @@ impl Site {
         connection
     }
 
-    async fn heard(&mut self) -> LinkEvent {
-        let heard = timeout(PATIENCE, self.heard.recv()).await;
-        heard.expect("it is heard in time").unwrap()
+    async fn event(&mut self) -> LinkEvent {
+        let event = timeout(PATIENCE, self.events.recv()).await;
+        event.expect("it comes in time").unwrap()
     }
 }
 
@@ -105,34 +105,34 @@ async fn each_hears_the_other() {
     let mut site = Site::new("hears").await;
     site.words.send_replace(Some(word(1)));
     let mut launch = site.connect().await;
-    assert_eq!(site.heard().await, LinkEvent::Linked(VERSION));
-    let told = |epoch| SupervisorMessage::Verdicts(Box::new(word(epoch)));
+    assert_eq!(site.event().await, LinkEvent::Linked(VERSION));
+    let verdicts = |epoch| SupervisorMessage::Verdicts(Box::new(word(epoch)));
     assert_eq!(
         next(&mut launch).await.unwrap(),
-        told(1),
+        verdicts(1),
         "what was said before"
     );
     site.words.send_replace(Some(word(2)));
-    assert_eq!(next(&mut launch).await.unwrap(), told(2));
+    assert_eq!(next(&mut launch).await.unwrap(), verdicts(2));
     let report = AgentMessage::Process(ProcessReport::NotFound);
     launch.send(&report).await.unwrap();
-    assert_eq!(site.heard().await, LinkEvent::Message(Box::new(report)));
+    assert_eq!(site.event().await, LinkEvent::Message(Box::new(report)));
     launch.send(&AgentMessage::StopRequested(15)).await.unwrap();
     let accepted = SupervisorMessage::StopAccepted(Duration::from_secs(7));
     assert_eq!(next(&mut launch).await.unwrap(), accepted);
-    site.heard().await;
+    site.event().await;
     drop(launch);
-    assert_eq!(site.heard().await, LinkEvent::Lost);
+    assert_eq!(site.event().await, LinkEvent::Lost);
 }
 
 #[tokio::test]
 async fn a_newer_one_takes_the_place_of_the_one_before() {
     let mut site = Site::new("newer").await;
     let mut first = site.connect().await;
-    assert_eq!(site.heard().await, LinkEvent::Linked(VERSION));
+    assert_eq!(site.event().await, LinkEvent::Linked(VERSION));
     let mut second = site.connect().await;
     assert_eq!(
-        site.heard().await,
+        site.event().await,
         LinkEvent::Linked(VERSION),
         "and not lost"
     );
@@ -148,7 +148,7 @@ async fn a_newer_one_takes_the_place_of_the_one_before() {
 async fn one_that_is_not_understood_is_refused_and_disturbs_nobody() {
     let mut site = Site::new("refused").await;
     let mut launch = site.connect().await;
-    assert_eq!(site.heard().await, LinkEvent::Linked(VERSION));
+    assert_eq!(site.event().await, LinkEvent::Linked(VERSION));
     let mut strange = Connection::new(site.stream().await).unwrap();
     let hello = Hello {
         version: VERSION + 2,
@@ -158,7 +158,7 @@ async fn one_that_is_not_understood_is_refused_and_disturbs_nobody() {
     let answer = next(&mut strange).await.unwrap();
     assert!(
         matches!(answer, SupervisorMessage::Hello(_)),
-        "it is told the version"
+        "the version is sent"
     );
     assert!(matches!(next(&mut strange).await, Err(LinkError::Closed)));
     let mut rude = Connection::new(site.stream().await).unwrap();
@@ -170,6 +170,6 @@ async fn one_that_is_not_understood_is_refused_and_disturbs_nobody() {
         silent.push(site.stream().await);
     }
     let _late = site.connect().await;
-    assert_eq!(site.heard().await, LinkEvent::Linked(VERSION));
+    assert_eq!(site.event().await, LinkEvent::Linked(VERSION));
     assert!(matches!(next(&mut launch).await, Err(LinkError::Closed)));
 }

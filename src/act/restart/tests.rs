@@ -62,9 +62,9 @@ fn restart(parent: ProcessId, engine: Option<ProcessId>, grace: Duration) -> Res
 
 /// The steps of carrying `restart` out, twice.
 async fn steps(name: &str, restart: &Restart) -> Vec<ActionStep> {
-    let told = Mutex::new(Vec::new());
+    let steps_reported = Mutex::new(Vec::new());
     let report = |report: ActionReport| {
-        told.lock().unwrap().push(report.step);
+        steps_reported.lock().unwrap().push(report.step);
         std::future::ready(())
     };
     let mut restarter = Restarter {
@@ -75,19 +75,19 @@ async fn steps(name: &str, restart: &Restart) -> Vec<ActionStep> {
         begun: None,
         fenced: None,
     };
-    restarter.carry_out(restart, String::new()).await;
+    restarter.restart(restart, String::new()).await;
     assert!(!restarter.is_new(restart));
-    restarter.carry_out(restart, String::new()).await;
+    restarter.restart(restart, String::new()).await;
     drop(restarter);
-    told.into_inner().unwrap()
+    steps_reported.into_inner().unwrap()
 }
 
 #[tokio::test]
 async fn who_obeys_sigterm_gets_no_sigkill() {
     let mut victim = Victim::shell("trap 'exit 7' TERM");
     let restart = restart(victim.id(), None, Duration::from_secs(60));
-    let told = steps("sh", &restart).await;
-    assert_eq!(told, [ActionStep::Terminated, ActionStep::Done]);
+    let steps_reported = steps("sh", &restart).await;
+    assert_eq!(steps_reported, [ActionStep::Terminated, ActionStep::Done]);
     assert_eq!(victim.0.wait().unwrap().code(), Some(7));
 }
 
@@ -98,18 +98,18 @@ async fn who_is_stopped_or_deaf_gets_sigkill_once_the_grace_is_over() {
     let pid = Pid::from_raw(engine.id().pid).unwrap();
     kill_process(pid, Signal::STOP).unwrap();
     let restart = restart(parent.id(), Some(engine.id()), Duration::from_millis(20));
-    let told = steps("sh", &restart).await;
+    let steps_reported = steps("sh", &restart).await;
     let expected = [ActionStep::Terminated, ActionStep::Killed, ActionStep::Done];
-    assert_eq!(told, expected);
+    assert_eq!(steps_reported, expected);
     assert_eq!(parent.0.wait().unwrap().signal(), Some(9));
     assert_eq!(engine.0.wait().unwrap().signal(), Some(9));
 }
 
 /// The steps of fencing, twice.
 async fn fenced(name: &str, fence: &Restart) -> Vec<ActionStep> {
-    let told = Mutex::new(Vec::new());
+    let steps_reported = Mutex::new(Vec::new());
     let report = |report: ActionReport| {
-        told.lock().unwrap().push(report.step);
+        steps_reported.lock().unwrap().push(report.step);
         std::future::ready(())
     };
     let mut restarter = Restarter {
@@ -124,7 +124,7 @@ async fn fenced(name: &str, fence: &Restart) -> Vec<ActionStep> {
     restarter.fence(fence, String::new()).await;
     restarter.fence(fence, String::new()).await;
     drop(restarter);
-    told.into_inner().unwrap()
+    steps_reported.into_inner().unwrap()
 }
 
 #[tokio::test]
@@ -146,12 +146,15 @@ async fn an_engine_whose_parent_is_gone_is_fenced_all_the_same_and_a_stranger_ne
     let mut stranger = Victim::shell("");
     let mut earlier = stranger.id();
     earlier.start_ticks -= 1;
-    let told = fenced("sh", &restart(earlier, Some(engine.id()), Duration::ZERO)).await;
-    assert_eq!(told, [ActionStep::Killed, ActionStep::Done]);
+    let steps_reported = fenced("sh", &restart(earlier, Some(engine.id()), Duration::ZERO)).await;
+    assert_eq!(steps_reported, [ActionStep::Killed, ActionStep::Done]);
     assert_eq!(engine.0.wait().unwrap().signal(), Some(9));
     assert!(stranger.lives());
-    let told = fenced("sqlservr", &restart(stranger.id(), None, Duration::ZERO)).await;
-    assert!(matches!(&told[..], [ActionStep::Failed(_)]), "{told:?}");
+    let steps_reported = fenced("sqlservr", &restart(stranger.id(), None, Duration::ZERO)).await;
+    assert!(
+        matches!(&steps_reported[..], [ActionStep::Failed(_)]),
+        "{steps_reported:?}"
+    );
     assert!(stranger.lives());
 }
 
@@ -161,19 +164,21 @@ async fn another_process_under_that_pid_is_not_signalled() {
     let mut earlier = stranger.id();
     earlier.start_ticks -= 1;
     // The one that was meant has ended: nothing is left to be done.
-    let told = steps("sh", &restart(earlier, None, Duration::ZERO)).await;
-    assert_eq!(told, [ActionStep::Done]);
+    let steps_reported = steps("sh", &restart(earlier, None, Duration::ZERO)).await;
+    assert_eq!(steps_reported, [ActionStep::Done]);
     assert!(stranger.lives());
 
-    let told = steps("sqlservr", &restart(stranger.id(), None, Duration::ZERO)).await;
-    assert!(matches!(&told[..], [ActionStep::Failed(why)] if why.contains("is called \"sh\"")));
+    let steps_reported = steps("sqlservr", &restart(stranger.id(), None, Duration::ZERO)).await;
+    assert!(
+        matches!(&steps_reported[..], [ActionStep::Failed(why)] if why.contains("is called \"sh\""))
+    );
     assert!(stranger.lives());
 
     // Nor one in the engine's place, whose parent is the right one.
     let mut parent = Victim::shell("trap '' TERM");
     let restart = restart(parent.id(), Some(earlier), Duration::ZERO);
-    let told = steps("sh", &restart).await;
-    assert_eq!(told.last(), Some(&ActionStep::Done));
+    let steps_reported = steps("sh", &restart).await;
+    assert_eq!(steps_reported.last(), Some(&ActionStep::Done));
     assert_eq!(parent.0.wait().unwrap().signal(), Some(9));
     assert!(stranger.lives());
 }

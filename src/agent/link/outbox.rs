@@ -141,7 +141,9 @@ impl Outbox {
     }
 
     fn seen(&mut self, exit: ProcessExit) {
-        let known = self.queued.is_some_and(|told| told.process == exit.process);
+        let known = self
+            .queued
+            .is_some_and(|queued| queued.process == exit.process);
         match (exit.role, exit.status) {
             _ if known => {}
             // Who reaps it is about to tell.

@@ -66,7 +66,7 @@ impl View<'_> {
     ///
     /// It has answered in this run; or in an earlier one, and it is at the address that is asked now (its
     /// processes are seen to listen there, or that is where it answered). A peer that closes such a question
-    /// unheard may not have understood it: encryption may be configured otherwise than before.
+    /// unanswered may not have understood it: encryption may be configured otherwise than before.
     #[must_use]
     pub fn asks_the_engine(&self) -> bool {
         let listeners = self.listeners();
@@ -80,9 +80,10 @@ impl View<'_> {
         let before = self.engine.answered_at;
         let there = serves == Some(true) || (before.is_some() && before == asked);
         let ping = self.snapshot.ping.error();
-        let unheard = matches!(ping, Some(ContactError::TimedOut(_)));
+        let unanswered = matches!(ping, Some(ContactError::TimedOut(_)));
         serves != Some(false)
-            && (self.snapshot.answers.last.is_some() || (self.engine.started && there && unheard))
+            && (self.snapshot.answers.last.is_some()
+                || (self.engine.started && there && unanswered))
     }
 
     fn fresh<'a, T>(&self, seen: Option<&'a Observed<T>>, age: Duration) -> Option<&'a T> {

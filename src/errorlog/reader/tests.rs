@@ -8,7 +8,7 @@ fn dated(text: &str) -> String {
     format!("2026-11-23 04:51:00.12 spid9s      {text}\r\n")
 }
 
-fn told(lines: &[&str]) -> EngineLog {
+fn read(lines: &[&str]) -> EngineLog {
     let mut reader = Reader::default();
     for line in lines {
         reader.line(line);
@@ -17,9 +17,9 @@ fn told(lines: &[&str]) -> EngineLog {
 }
 
 /// The same, each line with date and source.
-fn told_dated(lines: &[&str]) -> EngineLog {
+fn read_dated(lines: &[&str]) -> EngineLog {
     let lines: Vec<String> = lines.iter().map(|line| dated(line)).collect();
-    told(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+    read(&lines.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 const READY: &str = "SQL Server is now ready for client connections. This is an informational message; no user action is required.";
@@ -41,20 +41,20 @@ fn rows(log: &EngineLog) -> Vec<&'static str> {
 #[test]
 fn the_banner_begins_anew() {
     let banner = "Microsoft SQL Server 2022 (RTM-CU11) (KB5032679) - 16.0.4105.2 (X64)";
-    let log = told_dated(&[MASTER_MISSING[0], MASTER_MISSING[1], banner]);
+    let log = read_dated(&[MASTER_MISSING[0], MASTER_MISSING[1], banner]);
     assert_eq!(log.engine.and_then(|engine| engine.year), Some(2022));
     assert_eq!((log.messages, log.errors), (vec![], vec![]));
     // What the image's own script says comes before the banner of the same start.
     let script = "SQL Server 2022 will run as non-root by default.";
     let trouble = "<jemalloc>: Unsupported system page size";
-    assert_eq!(rows(&told(&[script, trouble, banner])), ["page-size"]);
-    assert_eq!(rows(&told(&[banner, trouble, script])), [""; 0]);
-    assert_eq!(told(&[]).bytes, 7);
+    assert_eq!(rows(&read(&[script, trouble, banner])), ["page-size"]);
+    assert_eq!(rows(&read(&[banner, trouble, script])), [""; 0]);
+    assert_eq!(read(&[]).bytes, 7);
 }
 
 #[test]
 fn what_each_start_writes_is_no_error() {
-    let log = told_dated(&[
+    let log = read_dated(&[
         "Microsoft SQL Server 2022 (RTM-CU11) (KB5032679) - 16.0.4105.2 (X64)",
         "Logging SQL Server messages in file '/var/opt/mssql/log/errorlog'.",
         "Error searching first file in /var/opt/mssql/security/ca-certificates: 2",
@@ -64,7 +64,7 @@ fn what_each_start_writes_is_no_error() {
 
 #[test]
 fn errors_are_counted_by_number() {
-    let log = told_dated(&[
+    let log = read_dated(&[
         "Error: 18456, Severity: 14, State: 8.",
         "Login failed for user 'sa'. Reason: Password did not match. [CLIENT: 10.0.0.1]",
         "Error: 9002, Severity: 17, State: 2.",
@@ -103,10 +103,10 @@ fn a_recovery_is_followed_until_it_is_complete() {
         remaining: Some(Duration::from_secs(100)),
         phase: Some(2),
     };
-    assert_eq!(told_dated(&[progress]).recovery, Some(expected.clone()));
+    assert_eq!(read_dated(&[progress]).recovery, Some(expected.clone()));
     let of_another = "Recovery completed for database model (database ID 3) in 1 second(s) (analysis 0 ms, redo 0 ms, undo 0 ms.)";
     assert_eq!(
-        told_dated(&[progress, of_another]).recovery,
+        read_dated(&[progress, of_another]).recovery,
         Some(expected),
         "another database"
     );
@@ -114,7 +114,7 @@ fn a_recovery_is_followed_until_it_is_complete() {
         "Recovery is complete. This is an informational message only. No user action is required.",
         "Recovery completed for database sales (database ID 9) in 3 second(s) (analysis 1 ms, redo 2 ms, undo 0 ms.)",
     ] {
-        assert_eq!(told_dated(&[progress, end]).recovery, None, "{end}");
+        assert_eq!(read_dated(&[progress, end]).recovery, None, "{end}");
     }
 }
 
@@ -127,9 +127,9 @@ fn a_hostile_name_is_bounded_and_plain() {
     let line = format!(
         "Recovery of database '{name}' (9) is 250% complete (approximately 1 seconds remain). Phase 3 of 3."
     );
-    assert_eq!(told_dated(&[&line]).recovery.unwrap().percent, 100);
-    assert_eq!(told_dated(&[&line.replace("250%", "300%")]).recovery, None);
-    let recovery = told_dated(&[&line.replace("250%", "25%")])
+    assert_eq!(read_dated(&[&line]).recovery.unwrap().percent, 100);
+    assert_eq!(read_dated(&[&line.replace("250%", "300%")]).recovery, None);
+    let recovery = read_dated(&[&line.replace("250%", "25%")])
         .recovery
         .unwrap();
     assert_eq!(recovery.percent, 25);
@@ -146,17 +146,17 @@ fn what_is_no_progress_is_ignored() {
         "Recovery of database sales is 5% complete (approximately 1 seconds remain).",
         "Recovery is writing a checkpoint in database 'msdb' (4).",
     ] {
-        assert_eq!(told_dated(&[line]).recovery, None, "{line}");
+        assert_eq!(read_dated(&[line]).recovery, None, "{line}");
     }
     let line = "Recovery of database 'a' (9) is 5% complete (approximately 1 second";
-    let recovery = told_dated(&[line]).recovery.unwrap();
+    let recovery = read_dated(&[line]).recovery.unwrap();
     assert_eq!((recovery.percent, recovery.phase), (5, None));
 }
 
 #[test]
 fn analysis_is_the_first_phase() {
     let line = "Analysis of database 'lot_of_vlfs' (16) is 0% complete (approximately 0 seconds remain). Phase 1 of 3.";
-    let recovery = told_dated(&[line]).recovery.unwrap();
+    let recovery = read_dated(&[line]).recovery.unwrap();
     assert_eq!(
         (recovery.database.as_str(), recovery.phase),
         ("lot_of_vlfs", Some(1))
@@ -165,20 +165,20 @@ fn analysis_is_the_first_phase() {
 
 #[test]
 fn ready_is_not_the_end_of_a_start() {
-    let log = told_dated(&[READY]);
+    let log = read_dated(&[READY]);
     assert!(log.start.ready && !log.start.complete);
-    let log = told_dated(&[READY, COMPLETE]);
+    let log = read_dated(&[READY, COMPLETE]);
     assert!(log.start.ready && log.start.complete);
     let cycled = "The error log has been reinitialized. See the previous log for older entries.";
-    assert!(told_dated(&[cycled]).start.complete);
+    assert!(read_dated(&[cycled]).start.complete);
 }
 
 #[test]
 fn a_collation_is_being_changed_until_the_log_says_so() {
     let begins = "Attempting to change default collation to Latin1_General_CI_AS.";
     let ends = "The default collation was successfully changed.";
-    assert!(told_dated(&[READY, begins]).start.collation_rebuild);
-    assert!(!told_dated(&[READY, begins, ends]).start.collation_rebuild);
+    assert!(read_dated(&[READY, begins]).start.collation_rebuild);
+    assert!(!read_dated(&[READY, begins, ends]).start.collation_rebuild);
 }
 
 #[test]
@@ -198,15 +198,15 @@ fn who_wanted_a_stop_is_kept() {
             LoggedStop::Statement,
         ),
     ] {
-        assert_eq!(told_dated(lines).stop, Some(stop));
+        assert_eq!(read_dated(lines).stop, Some(stop));
     }
-    let ends = told_dated(&["SQL Server shutdown has been initiated"]);
+    let ends = read_dated(&["SQL Server shutdown has been initiated"]);
     assert_eq!((ends.stop, ends.ending), (None, true));
 }
 
 #[test]
 fn what_is_told_without_a_number_is_counted_under_it() {
-    let log = told_dated(&[
+    let log = read_dated(&[
         "SQL Server has encountered 1 occurrence(s) of I/O requests taking longer than 15 seconds to complete on file [x] in database id 12.",
         "Process 0:0:0 (0x1b54) Worker 0x0000021718116160 appears to be non-yielding on Scheduler 12.",
         "SQL Server has encountered 2 occurrence(s) of I/O requests taking longer than 15 seconds to complete on file [y] in database id 12.",
@@ -232,7 +232,7 @@ fn the_text_belongs_to_its_number_though_others_write_between() {
         ),
     ];
     let lines: Vec<_> = lines.iter().map(String::as_str).collect();
-    let log = told(&lines);
+    let log = read(&lines);
     assert_eq!(rows(&log), ["master-unreadable", "log-full"]);
     assert!(
         log.messages[1].text.ends_with("'LOG_BACKUP'."),
@@ -243,9 +243,9 @@ fn the_text_belongs_to_its_number_though_others_write_between() {
 
 #[test]
 fn a_number_without_its_text_counts_at_once() {
-    let log = told_dated(&MASTER_MISSING[..1]);
+    let log = read_dated(&MASTER_MISSING[..1]);
     assert_eq!(rows(&log), ["master-unreadable"]);
-    let log = told_dated(&MASTER_MISSING);
+    let log = read_dated(&MASTER_MISSING);
     assert_eq!(
         rows(&log),
         ["master-missing"],
@@ -274,7 +274,7 @@ fn messages_are_bounded_and_the_last_error_is_kept() {
 
 #[test]
 fn a_crash_is_one_line_and_its_handler_is_not_read() {
-    let log = told(&[
+    let log = read(&[
         "This program has encountered a fatal error and cannot continue running at Tue",
         "         Reason: 0x00000001",
         "         Signal: SIGABRT - Aborted (6)",
@@ -304,7 +304,7 @@ fn what_was_skipped_may_have_ended_it() {
 #[test]
 fn garbage_says_nothing() {
     for line in ["", "\0\0\0", "2026-11-23", "2026-", "2026-é"] {
-        let log = told(&[line]);
+        let log = read(&[line]);
         assert_eq!((log.messages.len(), log.errors.len()), (0, 0), "{line:?}");
         assert_eq!(log.engine, None);
     }
@@ -354,7 +354,7 @@ fn how_far_the_start_is_and_that_it_ends() {
         ),
         (&[begun, reinitialized], [true, true, true], false, None),
     ] {
-        let log = told_dated(lines);
+        let log = read_dated(lines);
         let LoggedStart {
             begun,
             ready,

@@ -36,7 +36,7 @@ pub(super) struct Watch {
     /// The kernel's name for it at the last look.
     pub comm: String,
     /// Its end has been told.
-    pub exit_told: bool,
+    pub exit_reported: bool,
     role: ProcessRole,
     process: Process,
     fd_directory: PathBuf,
@@ -135,7 +135,7 @@ impl Watch {
         tracing::info!(pid = id.pid, ?role, "process found");
         Some(Self {
             id,
-            exit_told: false,
+            exit_reported: false,
             role,
             pidfd,
             stat: Some(Sample::new(&stat)),
@@ -166,14 +166,14 @@ impl Watch {
 
     /// It was there and not dead at the last look, and its end has not been told.
     pub(super) fn lives(&self) -> bool {
-        !self.exit_told && self.stat.is_some_and(|stat| !stat.dead)
+        !self.exit_reported && self.stat.is_some_and(|stat| !stat.dead)
     }
 
     /// Waits until the kernel says that the process ended; for ever where there is nothing to wait
     /// for. Cancel safe: it only waits.
     pub(super) async fn ended(watch: Option<&Self>) {
         let pidfd = watch
-            .filter(|watch| !watch.exit_told)
+            .filter(|watch| !watch.exit_reported)
             .and_then(|watch| watch.pidfd.as_ref());
         match pidfd {
             Some(pidfd) => pidfd.ended().await,
@@ -183,11 +183,11 @@ impl Watch {
 
     /// How it ended, told once; none when it was told before, or when it lives.
     pub(super) async fn take_exit(&mut self) -> Option<ProcessExit> {
-        if self.exit_told {
+        if self.exit_reported {
             return None;
         }
         let status = self.wait_status().await?;
-        self.exit_told = true;
+        self.exit_reported = true;
         Some(ProcessExit {
             process: self.id,
             role: self.role,
@@ -218,13 +218,13 @@ impl Watch {
 
     /// Asks the pidfd, which knows once the process is reaped, then `/proc`, which knows before.
     fn status(&mut self) -> Status {
-        let told = self.pidfd.as_ref().map(Pidfd::wait_status);
-        if let Some(Ok(Some(raw))) = told {
+        let status = self.pidfd.as_ref().map(Pidfd::wait_status);
+        if let Some(Ok(Some(raw))) = status {
             self.stat = None;
             return decode(raw).map_or(Status::Unknown, Status::Known);
         }
         // ESRCH is also what it says when the process is reaped in the midst of the question.
-        let may_tell = matches!(told, Some(Ok(None) | Err(Errno::SRCH)));
+        let may_tell = matches!(status, Some(Ok(None) | Err(Errno::SRCH)));
         let stat = self.process.stat().ok();
         self.stat = stat.as_ref().map(Sample::new);
         match (self.stat, stat) {

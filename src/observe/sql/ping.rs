@@ -1,7 +1,7 @@
 //! Ping: one small query on a standing connection.
 
 use super::pace::{Began, login_refused, until_next};
-use super::silence::Teller;
+use super::silence::SilenceSender;
 use crate::config::SqlConfig;
 use crate::decide::observation::{ContactError, Observation};
 use crate::observe::Sink;
@@ -17,7 +17,7 @@ pub(super) const QUERY: &str = "SELECT 1";
 ///
 /// # Cancel safety
 /// Drop it to end it; its connection is closed.
-pub async fn observe(config: SqlConfig, silence: Teller, sink: Sink) {
+pub async fn observe(config: SqlConfig, silence: SilenceSender, sink: Sink) {
     let (pace, login_interval) = (config.ping, config.login.interval);
     let mut standing = Standing::new(config);
     loop {
@@ -27,7 +27,7 @@ pub async fn observe(config: SqlConfig, silence: Teller, sink: Sink) {
             .err();
         if !began.cut_short(sink.clock(), error.as_ref(), pace.deadline) {
             let attempt = began.attempt(error.as_ref());
-            silence.tell(&attempt, began.instant());
+            silence.report(&attempt, began.instant());
             sink.send(Observation::Ping(attempt)).await;
         }
         // Refused by name, each ping would be a login: no more of them than the login observer

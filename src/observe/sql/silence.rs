@@ -9,19 +9,19 @@ use crate::decide::observation::Attempt;
 
 /// A silence, told by the one and awaited by the other.
 #[must_use]
-pub fn channel() -> (Teller, Listener) {
-    let (teller, listener) = watch::channel(None);
-    (Teller(teller), Listener(listener))
+pub fn channel() -> (SilenceSender, Listener) {
+    let (sender, listener) = watch::channel(None);
+    (SilenceSender(sender), Listener(listener))
 }
 
 /// The ping's end.
 #[derive(Debug)]
-pub struct Teller(watch::Sender<Option<Instant>>);
+pub struct SilenceSender(watch::Sender<Option<Instant>>);
 
-impl Teller {
+impl SilenceSender {
     /// An attempt ended that had begun `began`. It is silence where the engine owes an answer; a
     /// refused port, say, is none.
-    pub(super) fn tell(&self, attempt: &Attempt, began: Instant) {
+    pub(super) fn report(&self, attempt: &Attempt, began: Instant) {
         let silent = attempt.result.owes_answer();
         self.0.send_if_modified(|since| {
             let changed = since.is_some() != silent;
@@ -88,10 +88,10 @@ mod tests {
 
     #[tokio::test]
     async fn it_counts_from_the_first_attempt_that_got_no_answer() {
-        let (teller, mut listener) = channel();
+        let (sender, mut listener) = channel();
         let began = Instant::now();
-        teller.tell(&silent(), began);
-        teller.tell(&failed(ContactError::Closed), began + FAR);
+        sender.report(&silent(), began);
+        sender.report(&failed(ContactError::Closed), began + FAR);
         assert_eq!(listener.lasting(SHORT).await, began);
         assert_eq!(listener.lasting(SHORT).await, began, "it lasts still");
     }
@@ -105,25 +105,25 @@ mod tests {
             },
         };
         for end in [answered, failed(ContactError::Refused)] {
-            let (teller, mut listener) = channel();
+            let (sender, mut listener) = channel();
             let began = Instant::now();
-            teller.tell(&silent(), began);
-            teller.tell(&end, began);
-            teller.tell(&silent(), began + SHORT);
+            sender.report(&silent(), began);
+            sender.report(&end, began);
+            sender.report(&silent(), began + SHORT);
             assert_eq!(listener.lasting(SHORT).await, began + SHORT, "{end:?}");
         }
     }
 
     #[tokio::test]
-    async fn an_end_while_it_is_awaited_is_heard() {
-        let (teller, mut listener) = channel();
+    async fn an_end_while_it_is_awaited_is_noticed() {
+        let (sender, mut listener) = channel();
         let began = Instant::now();
-        teller.tell(&silent(), began + FAR);
+        sender.report(&silent(), began + FAR);
         let waiting = tokio::spawn(async move { listener.lasting(SHORT).await });
         tokio::task::yield_now().await;
-        teller.tell(&failed(ContactError::Refused), began);
+        sender.report(&failed(ContactError::Refused), began);
         tokio::task::yield_now().await;
-        teller.tell(&silent(), began);
+        sender.report(&silent(), began);
         assert_eq!(waiting.await.unwrap(), began);
     }
 }

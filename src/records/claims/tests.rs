@@ -81,59 +81,53 @@ fn only_names_of_ten_digits_are_claims() {
 fn the_steps_do_what_they_say() {
     let scratch = Scratch::new();
     let mut claims = Claims::on(&scratch.0);
-    assert_eq!(
-        claims.carry_out(&LeaseStep::List),
-        LeaseReply::Listed(vec![])
-    );
+    assert_eq!(claims.execute(&LeaseStep::List), LeaseReply::Listed(vec![]));
     assert_eq!(highest(&scratch.0).unwrap(), None);
-    assert_eq!(claims.carry_out(&LeaseStep::Open(1)), LeaseReply::Gone);
+    assert_eq!(claims.execute(&LeaseStep::Open(1)), LeaseReply::Gone);
     for epoch in [1, 2] {
         assert_eq!(
-            claims.carry_out(&LeaseStep::Create(claim(epoch))),
+            claims.execute(&LeaseStep::Create(claim(epoch))),
             LeaseReply::Done
         );
         // It is there with its contents before the first write.
         let there = Record::Claim(claim(epoch));
         assert_eq!(highest(&scratch.0).unwrap(), Some((epoch, there)));
         assert_eq!(
-            claims.carry_out(&LeaseStep::Write(claim(epoch))),
+            claims.execute(&LeaseStep::Write(claim(epoch))),
             LeaseReply::Done
         );
-        assert_eq!(claims.carry_out(&LeaseStep::Sync), LeaseReply::Done);
-        assert_eq!(
-            claims.carry_out(&LeaseStep::SyncDirectory),
-            LeaseReply::Done
-        );
+        assert_eq!(claims.execute(&LeaseStep::Sync), LeaseReply::Done);
+        assert_eq!(claims.execute(&LeaseStep::SyncDirectory), LeaseReply::Done);
     }
     assert_eq!(
-        claims.carry_out(&LeaseStep::Create(claim(2))),
+        claims.execute(&LeaseStep::Create(claim(2))),
         LeaseReply::Exists
     );
     assert_eq!(
-        claims.carry_out(&LeaseStep::List),
+        claims.execute(&LeaseStep::List),
         LeaseReply::Listed(vec![1, 2])
     );
     // A delayed write of an old holder goes to its own file, which has no name any more.
     let mut old = Claims::on(&scratch.0);
     assert!(matches!(
-        old.carry_out(&LeaseStep::Open(1)),
+        old.execute(&LeaseStep::Open(1)),
         LeaseReply::Read(_)
     ));
-    assert_eq!(claims.carry_out(&LeaseStep::Remove(1)), LeaseReply::Done);
-    assert_eq!(old.carry_out(&LeaseStep::Write(claim(1))), LeaseReply::Done);
-    assert_eq!(old.carry_out(&LeaseStep::Sync), LeaseReply::Done);
-    assert_eq!(old.carry_out(&LeaseStep::Open(1)), LeaseReply::Gone);
+    assert_eq!(claims.execute(&LeaseStep::Remove(1)), LeaseReply::Done);
+    assert_eq!(old.execute(&LeaseStep::Write(claim(1))), LeaseReply::Done);
+    assert_eq!(old.execute(&LeaseStep::Sync), LeaseReply::Done);
+    assert_eq!(old.execute(&LeaseStep::Open(1)), LeaseReply::Gone);
     assert_eq!(
-        claims.carry_out(&LeaseStep::List),
+        claims.execute(&LeaseStep::List),
         LeaseReply::Listed(vec![2])
     );
-    let seen = claims.carry_out(&LeaseStep::Read(2));
+    let seen = claims.execute(&LeaseStep::Read(2));
     let LeaseReply::Seen(sight) = seen else {
         panic!("{seen:?}");
     };
     assert_eq!(sight.record, Record::Claim(claim(2)));
     assert_eq!((sight.details, sight.lock), (None, LockState::Absent));
-    assert_eq!(claims.carry_out(&LeaseStep::Lock), LeaseReply::Done);
+    assert_eq!(claims.execute(&LeaseStep::Lock), LeaseReply::Done);
     // Nothing else is left behind.
     let folder = Folder::on_volume(&scratch.0).unwrap().unwrap();
     assert_eq!(folder.names().unwrap(), [name(2)]);
@@ -144,7 +138,7 @@ fn a_step_without_an_open_file_and_a_missing_volume_are_failures_not_losses() {
     let scratch = Scratch::new();
     let mut claims = Claims::on(&scratch.0);
     assert!(matches!(
-        claims.carry_out(&LeaseStep::Sync),
+        claims.execute(&LeaseStep::Sync),
         LeaseReply::Failed(_)
     ));
     let mut claims = Claims::on(&scratch.0.join("absent"));
@@ -154,7 +148,7 @@ fn a_step_without_an_open_file_and_a_missing_volume_are_failures_not_losses() {
         LeaseStep::Create(claim(1)),
     ] {
         assert!(
-            matches!(claims.carry_out(&step), LeaseReply::Failed(_)),
+            matches!(claims.execute(&step), LeaseReply::Failed(_)),
             "{step:?}"
         );
     }
@@ -164,17 +158,17 @@ fn a_step_without_an_open_file_and_a_missing_volume_are_failures_not_losses() {
 fn a_link_or_a_directory_in_the_place_of_a_claim_is_no_claim() {
     let scratch = Scratch::new();
     let mut claims = Claims::on(&scratch.0);
-    claims.carry_out(&LeaseStep::List);
+    claims.execute(&LeaseStep::List);
     let folder = Folder::on_volume(&scratch.0).unwrap().unwrap();
     fs::write(scratch.0.join("precious"), "precious").unwrap();
     let place = folder.path().join(name(4));
     std::os::unix::fs::symlink(scratch.0.join("precious"), &place).unwrap();
     assert!(matches!(
-        claims.carry_out(&LeaseStep::Open(4)),
+        claims.execute(&LeaseStep::Open(4)),
         LeaseReply::Failed(_)
     ));
     assert_eq!(
-        claims.carry_out(&LeaseStep::Create(claim(4))),
+        claims.execute(&LeaseStep::Create(claim(4))),
         LeaseReply::Exists
     );
     assert_eq!(highest(&scratch.0).unwrap(), Some((4, Record::Torn(0))));
@@ -188,11 +182,11 @@ fn a_link_or_a_directory_in_the_place_of_a_claim_is_no_claim() {
 fn leftovers_of_contenders_that_died_are_removed_with_the_old_claims() {
     let scratch = Scratch::new();
     let mut claims = Claims::on(&scratch.0);
-    claims.carry_out(&LeaseStep::List);
+    claims.execute(&LeaseStep::List);
     let folder = Folder::on_volume(&scratch.0).unwrap().unwrap();
     fs::write(folder.path().join("claim-00000000000000aa"), "").unwrap();
     fs::write(folder.path().join(name(1)), "").unwrap();
-    assert_eq!(claims.carry_out(&LeaseStep::Remove(1)), LeaseReply::Done);
+    assert_eq!(claims.execute(&LeaseStep::Remove(1)), LeaseReply::Done);
     assert!(folder.names().unwrap().is_empty());
 }
 
@@ -202,9 +196,9 @@ fn the_holders_before_are_forgotten_once_the_claim_is_held() {
     let details = HolderDetails::default();
     let holder = |id: &str| HolderFile::new(id, 7, details.clone(), None);
     let mut before = Claims::on(&scratch.0).with_holder(holder("before"));
-    before.carry_out(&LeaseStep::Lock);
+    before.execute(&LeaseStep::Lock);
     let mut claims = Claims::on(&scratch.0).with_holder(holder("now"));
-    assert_eq!(claims.carry_out(&LeaseStep::Lock), LeaseReply::Done);
+    assert_eq!(claims.execute(&LeaseStep::Lock), LeaseReply::Done);
     let folder = Folder::on_volume(&scratch.0).unwrap().unwrap();
     assert_eq!(folder.names().unwrap().len(), 2);
     claims.tend_holder().unwrap();
@@ -216,8 +210,8 @@ fn the_holders_before_are_forgotten_once_the_claim_is_held() {
     for nonce in [7, 8] {
         let mut claim = own.clone();
         (claim.nonce, claim.epoch) = (nonce, nonce);
-        claims.carry_out(&LeaseStep::Create(claim));
-        let LeaseReply::Seen(sight) = claims.carry_out(&LeaseStep::Read(nonce)) else {
+        claims.execute(&LeaseStep::Create(claim));
+        let LeaseReply::Seen(sight) = claims.execute(&LeaseStep::Read(nonce)) else {
             panic!("it is there");
         };
         assert_eq!(sight.details, (nonce == 7).then(|| details.clone()));

@@ -448,13 +448,14 @@ impl World {
                 self.counts.pauses += 1;
                 let until = self.bench.now.plus(seconds(1 + self.random.below(1800)));
                 self.paused_until = Some(until);
-                let word = OperatorWord::MaintenanceUntil(until);
+                let word = OperatorCommand::MaintenanceUntil(until);
                 self.bench.see(Observation::Operator(word));
                 return;
             }
             16 if self.paused_until.is_some() => {
                 self.paused_until = None;
-                self.bench.see(Observation::Operator(OperatorWord::Resume));
+                self.bench
+                    .see(Observation::Operator(OperatorCommand::Resume));
                 return;
             }
             _ => return,
@@ -787,7 +788,8 @@ impl World {
         }
         if self.bench.has(Reason::RestartBudgetExhausted) {
             self.counts.budgets_held += 1;
-            self.bench.see(Observation::Operator(OperatorWord::Release));
+            self.bench
+                .see(Observation::Operator(OperatorCommand::Release));
             return;
         }
         let excused = |finding: &Finding| finding.reason.info().excuses;

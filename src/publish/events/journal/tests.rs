@@ -73,13 +73,16 @@ fn a_reason_is_told_once_when_it_begins_and_once_when_it_ends() {
 fn what_repeats_is_counted_and_told_after_the_window() {
     let mut journal = Journal::default();
     let busy = [Reason::EngineBusy];
-    let mut told = Vec::new();
+    let mut noted = Vec::new();
     for turn in 0..10 {
-        told.extend(journal.see(&decision(turn * 20, &busy)));
-        told.extend(journal.see(&decision(turn * 20 + 10, &[])));
+        noted.extend(journal.see(&decision(turn * 20, &busy)));
+        noted.extend(journal.see(&decision(turn * 20 + 10, &[])));
     }
     let of = |notes: &[Note], word: &str| notes.iter().filter(|n| n.reason == word).count();
-    assert_eq!((of(&told, "EngineBusy"), of(&told, "ReasonEnded")), (1, 1));
+    assert_eq!(
+        (of(&noted, "EngineBusy"), of(&noted, "ReasonEnded")),
+        (1, 1)
+    );
     let later = journal.see(&decision(601, &busy));
     assert!(
         later[0].text.contains("It has begun 9 more times"),
@@ -90,16 +93,16 @@ fn what_repeats_is_counted_and_told_after_the_window() {
 #[test]
 fn a_storm_leaves_room_for_a_restart() {
     let mut journal = Journal::default();
-    let mut told = 0;
+    let mut noted = 0;
     for (index, reason) in Reason::ALL.iter().enumerate() {
         let more = journal.see(&decision(1, &Reason::ALL[..=index]));
-        told += more
+        noted += more
             .iter()
             .filter(|note| note.reason == reason.code())
             .count();
     }
     assert_eq!(
-        told,
+        noted,
         usize::try_from(BURST - RESERVED - 1).expect("it is small")
     );
     let mut restart = decision(2, Reason::ALL);

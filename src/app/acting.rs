@@ -11,11 +11,11 @@ use crate::decide::observation::{ActionReport, ActionStep};
 use crate::decide::policy::RestartBy;
 use crate::publish::{Published, Reader};
 
-/// Has the restarts carried out that the decisions ask for, and leaves word of those that are left to
+/// Has the restarts carried out that the decisions ask for, and leaves a termination message for those that are left to
 /// the kubelet; not where the agent does so. Ends when nothing is decided any more.
 ///
 /// It reads the last decision, as everybody does: the deciding loop never waits for it.
-pub async fn carry_out<R, F>(mut decisions: Reader, link: AgentLink, mut restarter: Restarter<R>)
+pub async fn act<R, F>(mut decisions: Reader, link: AgentLink, mut restarter: Restarter<R>)
 where
     R: Fn(ActionReport) -> F,
     F: Future<Output = ()>,
@@ -31,14 +31,14 @@ where
             continue;
         }
         if let Some(Action::Fence(fence)) = &decision.action {
-            let word = termination::before(fence, SystemTime::now(), decision);
-            restarter.fence(fence, word).await;
+            let message = termination::before(fence, SystemTime::now(), decision);
+            restarter.fence(fence, message).await;
         } else if let Some(Action::Restart(restart)) = &decision.action {
             if restarter.is_new(restart) {
-                let word = termination::before(restart, SystemTime::now(), decision);
+                let message = termination::before(restart, SystemTime::now(), decision);
                 // A fence waits for no grace: it kills what the restart would have killed.
                 tokio::select! {
-                    () = restarter.carry_out(restart, word) => {}
+                    () = restarter.restart(restart, message) => {}
                     () = fenced(decisions.clone()) => {}
                 }
             }
@@ -46,9 +46,11 @@ where
             let now = SystemTime::now();
             let reasons = &decision.live.reasons;
             let failed = failure(&published);
-            let word = termination::message(now, RestartBy::Kubelet, reasons, decision, failed);
+            let message = termination::message(now, RestartBy::Kubelet, reasons, decision, failed);
             let process = decision.last_restart.as_ref().and_then(|last| last.process);
-            restarter.leave_word(process.map(|id| id.pid), word).await;
+            restarter
+                .leave_message(process.map(|id| id.pid), message)
+                .await;
         }
     }
 }

@@ -15,13 +15,13 @@ use crate::records::history::{Entry, Event};
 
 /// Puts entries into the history, signed. A clone is the same one.
 #[derive(Clone, Debug)]
-pub struct Chronicler {
+pub struct HistoryWriter {
     recorder: Recorder,
     decisions: Reader,
     pod: Arc<str>,
 }
 
-impl Chronicler {
+impl HistoryWriter {
     /// One that has `recorder` write. Without a pod's uid the host's name stands for the pod, as it
     /// does in Kubernetes.
     pub fn new(pod_uid: Option<&str>, recorder: Recorder, decisions: Reader) -> Self {
@@ -57,7 +57,7 @@ impl Chronicler {
     }
 }
 
-/// What was told already.
+/// What was recorded already.
 #[derive(Debug, Default)]
 struct Seen {
     /// The first epoch of this pod.
@@ -76,7 +76,7 @@ impl Seen {
             return Vec::new();
         };
         let mut events = Vec::new();
-        // The history knows it where a supervisor before this one has told it.
+        // The history knows it where a supervisor before this one has events it.
         if let Some((_, first)) = held(now)
             && std::mem::replace(&mut self.first, first) != first
         {
@@ -231,10 +231,10 @@ mod tests {
             grace: Duration::ZERO,
             reasons: vec![Reason::LeaseLost],
         }));
-        let told = seen.take(&now, "b");
+        let events = seen.take(&now, "b");
         assert!(
-            matches!(&told[..], [Event::Restarted { .. }, Event::Fenced { .. }]),
-            "{told:?}"
+            matches!(&events[..], [Event::Restarted { .. }, Event::Fenced { .. }]),
+            "{events:?}"
         );
         assert_eq!(seen.take(&now, "b"), []);
     }
