@@ -230,7 +230,7 @@ const BY_TEMPLATE: &[(&str, &str)] = &[
         "probes.supervisorLiveness.failureThreshold: ",
     ),
     (
-        "{supervisor: {settings: {ready-freshness: 1s}}}",
+        "{probes: {readiness: {failureThreshold: 2}}, supervisor: {settings: {ready-freshness: 1s}}}",
         "probes.readiness.failureThreshold: ",
     ),
     (
