@@ -10,6 +10,8 @@ use super::time::Time;
 pub struct Findings {
     now: Time,
     list: Vec<(Reason, String)>,
+    /// Of these, what was true of an engine that has ended and is not seen any more.
+    past: Vec<Reason>,
     recheck_at: Option<Time>,
 }
 
@@ -20,19 +22,36 @@ impl Findings {
         Self {
             now,
             list: Vec::new(),
+            past: Vec::new(),
             recheck_at: None,
         }
     }
 
     /// Adds a finding. Of two with the same reason the first one's evidence stays.
     pub fn add(&mut self, reason: Reason, evidence: impl Into<String>) {
+        self.past.retain(|past| *past != reason);
         if !self.has(reason) {
             self.list.push((reason, evidence.into()));
         }
     }
 
+    /// Adds why an engine ended, where what it ended for has been looked at since and is not there.
+    pub fn add_past(&mut self, reason: Reason, evidence: impl Into<String>) {
+        if !self.has(reason) {
+            self.list.push((reason, evidence.into()));
+            self.past.push(reason);
+        }
+    }
+
+    /// Whether `reason` is found only of an engine that has ended.
+    #[must_use]
+    pub fn is_past(&self, reason: Reason) -> bool {
+        self.past.contains(&reason)
+    }
+
     /// Adds a finding whose evidence stands beside that of the same reason: another volume's.
     pub fn add_another(&mut self, reason: Reason, evidence: String) {
+        self.past.retain(|past| *past != reason);
         match self.list.iter_mut().find(|(found, _)| *found == reason) {
             Some((_, before)) => {
                 before.push_str("; ");

@@ -39,6 +39,44 @@ fn failed_start(status: ExitStatus, said: impl FnOnce(&mut EngineLog)) -> Bench 
     bench
 }
 
+/// What the engine of SQL Server 2019 and later writes where its own directory is on a file system that is read-only.
+const READ_ONLY: &str = "/opt/mssql/bin/sqlservr: Error: The system directory [/.system] could not be created. File: LinuxDirectory.cpp:420 [Status: 0xC00000A2 Media Write Protected errno = 0x1E(30) Read-only file system]";
+
+#[test]
+fn an_engines_last_words_of_its_volume_shut_the_gate_until_the_volume_has_passed_a_check() {
+    let mut bench = failed_start(ExitStatus::Code(1), |log| *log = wrote(1000, &[READ_ONLY]));
+    assert!(bench.has(Reason::VolumeReadOnly));
+    assert_eq!(bench.decision.gate.verdict, Verdict::Fail);
+    assert_eq!(bench.decision.gate.reasons, [Reason::VolumeReadOnly]);
+    // A check that began before the end and finishes after it says nothing of what came to be.
+    let said = |check: &mut VolumeCheck| check.errorlog = Some(wrote(1000, &[READ_ONLY]));
+    let mut same = healthy_volume();
+    said(&mut same);
+    bench.pass(seconds(1));
+    bench.see(volume_began());
+    bench.pass(seconds(1));
+    bench.see(volume(same.clone()));
+    bench.pass(kubelet().settle);
+    assert_eq!(bench.decision.gate.verdict, Verdict::Pass);
+    let evidence = &bench
+        .decision
+        .finding(Reason::VolumeReadOnly)
+        .expect("found")
+        .evidence;
+    assert!(
+        evidence.ends_with("The volume has passed a check since."),
+        "{evidence}"
+    );
+    assert_eq!(bench.is_ready(), Verdict::Fail, "nobody serves");
+    // One that fails now is found by itself, and shuts it.
+    same.write = WriteCheck::Failed(VolumeFault::ReadOnly);
+    bench.see(volume_began());
+    bench.pass(seconds(1));
+    bench.see(volume(same));
+    assert_eq!(bench.decision.gate.verdict, Verdict::Fail);
+    assert_eq!(bench.decision.gate.reasons, [Reason::VolumeReadOnly]);
+}
+
 #[test]
 fn a_recovery_that_only_the_errorlog_tells_of_is_shown_and_waited_for() {
     let mut bench = Bench::new(kubelet());

@@ -6,10 +6,10 @@ use super::super::faults::Rank;
 use super::super::faults::cause::{Cause, Facts, cause};
 use super::super::findings::{Findings, seconds};
 use super::super::observation::{
-    ContactError, EngineBuild, EngineLog, ExitStatus, ListenersReport,
+    ContactError, EngineBuild, EngineLog, ExitStatus, ListenersReport, WriteCheck,
 };
 use super::super::reason::Reason;
-use super::super::snapshot::Contact;
+use super::super::snapshot::{Contact, VolumeState};
 use super::super::sql_error::{SqlErrorClass, classify};
 use super::View;
 use super::process::ended_by_supervisor;
@@ -22,6 +22,13 @@ const WANTED: [ExitStatus; 3] = [
     ExitStatus::Code(0),
     ExitStatus::Signal(9),
     ExitStatus::Signal(15),
+];
+
+/// What an engine says of its volume that a write and fsync on the volume tests as well.
+const OF_THE_VOLUME: [Reason; 3] = [
+    Reason::VolumeReadOnly,
+    Reason::VolumeIoError,
+    Reason::VolumeDisconnected,
 ];
 
 pub fn rule(view: &View<'_>, findings: &mut Findings) {
@@ -140,7 +147,13 @@ fn ended(view: &View<'_>, findings: &mut Findings) {
     }
     match (best, status) {
         (Some((name, found)), _) if failed || found.rank >= Some(Rank::Contributing) => {
-            findings.add(found.reason, describe_cause(name, &found));
+            let evidence = describe_cause(name, &found);
+            if has_healed(view, found.reason) {
+                let evidence = format!("{evidence} The volume has passed a check since.");
+                findings.add_past(found.reason, evidence);
+            } else {
+                findings.add(found.reason, evidence);
+            }
         }
         (_, Some(status)) if failed => findings.add(
             Reason::StartFailed,
@@ -148,6 +161,19 @@ fn ended(view: &View<'_>, findings: &mut Findings) {
         ),
         _ => {}
     }
+}
+
+/// Whether what the engine said of its volume before it ended was looked at after its end, by a write and fsync
+/// on each volume. One that fails is found by the volume's own rule.
+fn has_healed(view: &View<'_>, reason: Reason) -> bool {
+    let passed = |state: &VolumeState| {
+        let written = state.check().map(|check| check.write);
+        matches!(written, Some(WriteCheck::Written(_)))
+            && state.looked() > Some(view.engine.phase_since)
+    };
+    let volumes = &view.snapshot.volumes;
+    let mut binding = volumes.iter().filter(|state| state.volume.binds());
+    OF_THE_VOLUME.contains(&reason) && !volumes.is_empty() && binding.all(passed)
 }
 
 fn facts(view: &View<'_>, status: Option<ExitStatus>, started: bool) -> Facts {
