@@ -178,7 +178,7 @@ fn run(
 /// what is odd in them.
 fn keep(flags: Flags, environment: Environment, err: &mut dyn Write) -> Exit {
     let log = match load(flags, environment) {
-        Ok(effective) => Log(effective.config.log.format),
+        Ok(effective) => Log(effective.config.log),
         Err(errors) => {
             let _ = writeln!(err, "{errors}");
             return Exit::Usage;

@@ -34,6 +34,7 @@
 //! | exit status | the child's | the child's | the engine's |
 //! | a start that fails | 126, 127 | 2 | 126, 127 |
 
+pub mod backoff;
 pub mod channel;
 pub mod command;
 pub mod deadline;
@@ -55,7 +56,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
-use crate::config::{Config, EngineRestart, LogFormat};
+use crate::config::{Config, EngineRestart, LogConfig};
 use crate::decide::lease::LeaseMode;
 use deadline::Deadline;
 use helper::Helper;
@@ -77,8 +78,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The container's termination message.
     pub termination_log: PathBuf,
-    /// How its log looks.
-    pub log_format: LogFormat,
+    /// What of its log is written, and how that looks.
+    pub log: LogConfig,
     /// This program's own file.
     pub program: PathBuf,
     /// What to start, with its arguments; where it is empty, what the image starts by itself.
@@ -101,7 +102,7 @@ impl Settings {
             listen: config.launch.listen,
             termination_log: termination_log
                 .unwrap_or_else(|| PathBuf::from(termination::DEFAULT_PATH)),
-            log_format: config.log.format,
+            log: config.log,
             program: std::env::current_exe()?,
             command,
             flags,
@@ -124,7 +125,7 @@ pub fn take_signals_back() -> io::Result<()> {
 ///
 /// The system has no descriptor left.
 pub fn run(mut settings: Settings) -> anyhow::Result<u8> {
-    let log = Log(settings.log_format);
+    let log = Log(settings.log);
     let signals = catch_signals().context("signals can't be caught")?;
     if settings.command.is_empty() {
         match image::command(Path::new("/")) {

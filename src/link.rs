@@ -43,10 +43,12 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
+use crate::decide::decision::{Decision, ProbeAnswer, Verdict};
 use crate::decide::observation::{
     ActionReport, CgroupReport, EngineLog, EngineMount, EngineNetwork, LeaseReport, ProcessId,
     ProcessReport,
 };
+use crate::decide::reason::Reason;
 
 /// The protocol's version.
 pub const VERSION: u32 = 2;
@@ -171,6 +173,24 @@ pub struct ProbeVerdict {
     pub pass: bool,
     /// Why the probe fails; empty where it passes.
     pub reasons: Vec<Cause>,
+}
+
+impl ProbeVerdict {
+    /// The verdict of `answer`, which is one of `decision`'s, with the evidence of its reasons.
+    #[must_use]
+    pub fn new(answer: &ProbeAnswer, decision: &Decision) -> Self {
+        let cause = |reason: &Reason| Cause {
+            code: reason.code().to_owned(),
+            evidence: decision.finding(*reason).map_or_else(
+                || reason.info().summary.to_owned(),
+                |found| found.evidence.clone(),
+            ),
+        };
+        Self {
+            pass: answer.verdict == Verdict::Pass,
+            reasons: answer.reasons.iter().map(cause).collect(),
+        }
+    }
 }
 
 /// The readiness verdict, and about which engine it is.

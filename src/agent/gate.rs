@@ -19,7 +19,7 @@ use super::link::LinkState;
 use super::pid1::Pid1;
 use crate::act::identities::IdentityBatches;
 use crate::config::Config;
-use crate::decide::decision::{Decision, Verdict};
+use crate::decide::decision::Decision;
 use crate::decide::engine::{State, decide};
 use crate::decide::lease::{LeaseMode, LeaseState};
 use crate::decide::memory::Memory;
@@ -304,15 +304,6 @@ impl OwnChecks {
         }
         let decision = self.judge.decide();
         self.identities.offer(&decision.identity_writes).await;
-        let cause = |reason: &Reason| Cause {
-            code: reason.code().to_owned(),
-            evidence: decision
-                .finding(*reason)
-                .map_or_else(String::new, |found| found.evidence.clone()),
-        };
-        Some(ProbeVerdict {
-            pass: decision.gate.verdict == Verdict::Pass,
-            reasons: decision.gate.reasons.iter().map(cause).collect(),
-        })
+        Some(ProbeVerdict::new(&decision.gate, &decision))
     }
 }

@@ -24,12 +24,12 @@ use crate::act::holder::LeaseHolder;
 use crate::act::link::LinkEvent;
 use crate::act::restart::termination;
 use crate::config::{Config, SqlConfig, VolumeConfig};
-use crate::decide::decision::{Action, Decision, ProbeAnswer, Restart, Verdict};
+use crate::decide::decision::{Action, Decision, Restart, Verdict};
 use crate::decide::observation::{EngineMount, LinkReport, Observation, ProcessId};
 use crate::decide::policy::RestartBy;
 use crate::decide::reason::Reason;
 use crate::link::{
-    AGENT_HOLDS_LEASE, AgentMessage, Cause, Command, CommandKind, ProbeVerdict, ReadyVerdict,
+    AGENT_HOLDS_LEASE, AgentMessage, Command, CommandKind, ProbeVerdict, ReadyVerdict,
     SupervisorMessage, Verdicts,
 };
 use crate::observe::process::EnginePid;
@@ -249,8 +249,8 @@ impl Composer {
         let command = action.map(|action| self.command(action, decision));
         self.leave(published, decision);
         Some(Verdicts {
-            gate: probe_verdict(&decision.gate, decision),
-            live: probe_verdict(&decision.live, decision),
+            gate: ProbeVerdict::new(&decision.gate, decision),
+            live: ProbeVerdict::new(&decision.live, decision),
             ready: self.ready(published, decision),
             epoch: published.snapshot.epoch(),
             command,
@@ -268,7 +268,7 @@ impl Composer {
             || !decision.ready.reasons.iter().all(unasked)
             || (decision.ready.verdict == Verdict::Pass && running.is_some());
         self.has_judged.then(|| ReadyVerdict {
-            verdict: probe_verdict(&decision.ready, decision),
+            verdict: ProbeVerdict::new(&decision.ready, decision),
             engine: running.map(|process| (process.parent, process.engine)),
             address: self.sql.targets().clients.to_string(),
         })
@@ -315,19 +315,5 @@ fn command(kind: CommandKind, restart: &Restart, message: String) -> Command {
         grace: restart.grace,
         reasons: restart.reasons.iter().map(code).collect(),
         message,
-    }
-}
-
-fn probe_verdict(answer: &ProbeAnswer, decision: &Decision) -> ProbeVerdict {
-    let cause = |reason: &Reason| Cause {
-        code: reason.code().to_owned(),
-        evidence: decision.finding(*reason).map_or_else(
-            || reason.info().summary.to_owned(),
-            |found| found.evidence.clone(),
-        ),
-    };
-    ProbeVerdict {
-        pass: answer.verdict == Verdict::Pass,
-        reasons: answer.reasons.iter().map(cause).collect(),
     }
 }

@@ -11,16 +11,13 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::backoff::Backoff;
 use super::channel::{self, Descriptors, FromAgent, Kept, SILENCE, ToAgent};
 use super::log::{Log, Value};
 
-/// From the end of an agent that has lived for less than [`LIVED`] to the next one's start ...
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-/// ... doubled each time up to this. The lease needs its renewals: a few of these pauses have to fit
-/// into the time that a renewal counts for.
-const LAST_PAUSE: Duration = Duration::from_millis(500);
-/// An agent that has lived for this long has not failed at its start.
-const LIVED: Duration = Duration::from_secs(5);
+/// The longest pause before the next agent is started. The lease needs its renewals: a few of these pauses have to
+/// fit into the time that a renewal counts for.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// Messages that are taken at a time; the next ones follow in the next turn.
 pub const MAX_MESSAGES: usize = 64;
 
@@ -33,10 +30,10 @@ pub struct Helper {
     log: Log,
     pid: Option<Pid>,
     channel: Option<OwnedFd>,
-    started: Instant,
     last_sign: Instant,
-    next_start: Option<Instant>,
-    pause: Duration,
+    backoff: Backoff,
+    /// No other one follows.
+    retired: bool,
 }
 
 impl Helper {
@@ -60,7 +57,6 @@ impl Helper {
             ];
             log.warn("the probes' port can't be had yet", &fields);
         }
-        let now = Instant::now();
         Self {
             program,
             arguments,
@@ -72,10 +68,9 @@ impl Helper {
             log,
             pid: None,
             channel: None,
-            started: now,
-            last_sign: now,
-            next_start: Some(now),
-            pause: FIRST_PAUSE,
+            last_sign: Instant::now(),
+            backoff: Backoff::new(LONGEST_PAUSE),
+            retired: false,
         }
     }
 
@@ -96,7 +91,7 @@ impl Helper {
     pub fn due(&self) -> Option<Instant> {
         match self.pid {
             Some(_) => Some(self.last_sign + SILENCE),
-            None => self.next_start,
+            None => (!self.retired).then(|| self.backoff.due()),
         }
     }
 
@@ -148,11 +143,7 @@ impl Helper {
     fn lose(&mut self) {
         self.pid = None;
         self.channel = None;
-        if self.started.elapsed() >= LIVED {
-            self.pause = FIRST_PAUSE;
-        }
-        self.next_start = Some(Instant::now() + self.pause);
-        self.pause = (self.pause * 2).min(LAST_PAUSE);
+        self.backoff.ended(Instant::now());
     }
 
     /// Kills one that is silent, and starts one where there is none and it is time. `state` is what a new
@@ -168,7 +159,7 @@ impl Helper {
             // Its end is not awaited: a thread of it may wait for a volume that does not answer.
             self.lose();
         }
-        if self.pid.is_none() && self.next_start.is_some_and(|at| Instant::now() >= at) {
+        if self.pid.is_none() && !self.retired && Instant::now() >= self.backoff.due() {
             self.start(state);
         }
     }
@@ -177,7 +168,7 @@ impl Helper {
     pub fn retire(&mut self) {
         self.kill();
         self.pid = None;
-        self.next_start = None;
+        self.retired = true;
     }
 
     fn kill(&self) {
@@ -192,8 +183,8 @@ impl Helper {
     }
 
     fn start(&mut self, state: ToAgent) {
-        self.started = Instant::now();
-        self.last_sign = self.started;
+        self.last_sign = Instant::now();
+        self.backoff.starts(self.last_sign);
         match self.spawn(state) {
             Ok((pid, channel)) => {
                 self.pid = Some(pid);

@@ -124,7 +124,7 @@ impl Init {
         message: TerminationMessage,
     ) -> Self {
         Self {
-            log: Log(settings.log_format),
+            log: Log(settings.log),
             rest: Rest::of(Pid::this()),
             settings,
             signals,

@@ -7,14 +7,16 @@ use std::time::SystemTime;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::config::LogFormat;
+use tracing::Level;
+
+use crate::config::{LogConfig, LogFormat};
 
 /// Bytes of a line at most; what is longer is cut. A pipe takes as much as this whole (PIPE_BUF).
 const MAX_BYTES: usize = 1024;
 
 /// Where lines go, and how they look.
 #[derive(Clone, Copy, Debug)]
-pub struct Log(pub LogFormat);
+pub struct Log(pub LogConfig);
 
 /// A value of a line.
 #[derive(Clone, Copy)]
@@ -59,25 +61,29 @@ impl fmt::Write for Quoted<'_> {
 impl Log {
     /// Something that is worth knowing.
     pub fn info(self, message: &str, fields: &[(&str, Value<'_>)]) {
-        self.line(" INFO", message, fields);
+        self.line(Level::INFO, message, fields);
     }
 
     /// Something that should not be.
     pub fn warn(self, message: &str, fields: &[(&str, Value<'_>)]) {
-        self.line(" WARN", message, fields);
+        self.line(Level::WARN, message, fields);
     }
 
-    fn line(self, level: &str, message: &str, fields: &[(&str, Value<'_>)]) {
+    fn line(self, level: Level, message: &str, fields: &[(&str, Value<'_>)]) {
+        // The more is written, the greater the level.
+        if level > self.0.level {
+            return;
+        }
         let mut line = Line {
             bytes: [0; MAX_BYTES],
             length: 0,
         };
         let now = humantime::format_rfc3339_micros(SystemTime::now());
         // A Line takes everything.
-        let _ = match self.0 {
-            LogFormat::Text => text(&mut line, format_args!("{now} {level}"), message, fields),
+        let _ = match self.0.format {
+            LogFormat::Text => text(&mut line, format_args!("{now} {level:>5}"), message, fields),
             LogFormat::Json => {
-                let head = format_args!("{{\"timestamp\":\"{now}\",\"level\":\"{}\"", level.trim());
+                let head = format_args!("{{\"timestamp\":\"{now}\",\"level\":\"{level}\"");
                 json(&mut line, head, message, fields)
             }
         };

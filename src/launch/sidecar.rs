@@ -32,6 +32,7 @@ use nix::unistd::Pid;
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::process::{WaitOptions, wait};
 
+use super::backoff::Backoff;
 use super::command::exit_code;
 use super::log::{Log, Value};
 
@@ -47,12 +48,8 @@ const MAX_BEATS: usize = 64;
 
 /// The first process of a PID namespace.
 const FIRST: i32 = 1;
-/// From the end of a supervisor that has lived for less than [`LIVED`] to the next one's start ...
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-/// ... doubled each time up to this.
-const LAST_PAUSE: Duration = Duration::from_secs(1);
-/// A supervisor that has lived for this long has not failed at its start.
-const LIVED: Duration = Duration::from_secs(5);
+/// The longest pause before the next supervisor is started.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Whether this process is the first one of a container, and so has to be that parent. In a pod with a
 /// shared PID namespace it is not: there the kubelet's restart is the only one.
@@ -88,9 +85,7 @@ pub fn run(arguments: Vec<OsString>, log: Log) -> anyhow::Result<u8> {
         beats: None,
         last_sign: now,
         looked: now,
-        started: now,
-        next_start: now,
-        pause: FIRST_PAUSE,
+        backoff: Backoff::new(LONGEST_PAUSE),
         stopped: None,
     };
     Ok(sidecar.run())
@@ -110,10 +105,7 @@ struct Sidecar {
     last_sign: Instant,
     /// When this process last looked at the time.
     looked: Instant,
-    started: Instant,
-    /// Counts while there is none.
-    next_start: Instant,
-    pause: Duration,
+    backoff: Backoff,
     /// The signal that asked for the container's end.
     stopped: Option<Signal>,
 }
@@ -125,7 +117,7 @@ impl Sidecar {
                 if let Some(signal) = self.stopped {
                     return exit_code(signal as i32);
                 }
-                if Instant::now() >= self.next_start {
+                if Instant::now() >= self.backoff.due() {
                     self.start();
                 }
             }
@@ -142,8 +134,8 @@ impl Sidecar {
     }
 
     fn start(&mut self) {
-        self.started = Instant::now();
-        self.last_sign = self.started;
+        self.last_sign = Instant::now();
+        self.backoff.starts(self.last_sign);
         if let Err(error) = self.spawn() {
             let fields = [("error", Value::Text(&error))];
             self.log.warn(
@@ -206,21 +198,17 @@ impl Sidecar {
     fn lose(&mut self) {
         self.supervisor = None;
         self.beats = None;
-        if self.started.elapsed() >= LIVED {
-            self.pause = FIRST_PAUSE;
-        }
-        self.next_start = Instant::now() + self.pause;
-        self.pause = (self.pause * 2).min(LAST_PAUSE);
+        self.backoff.ended(Instant::now());
     }
 
-    /// Waits for a signal, which the end of a child is too, for a word of the supervisor, and where there is none,
+    /// Waits for a signal, which the end of a child is too, for a sign of the supervisor, and where there is none,
     /// for the time to start one.
     fn wait(&self) {
         let left = match self.supervisor {
             Some(_) => LOOK,
             // A millisecond later rather than earlier: it would be looked at in vain.
             None => {
-                let left = self.next_start.saturating_duration_since(Instant::now());
+                let left = self.backoff.due().saturating_duration_since(Instant::now());
                 left + Duration::from_millis(1)
             }
         };

@@ -242,3 +242,14 @@ async fn it_need_not_be_the_first_process() {
     assert_eq!(said.trim(), "0", "{outer:?} {}", site.log());
     assert!(with_argument(&site.companion).is_empty());
 }
+
+#[tokio::test]
+async fn the_log_level_is_that_of_the_first_process_too() {
+    let mut site = Site::new();
+    site.settings.push(("log-level", "warn".to_owned()));
+    let mut container = site.launch(&shell("exit 7"));
+    assert_eq!(container.ends().await.code(), Some(7), "{}", site.log());
+    let log = site.log();
+    assert!(log.contains("\"level\":\"WARN\""), "{log}");
+    assert!(!log.contains("\"level\":\"INFO\""), "{log}");
+}
