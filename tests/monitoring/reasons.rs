@@ -213,6 +213,11 @@ pub fn alert_name(reason: Reason) -> String {
 
 /// The selector that a rule watches, and how; as it is it is a plain scalar of YAML.
 fn expression(reason: Reason, patience: Patience) -> String {
+    if reason == Reason::OomKilled {
+        // The reason holds until the next engine runs: often for less time than passes between two scrapes.
+        let ends = "increase(sql_edge_process_exits_total{cause=\"oom_kill\"}[15m])";
+        return format!("sum without (cause, role) ({ends}) > 0");
+    }
     let series = format!(
         "sql_edge_supervisor_reason_active{{reason=\"{}\"}}",
         reason.code()

@@ -33,11 +33,19 @@ fn two(name: &'static str, lease: &str) {
         "strict" => "ReadWriteMany",
         _ => "ReadWriteOnce",
     };
+    // The logins are the volume's: the engine that comes second knows the password that the first one was given.
+    let login = "supervisor-login";
+    namespace.apply(&json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": login},
+        "stringData": {"password": "Supervisor_1"},
+    }));
     // Shorter than the kubelet's back-off, as the defaults are once that has grown.
     let values = json!({
         "persistence": {"accessMode": mode},
         "volume": {"lease": lease},
-        "supervisor": {"settings": {"lease-renew": "1s", "lease-fence": "5s", "lease-stale": "8s"}},
+        "supervisor": {"login": {"existingSecret": login}, "settings": {"lease-renew": "1s", "lease-fence": "5s", "lease-stale": "8s"}},
     });
     let first = Release::install(&namespace, "first", &values);
     let pod = first.ready();
