@@ -24,7 +24,7 @@ impl Mistake {
     /// A value that a setting does not take.
     #[must_use]
     pub fn value(setting: &Setting, raw: &Raw, origin: Origin, problem: Problem) -> Self {
-        let value = match setting.secret {
+        let value = match setting.secret.is_some() {
             true => None,
             false => Some(raw.excerpt()),
         };

@@ -11,6 +11,7 @@ use super::id::OptionalId;
 use super::kind::{Count, Flag, Kind, MemoryBytes, Ratio, span};
 use super::metrics::{CollectorNames, Patterns, ProfileList};
 use super::raw::{Given, Problem, Raw, Shown};
+use super::secret::PasswordSource;
 use super::text::{
     AbsolutePath, Address, Auto, COMM, Host, Names, Optional, OptionalPath, PasswordPlace, SYSNAME,
     SocketPath,
@@ -43,8 +44,9 @@ pub struct Setting {
     pub default: DefaultValue,
     /// Variables of the SQL Server image that count after the file and before the default.
     pub fallback: &'static [&'static str],
-    /// The fallback variables hold a secret, and a value of this setting is not repeated.
-    pub secret: bool,
+    /// The password that the setting says the place of, where it is in use. The fallback variables of such a
+    /// setting hold a secret, and a value of it is not repeated.
+    pub secret: Option<fn(&Config) -> Option<&PasswordSource>>,
     /// One line: what it is.
     pub help: &'static str,
     /// Puts a value into its place.
@@ -77,8 +79,8 @@ impl Setting {
         self
     }
 
-    const fn secret(mut self) -> Self {
-        self.secret = true;
+    const fn secret(mut self, of: fn(&Config) -> Option<&PasswordSource>) -> Self {
+        self.secret = Some(of);
         self
     }
 }
@@ -104,7 +106,7 @@ macro_rules! settings {
                 section: Section::$section,
                 default: $default,
                 fallback: &[],
-                secret: false,
+                secret: None,
                 help: $help,
                 set: |config, given| {
                     config.$($field).+ = $kind.parse(given)?;
@@ -151,12 +153,14 @@ settings! {
     Sql "sql-user" => sql.user, SYSNAME, text("sa");
         "Login; `setup-sql` prints how to make one that may do nothing but look"
     Sql "sql-password-file" => sql.password,
-        PasswordPlace, text(""), or_env(&["MSSQL_SA_PASSWORD", "SA_PASSWORD"]), secret();
+        PasswordPlace, text(""), or_env(&["MSSQL_SA_PASSWORD", "SA_PASSWORD"]),
+        secret(|config| Some(&config.sql.password));
         "File that holds the login's password, read anew at each login"
     Sql "sql-bootstrap-user" => sql.bootstrap.user, Optional(SYSNAME), text("");
         "Administrator's login by which the supervisor makes `sql-user` itself, with what `setup-sql` prints, where the engine does not know it yet; without one it changes nothing in the engine"
     Sql "sql-bootstrap-password-file" => sql.bootstrap.password,
-        PasswordPlace, text(""), or_env(&["MSSQL_SA_PASSWORD", "SA_PASSWORD"]), secret();
+        PasswordPlace, text(""), or_env(&["MSSQL_SA_PASSWORD", "SA_PASSWORD"]),
+        secret(|config| config.sql.bootstrap.user.as_ref().map(|_| &config.sql.bootstrap.password));
         "File that holds that administrator's password"
     Sql "sql-tls" => sql.tls, TLS, text("required");
         "Encryption: of everything, of the login only, TDS 8, or none"
@@ -234,7 +238,7 @@ settings! {
         OptionalPath, text(""), or_env(&["MSSQL_ERROR_LOG_FILE"]);
         "The errorlog"
     Observe "engine-output" => volume.engine_output, OptionalPath, text("");
-        "File that the engine's standard output is also written to, if any, by `tee` for one: some start failures are told nowhere else"
+        "File that the engine's standard output is also written to, if any, by `tee` for one: some failures of a start are written nowhere else"
     Observe "volume-interval" => volume.interval, PACE, text("5s");
         "Pace of checking the volume: write, fsync, read back"
     Observe "cgroup-interval" => cgroup_interval, PACE, text("5s");
@@ -332,7 +336,7 @@ settings! {
         "Directory of the control socket and of what outlives a restart of the supervisor (state.json); made with mode 0700 where it is absent"
     Supervisor "control-socket" => control_socket,
         SocketPath, made("`control.sock` in `state-dir`", socket_in_state_dir);
-        "Unix socket, mode 0600, that takes `pause`, `resume` and `release`; it runs without where none can be made"
+        "Unix socket, mode 0600, that takes `pause`, `resume`, `release`, `adopt`, and `stop`; it runs without where none can be made"
     Launch "launch-socket" => launch.socket,
         SocketPath, made("`launch.sock` in `state-dir`", launch_socket_in_state_dir);
         "Unix socket, mode 0600, between the supervisor and `launch`: the same file in both containers, which run with the same uid"

@@ -28,8 +28,8 @@ pub fn effective_yaml(effective: &Effective) -> String {
                 format!("{}: {yaml}  # from {origin}\n", setting.key)
             }
         };
-        if setting.secret {
-            text += &password_line(&effective.config.sql.password);
+        if let Some(source) = setting.secret.and_then(|of| of(&effective.config)) {
+            text += &password_line(source);
         }
     }
     for warning in &effective.warnings {

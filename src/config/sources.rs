@@ -51,7 +51,7 @@ impl Environment {
             if value.is_empty() || !(name.starts_with(ENV_PREFIX) || fallback.is_some()) {
                 continue;
             }
-            let secret = fallback.is_some_and(|setting| setting.secret);
+            let secret = fallback.is_some_and(|setting| setting.secret.is_some());
             let value = if secret { "***".into() } else { value };
             values.insert(name, value);
         }
@@ -136,7 +136,7 @@ impl Sources {
             return Ok(Some(given));
         }
         for name in setting.fallback {
-            if let Some(given) = self.variable(setting, name, setting.secret)? {
+            if let Some(given) = self.variable(setting, name, setting.secret.is_some())? {
                 return Ok(Some(given));
             }
         }

@@ -51,7 +51,12 @@ pub use write::FOLDER;
 /// The thread's stack, bytes; the deepest call needs a tenth of it, with the 4 KiB record.
 const STACK_BYTES: usize = 256 * 1024;
 
-/// From one check of a volume without identity to the next.
+/// The pace of checks of a volume without identity: one is written within a few milliseconds once the lease is held,
+/// and the first start waits for the check that sees it.
+const AT_FIRST: Duration = Duration::from_millis(50);
+/// The number of checks at that pace.
+const FIRST_CHECKS: u32 = 20;
+/// The pace of the checks after these: the lease is another pod's.
 const SOON: Duration = Duration::from_millis(500);
 
 /// The thread's name, as `/proc/PID/task/TID/comm` shows it.
@@ -147,7 +152,7 @@ fn watch(
     stopped: &Receiver<()>,
 ) {
     let mut checker = Checker::new(&volume, config);
-    loop {
+    for count in 0_u32.. {
         turn("shared.volume");
         let send = |event| {
             let volume = Arc::clone(&volume);
@@ -155,7 +160,8 @@ fn watch(
         };
         send(VolumeEvent::Began);
         let mut report = checker.check(engine.get());
-        let pace = pace(config, &report);
+        let identity = report.identity.as_ref().map(|facts| &facts.file);
+        let pace = pace(config, identity, count);
         // Where `launch` looks, nobody looks from here.
         report.engine_mount = engine.mount_at(&volume.engine_path).or(report.engine_mount);
         send(VolumeEvent::Checked(Box::new(report)));
@@ -166,10 +172,11 @@ fn watch(
     }
 }
 
-/// A volume whose identity is about to be written is looked at again soon: the gate waits for it.
-fn pace(config: &VolumeConfig, check: &VolumeCheck) -> Duration {
-    let file = check.identity.as_ref().map(|facts| &facts.file);
-    match file {
+/// The time from this check to the next one; `count` checks came before it. A volume whose identity is about to be
+/// written is looked at again soon: the gate waits for it.
+fn pace(config: &VolumeConfig, identity: Option<&IdentityFile>, count: u32) -> Duration {
+    match identity {
+        Some(IdentityFile::Absent) if count < FIRST_CHECKS => config.interval.min(AT_FIRST),
         Some(IdentityFile::Absent) => config.interval.min(SOON),
         _ => config.interval,
     }

@@ -6,6 +6,7 @@
 
 #![allow(clippy::expect_used, clippy::panic)] // a test fails by panicking
 
+mod comments;
 mod docker;
 mod docs;
 mod glossary;

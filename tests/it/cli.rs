@@ -127,6 +127,35 @@ fn all_mistakes_come_at_once_and_what_was_not_a_setting_stays_unseen() {
 }
 
 #[test]
+fn check_config_reads_the_password_of_each_login_that_is_used() {
+    let missing = "/nowhere/password";
+    let output = supervisor(&[
+        "check-config",
+        "--sql-bootstrap-user",
+        "admin",
+        "--sql-bootstrap-password-file",
+        missing,
+    ])
+    .env("MSSQL_SA_PASSWORD", CANARY)
+    .output()
+    .unwrap();
+    let (code, text, err) = finished(output);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let after = |key: &str| {
+        let mut lines = text.lines().skip_while(|line| !line.contains(key)).skip(1);
+        lines.next().unwrap_or_default().to_owned()
+    };
+    assert_eq!(
+        after("sql-password-file"),
+        "# the password can be read now"
+    );
+    let warned = after("sql-bootstrap-password-file");
+    assert!(warned.starts_with("# warning: "), "{warned}");
+    assert!(warned.contains(missing), "{warned}");
+    assert!(!text.contains(CANARY));
+}
+
+#[test]
 fn check_config_prints_a_file_that_it_reads_again() {
     let directory = std::env::temp_dir().join(format!("supervisor-cli-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
@@ -146,7 +175,8 @@ fn check_config_prints_a_file_that_it_reads_again() {
     assert_eq!((code, err.as_str()), (0, ""));
     assert!(!first.contains(CANARY));
     assert!(first.contains("ping-interval: 1s  # from env SUPERVISOR_PING_INTERVAL\n"));
-    assert!(first.contains("# the password can be read now\n"));
+    let readable = "# the password can be read now\n";
+    assert_eq!(first.matches(readable).count(), 1, "{first}");
     std::fs::write(&file, &first).unwrap();
     let (code, second, err) = run(&["check-config", "--config", file.to_str().unwrap()]);
     assert_eq!((code, err.as_str()), (0, ""));

@@ -8,10 +8,13 @@ use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 
 use super::*;
+use crate::decide::identity::Identity;
 use crate::decide::observation::{EngineMount, Mount, Observed, VolumeFault, WriteCheck};
 use crate::observe::clock::Clock;
 use crate::observe::testing::{AsUser, TempDir, next, tool, unique};
 
+/// No check takes this long.
+const PATIENCE: Duration = Duration::from_secs(60);
 const NEVER_AGAIN: Duration = Duration::from_secs(3600);
 
 fn config(data_dir: &Path) -> VolumeConfig {
@@ -429,8 +432,25 @@ async fn a_dropped_thread_ends_after_its_check() {
     began(&mut receiver).await;
     checked(&mut receiver).await;
     drop(thread);
-    // Its sink, the only one, is gone with it.
-    assert_eq!(receiver.recv().await, None);
+    // Its sink, the only one, is gone with it, and a check that had begun is over.
+    let gone = async { while receiver.recv().await.is_some() {} };
+    tokio::time::timeout(PATIENCE, gone).await.expect("it ends");
+}
+
+#[test]
+fn a_volume_without_identity_is_checked_soon_again_and_more_often_at_first() {
+    let interval = Duration::from_secs(5);
+    let config = VolumeConfig {
+        interval,
+        ..config(Path::new("/data"))
+    };
+    let with = |file: Option<IdentityFile>| {
+        [0, FIRST_CHECKS - 1, FIRST_CHECKS].map(|count| pace(&config, file.as_ref(), count))
+    };
+    assert_eq!(with(None), [interval; 3], "it was not looked for");
+    assert_eq!(with(Some(IdentityFile::Absent)), [AT_FIRST, AT_FIRST, SOON]);
+    let known = IdentityFile::Known(Identity::default());
+    assert_eq!(with(Some(known)), [interval; 3]);
 }
 
 #[tokio::test]
