@@ -1,7 +1,6 @@
-//! What changes something. The HTTP port answers questions; what a person orders comes over the Unix
-//! socket of [`control`], what the engine of [`crate::decide`] asks for is carried out by
-//! [`restart`]; before a stop [`drain`] looks whether clients are left, and [`checkpoint`] saves what is in
-//! memory.
+//! The part that changes something. The HTTP port answers questions; what a person orders comes over the Unix
+//! socket of [`control`], what the engine of [`crate::decide`] asks for is carried out by [`restart`]; before
+//! a stop [`drain`] looks whether clients are left, and [`checkpoint`] saves what is in memory.
 //!
 //! **Architecture invariant:** nothing here observes, decides or publishes. An [`order::Order`], and
 //! each step of a restart, leaves as a value through the function that [`crate::app`] hands in, and

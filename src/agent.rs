@@ -8,13 +8,13 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | [`pid1`] | this end of the channel to PID 1 |
-//! | [`lease`] | holds the lease, and says to PID 1 until when the engine may run |
+//! | [`lease`] | holds the lease, and reports to PID 1 until when the engine may run |
 //! | [`gate`] | when PID 1 may start the command |
-//! | [`again`] | whether it may start it again, after the engine's end |
+//! | [`again`] | whether PID 1 may start it again, after the engine's end |
 //! | [`engine`] | which processes are the engine's, and where they listen |
 //! | [`volumes`] | the mounts of this container, and an errorlog that lies on none of them |
 //! | [`link`] | the link to the supervisor, [`crate::link`] |
-//! | [`commands`] | what the supervisor commands |
+//! | [`commands`] | carries out what the supervisor commands |
 //! | [`http`], [`ready`] | the kubelet's probes |
 //! | [`memory`] | what outlives an agent |
 //! | [`end`] | the last work, and the container's termination message |
@@ -22,7 +22,7 @@
 //! | thread | what runs on it | why it is apart |
 //! | --- | --- | --- |
 //! | main | everything else | |
-//! | `keeper` | the lease | a write to a stalled volume may block for ever |
+//! | `lease` | the lease | a write to a stalled volume may block for ever |
 //! | `volume` | the volume's checks, only while the gate waits without a supervisor | the same |
 
 pub mod again;
@@ -67,10 +67,10 @@ use memory::Memory;
 use pid1::{Pid1, Start};
 use ready::Readiness;
 
-/// Messages that may wait for the link.
+/// The number of messages that may wait for the link.
 const QUEUE: usize = 16;
 
-/// Works until PID 1 says that everything has ended, or is gone.
+/// Works until PID 1 reports that everything has ended, or is gone.
 ///
 /// # Errors
 ///
@@ -107,7 +107,7 @@ async fn work(mut config: Config, remembered: decide::memory::Memory) -> anyhow:
     Ok(())
 }
 
-/// What runs, and what it is done with.
+/// The running agent.
 struct Agent {
     config: Config,
     pid1: Arc<Pid1>,
@@ -117,14 +117,14 @@ struct Agent {
     holder: Holder,
     end: Option<End>,
     memory: Memory,
-    /// How the gate is judged.
+    /// The gate, with what it is judged by.
     judged: Gate,
     /// The task that waits for the gate.
     gate: Option<AbortHandle>,
-    /// The observers of the command run.
+    /// Whether the observers of the command run.
     observes: bool,
     log: TerminationLog,
-    /// The container was asked to stop.
+    /// Whether the container was asked to stop.
     stopping: bool,
     tasks: JoinSet<()>,
 }
@@ -221,7 +221,8 @@ impl Agent {
         self.gate = Some(self.tasks.spawn(waiting));
     }
 
-    /// The engine has ended, and nothing of it is left.
+    /// Has the command started again where that is permitted: the engine has ended, and nothing of it is
+    /// left.
     fn again(&mut self) {
         if self.gate.is_some() {
             return;
@@ -235,7 +236,7 @@ impl Agent {
         }
     }
 
-    /// The command was started.
+    /// Takes in that the command was started.
     async fn begun(&mut self) {
         let Some(gate) = self.gate.take() else { return };
         gate.abort();
@@ -248,7 +249,7 @@ impl Agent {
         }
     }
 
-    /// Takes a message of PID 1's; whether it was the last one.
+    /// Takes a message of PID 1's. Returns whether it was the last one.
     async fn take(&mut self, message: ToAgent) -> bool {
         match message {
             // The command was started.
@@ -283,7 +284,7 @@ impl Agent {
         false
     }
 
-    /// Has the supervisor see to a stop, or tells PID 1 that nobody does.
+    /// Asks the supervisor to carry a stop out, or reports to PID 1 that nobody does.
     fn ask_for_stop(&self, signal: i32) {
         let asked = self.request.try_send(Request::Stop(signal));
         if asked.is_err() || !self.state.borrow().is_linked() {
@@ -291,7 +292,7 @@ impl Agent {
         }
     }
 
-    /// Starts what there is to observe and to command once the command runs.
+    /// Starts the observers, and what obeys the supervisor's commands, once the command runs.
     fn observe(&mut self) {
         if std::mem::replace(&mut self.observes, true) {
             return;
@@ -330,7 +331,7 @@ impl Agent {
     }
 }
 
-/// Says to PID 1 that this loop runs.
+/// Reports to PID 1 that this loop runs.
 async fn beat(pid1: Arc<Pid1>) {
     let mut ticks = interval(BEAT);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,13 +1,13 @@
-//! Wiring: from a [`Config`] to a running supervisor, and to its end. Nothing is decided here.
+//! Connects the parts: from a [`Config`] to a running supervisor, and to its end. Nothing is decided here.
 //!
 //! | thread | what runs on it | why it is apart |
 //! | --- | --- | --- |
 //! | main | the deciding loop, all observers but one, [`crate::act`] | one writer, no locks between them |
 //! | `http` | [`crate::publish::server`] | an answer never waits for a decision |
-//! | `memory` | the file of what outlives the supervisor | so may a write to its directory |
-//! | `volume` | [`crate::observe::volume`], one for each volume | a write to a stalled device may block for ever |
-//! | `collect` | [`crate::collect`] | an answer of megabytes takes time to parse, render and compress; it yields to the others (nice 10) |
-//! | `lease` | [`crate::act::holder`] | so may the lease's, which another thread has to judge then |
+//! | `memory` | the file of what outlives the supervisor | a write to its directory may block for ever |
+//! | `volume` | [`crate::observe::volume`], one per volume | a write to a stalled device may block for ever |
+//! | `collect` | [`crate::collect`] | megabytes take time to parse, render and compress; yields (nice 10) |
+//! | `lease` | [`crate::act::holder`] | it may block for ever, and another thread judges the lease then |
 
 mod acting;
 mod asking;
@@ -59,9 +59,9 @@ use linked::AgentLink;
 use stop::Stopper;
 use supervise::Supervisor;
 
-/// Turns of the runtime before it ends. The kubelet's SIGTERM follows the end of the SQL container within
-/// milliseconds: what was said of that end and lies in a socket already is taken in, decided upon and
-/// recorded. From the socket to the history is five tasks, one turn each.
+/// The number of turns of the runtime before it ends. The kubelet's SIGTERM follows the end of the SQL
+/// container within milliseconds: messages about that end that lie in a socket already are taken in, decided
+/// upon and recorded. From the socket to the history is five tasks, one turn each.
 const LAST_TURNS: usize = 16;
 
 /// A supervisor that has its port and observes nothing yet.
@@ -71,7 +71,7 @@ pub struct Bound {
     server: server::Bound,
 }
 
-/// Takes the port: where it is taken already, that is said before anything else is done.
+/// Takes the port: where it is taken already, that is reported before anything else is done.
 ///
 /// # Errors
 ///
@@ -113,13 +113,13 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 }
 
 impl Bound {
-    /// The address with the port that was taken.
+    /// Returns the address with the port that was taken.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    /// Supervises until `shutdown` says why not to go on; then stops observing and drains.
+    /// Supervises until `shutdown` returns why not to go on; then stops observing and drains.
     ///
     /// # Errors
     ///
@@ -197,8 +197,8 @@ impl Bound {
     }
 }
 
-/// The API server that takes Events; none where they are off. The configuration's relations have seen
-/// to it that all of it is there where they are on.
+/// Returns the API server that takes Events; none where they are off. Where they are on, the checks of the
+/// configuration have made sure that all of its parts are there.
 fn api_server(config: &Config) -> Option<ApiServer> {
     let events = &config.events;
     let pod_name = events.pod_name.clone().filter(|_| events.enabled)?;
@@ -223,7 +223,7 @@ async fn last_turns() {
     }
 }
 
-/// What became of an action, as an observation like any other.
+/// Returns a function that reports the steps of an action, as observations like any other.
 fn report_to(sink: Sink) -> impl Fn(ActionReport) -> futures_util::future::BoxFuture<'static, ()> {
     move |report| {
         let sink = sink.clone();
@@ -231,7 +231,7 @@ fn report_to(sink: Sink) -> impl Fn(ActionReport) -> futures_util::future::BoxFu
     }
 }
 
-/// The control socket, or none where it can't be made: its absence must not cost the probes.
+/// Returns the control socket, or none where it can't be made: its absence must not cost the probes.
 async fn control_socket(path: &Path) -> Result<Option<control::Bound>, BindError> {
     match control::bind(path).await {
         Ok(bound) => {
@@ -249,7 +249,7 @@ async fn control_socket(path: &Path) -> Result<Option<control::Bound>, BindError
     }
 }
 
-/// The link's socket, or none where it can't be made: `attach` does without.
+/// Returns the link's socket, or none where it can't be made: `attach` does without it.
 async fn launch_socket(path: &Path) -> Result<Option<link::Bound>, BindError> {
     match link::bind(path).await {
         Ok(bound) => {
@@ -267,7 +267,8 @@ async fn launch_socket(path: &Path) -> Result<Option<link::Bound>, BindError> {
     }
 }
 
-/// Starts what follows the decisions for others: the API server's events, and the lease's claim.
+/// Starts the tasks that follow the decisions for others: the API server's events, the lease's claim, and the
+/// volumes' identities.
 fn follow_decisions(
     tasks: &mut JoinSet<()>,
     config: &Config,
@@ -286,7 +287,8 @@ fn follow_decisions(
     ));
 }
 
-/// Does here what an agent would, unless one comes, or one that was there before may.
+/// Observes and contends for the lease in an agent's place, unless one is linked, or one of an earlier run
+/// may come.
 fn expect_agent(
     tasks: &mut JoinSet<()>,
     config: &Config,
@@ -300,7 +302,7 @@ fn expect_agent(
     tasks.spawn(part("supervisor.contends", contend));
 }
 
-/// Serves the link: what it brings is observed, what is decided is sent.
+/// Serves the link: its messages are observed, and what is decided is sent.
 fn serve_agent(
     tasks: &mut JoinSet<()>,
     config: &Config,
@@ -319,7 +321,7 @@ fn serve_agent(
     tasks.spawn(part("supervisor.link", serves));
 }
 
-/// Who does what a person says.
+/// The parts that carry out the orders of a person.
 #[derive(Clone)]
 struct Orders {
     sink: Sink,
@@ -329,7 +331,8 @@ struct Orders {
 }
 
 impl Orders {
-    /// Does it; returns once it is in the deciding loop's queue, or done where that takes longer.
+    /// Obeys an order. Returns once the order is in the deciding loop's queue, or done where that takes
+    /// longer.
     async fn obey(self, order: Order) -> Obeyed {
         let command = match order {
             Order::Pause(span) => {
@@ -355,7 +358,7 @@ impl Orders {
     }
 }
 
-/// Sees to where the engine is asked, and as whom.
+/// Starts what finds the address at which the engine is asked, and what makes the login for it.
 fn find_the_way_in(
     tasks: &mut JoinSet<()>,
     config: &Config,

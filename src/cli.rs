@@ -1,4 +1,4 @@
-//! The command line: what was asked for, and with which flags. It decides nothing.
+//! The command line: the command that was asked for, and its flags. It decides nothing.
 
 mod commands;
 
@@ -19,141 +19,141 @@ use crate::decide::decision::Probe;
 use crate::inject::Request;
 use commands::command;
 
-/// What was asked for.
+/// The command that was asked for, with its arguments.
 #[derive(Clone, Debug)]
 pub enum Invocation {
-    /// Supervise.
+    /// `run`: supervises the engine.
     Run(Flags),
-    /// Be the first process of the SQL container.
+    /// `launch`: is the first process of the SQL container.
     Launch {
-        /// Settings.
+        /// The settings that the command line gives.
         flags: Flags,
-        /// What to start, with its arguments; where it is empty, what the image starts by itself.
+        /// The command to start, with its arguments; empty where the image starts its own.
         command: Vec<OsString>,
     },
-    /// Work for the SQL container's first process, which starts it.
+    /// `agent`: works for the SQL container's first process, which starts it.
     Agent(Flags),
-    /// Become this command, below the SQL container's first process, which starts it.
+    /// `exec`: becomes this command, below the SQL container's first process, which starts it.
     Exec(Vec<OsString>),
-    /// Copy this program into a directory.
+    /// `install`: copies this program into a directory.
     Install {
-        /// Which.
+        /// The directory that the program is copied into.
         to: PathBuf,
     },
-    /// Ask a running supervisor for one verdict.
+    /// `probe`: asks a running supervisor for one verdict.
     Probe {
-        /// Which one.
+        /// The probe whose verdict is asked for.
         probe: Probe,
-        /// Whom.
+        /// The supervisor that the command is for.
         target: Target,
-        /// With each check that was made.
+        /// Whether each check that was made is printed.
         verbose: bool,
     },
-    /// Wait until the volume may be written.
+    /// `gate`: waits until the volume may be written.
     Gate {
-        /// The settings.
+        /// The settings of the supervisor that the command line gives.
         flags: Flags,
-        /// For how long at most.
+        /// The longest time to wait.
         limit: Duration,
     },
-    /// Ask it for everything it knows.
+    /// `status`: asks a running supervisor for everything that it knows.
     Status {
-        /// Whom.
+        /// The supervisor that the command is for.
         target: Target,
-        /// As it was sent.
+        /// Whether the document is printed as it was sent.
         json: bool,
-        /// Again and again.
+        /// Whether the status is printed again and again.
         watch: bool,
     },
-    /// Tell it to do something.
+    /// `pause`, `resume`, `release`, `adopt` or `stop`: gives a command to a running supervisor.
     Control {
-        /// What.
+        /// The command that is given.
         order: Order,
-        /// Whom.
+        /// The supervisor that the command is for.
         target: ControlTarget,
     },
-    /// Run a command, and then stop the engine.
+    /// `stop --after`: runs a command, and then stops the engine.
     StopAfter {
-        /// The command; not empty.
+        /// The command that is run first; not empty.
         hook: Vec<OsString>,
         /// The grace of the stop, where it was given.
         grace: Option<Duration>,
-        /// Whom.
+        /// The supervisor that the command is for.
         target: ControlTarget,
     },
-    /// Show what happened to the engine on this volume.
+    /// `history`: shows what happened to the engine on this volume.
     History(HistoryTarget),
-    /// Show what takes the volume's room, or make some.
+    /// `space`: shows what takes the volume's room, or makes some.
     Space(SpaceTarget),
-    /// Show the effective configuration.
+    /// `check-config`: shows the effective configuration.
     CheckConfig {
-        /// The flags to check.
+        /// The settings that the command line gives, to be checked.
         flags: Flags,
-        /// Print the reference of all settings instead.
+        /// Whether the reference of all settings is printed instead.
         reference: bool,
     },
-    /// Read logs of the engine offline.
+    /// `diagnose`: reads logs of the engine offline.
     Diagnose(diagnose::Arguments),
-    /// Show the catalogue of reasons.
+    /// `reasons`: shows the catalogue of reasons.
     Reasons {
-        /// Only this one.
+        /// The code of the only reason to show, where one was given.
         code: Option<String>,
-        /// How.
+        /// The format of the output.
         format: ReasonsFormat,
     },
-    /// Add the supervisor to a manifest.
+    /// `inject`: adds the supervisor to a manifest.
     Inject(Invoked),
-    /// Print the T-SQL for a login that may do nothing but look.
+    /// `setup-sql`: prints the T-SQL for a login that may do nothing but look.
     SetupSql {
-        /// Its name.
+        /// The name of the login.
         login: String,
     },
 }
 
-/// How the catalogue is shown.
+/// The format in which the catalogue of reasons is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReasonsFormat {
-    /// For people.
+    /// A table for people.
     Table,
-    /// For programs.
+    /// JSON for programs.
     Json,
-    /// For docs/probes-and-reasons.md.
+    /// Markdown for docs/probes-and-reasons.md.
     Markdown,
 }
 
-/// A running supervisor.
+/// A running supervisor, over HTTP.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Its address, if it was given.
+    /// The address of the supervisor, where it was given.
     pub url: Option<Endpoint>,
-    /// Else what says where it listens.
+    /// The settings from which the address follows otherwise.
     pub flags: Flags,
-    /// How long the whole exchange may take.
+    /// The time limit of the whole exchange.
     pub timeout: Duration,
 }
 
-/// The history on a volume.
+/// The arguments of `history`.
 #[derive(Clone, Debug)]
 pub struct HistoryTarget {
-    /// What says where the volume is.
+    /// The settings that determine where the volume is.
     pub flags: Flags,
-    /// A JSON object a line.
+    /// Whether a JSON object is printed for each entry, on a line of its own.
     pub json: bool,
 }
 
 /// The control socket of a running supervisor.
 #[derive(Clone, Debug)]
 pub struct ControlTarget {
-    /// What says where it is.
+    /// The settings that determine where the control socket is.
     pub flags: Flags,
-    /// How long the whole exchange may take.
+    /// The time limit of the whole exchange.
     pub timeout: Duration,
 }
 
-/// Parses a command line, its first item being the program's name.
+/// Parses a command line, whose first item is the program's name.
 ///
 /// # Errors
-/// When it can't be understood, and when help or the version were asked for.
+/// When the command line can't be understood, and when help or the version was asked for.
 pub fn parse<I>(arguments: I) -> Result<Invocation, clap::Error>
 where
     I: IntoIterator<Item = OsString>,
@@ -219,18 +219,18 @@ where
     })
 }
 
-/// Whose room, and what is to be done about it.
+/// The arguments of `space`.
 #[derive(Clone, Debug)]
 pub struct SpaceTarget {
-    /// Settings.
+    /// The settings that the command line gives.
     pub flags: Flags,
-    /// How many crash dumps are to be kept, where the others are to be removed.
+    /// The number of newest crash dumps to keep, where the others are to be removed.
     pub prune: Option<usize>,
-    /// Remove them; else they are only named.
+    /// Whether the other dumps are removed; else they are only named.
     pub yes: bool,
 }
 
-/// The version with what was built.
+/// Returns the version, with the commit, profile and platform of the build.
 #[must_use]
 pub fn version() -> String {
     format!(
@@ -250,7 +250,7 @@ pub fn version() -> String {
     )
 }
 
-/// The command that is to be started.
+/// Returns the command that is to be started.
 fn words(matches: &ArgMatches) -> Vec<OsString> {
     let words = matches.get_many("command");
     words
@@ -349,7 +349,7 @@ fn probe(matches: &ArgMatches) -> Probe {
         .unwrap_or(Probe::Live)
 }
 
-/// What was given of the settings that this command takes.
+/// Returns the values that were given for the settings that this command takes.
 fn flags(matches: &ArgMatches) -> Flags {
     let mut flags = Flags {
         config: matches.try_get_one("config").ok().flatten().cloned(),

@@ -1,4 +1,5 @@
-//! What the engine says of itself in numbers, collected at its own pace for `/metrics`.
+//! The numbers that the engine reports about itself, collected at a pace of their own for
+//! `/metrics`.
 //!
 //! ```text
 //!  collector ── batch ──> engine ── rows ──> reading ── samples ──> Families ──> Fragment
@@ -8,29 +9,32 @@
 //!                                                          /metrics joins fragments, asks nobody
 //! ```
 //!
-//! A `Collector` is **one batch**, which is one round trip whatever the number of databases, and
-//! what its rows mean. The runner asks it when it is due, hands each row to its `Reading` as it
-//! arrives, and publishes what was rendered. There are two kinds of collector: those built in, and
-//! those read from files in `collectors-dir`.
+//! A `Collector` is **one batch**, which is one round trip whatever the number of databases,
+//! together with the meaning of its rows. The runner runs a collector when it is due, passes each
+//! row to its `Reading` as it arrives, and publishes what was rendered. There are two kinds of
+//! collector: those built in, and those read from files in `collectors-dir`.
 //!
 //! # What a collector can't do
 //!
 //! - Delay a scrape, a probe or the deciding loop: it runs on a thread and on a connection of its
 //!   own, and a scrape joins what was rendered before.
-//! - Fail a scrape. Denied, unsupported, late, too long or nonsense: its families are missing, and
-//!   `sql_edge_collector_success` is 0 with the reason beside it.
+//! - Fail a scrape. Where a collector is denied, unsupported, late, too long or nonsensical, its
+//!   families are missing, and `sql_edge_collector_success` is 0 with the reason beside it.
 //! - Make the exposition invalid: see [`crate::exposition`].
 //! - Expose more than it may: families of profiles that are off, databases that are filtered out and
 //!   series beyond the cap are dropped in `Output`, which is the only way to expose anything.
-//! - Be in the engine's way: READ UNCOMMITTED, a lock timeout, a low deadlock priority, a deadline.
+//! - Be in the engine's way: every batch runs with READ UNCOMMITTED, a lock timeout, a low deadlock
+//!   priority and a deadline.
 //!
 //! # Rules for a collector
 //!
-//! 1. Its batch is a constant text, or one that depends on [`Scope`] alone: no database by database
-//!    queries. Joins that need several views happen in the batch or, over several result sets, in
-//!    the reading.
-//! 2. Rows are rendered as they arrive wherever that is possible. What is kept is bounded.
-//! 3. What may be denied or unsupported alone is a collector alone: an error costs all of it.
+//! 1. Its batch is a constant text, or one that depends on [`Scope`] alone: there is no query for
+//!    each database. Joins that need several views happen in the batch or, over several result
+//!    sets, in the reading.
+//! 2. Rows are rendered as they arrive wherever that is possible. The state that a reading keeps is
+//!    bounded.
+//! 3. Whatever may be denied or unsupported on its own is a collector of its own, because an error
+//!    costs all that its collector reads.
 //! 4. The label of a database is called `db`, or `database` where another exporter calls it so:
 //!    filters and cap go by these two names.
 //! 5. A NULL, a missing column or another type is an absent sample, never a zero.
@@ -61,17 +65,17 @@ pub(crate) use output::Output;
 pub use reference::reference;
 pub use runner::{Collecting, spawn};
 
-/// One family that a collector may expose, and the profiles that want it.
+/// A family that a collector may expose, and the profiles that want it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metric {
-    /// Name, type, labels and help.
+    /// The family's name, type, labels and help.
     pub family: FamilyDef,
-    /// It is exposed where one of these is on.
+    /// The profiles of which at least one has to be on for the family to be exposed.
     pub profiles: Profiles,
 }
 
 impl Metric {
-    /// One that is built in.
+    /// Makes the metric of a built-in collector.
     #[must_use]
     pub const fn fixed(
         profiles: Profiles,
@@ -87,7 +91,7 @@ impl Metric {
     }
 }
 
-/// What is known of the engine that is asked.
+/// The edition and version of the engine that is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Engine {
     /// `SERVERPROPERTY('EngineEdition')`: 3 Enterprise, Developer and Evaluation; 9 Azure SQL Edge.
@@ -97,17 +101,17 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Azure SQL Edge, which alone has data retention and streaming jobs.
+    /// The edition number of Azure SQL Edge, which alone has data retention and streaming jobs.
     pub const EDGE: i64 = 9;
 
-    /// Whether it is Azure SQL Edge.
+    /// Whether the engine is Azure SQL Edge.
     #[must_use]
     pub const fn is_edge(self) -> bool {
         self.edition == Self::EDGE
     }
 }
 
-/// What a collector may know when it makes its batch.
+/// The facts that a collector may use when it makes its batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope {
     /// The engine that will be asked.
@@ -117,23 +121,24 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Whether anybody wants this family.
+    /// Whether a profile that is on wants this family.
     #[must_use]
     pub const fn wants(&self, metric: &Metric) -> bool {
         self.profiles.intersects(metric.profiles)
     }
 }
 
-/// Why a collector has nothing to show. A closed set: each is a value of the label `reason`.
+/// The reason why a collector has nothing to show. A closed set: each variant is a value of the
+/// label `reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {
-    /// No connection to the engine, or it broke.
+    /// The engine could not be connected to, or the connection broke.
     Unreachable,
     /// The engine refused the login.
     LoginFailed,
     /// The login may not see what the collector reads.
     Denied,
-    /// This engine, by edition or version, does not have what the collector reads.
+    /// The engine, by its edition or version, does not have what the collector reads.
     Unsupported,
     /// The deadline passed, or the engine waited for a lock as long as it may.
     TimedOut,
@@ -143,14 +148,14 @@ pub enum Failure {
     Malformed,
     /// The engine answered with another error.
     EngineError,
-    /// Another collector, or the supervisor itself, exposes a family of the same name.
+    /// A family of the same name is exposed by another collector or by the supervisor itself.
     NameTaken,
     /// The collector's file has a mistake.
     Invalid,
 }
 
 impl Failure {
-    /// All of them.
+    /// All failures.
     pub const ALL: [Self; 10] = [
         Self::Unreachable,
         Self::LoginFailed,
@@ -164,7 +169,7 @@ impl Failure {
         Self::Invalid,
     ];
 
-    /// As used in the label `reason`.
+    /// Returns the failure's value of the label `reason`.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -181,7 +186,8 @@ impl Failure {
         }
     }
 
-    /// The next turn may well succeed: what was shown before is kept for a few turns.
+    /// Whether the next turn may well succeed, so that what was shown before is kept for a few
+    /// turns.
     const fn is_passing(self) -> bool {
         matches!(
             self,
@@ -189,51 +195,52 @@ impl Failure {
         )
     }
 
-    /// Only a grant or another engine changes it.
+    /// Whether only a grant or another engine changes the outcome.
     const fn is_refusal(self) -> bool {
         matches!(self, Self::Denied | Self::Unsupported)
     }
 }
 
-/// One batch, and what its rows mean.
+/// A batch for the engine, and the meaning of its rows.
 pub(crate) trait Collector: Debug + Send {
-    /// Its name, unique among the collectors: the label `collector`, `[a-z0-9_]+`.
+    /// Returns the collector's name, unique among the collectors: the label `collector`,
+    /// `[a-z0-9_]+`.
     fn name(&self) -> &str;
 
-    /// Every family that it may expose.
+    /// Returns every family that the collector may expose.
     fn metrics(&self) -> &[Metric];
 
-    /// It is not run more often than this, however short `metrics-interval` is.
+    /// Returns the shortest time between two runs, however short `metrics-interval` is.
     fn min_interval(&self) -> Duration {
         Duration::ZERO
     }
 
-    /// Whether this engine has what it reads; where it has not, it is not asked and is
-    /// [`Failure::Unsupported`].
+    /// Whether this engine has what the collector reads; where it has not, the collector is not run
+    /// and fails as [`Failure::Unsupported`].
     fn supports(&self, _engine: Engine) -> bool {
         true
     }
 
-    /// One series that is exposed where there is no other: before the first answer, and as soon as
-    /// the engine is not asked or does not answer.
+    /// Returns the series that is exposed where there is no other: before the first answer, and as
+    /// soon as the engine is not asked or does not answer.
     fn otherwise(&self) -> Option<(&Metric, f64)> {
         None
     }
 
-    /// The batch. Settings of the session (isolation, lock timeout, deadlock priority) are made
-    /// already.
+    /// Returns the batch. The settings of the session (isolation, lock timeout, deadlock priority)
+    /// are made already.
     fn batch(&self, scope: &Scope) -> String;
 
     /// Begins to read an answer.
     fn begin(&self, scope: &Scope) -> Box<dyn Reading>;
 }
 
-/// One answer as it is read. Dropped where the answer ends in an error.
+/// The reading of one answer. It is dropped where the answer ends in an error.
 pub(crate) trait Reading: Send {
     /// Takes a row of the result set with this index, counted from 0 over the sets that have columns.
     fn row(&mut self, result_set: usize, cells: &Cells<'_>, out: &mut Output<'_>);
 
-    /// The answer is complete: exposes what had to wait for that.
+    /// Exposes what had to wait until the answer was complete.
     ///
     /// # Errors
     /// The answer was not what was asked for; nothing of it is published then.
@@ -242,8 +249,8 @@ pub(crate) trait Reading: Send {
     }
 }
 
-/// Everything that is wrong with the custom collectors, as `check-config` tells it. `taken` are the
-/// names of the supervisor's own families.
+/// Returns everything that is wrong with the custom collectors, for `check-config` to print.
+/// `taken` are the names of the supervisor's own families.
 #[must_use]
 pub fn mistakes(effective: &Effective, taken: &[String]) -> Vec<Mistake> {
     const OFF: &str = "metrics-collectors-off";

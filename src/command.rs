@@ -1,6 +1,6 @@
-//! The commands. Each writes to the streams it is given and returns how the process ends. A closed
-//! standard output is an error of the command; a closed standard error changes no exit code, since
-//! there is nobody left to tell.
+//! The commands of the program. Each writes to the streams that it is given and returns the exit status of
+//! the process. A closed standard output is an error of the command; a closed standard error changes no exit
+//! code, as nobody is left to read it.
 
 pub mod after;
 pub mod check_config;
@@ -34,23 +34,23 @@ use crate::launch::sidecar;
 use crate::{agent, app, launch, memory, telemetry};
 use client::Endpoint;
 
-/// How the process ends.
+/// The exit status of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Done, or passed.
+    /// The command did its work, or the probe passed.
     Done,
-    /// Failed.
+    /// The command or the probe failed.
     Failed,
     /// The command line or the configuration is wrong: EX_USAGE of sysexits.h.
     Usage,
     /// A file that was to be read can't be: EX_NOINPUT of sysexits.h.
     NoInput,
-    /// As what was launched ended.
+    /// The program that was launched ended with this status.
     Launched(u8),
 }
 
 impl Exit {
-    /// Its number.
+    /// Returns the number of the exit status.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
@@ -69,7 +69,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Carries out what was asked for.
+/// Runs the command that the command line asked for.
 #[must_use]
 pub fn execute(invocation: Invocation) -> Exit {
     let (out, err) = (&mut io::stdout(), &mut io::stderr());
@@ -84,7 +84,7 @@ pub fn execute(invocation: Invocation) -> Exit {
         Invocation::Exec(command) => {
             let (error, code) = launch::command::become_command(&command);
             let program = command.first().cloned().unwrap_or_default();
-            // Nobody is left to tell where it can't be written.
+            // Nobody is left to read it where it can't be written.
             let _ = writeln!(
                 err,
                 "sql-edge-supervisor: {program:?} can't be run: {error}; give the image's own command after `--`"
@@ -135,7 +135,7 @@ pub fn execute(invocation: Invocation) -> Exit {
     }
 }
 
-/// Says what is wrong with a command line; help and version, which clap calls errors as well, go to
+/// Prints what is wrong with a command line; help and version, which clap calls errors as well, go to
 /// standard output.
 #[must_use]
 pub fn usage(error: &clap::Error) -> Exit {
@@ -174,8 +174,8 @@ fn run(
     }
 }
 
-/// The first process of the supervisor's container gives its own arguments to the supervisor, which warns of
-/// what is odd in them.
+/// Runs as the first process of the supervisor's container, which gives its own arguments to the supervisor;
+/// the supervisor warns of what is odd in them.
 fn keep(flags: Flags, environment: Environment, err: &mut dyn Write) -> Exit {
     let log = match load(flags, environment) {
         Ok(effective) => Log(effective.config.log),
@@ -194,7 +194,8 @@ fn keep(flags: Flags, environment: Environment, err: &mut dyn Write) -> Exit {
     }
 }
 
-/// PID 1 gives its own flags to its agent, which warns of what is odd in them.
+/// Runs as PID 1 of the SQL container, which gives its own flags to its agent; the agent warns of what is odd
+/// in them.
 fn launch(
     flags: Flags,
     environment: Environment,
@@ -225,7 +226,7 @@ fn load(flags: Flags, environment: Environment) -> Result<Effective, ConfigError
     parse(&Sources::load(flags, environment))
 }
 
-/// Where the supervisor that `target` means can be asked.
+/// Returns the endpoint of the supervisor that `target` means.
 fn endpoint(target: &Target, environment: Environment) -> Result<Endpoint, Box<Mistake>> {
     match &target.url {
         Some(url) => Ok(url.clone()),

@@ -1,8 +1,8 @@
 //! One validated configuration, from flags, environment and an optional file.
 //!
-//! Everything below `Config` is plain values that the rest of the program may read. How they come
-//! to be: [`sources`] gathers what was given (the only part that touches the world), [`mod@parse`] turns
-//! it into a [`Config`] or into every mistake at once, by the one table in [`settings`].
+//! Everything below [`Config`] is plain values that the rest of the program may read. They are made in two
+//! steps: [`sources`] gathers what was given (the only one of the two that does I/O), and [`mod@parse`] turns
+//! it into a [`Config`], or into every mistake at once, by the one table in [`settings`].
 
 pub mod endpoint;
 pub mod file;
@@ -35,75 +35,76 @@ pub use parse::{Effective, parse};
 pub use show::{effective_yaml, reference};
 pub use sources::{Environment, Flags, Sources};
 
-/// The effective configuration.
+/// The effective configuration of the supervisor and of `launch`.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where HTTP is served.
+    /// The HTTP server: its address and its limits.
     pub http: HttpConfig,
-    /// How the engine is reached.
+    /// The connections to the engine: address, login, encryption and paces.
     pub sql: SqlConfig,
-    /// What is collected of it for `/metrics`.
+    /// The collectors of the engine's metrics for `/metrics`.
     pub metrics: MetricsConfig,
-    /// Which processes are watched.
+    /// The processes that are watched.
     pub process: ProcessConfig,
-    /// The data volume.
+    /// The engine's data volume, and the checks of it.
     pub volume: VolumeConfig,
-    /// How often the control group is read.
+    /// The interval between two readings of the control group.
     pub cgroup_interval: Duration,
     /// The thresholds of the decision.
     pub policy: Policy,
-    /// A stop on purpose.
+    /// The time limits of a stop on purpose.
     pub stop: StopConfig,
-    /// Who this pod is, and how it contends for its volume.
+    /// The lease on the volume, and the pod that takes it.
     pub lease: LeaseConfig,
-    /// Logging.
+    /// The format and the level of log lines.
     pub log: LogConfig,
-    /// The SQL container's termination message, where it can be reached by a path of its own.
+    /// The path at which the supervisor reaches the SQL container's termination message, where one was given.
     pub termination_log: Option<PathBuf>,
-    /// The directory of what outlives the supervisor, and of the control socket unless that is given.
+    /// The directory of the state that outlives the supervisor, and of the control socket unless its path is
+    /// given.
     pub state_dir: PathBuf,
-    /// The Unix socket for what changes something, mode 0600.
+    /// The Unix socket, mode 0600, over which commands are given.
     pub control_socket: PathBuf,
-    /// The first process of the SQL container, and the way to it.
+    /// `launch`, the first process of the SQL container, and the link to it.
     pub launch: LaunchConfig,
-    /// Events on the pod.
+    /// The Kubernetes Events that are written on the pod.
     pub events: EventsConfig,
 }
 
-/// Kubernetes Events on the pod, and the API server that takes them.
+/// The Kubernetes Events that are written on the pod, and the API server that takes them.
 #[derive(Clone, Debug)]
 pub struct EventsConfig {
-    /// Whether any are written.
+    /// Whether Events are written.
     pub enabled: bool,
-    /// The pod's name; there where they are written.
+    /// The pod's name; always given where Events are written.
     pub pod_name: Option<String>,
     /// The directory of the ServiceAccount's files.
     pub account: PathBuf,
-    /// The API server's host; there where Events are written.
+    /// The API server's host; always given where Events are written.
     pub host: Option<String>,
     /// The API server's TCP port.
     pub port: u16,
 }
 
-/// `launch`, and the way between it and the supervisor.
+/// Settings of `launch`, and of the link between it and the supervisor.
 #[derive(Clone, Debug)]
 pub struct LaunchConfig {
-    /// Where the agent answers the kubelet's probes.
+    /// The address and port on which the agent answers the kubelet's probes.
     pub listen: SocketAddr,
-    /// How long a supervisor's last pass of readiness stands while it is away.
+    /// The time for which a supervisor's last pass of readiness stands while the supervisor is away.
     pub ready_hold: Duration,
     /// The Unix socket that the supervisor listens on for `launch`, mode 0600.
     pub socket: PathBuf,
-    /// How long `launch` waits for a supervisor that can't be reached before it starts the engine.
+    /// The time that `launch` waits for a supervisor that can't be reached before it starts the engine.
     pub gate_patience: Duration,
-    /// What follows on the end of an engine that had served.
+    /// The reaction to the end of an engine that had served.
     pub engine_restart: EngineRestart,
 }
 
-/// What follows on the end of an engine that had served and was not stopped on purpose.
+/// The reaction to the end of an engine that had served and was not stopped on purpose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EngineRestart {
-    /// The container ends with it, and the kubelet starts it anew.
+    /// The container ends with the engine, and the kubelet starts the container anew.
     #[default]
     Container,
     /// `launch` starts the command anew in the same container, while the restart budget lasts.
@@ -113,64 +114,64 @@ pub enum EngineRestart {
 /// The HTTP server and its limits.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
-    /// Address and port; port 0 takes a free one.
+    /// The address and port that HTTP is served on; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Open connections at most; more are closed at once.
+    /// The limit of open connections; more are closed at once.
     pub max_connections: usize,
-    /// Time for a request's head to arrive.
+    /// The time limit for a request's head to arrive.
     pub header_timeout: Duration,
-    /// Bytes of a request's head.
+    /// The limit of a request's head, in bytes.
     pub max_header_bytes: usize,
-    /// A decision older than this is not served as one.
+    /// The age above which a decision is no longer served.
     pub decision_stale_after: Duration,
-    /// How long open requests may take to end after SIGTERM.
+    /// The time that open requests have to end after SIGTERM.
     pub drain_timeout: Duration,
 }
 
-/// How the engine is reached.
+/// The connections to the engine: address, login, encryption and paces.
 #[derive(Clone, Debug)]
 pub struct SqlConfig {
-    /// Host name or address; none where it is to be found out.
+    /// The engine's host name or address; none where it is to be found out.
     pub host: Option<String>,
-    /// TCP port; none where it is to be found out.
+    /// The engine's TCP port; none where it is to be found out.
     pub port: Option<u16>,
-    /// TCP port of the dedicated administrator connection; zero where that is never asked, none where it is
-    /// to be found out.
+    /// The TCP port of the dedicated administrator connection; zero where that is never asked, none where the
+    /// port is to be found out.
     pub dac_port: Option<u16>,
-    /// What was found out of these, shared by all clones of this.
+    /// The targets that were found out for host and ports, shared by all clones of this configuration.
     pub endpoint: Endpoint,
-    /// The login that the engine refused last, shared by all clones of this.
+    /// The login that the engine refused last, shared by all clones of this configuration.
     pub refusals: Refusals,
-    /// Login.
+    /// The name of the supervisor's login.
     pub user: String,
-    /// Where its password is read, at each login.
+    /// The source of the login's password, which is read at each login.
     pub password: PasswordSource,
-    /// Who makes that login where the engine does not know it.
+    /// The administrator's login, which makes the supervisor's login where the engine does not know it.
     pub bootstrap: BootstrapConfig,
-    /// Whether and how TLS is used.
+    /// The encryption of the connections.
     pub tls: TlsMode,
-    /// CA certificates (PEM) to trust instead of trusting any certificate.
+    /// The CA certificates (PEM) to trust, instead of trusting any certificate.
     pub tls_ca: Option<PathBuf>,
-    /// The name that the engine's certificate has to be for; none for the host's.
+    /// The name that the engine's certificate has to be for; none means the host's name.
     pub tls_server_name: Option<String>,
-    /// Ping: pace and deadline.
+    /// The pace and the deadline of a ping.
     pub ping: Pace,
-    /// Fresh login: pace and deadline (TCP, TLS, login and query together).
+    /// The pace and the deadline of a fresh login (TCP, TLS, login and query together).
     pub login: Pace,
-    /// `sys.databases`: pace and deadline.
+    /// The pace and the deadline of reading `sys.databases`.
     pub databases: Pace,
-    /// `sp_server_diagnostics`: repeat interval, and HealthCheckTimeout as deadline.
+    /// The repeat interval of `sp_server_diagnostics`, with HealthCheckTimeout as its deadline.
     pub diagnostics: Pace,
-    /// Databases kept from `sys.databases` at most.
+    /// The limit of databases that are kept from `sys.databases`.
     pub max_databases: usize,
 }
 
-/// An administrator's login, used once: to make the supervisor's own.
+/// An administrator's login, used once: to make the supervisor's own login.
 #[derive(Clone, Debug)]
 pub struct BootstrapConfig {
-    /// Its name; none where nothing is to be made.
+    /// The administrator's login name; none where no login is to be made.
     pub user: Option<String>,
-    /// Where its password is read.
+    /// The source of the administrator's password.
     pub password: PasswordSource,
 }
 
@@ -183,78 +184,78 @@ impl Default for BootstrapConfig {
     }
 }
 
-/// How often, and for how long at most.
+/// The pace of something that is repeated, and the deadline of each run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// From one start to the next.
+    /// The time from the start of one run to the start of the next.
     pub interval: Duration,
-    /// For one run.
+    /// The time limit of one run.
     pub deadline: Duration,
 }
 
-/// Encryption of the connection to the engine.
+/// The encryption of the connection to the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsMode {
-    /// The whole connection is encrypted, or there is none.
+    /// The whole connection is encrypted, or no connection is made.
     Required,
     /// Only the login packet is encrypted, unless the engine insists on more.
     Login,
-    /// TDS 8: TLS first.
+    /// The TLS handshake comes before any other message, as in TDS 8.
     Strict,
-    /// Clear text, unless the engine insists.
+    /// The connection is in clear text, unless the engine insists on encryption.
     Off,
 }
 
-/// Which processes are watched.
+/// The processes that are watched.
 #[derive(Clone, Debug)]
 pub struct ProcessConfig {
-    /// The kernel's `comm` of the engine, at most 15 bytes.
+    /// The name of the engine's processes, as the kernel has it in `comm`: at most 15 bytes.
     pub name: String,
-    /// How often `/proc` is read.
+    /// The interval between two readings of `/proc`.
     pub interval: Duration,
-    /// The root of procfs; `/proc` but in tests.
+    /// The root of procfs: `/proc`, except in tests.
     pub proc_root: PathBuf,
 }
 
-/// The lease on the volume; how strongly it binds stands in the policy.
+/// The times of the lease on the volume, and the pod that takes it; the lease's mode is part of the policy.
 #[derive(Clone, Debug)]
 pub struct LeaseConfig {
-    /// From one renewal to the next.
+    /// The time from one renewal to the next.
     pub renew: Duration,
-    /// A claim that nobody renews for this long is free.
+    /// The time without a renewal after which a lease is free for another pod.
     pub stale: Duration,
-    /// The pod's uid.
+    /// The pod's uid, where it is known.
     pub pod_uid: Option<String>,
-    /// The node's name.
+    /// The node's name, where it is known.
     pub node: Option<String>,
 }
 
-/// The data volume.
+/// The engine's data volume, and the checks of it.
 #[derive(Clone, Debug)]
 pub struct VolumeConfig {
-    /// The engine's data directory.
+    /// The engine's data directory, as the supervisor sees it.
     pub data_dir: PathBuf,
-    /// The same directory as sqlservr's container names it, if different.
+    /// The data directory as sqlservr's container names it, if different.
     pub engine_data_dir: PathBuf,
-    /// Where the engine keeps what it does not keep at the image's own places, as far as that is set.
+    /// The engine's directories and files that are set to other places than the image's own.
     pub places: PlacesConfig,
     /// The file that sqlservr's standard output is also written to, if any.
     pub engine_output: Option<PathBuf>,
-    /// How often it is checked.
+    /// The interval between two checks of the volume.
     pub interval: Duration,
-    /// The id that the volume has to have.
+    /// The id that the volume has to have, where one is expected.
     pub expected_id: Option<String>,
-    /// A file that holds it.
+    /// The file that holds the expected id.
     pub expected_id_file: Option<PathBuf>,
 }
 
-/// Directories and files of the engine, as its container names them. What is not given here is given by
-/// mssql.conf, and else is the image's default.
+/// Directories and files of the engine, as its container names them. A place that is not given here is given
+/// by mssql.conf, and else is the image's default.
 #[derive(Clone, Debug, Default)]
 pub struct PlacesConfig {
-    /// `master.mdf`.
+    /// The file `master.mdf`.
     pub master: Option<PathBuf>,
-    /// `mastlog.ldf`.
+    /// The file `mastlog.ldf`.
     pub master_log: Option<PathBuf>,
     /// The directory of new data files.
     pub data: Option<PathBuf>,
@@ -264,35 +265,35 @@ pub struct PlacesConfig {
     pub backup: Option<PathBuf>,
     /// The directory of crash dumps.
     pub dump: Option<PathBuf>,
-    /// The errorlog.
+    /// The errorlog file.
     pub errorlog: Option<PathBuf>,
 }
 
-/// A stop on purpose.
+/// The time limits of a stop on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StopConfig {
-    /// The pod's terminationGracePeriodSeconds: at its end the kubelet kills.
+    /// The pod's terminationGracePeriodSeconds, at whose end the kubelet kills what is left.
     pub pod_grace: Duration,
-    /// For the whole of a stop.
+    /// The time limit of a whole stop.
     pub grace: Duration,
-    /// How long the endpoints may take to notice that the engine is not ready.
+    /// The time that the endpoints have to notice that the engine is not ready.
     pub drain: Duration,
 }
 
-/// Logging.
+/// The format and the level of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogConfig {
-    /// Lines for people or JSON.
+    /// The format of log lines.
     pub format: LogFormat,
-    /// The least level that is written.
+    /// The lowest level that is written.
     pub level: tracing::Level,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Lines of text for people.
     Text,
-    /// One JSON object a line.
+    /// A JSON object on each line.
     Json,
 }

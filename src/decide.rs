@@ -1,7 +1,7 @@
-//! The pure engine: (policy, state, snapshot, time) -> (state, decision).
+//! The decision engine, a pure function: (policy, state, snapshot, time) -> (state, decision).
 //!
-//! Observations are folded into a [`snapshot`]; [`engine::decide`] lets the [`rules`] look at it,
-//! and turns their findings into answers by the table in [`reason`].
+//! Observations are folded into a [`snapshot`]; [`engine::decide`] applies the [`rules`] to it, and
+//! turns their findings into the answers of the probes by the table in [`reason`].
 //!
 //! **Architecture invariant:** nothing here reads a clock, does I/O, logs, or returns an error.
 //! Everything it knows is in its arguments; everything it wants is in its result.

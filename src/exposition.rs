@@ -24,19 +24,19 @@ pub use fragment::Fragment;
 pub use report::{CollectorReport, Exposition, Outcome};
 pub use text::{MAX_LABEL_VALUE_BYTES, is_label_name, is_metric_name};
 
-/// The types in use.
+/// The types of families in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Only grows; starts anew with the engine.
+    /// A value that only grows, and starts anew with the engine.
     Counter,
-    /// Goes up and down.
+    /// A value that goes up and down.
     Gauge,
-    /// Neither is promised: names that exporters disagree on.
+    /// A value of which neither is promised, because exporters disagree on its name.
     Untyped,
 }
 
 impl Kind {
-    /// The word after `# TYPE`.
+    /// Returns the word after `# TYPE`.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -50,14 +50,14 @@ impl Kind {
 /// The names of a family's labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Labels {
-    /// Known when this was built.
+    /// Names that were known when the program was built.
     Fixed(&'static [&'static str]),
-    /// From a file.
+    /// Names from a file.
     Given(Vec<String>),
 }
 
 impl Labels {
-    /// How many there are.
+    /// Returns the number of labels.
     #[must_use]
     pub const fn len(&self) -> usize {
         match self {
@@ -66,13 +66,13 @@ impl Labels {
         }
     }
 
-    /// Whether there is none.
+    /// Whether there is no label.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The name at `index`.
+    /// Returns the name at `index`.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&str> {
         match self {
@@ -81,27 +81,27 @@ impl Labels {
         }
     }
 
-    /// All of them, in the order in which their values are given.
+    /// Returns all names, in the order in which their values are given.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         (0..self.len()).filter_map(|index| self.get(index))
     }
 }
 
-/// One metric family: what stands in its head, and the labels that each of its samples has.
+/// A metric family: what stands in its head, and the labels that each of its samples has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FamilyDef {
-    /// Its name, with its base unit; see [`is_metric_name`].
+    /// The family's name, with its base unit; see [`is_metric_name`].
     pub name: Cow<'static, str>,
-    /// Its type.
+    /// The family's type.
     pub kind: Kind,
-    /// Its labels; see [`is_label_name`].
+    /// The names of the family's labels; see [`is_label_name`].
     pub labels: Labels,
-    /// What it says, one sentence.
+    /// The help text, one sentence.
     pub help: Cow<'static, str>,
 }
 
 impl FamilyDef {
-    /// One that is known when this is built.
+    /// Makes a family that is known when the program is built.
     #[must_use]
     pub const fn fixed(
         name: &'static str,

@@ -1,25 +1,31 @@
-//! `inject`: a manifest of Deployments and StatefulSets that run SQL, with the supervisor added.
+//! `inject`: adds the supervisor to the workloads of a manifest that run SQL, such as Deployments.
 //!
-//! Text in, text or a refusal out; no I/O. What its owner wrote stays as it is, byte for byte: what is
-//! added is put between the lines, and only what is replaced (probes, a rolling update) loses its text.
+//! Text goes in, and text or a refusal comes out; there is no I/O. The owner's text stays as it is, byte for
+//! byte: additions are put between the lines, and only what is replaced (probes, a rolling update) loses its
+//! text.
 //!
 //! | module | what it does |
 //! | --- | --- |
 //! | [`node`] | the documents with the places of their values |
-//! | [`workload`], [`images`] | which of them run SQL, and in which container |
-//! | [`obstacles`], [`facts`] | what stands in the way; what the additions are made from |
-//! | [`volumes`], [`environment`], [`conf`], [`login`], [`hook`] | of these, what the engine has on volumes, in its environment and in mssql.conf, the login, and a hook that is there |
-//! | [`mesh`], [`quantity`] | what a service mesh must not redirect; amounts of memory |
-//! | [`additions`], [`names`] | what is added, with all names and numbers |
-//! | [`plan`], [`remarks`], [`around`] | the changes, and what their owner should know of the engine and of what stands around it |
+//! | [`workload`], [`images`] | which objects run SQL, and in which container |
+//! | [`obstacles`], [`facts`] | the obstacles to a change; the facts that the additions are made from |
+//! | [`volumes`], [`environment`] | of these facts, the engine's volumes and its environment variables |
+//! | [`conf`], [`login`], [`hook`] | of these facts, mssql.conf, the login, and an existing preStop hook |
+//! | [`mesh`], [`quantity`] | the ports that a service mesh must not redirect; amounts of memory |
+//! | [`additions`], [`names`] | the additions, with all names and numbers |
+//! | [`plan`] | the changes, and the notes on them for the owner |
+//! | [`remarks`], [`around`] | the notes on the engine, and on what stands around it |
 //! | [`edit`], [`render`] | the changes as text |
 //! | [`patch`] | the changes as a strategic merge patch |
+//! | [`value`] | values without places in a text |
+//! | [`refusal`] | the reasons for a refusal, with advice |
 //!
-//! **Architecture invariant:** nothing comes out that was not read back. The result is parsed again, has
-//! to mean what the changes mean for the original, has to be known as "already there", and every other
-//! document has to be what it was.
+//! **Architecture invariant:** nothing is returned that was not read back. The result is parsed again, has to
+//! mean what the changes mean for the original, has to be recognized as [`Why::AlreadyThere`], and every
+//! other document has to be what it was.
 //!
-//! Run on its own output it refuses, or leaves it as it is where that was asked for: [`Why::AlreadyThere`].
+//! Run on its own output, it refuses with [`Why::AlreadyThere`], or leaves the output as it is where that was
+//! asked for.
 
 pub mod additions;
 pub mod around;
@@ -55,41 +61,43 @@ use render::{Layout, block_entries, flow};
 use value::Value;
 use workload::{Found, Objection, Workload, look, object, objects};
 
-/// Bytes of a file at most: etcd takes no object above 1.5 MiB (`--max-request-bytes`), and several
+/// The limit of a manifest, in bytes: etcd takes no object above 1.5 MiB (`--max-request-bytes`), and several
 /// stand in one file.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// What is asked for.
+/// The options of `inject`.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The supervisor's image.
     pub image: String,
-    /// The container that runs SQL, where it was named.
+    /// The name of the container that runs SQL, where it was given.
     pub container: Option<String>,
-    /// `launch` is the SQL container's first process; else its command stays (attach).
+    /// Whether `launch` becomes the SQL container's first process; else the container's command stays
+    /// (attach).
     pub launch: bool,
-    /// For clusters without native sidecars.
+    /// Whether the additions are for clusters without native sidecars.
     pub classic: bool,
-    /// The supervisor's login, where it was named.
+    /// The name of the supervisor's login, where it was given.
     pub user: Option<String>,
-    /// The Secret with its password and the key in it, where they were named.
+    /// The Secret with the login's password and the key in it, where they were given.
     pub secret: Option<(String, String)>,
-    /// The file with its password, as the SQL container has it.
+    /// The file with the login's password, as the SQL container has it, where it was given.
     pub password_file: Option<String>,
-    /// The supervisor makes its own login, by the password that the engine is given.
+    /// Whether the supervisor makes its own login, by the password that the engine is given.
     pub bootstrap: bool,
-    /// The user of the added containers, where it was named.
+    /// The user of the added containers, where it was given.
     pub uid: Option<Uid>,
-    /// Volumes that go with the pod will do.
+    /// Whether a volume that goes with the pod is accepted.
     pub dev: bool,
-    /// What has the supervisor already, and what runs no SQL, is left as it is.
+    /// Whether a workload that has the supervisor already, and a file in which nothing runs SQL, are left as
+    /// they are instead of refused.
     pub if_needed: bool,
-    /// Only the patch.
+    /// Whether only a patch is printed.
     pub patch: bool,
 }
 
 impl Request {
-    /// What is asked for where nothing but the image is said.
+    /// Returns the options where nothing but the image is given.
     #[must_use]
     pub fn of(image: impl Into<String>) -> Self {
         Self {
@@ -109,16 +117,16 @@ impl Request {
     }
 }
 
-/// What came of it.
+/// The result of `inject`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Injected {
-    /// The manifest, or the patch.
+    /// The text of the manifest, or of the patch.
     pub text: String,
-    /// What the owner should know, a line each.
+    /// Notes for the manifest's owner, a line each.
     pub notes: Vec<String>,
 }
 
-/// What becomes of a document.
+/// The changes of one workload, with its place in the documents.
 struct Change<'a> {
     index: usize,
     workload: Workload<'a>,
@@ -129,8 +137,8 @@ struct Change<'a> {
 /// Adds the supervisor to each workload of a manifest that runs SQL.
 ///
 /// # Errors
-/// With the reason and what to do, when there is none, when one can't be understood, and when one has
-/// the supervisor already. Then nothing of the manifest is changed.
+/// With the reason and advice, when the manifest has no workload that runs SQL, when one can't be understood,
+/// and when one has the supervisor already. Then nothing of the manifest is changed.
 pub fn inject(text: &str, request: &Request) -> Result<Injected, Refusal> {
     let documents = parse(text)?;
     let everything: Vec<_> = documents.iter().flat_map(objects).collect();
@@ -188,10 +196,10 @@ pub fn inject(text: &str, request: &Request) -> Result<Injected, Refusal> {
     }
 }
 
-/// Said of an object that runs SQL and is of none of the kinds that are changed.
+/// The note for an object that runs SQL and is of none of the kinds that are changed.
 const OTHER_KIND: &str = "Deployments, StatefulSets, DeploymentConfigs, ReplicaSets, ReplicationControllers and Pods are changed, and nothing else";
 
-/// What comes of a file in which nothing is to be changed.
+/// Returns the result for a file in which nothing is to be changed.
 fn nothing(
     text: &str,
     documents: &[Document],
@@ -225,7 +233,7 @@ fn nothing(
     }))
 }
 
-/// A refusal that is about the whole file.
+/// Returns a refusal that is about the whole file.
 fn whole(why: Why) -> Refusal {
     Refusal {
         line: None,
@@ -270,9 +278,9 @@ fn parse(text: &str) -> Result<Vec<Document>, Refusal> {
     })
 }
 
-/// How a document is laid out, as far as it shows.
+/// Returns the layout of a document, as far as the workload shows it.
 fn layout(workload: &Workload<'_>, document: Option<&Node>) -> Layout {
-    /// More would be alignment, not indentation.
+    /// The largest indentation, in columns; more would be alignment.
     const MOST: usize = 8;
     let columns = |parent: Option<&Node>, key: &str| {
         let entry = parent?.entries().iter().find(|entry| entry.is(key))?;
@@ -289,7 +297,7 @@ fn layout(workload: &Workload<'_>, document: Option<&Node>) -> Layout {
     }
 }
 
-/// The manifest with its changes, or the patch.
+/// Returns the manifest with its changes, or the patch.
 fn written(
     text: &str,
     documents: &[Document],
@@ -315,7 +323,7 @@ fn written(
     rewrite(Source { text, newline }, &edits).ok()
 }
 
-/// The patches, a document each, read back as well.
+/// Returns the patches, a document each, which are read back as well.
 fn patches(changes: &[Change<'_>]) -> Option<String> {
     let patches: Vec<_> = changes
         .iter()
@@ -339,7 +347,7 @@ fn patches(changes: &[Change<'_>]) -> Option<String> {
     same.then_some(text)
 }
 
-/// Whether the result is what was meant, and nothing else.
+/// Whether the result means what the changes mean for the original, and nothing else.
 fn is_read_back(
     result: &str,
     documents: &[Document],

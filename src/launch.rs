@@ -1,8 +1,8 @@
 //! `launch [-- COMMAND...]`: the first process of the SQL container, as small as an init.
 //!
-//! It starts the image's own command when the gate is open, passes signals on to the real `sqlservr`
-//! below the image's shell, reaps everything, stays until the engine is gone and ends with its status.
-//! So a stop is a shutdown and not a crash, and the container's end tells how the engine ended.
+//! It starts the image's own command when the gate is open, passes signals on to the real `sqlservr` below
+//! the image's shell, reaps everything, stays until the engine is gone and ends with its status. So a stop is
+//! a shutdown and not a crash, and the container's end shows how the engine ended.
 //!
 //! Whatever needs a network, a format or a look at other processes is the work of [`crate::agent`], a
 //! child of it. With the agent gone or stuck it does what it can do alone, and starts another one.
@@ -11,26 +11,26 @@
 //! | --- | --- |
 //! | [`init`] | the loop |
 //! | [`command`] | the command, and what is left of it |
-//! | [`image`] | what is started where no command is given |
+//! | [`image`] | the command of an image, where none is given |
 //! | [`helper`] | the agent's process |
-//! | [`deadline`] | until when the engine may run: the dead-man's switch of a strict lease |
-//! | [`channel`] | what the two say to each other |
+//! | [`deadline`] | the moment until which the engine may run: the dead-man's switch of a strict lease |
+//! | [`channel`] | the messages between PID 1 and the agent |
 //! | [`sidecar`] | the first process of the supervisor's own container |
-//! | [`log`], [`termination`] | what is said to people |
+//! | [`log`], [`termination`] | what people read |
 //!
 //! **Architecture invariant:** no async runtime, no HTTP, no JSON to be read, no walk through `/proc`;
-//! nothing waits but the one poll(2) of the loop. It has one thread. All that it waits for is in
+//! nothing waits but the one poll(2) of the loop. It has one thread. All times that it waits for are of
 //! CLOCK_MONOTONIC, but for the lease's moment.
 //!
 //! Compared with others that are made to be PID 1:
 //!
 //! | | tini 0.19 | dumb-init 1.2.5 | this |
 //! | --- | --- | --- | --- |
-//! | signals | all but the faults, to the child or its group | all, to the session | all named ones but the faults, to the engine itself |
+//! | signals | all but faults: child or group | all: session | all named but faults: the engine itself |
 //! | SIGTTIN, SIGTTOU | ignored | suspends with the child | ignored |
 //! | orphans | reaped; subreaper with `-s` | reaped | reaped; subreaper where it is not PID 1 |
-//! | ends when | its child ends | its child ends | the engine ends, though its shell goes on or has ended before |
-//! | what is left then | killed by the kernel | SIGTERM by its wrapper, then the kernel | SIGTERM, grace, SIGKILL |
+//! | ends when | its child ends | its child ends | the engine ends, whether its shell still runs or not |
+//! | left then | killed by the kernel | SIGTERM by its wrapper, then the kernel | SIGTERM, grace, SIGKILL |
 //! | exit status | the child's | the child's | the engine's |
 //! | a start that fails | 126, 127 | 2 | 126, 127 |
 
@@ -67,29 +67,29 @@ use termination::TerminationMessage;
 /// The exit code where there is nothing to start, as the shells have it.
 const NO_SUCH_COMMAND: u8 = 127;
 
-/// What PID 1 needs to know.
+/// The settings of PID 1.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The lease is a strict one: no engine without a moment until which it may run.
+    /// Whether the lease is a strict one: then no engine runs without a moment until which it may run.
     pub strict: bool,
-    /// An engine that has ended may be started again in this container.
+    /// Whether an engine that has ended may be started again in this container.
     pub in_place: bool,
-    /// Where the agent answers the kubelet's probes.
+    /// The address at which the agent answers the kubelet's probes.
     pub listen: SocketAddr,
-    /// The container's termination message.
+    /// The path of the container's termination message.
     pub termination_log: PathBuf,
-    /// What of its log is written, and how that looks.
+    /// The level and the format of PID 1's log.
     pub log: LogConfig,
-    /// This program's own file.
+    /// The path of this program's own file.
     pub program: PathBuf,
-    /// What to start, with its arguments; where it is empty, what the image starts by itself.
+    /// The command to start, with its arguments; empty for what the image starts by itself.
     pub command: Vec<OsString>,
     /// The flags of the agent.
     pub flags: Vec<OsString>,
 }
 
 impl Settings {
-    /// By the configuration, of which the agent is given the same flags.
+    /// Returns the settings from the configuration. The agent is given the same flags.
     ///
     /// # Errors
     ///
@@ -119,7 +119,8 @@ pub fn take_signals_back() -> io::Result<()> {
     Ok(SigSet::empty().thread_set_mask()?)
 }
 
-/// Starts the command when the gate is open, and stays until it and its engine are gone; the exit code.
+/// Starts the command when the gate is open, and stays until it and its engine are gone. Returns the exit
+/// code.
 ///
 /// # Errors
 ///
@@ -168,8 +169,8 @@ pub fn run(mut settings: Settings) -> anyhow::Result<u8> {
     Ok(Init::new(settings, signals, deadline, helper, message).run())
 }
 
-/// Has all signals come by a descriptor, but those by which a fault of this process itself ends it. What
-/// it starts inherits the mask, see [`take_signals_back`].
+/// Has all signals come by a descriptor, but those by which a fault of this process itself ends it. The
+/// processes that it starts inherit the mask, see [`take_signals_back`].
 fn catch_signals() -> nix::Result<SignalFd> {
     let mut mask = SigSet::all();
     for fault in [

@@ -33,25 +33,30 @@
 //!
 //! Each is enforced by the test named beside it.
 //!
-//! | invariant | test |
-//! | --- | --- |
-//! | [`decide`] does no I/O, reads no clock, logs nothing, returns no error | `architecture::the_engine_is_pure` |
-//! | `observe`, `publish`, `act` and `config` know nothing of each other's insides | `architecture::modules_import_only_what_they_may` |
-//! | no answer fails without a reason | `engine::properties::the_invariants_hold_after_every_step` |
-//! | liveness fails only where a restart helps | the same |
-//! | each restart rests on evidence that was seen lately, by somebody who could have seen the engine well ([`decide::reason::Evidence`]) | the same |
-//! | readiness rests on a fresh answer of this process | the same |
-//! | at most one step away from the safe side per window | the same |
-//! | the supervisor restarts or the kubelet, never both for one incident, and neither against a hold | the same |
-//! | worse evidence never improves an answer | `engine::properties::worse_evidence_never_improves_an_answer` |
-//! | liveness never fails while a recovery advances | `engine::properties::liveness_never_fails_while_recovery_advances` |
-//! | the same trace gives the same decisions | `engine::properties::the_same_trace_gives_the_same_decisions` |
-//! | a hang is not missed, and nothing else is restarted, whether or not the engine can be asked | `engine::simulation` |
-//! | an engine that is well and can't be asked is left alone | `engine::asking`, `it::unasked` |
-//! | only a process whose identity is confirmed is signalled, SIGKILL after the grace | `act::restart` tests |
-//! | the budget, a pause and what was proven outlive the supervisor | `it::restart` |
-//! | whatever a collector is answered, the exposition is valid, and verdicts and other collectors stay | `collect::tests`, `it::collect` |
-//! | a loop that stops deciding is reported, not served | `publish::routes` tests |
+//! - [`decide`] does no I/O, reads no clock, logs nothing, returns no error:
+//!   `architecture::the_engine_is_pure`.
+//! - `observe`, `publish`, `act` and `config` know nothing of each other's insides:
+//!   `architecture::modules_import_only_what_they_may`.
+//! - No answer fails without a reason: `engine::properties::the_invariants_hold_after_every_step`, as for the
+//!   next five.
+//! - Liveness fails only where a restart helps.
+//! - Each restart rests on evidence that was seen lately, by an observer that could have seen the engine well
+//!   ([`decide::reason::Evidence`]).
+//! - Readiness rests on a fresh answer of this process.
+//! - There is at most one step away from the safe side per window.
+//! - The supervisor restarts or the kubelet, never both for one incident, and neither against a hold.
+//! - Worse evidence never improves an answer: `engine::properties::worse_evidence_never_improves_an_answer`.
+//! - Liveness never fails while a recovery advances:
+//!   `engine::properties::liveness_never_fails_while_recovery_advances`.
+//! - The same trace gives the same decisions: `engine::properties::the_same_trace_gives_the_same_decisions`.
+//! - A hang is not missed, and nothing else is restarted, whether or not the engine can be asked:
+//!   `engine::simulation`.
+//! - An engine that is well and can't be asked is left alone: `engine::asking`, `it::unasked`.
+//! - Only a process whose identity is confirmed is signalled, SIGKILL after the grace: `act::restart` tests.
+//! - The budget, a pause and what was proven outlive the supervisor: `it::restart`.
+//! - Whatever a collector is answered, the exposition is valid, and verdicts and other collectors stay:
+//!   `collect::tests`, `it::collect`.
+//! - A loop that stops deciding is reported, not served: `publish::routes` tests.
 //!
 //! What a *person* has to know, how to install and run it, is in the README and below `docs/`.
 

@@ -1,37 +1,42 @@
-//! The link between the agent of the SQL container and the supervisor: one JSON object a line over a
-//! Unix socket on which the supervisor listens.
+//! The link between the agent of the SQL container and the supervisor: one JSON object a line over a Unix
+//! socket on which the supervisor listens.
 //!
 //! | from the agent | when |
 //! | --- | --- |
 //! | [`AgentMessage::Hello`] | first |
-//! | [`AgentMessage::Process`], [`AgentMessage::Cgroup`], [`AgentMessage::Mounts`], [`AgentMessage::Network`], [`AgentMessage::Log`], [`AgentMessage::Restarts`], [`AgentMessage::Lease`] | as the agent observes something new, and the last of each after a reconnection |
+//! | a report | as the agent observes something new, and the last of each kind after a reconnection |
 //! | [`AgentMessage::Action`] | at each step of a command |
 //! | [`AgentMessage::StopRequested`] | the container is asked to stop |
+//!
+//! Reports are [`AgentMessage::Process`], [`AgentMessage::Cgroup`], [`AgentMessage::Mounts`],
+//! [`AgentMessage::Network`], [`AgentMessage::Log`], [`AgentMessage::Restarts`], [`AgentMessage::Lease`].
 //!
 //! | from the supervisor | when |
 //! | --- | --- |
 //! | [`SupervisorMessage::Hello`] | in answer to the agent's |
 //! | [`SupervisorMessage::Verdicts`] | at each change, and about each second while it decides |
-//! | [`SupervisorMessage::StopAccepted`] | it sees to the stop |
+//! | [`SupervisorMessage::StopAccepted`] | it carries the stop out |
 //!
 //! Both send a beat each [`BEAT`]; a silence of [`SILENCE`] ends the connection.
 //!
-//! **Versions.** The two come from one image as a rule, but a pod's containers are not replaced at the
-//! same moment: versions that differ by one understand each other. A message of a kind, or with a
-//! field of a kind, that the reader does not know is passed over.
+//! **Versions.** The two come from one image as a rule, but a pod's containers are not replaced at the same
+//! moment: versions that differ by one understand each other. A message of a kind, or with a field of a kind,
+//! that the reader does not know is passed over.
 //!
 //! | version | what it brought |
 //! | --- | --- |
 //! | 1 | the above, but for the rest of this table; the supervisor holds the lease |
-//! | 2 | the agent holds the lease and reports it; the readiness verdict goes to the agent; the mounts of all volumes, where the engine listens and an errorlog that lies on no volume come from the agent, instead of [`AgentMessage::Mount`] |
+//! | 2 | the agent holds the lease and reports it; the readiness verdict goes to the agent |
+//! | 2 | the mounts of all volumes come from the agent, instead of [`AgentMessage::Mount`] |
+//! | 2 | where the engine listens, and an errorlog that lies on no volume, come from the agent |
 //!
-//! With another end of version 1 each behaves as version 1 did, and logs it: the supervisor holds the
-//! lease, and `/readyz` is the supervisor's alone.
+//! With another end of version 1 each behaves as version 1 did, and logs it: the supervisor holds the lease,
+//! and `/readyz` is the supervisor's alone.
 //!
-//! **Trust.** Either may make the other act, so that each asks the kernel who the other one is
-//! (SO_PEERCRED in unix(7)): the same user, or root. The socket's mode 0600 says the same.
+//! **Trust.** Either may make the other act, so that each asks the kernel for the other one's user
+//! (SO_PEERCRED in unix(7)), which has to be the same, or root. The socket's mode 0600 demands the same.
 //!
-//! It stands apart because both ends need it, and are on different sides of the crate.
+//! This module stands apart because both ends need it, and are on different sides of the crate.
 
 use std::io;
 use std::path::PathBuf;
@@ -50,17 +55,17 @@ use crate::decide::observation::{
 };
 use crate::decide::reason::Reason;
 
-/// The protocol's version.
+/// The version of the protocol.
 pub const VERSION: u32 = 2;
 /// The first version in which the agent holds the lease and answers `/readyz`.
 pub const AGENT_HOLDS_LEASE: u32 = 2;
 /// Bytes of a line at most. The longest one names every reason with its evidence, some 20 KiB.
 pub const MAX_LINE_BYTES: usize = 64 * 1024;
-/// How often each end says that it is there.
+/// The pause between two beats, by which each end shows that it is there.
 pub const BEAT: Duration = Duration::from_secs(1);
-/// After this long without a message the other end counts as gone.
+/// The time without a message after which the other end counts as gone.
 pub const SILENCE: Duration = Duration::from_secs(5);
-/// For the exchange of the first messages, and for each message to be taken.
+/// The time for the exchange of the first messages, and for each message to be taken.
 pub const EXCHANGE: Duration = Duration::from_secs(2);
 
 const _: () = assert!(BEAT.as_secs() * 3 <= SILENCE.as_secs());
@@ -74,7 +79,7 @@ const ROOT: u32 = 0;
 /// The first message of either end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
-    /// [`VERSION`].
+    /// The sender's version of the protocol, [`VERSION`].
     pub version: u32,
     /// The pid in the sender's own namespace; for people.
     pub pid: u32,
@@ -83,7 +88,7 @@ pub struct Hello {
 }
 
 impl Hello {
-    /// This process's.
+    /// Returns the hello of this process.
     #[must_use]
     pub fn own() -> Self {
         Self {
@@ -102,7 +107,7 @@ pub enum AgentMessage {
     Hello(Hello),
     /// A report of the agent's process observer.
     Process(ProcessReport),
-    /// The SQL container's control group.
+    /// The readings of the SQL container's control group.
     Cgroup(Box<CgroupReport>),
     /// The mount at the engine's data directory in the SQL container; none where it can't be read. It goes
     /// to a supervisor of version 1.
@@ -110,14 +115,14 @@ pub enum AgentMessage {
     /// The mounts at the engine's directories in the SQL container, the data directory the first; none where
     /// one can't be read.
     Mounts(Vec<(PathBuf, Option<EngineMount>)>),
-    /// Where the engine's processes listen; none while no engine is seen.
+    /// The sockets on which the engine's processes listen; none while no engine is seen.
     Network(Option<EngineNetwork>),
-    /// What the errorlog says, where it lies on the SQL container's own file system and nobody else can
+    /// The state of the errorlog, where it lies on the SQL container's own file system and nobody else can
     /// read it.
     Log(Box<EngineLog>),
     /// The state of the lease that the agent holds or wants.
     Lease(Box<LeaseReport>),
-    /// How often the engine was started again in the SQL container.
+    /// The number of times that the engine was started again in the SQL container.
     Restarts(u32),
     /// A step of a command.
     Action(ActionReport),
@@ -133,10 +138,10 @@ pub enum AgentMessage {
 pub enum SupervisorMessage {
     /// The first message.
     Hello(Hello),
-    /// The last decision.
+    /// The verdicts of the last decision.
     #[serde(rename = "word")]
     Verdicts(Box<Verdicts>),
-    /// The supervisor sees to the stop: within this time the command to end the engine comes.
+    /// The supervisor carries the stop out: within this time the command to end the engine comes.
     StopAccepted(Duration),
     /// The supervisor runs.
     Beat,
@@ -171,12 +176,12 @@ pub struct Verdicts {
 pub struct ProbeVerdict {
     /// Whether the probe passes.
     pub pass: bool,
-    /// Why the probe fails; empty where it passes.
+    /// The reasons why the probe fails; empty where it passes.
     pub reasons: Vec<Cause>,
 }
 
 impl ProbeVerdict {
-    /// The verdict of `answer`, which is one of `decision`'s, with the evidence of its reasons.
+    /// Returns the verdict of `answer`, which is one of `decision`'s, with the evidence of its reasons.
     #[must_use]
     pub fn new(answer: &ProbeAnswer, decision: &Decision) -> Self {
         let cause = |reason: &Reason| Cause {
@@ -193,7 +198,7 @@ impl ProbeVerdict {
     }
 }
 
-/// The readiness verdict, and about which engine it is.
+/// The readiness verdict, and the engine that it is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReadyVerdict {
@@ -201,16 +206,16 @@ pub struct ReadyVerdict {
     pub verdict: ProbeVerdict,
     /// The outer `sqlservr` and the engine below it; absent where the supervisor sees none.
     pub engine: Option<(ProcessId, Option<ProcessId>)>,
-    /// Where the supervisor asks the engine: a host, a colon and a port.
+    /// The address at which the supervisor asks the engine: a host, a colon and a port.
     pub address: String,
 }
 
 /// A reason of a verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
-    /// Its code.
+    /// The code of the reason.
     pub code: String,
-    /// What it rests on.
+    /// The evidence of the reason.
     pub evidence: String,
 }
 
@@ -218,15 +223,15 @@ pub struct Cause {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Command {
-    /// Its kind.
+    /// The kind of the command.
     pub kind: CommandKind,
     /// The outer `sqlservr`, as the agent named it.
     pub parent: ProcessId,
-    /// The engine below it.
+    /// The engine below the outer `sqlservr`.
     pub engine: Option<ProcessId>,
-    /// From SIGTERM to SIGKILL.
+    /// The time from SIGTERM to SIGKILL.
     pub grace: Duration,
-    /// Codes of the reasons.
+    /// The codes of the reasons.
     pub reasons: Vec<String>,
     /// The termination message, one line; empty where none is to be written.
     pub message: String,
@@ -238,20 +243,20 @@ pub struct Command {
 pub enum CommandKind {
     /// End the engine: SIGTERM, the grace, SIGKILL.
     Restart,
-    /// End it at once by SIGKILL: another pod has the volume.
+    /// End the engine at once by SIGKILL: another pod has the volume.
     Fence,
 }
 
-/// Why a connection is of no use, or not any more.
+/// The reason why a connection is of no use, or not any more.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    /// The other end closed it.
+    /// The other end closed the connection.
     #[error("it was closed")]
     Closed,
-    /// Nothing was heard of the other end.
+    /// No message of the other end was received for [`SILENCE`].
     #[error("nothing was heard for {} s", SILENCE.as_secs())]
     Silent,
-    /// A message was not taken, or no first one came.
+    /// A message was not taken in time, or no first one came.
     #[error("the other end takes or gives no message")]
     Stuck,
     /// A line is too long.
@@ -260,7 +265,7 @@ pub enum LinkError {
     /// A line is not JSON.
     #[error("a line is not JSON: is something else using the socket?")]
     Malformed,
-    /// The first message is another one.
+    /// The first message is no hello.
     #[error("it does not begin with a greeting")]
     NoHello,
     /// The versions are too far apart.
@@ -268,14 +273,14 @@ pub enum LinkError {
         "it speaks version {0} of the protocol, this is {VERSION}: run both containers from one release"
     )]
     Version(u32),
-    /// Somebody else is at the other end.
+    /// A process of another user is at the other end.
     #[error(
         "uid {peer} is at the other end, and this is uid {own}: run both containers with the same uid (10001 in Microsoft's images)"
     )]
     Stranger {
-        /// Theirs.
+        /// The user of the other end.
         peer: u32,
-        /// Ours.
+        /// The user of this process.
         own: u32,
     },
     /// The socket failed.
@@ -283,21 +288,20 @@ pub enum LinkError {
     Io(#[from] io::Error),
 }
 
-/// One end of a connection.
+/// An end of a connection.
 #[derive(Debug)]
 pub struct Connection {
     stream: UnixStream,
     inbound: Vec<u8>,
-    /// Bytes of `inbound` that hold no end of a line.
+    /// The number of bytes of `inbound` that hold no end of a line.
     scanned: usize,
 }
 
 impl Connection {
-    /// Takes a stream, if the right one is at its other end.
+    /// Takes a stream, if a process of the same user, or of root, is at its other end.
     ///
     /// # Errors
-    ///
-    /// [`LinkError::Stranger`], or the kernel does not say.
+    /// [`LinkError::Stranger`], or the kernel does not report the user.
     pub fn new(stream: UnixStream) -> Result<Self, LinkError> {
         let own = rustix::process::geteuid().as_raw();
         let peer = stream.peer_cred()?.uid();
@@ -311,10 +315,9 @@ impl Connection {
         })
     }
 
-    /// The next message that can be understood. Cancel safe: what was read is kept.
+    /// Returns the next message that can be understood. Cancel safe: what was read is kept.
     ///
     /// # Errors
-    ///
     /// The connection is of no use any more.
     pub async fn receive<T: DeserializeOwned>(&mut self) -> Result<T, LinkError> {
         loop {
@@ -352,11 +355,10 @@ impl Connection {
         Some(line)
     }
 
-    /// Sends a message. Not cancel safe: half of it may be sent, so that the connection has to be
-    /// dropped then, as after an error.
+    /// Sends a message. Not cancel safe: half of it may be sent, so that the connection has to be dropped
+    /// then, as after an error.
     ///
     /// # Errors
-    ///
     /// The connection is of no use any more.
     pub async fn send<T: Serialize>(&mut self, message: &T) -> Result<(), LinkError> {
         let mut line = serde_json::to_vec(message).map_err(io::Error::from)?;
@@ -373,18 +375,16 @@ impl Connection {
     /// Waits for the first message, which has to come in time.
     ///
     /// # Errors
-    ///
-    /// It does not come.
+    /// The message does not come.
     pub async fn first<T: DeserializeOwned>(&mut self) -> Result<T, LinkError> {
         let first = timeout(EXCHANGE, self.receive()).await;
         first.unwrap_or(Err(LinkError::Stuck))
     }
 }
 
-/// Whether one that speaks `version` is understood here.
+/// Checks whether a version of the protocol is understood here.
 ///
 /// # Errors
-///
 /// [`LinkError::Version`].
 pub fn check_version(version: u32) -> Result<(), LinkError> {
     match VERSION.abs_diff(version) {

@@ -1,8 +1,8 @@
-//! The allocator, told what kind of program this is: few threads, small, and for long.
+//! The settings of the allocator, for a program with few threads that is small and runs for long.
 //!
-//! Each thread with an arena of its own would keep what it has freed. And the tree of commands, their
-//! help and all settings' sources are built once and dropped: the allocator would keep their pages for a
-//! later that does not come. Three processes of a pod start like that.
+//! With an arena of its own each thread would keep what it has freed. And the tree of commands, their help
+//! and all settings' sources are built once and dropped: the allocator would keep their pages for a later use
+//! that does not come. Three processes of a pod start like that.
 
 #![allow(unsafe_code)]
 

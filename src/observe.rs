@@ -20,11 +20,11 @@ use tokio::sync::mpsc;
 use crate::decide::observation::{Observation, Observed};
 use clock::Clock;
 
-/// Observations that may wait for the deciding loop. It takes microseconds for each, so that a full
-/// queue means that the loop itself does not run.
+/// The number of observations that may wait for the deciding loop. It takes microseconds for each, so that a
+/// full queue means that the loop itself does not run.
 pub const QUEUE: usize = 256;
 
-/// Where observers put what they saw.
+/// The sink into which observers send what they saw.
 #[derive(Clone, Debug)]
 pub struct Sink {
     queue: mpsc::Sender<Observed<Observation>>,
@@ -32,14 +32,14 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// A sink with its receiving end.
+    /// Returns a sink with its receiving end.
     #[must_use]
     pub fn new(clock: Clock) -> (Self, mpsc::Receiver<Observed<Observation>>) {
         let (queue, receiver) = mpsc::channel(QUEUE);
         (Self { queue, clock }, receiver)
     }
 
-    /// The clock by which observations are stamped.
+    /// Returns the clock by which observations are stamped.
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.clock
@@ -52,7 +52,7 @@ impl Sink {
         let _ = self.queue.send(Observed { at, value }).await;
     }
 
-    /// The same from a thread outside the runtime.
+    /// Sends an observation from a thread outside the runtime, stamped with the present moment.
     pub fn send_blocking(&self, value: Observation) {
         let at = self.clock.peek();
         let _ = self.queue.blocking_send(Observed { at, value });

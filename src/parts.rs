@@ -11,7 +11,7 @@ pub async fn part<F: Future>(_name: &'static str, run: F) -> F::Output {
     run.await
 }
 
-/// One turn of a part that is a thread's loop.
+/// Marks a turn of a part that is a thread's loop.
 #[cfg(not(debug_assertions))]
 pub fn turn(_name: &'static str) {}
 
@@ -25,7 +25,7 @@ mod injected {
     use std::sync::OnceLock;
     use std::time::Duration;
 
-    /// How often the file is looked for.
+    /// The pause between two looks for the file.
     const LOOK: Duration = Duration::from_millis(10);
 
     /// Runs a part, until a test has it panic.
@@ -36,7 +36,7 @@ mod injected {
         }
     }
 
-    /// One turn of a part that is a thread's loop.
+    /// Marks a turn of a part that is a thread's loop, in which a test may have it panic.
     pub fn turn(name: &'static str) {
         if is_asked(name) {
             injected(name)

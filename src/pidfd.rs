@@ -1,8 +1,8 @@
-//! A process by its pidfd: its end as an event, how it ended, and signals that reach it and no later
-//! process with the same pid. The crate has no other unsafe code than this and two calls in [`crate::memory`].
+//! A process by its pidfd: its end as an event, how it ended, and signals that reach it and no later process
+//! with the same pid. The crate has no other unsafe code than this and two calls in [`crate::memory`].
 //!
-//! It stands apart because who observes a process and who acts on it both need it, and must not know
-//! of each other.
+//! It stands apart because the code that observes a process and the code that acts on it both need it, and
+//! must not know of each other.
 //!
 //! Sources: pidfd_open(2), pidfd_send_signal(2), ioctl_pidfd(2), the kernel's
 //! include/uapi/linux/pidfd.h and fs/pidfs.c.
@@ -20,7 +20,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// `PIDFD_INFO_EXIT`.
+/// The flag `PIDFD_INFO_EXIT`.
 const EXIT: u64 = 1 << 3;
 
 /// `struct pidfd_info` as of its first version, `PIDFD_INFO_SIZE_VER0`.
@@ -29,14 +29,14 @@ const EXIT: u64 = 1 << 3;
 struct PidfdInfo {
     mask: u64,
     cgroupid: u64,
-    /// pid, tgid, ppid, then real, effective, saved and file-system uid and gid.
+    /// The ids: pid, tgid, ppid, then real, effective, saved and file-system uid and gid.
     ids: [u32; 11],
     exit_code: i32,
 }
 
 const _: () = assert!(size_of::<PidfdInfo>() == 64, "PIDFD_INFO_SIZE_VER0");
 
-/// `_IOWR(0xFF, 11, struct pidfd_info)`.
+/// The request `_IOWR(0xFF, 11, struct pidfd_info)`.
 const PIDFD_GET_INFO: Opcode = opcode::read_write::<PidfdInfo>(0xFF, 11);
 
 /// The pidfd of a process, registered with the runtime's reactor.
@@ -61,7 +61,7 @@ impl Pidfd {
         Ok(Self(registered.map_err(io::Error::from)?))
     }
 
-    /// Waits until the kernel says that the process ended. Cancel safe: it only waits.
+    /// Waits until the kernel reports that the process ended. Cancel safe: it only waits.
     pub async fn ended(&self) {
         // An error says that the runtime shuts down.
         drop(self.0.readable().await);
@@ -85,22 +85,22 @@ impl Pidfd {
         }
     }
 
-    /// The wait status of the process; see [`wait_status`].
+    /// Returns the wait status of the process; see [`wait_status`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The same as of [`wait_status`].
     pub fn wait_status(&self) -> Result<Option<i32>, Errno> {
         wait_status(&self.0)
     }
 }
 
-/// The wait status of the process of a pidfd; none until it is reaped. Linux 6.15 and later.
+/// Returns the wait status of the process of a pidfd; none until it is reaped. Linux 6.15 and later.
 ///
 /// # Errors
 ///
-/// ENOTTY, EINVAL or the like where the kernel does not know the request (before 6.13); one that
-/// knows it without the exit code (6.13, 6.14) says ESRCH once the process is reaped.
+/// ENOTTY, EINVAL or the like where the kernel does not know the request (before 6.13); a kernel that knows
+/// it without the exit code (6.13, 6.14) returns ESRCH once the process is reaped.
 pub fn wait_status(pidfd: impl AsFd) -> Result<Option<i32>, Errno> {
     let mut info = PidfdInfo {
         mask: EXIT,
@@ -115,8 +115,8 @@ pub fn wait_status(pidfd: impl AsFd) -> Result<Option<i32>, Errno> {
     Ok((info.mask & EXIT != 0).then_some(info.exit_code))
 }
 
-/// Whether `/proc/PID/stat` is that of a process that has ended, reaped or not. `X` is one in the moment
-/// in which it is being reaped; a zombie with threads left has lost only its first one, and lives.
+/// Whether `/proc/PID/stat` is that of a process that has ended, reaped or not. `X` is a process at the
+/// moment in which it is being reaped; a zombie with threads left has lost only its first one, and lives.
 #[must_use]
 pub fn is_dead(stat: &Stat) -> bool {
     stat.state == 'X' || (stat.state == 'Z' && stat.num_threads <= 1)

@@ -1,4 +1,5 @@
-//! What the kubelet, Prometheus and people read: all of it from the last [`Published`] decision.
+//! The answers that the kubelet, Prometheus and people read: all of them are made from the last
+//! [`Published`] decision.
 //!
 //! **Architecture invariant:** nothing here does I/O on behalf of a request, and nothing here
 //! changes a verdict. There is one writer of [`Published`], the loop in [`crate::app`].
@@ -8,13 +9,13 @@ pub mod server;
 pub mod connections;
 pub mod routes;
 pub mod view;
-// What it may be answered with.
+// The answers that it may get.
 mod checks;
 pub mod metrics;
 mod page;
 pub mod status;
 mod words;
-// What is written elsewhere, for who looks there first.
+// The events that are written to Kubernetes, for whoever looks there first.
 pub mod events;
 
 #[cfg(test)]
@@ -30,10 +31,10 @@ use crate::decide::policy::RestartBy;
 use crate::decide::reason::Reason;
 use crate::decide::snapshot::Snapshot;
 
-/// Transitions that are remembered.
+/// The greatest number of transitions that are remembered.
 pub const HISTORY: usize = 64;
 
-/// The last decision with what it was made from.
+/// The last decision, with the snapshot that it was made from.
 ///
 /// Its writer publishes after each decision, changed or not: the HTTP thread takes the time without
 /// a new [`Self::sequence`] for the time in which nothing was decided.
@@ -41,11 +42,12 @@ pub const HISTORY: usize = 64;
 pub struct Published {
     /// The decision; none until the first one was made.
     pub decision: Option<Decision>,
-    /// What it was made from.
+    /// The snapshot that the decision was made from.
     pub snapshot: Snapshot,
     /// The last changes of an answer, oldest first, at most [`HISTORY`].
     pub history: Vec<Transition>,
-    /// Counts up with each publication, so that a reader can tell a new one from the one before.
+    /// The number of the publication. It counts up with each, so that a reader can tell a new one
+    /// from the one before.
     pub sequence: u64,
 }
 
@@ -53,27 +55,27 @@ pub struct Published {
 #[derive(Clone, Debug, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Transition {
-    /// When, by the wall clock; for people only.
+    /// The moment of the change by the wall clock; for people only.
     #[serde(with = "wall_clock")]
     pub at: SystemTime,
-    /// Which answer.
+    /// The probe whose answer changed.
     pub probe: Probe,
-    /// What it became.
+    /// The new verdict.
     pub verdict: Verdict,
-    /// Why, where it fails; for a pass the reasons that went away.
+    /// The reasons why the probe fails; for a pass, the reasons that went away.
     pub reasons: Vec<Reason>,
 }
 
-/// The restart that `now` asks for and the decision before did not.
+/// Returns the restart that `now` asks for and the decision before did not.
 #[must_use]
 pub fn new_restart<'a>(before: Option<&Decision>, now: &'a Decision) -> Option<&'a LastRestart> {
     let known = before.and_then(|before| before.last_restart.as_ref());
-    // What an earlier run asked for is remembered, not asked for again.
+    // A restart that an earlier run asked for is remembered, not asked for again.
     let last = now.last_restart.as_ref();
     last.filter(|last| last.before_start.is_zero() && known != Some(*last))
 }
 
-/// The fence that `now` asks for and the decision before did not.
+/// Returns the fence that `now` asks for and the decision before did not.
 #[must_use]
 pub fn new_fence<'a>(before: Option<&Decision>, now: &'a Decision) -> Option<&'a Restart> {
     let Some(Action::Fence(fence)) = &now.action else {
@@ -84,7 +86,7 @@ pub fn new_fence<'a>(before: Option<&Decision>, now: &'a Decision) -> Option<&'a
     (!same).then_some(fence)
 }
 
-/// Who restarts, as a word.
+/// Returns the word for who restarts the engine.
 #[must_use]
 pub const fn restart_by(by: RestartBy) -> &'static str {
     match by {
@@ -101,5 +103,5 @@ mod wall_clock {
     }
 }
 
-/// The reading end, held by the HTTP thread.
+/// The receiving end of the channel of publications, held by the HTTP thread.
 pub type Reader = watch::Receiver<Arc<Published>>;

@@ -1,14 +1,14 @@
-//! What the supervisor keeps on the volume, in [`FOLDER`], and how it is read and written.
+//! The records that the supervisor keeps on the volume, in [`FOLDER`], and how they are read and written.
 //!
 //! | file | holds | written |
 //! | --- | --- | --- |
 //! | `identity` | which volume this is, and whose instance | whole, by rename ([`atomic`]) |
 //! | `history` | what happened to the engine | whole, by rename ([`history`]) |
 //! | `reserve` | nothing: room for the others on a full volume ([`reserve`]) | when there is room |
-//! | `lease.<epoch>` | who may let an engine write the volume | exclusively made, then in place ([`claims`]) |
+//! | `lease.<epoch>` | whose engine may write the volume | exclusively made, then in place ([`claims`]) |
 //!
-//! A leaf: it knows the values of [`crate::decide`] and nothing else, and judges nothing. Any call may
-//! wait for as long as the device does, so that only threads call it which nobody waits for.
+//! A leaf: it knows the values of [`crate::decide`] and nothing else, and judges nothing. Any call may wait
+//! for as long as the device does, so that only threads that nobody waits for may call it.
 //!
 //! All of them are opened [`beneath`] the data directory, without following links.
 //!
@@ -24,8 +24,8 @@ pub mod reserve;
 /// The supervisor's folder in the data directory.
 pub const FOLDER: &str = ".sql-edge-supervisor";
 
-/// The kernel's name for this boot: what a record says of pids and of clocks that begin with the boot
-/// holds within it. Empty where the kernel does not tell.
+/// Returns the kernel's name for this boot: records of pids, and of clocks that begin with the boot, are
+/// valid within it. Empty where the kernel does not report it.
 #[must_use]
 pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")

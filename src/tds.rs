@@ -1,7 +1,7 @@
-//! A client of the engine over TDS: connections with a login, and what is read on them.
+//! A client of the engine over TDS: connections with a login, and the reading of their answers.
 //!
-//! It stands apart because who observes the engine and who acts on it both talk to it, and must not
-//! know of each other.
+//! It stands apart because the code that observes the engine and the code that acts on it both use
+//! it, and must not know of each other.
 //!
 //! **Architecture invariants.**
 //! - An attempt has one [`deadline`] over name resolution, TCP, TLS, login and query; nothing in here

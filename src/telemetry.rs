@@ -31,8 +31,8 @@ pub fn init(log: LogConfig) {
     };
 }
 
-/// Has a panic say where and why, and end the program, and no more. The standard library's own report would walk the stack
-/// where `RUST_BACKTRACE` is set, for which the shipped binary has no tables.
+/// Has a panic report where and why, and end the program, and no more. The standard library's own report
+/// would walk the stack where `RUST_BACKTRACE` is set, for which the shipped binary has no tables.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         // Where standard error is closed nobody reads it.
@@ -42,7 +42,7 @@ pub fn report_panics() {
     }));
 }
 
-/// What is let through. At debug and trace the libraries would log packets, and the login's is one
+/// Returns the filter of events. At debug and trace the libraries would log packets, and the login's is one
 /// of them: they are kept at `warn`.
 fn targets(level: Level) -> Targets {
     Targets::new()

@@ -1,6 +1,6 @@
-//! Makes the supervisor's own login in an engine that does not know it yet, by an administrator's.
+//! Makes the supervisor's own login in an engine that does not have it yet, with an administrator's login.
 //!
-//! A login that is there already is left as it is, whatever its password: it may be somebody's.
+//! A login of that name that exists already is left as it is, whatever its password: it may be somebody's.
 
 use std::time::Duration;
 
@@ -15,15 +15,15 @@ use crate::tds::permissions::{Statement, drop_login, is_there, statements};
 use crate::tds::session::{Connector, Session};
 use crate::tds::value::Cells;
 
-/// How the administrator's connection is named in the engine.
+/// The application name of the administrator's connection, as the engine lists it.
 const APPLICATION_NAME: &str = "sql-edge-supervisor/bootstrap";
 
-/// What came of it.
+/// The outcome of the bootstrap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bootstrapped {
     /// The login was made, with its permissions.
     Made,
-    /// There is a login of this name.
+    /// A login of this name exists already. It is left as it is.
     AlreadyThere,
 }
 
@@ -31,8 +31,8 @@ pub enum Bootstrapped {
 /// login for each statement. Each statement is logged, without the password.
 ///
 /// # Errors
-/// What kept it from that: of the password's file, of the connection, or of the engine. A login that was made
-/// and did not get its permissions is dropped again, so that the next try makes both; where that fails too it
+/// Returns the error of the password's file, of the connection, or of the engine. A login that was made and
+/// did not get its permissions is dropped again, so that the next try makes both; where that fails too it
 /// stays, and its missing permissions are named by the reasons.
 ///
 /// # Cancel safety

@@ -1,8 +1,8 @@
 //! CHECKPOINT in each database, before the engine is stopped: its shutdown has less to write then, and
 //! the next start less to recover.
 //!
-//! It takes a member of `db_owner`, `db_backupoperator` or `sysadmin` (Microsoft, "CHECKPOINT"). Any
-//! other login is refused (262), which costs nothing but the time that is saved by it: a clean shutdown
+//! It takes a member of `db_owner`, `db_backupoperator` or `sysadmin` (Microsoft, "CHECKPOINT"). Any other
+//! login is refused (262), which loses only the time that the checkpoints would have saved: a clean shutdown
 //! makes a checkpoint of its own.
 
 use std::time::{Duration, Instant};
@@ -12,16 +12,16 @@ use crate::decide::observation::ContactError;
 use crate::tds::deadline::Deadline;
 use crate::tds::session::Connector;
 
-/// What became of the checkpoints.
+/// The outcome of the checkpoints.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoints {
-    /// Databases in which one was made.
+    /// The number of databases in which a checkpoint was made.
     pub done: usize,
-    /// Databases in which one was wanted.
+    /// The number of databases in which a checkpoint was wanted.
     pub wanted: usize,
-    /// How long all of it took.
+    /// The time that all checkpoints took together.
     pub lasted: Duration,
-    /// Why not in all: the first error.
+    /// The first error, where not every database got its checkpoint.
     pub error: Option<ContactError>,
 }
 
@@ -78,14 +78,14 @@ async fn each(
     refused.map_or(Ok(()), Err)
 }
 
-/// The engine's answer is about this database; another may be different.
+/// Whether the engine's answer is about this database alone, so that another may be answered differently.
 fn is_of_one_database(error: &ContactError) -> bool {
-    /// "CHECKPOINT permission denied"
+    /// The error "CHECKPOINT permission denied".
     const DENIED: u32 = 262;
     matches!(error, ContactError::Server(error) if error.number != DENIED)
 }
 
-/// As an identifier in brackets, whatever is in it (QUOTENAME).
+/// Returns `name` as an identifier in brackets, whatever characters are in it (QUOTENAME).
 fn quoted(name: &str) -> String {
     format!("[{}]", name.replace(']', "]]"))
 }

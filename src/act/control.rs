@@ -3,20 +3,19 @@
 //! | request | does |
 //! | --- | --- |
 //! | `POST /maintenance?for=30m` | holds liveness for that long, 1 s to 24 h; another one replaces it |
-//! | `DELETE /maintenance` | ends that |
+//! | `DELETE /maintenance` | ends the hold |
 //! | `POST /adopt` | accepts the volume as it is now: its identity is kept aside and a new one written |
 //! | `POST /release` | ends the hold of a used-up restart budget, and counts afresh |
-//! | `POST /stop?grace=25s` | stops the engine cleanly; answers when it is gone, see [`crate::decide::stop`] |
+//! | `POST /stop?grace=25s` | stops the engine cleanly; answers when it is gone: [`crate::decide::stop`] |
 //!
 //! Each answers `{"done": ...}`, or `{"error": ...}` with what is wrong and what to do. What is
 //! ordered outlives the supervisor where `state-dir` can be written, see [`crate::decide::memory`].
 //!
-//! Who may: the supervisor's own user and root. The file's mode is 0600, and the kernel is asked
-//! for the peer's user (SO_PEERCRED in unix(7)) in case somebody widened it.
+//! Allowed are the supervisor's own user and root. The file's mode is 0600, and the kernel is asked for the
+//! peer's user (SO_PEERCRED in unix(7)) in case somebody widened it.
 //!
-//! Limits: [`MAX_CONNECTIONS`], 10 s for the whole of a connection and as long as its order may take
-//! besides, one request on each, the bytes and
-//! the number of its head's fields. A body is never read.
+//! Limits: [`MAX_CONNECTIONS`], 10 s for a whole connection plus the time that its order may take, one
+//! request on each connection, and the bytes and the number of fields of its head. A body is never read.
 
 pub(super) mod socket;
 
@@ -48,9 +47,9 @@ use super::order::{Obeyed, Order, Refusal};
 pub use socket::BindError;
 use socket::SocketFile;
 
-/// Connections at once; the next ones wait in the kernel's queue.
+/// The number of connections at once; the next ones wait in the kernel's queue.
 pub const MAX_CONNECTIONS: usize = 8;
-/// How long things may take.
+/// The time limits of the control socket.
 const LIMITS: Limits = Limits {
     connection: Duration::from_secs(10),
     obey: Duration::from_secs(2),
@@ -65,9 +64,9 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug)]
 struct Limits {
-    /// For the whole of a connection, so that nobody keeps one by sending or reading slowly.
+    /// The limit for a whole connection, so that nobody keeps one by sending or reading slowly.
     connection: Duration,
-    /// For the deciding loop to take an order: microseconds where it runs at all.
+    /// The limit for the deciding loop to take an order, which takes microseconds where the loop runs at all.
     obey: Duration,
 }
 
@@ -75,7 +74,7 @@ struct Limits {
 pub type Uid = u32;
 const ROOT: Uid = 0;
 
-/// A control socket that has its file and does not serve yet. Dropped, the file is removed.
+/// A control socket that has its file and does not serve yet. When dropped, the file is removed.
 #[derive(Debug)]
 pub struct Bound {
     // Before the listener, so that it is dropped first: see `SocketFile`.
@@ -89,7 +88,7 @@ pub struct Bound {
 ///
 /// # Errors
 ///
-/// See [`BindError`]; only [`BindError::Unavailable`] is no mistake of the set-up.
+/// See [`BindError`]; every error but [`BindError::Unavailable`] is a mistake of the set-up.
 pub async fn bind(path: &Path) -> Result<Bound, BindError> {
     let (listener, file) = socket::bind(path).await?;
     Ok(Bound {
@@ -100,14 +99,14 @@ pub async fn bind(path: &Path) -> Result<Bound, BindError> {
 }
 
 impl Bound {
-    /// Where it is.
+    /// Returns the path of the socket.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.file.path()
     }
 
-    /// Serves; never returns. `obey` hands an order on and returns once it is obeyed. Dropped, this
-    /// ends the open connections and removes the file.
+    /// Serves connections; never returns. `obey` hands an order on and returns once it is obeyed. When the
+    /// future is dropped, the open connections end and the file is removed.
     pub async fn serve<O, F>(self, obey: O)
     where
         O: Fn(Order) -> F + Clone + Send + Sync + 'static,
@@ -133,7 +132,7 @@ impl Bound {
     }
 }
 
-/// Serves a connection for as long as it may last. What a peer does wrong is its own affair.
+/// Serves a connection for as long as it may last. Errors that the peer causes are not reported.
 async fn serve_within<O, F>(stream: UnixStream, caller: Caller, limits: Limits, obey: O)
 where
     O: Fn(Order) -> F,
@@ -182,10 +181,10 @@ where
     let _ = connection.await;
 }
 
-/// Who is at the other end.
+/// The process at the other end of a connection.
 #[derive(Debug)]
 struct Caller {
-    /// None where the kernel does not say, which no kernel does.
+    /// The user of the caller; absent where the kernel does not report it, which every known kernel does.
     uid: Option<Uid>,
     pid: Option<i32>,
     own: Uid,
@@ -207,8 +206,7 @@ impl Caller {
     }
 }
 
-/// Answers one request, after it has been obeyed. `obey` gives none where nobody took the order in
-/// time.
+/// Answers one request, after its order was obeyed. `obey` returns none where nobody took the order in time.
 async fn respond<B, O, F>(request: Request<B>, caller: &Caller, obey: &O) -> Response<Full<Bytes>>
 where
     O: Fn(Order) -> F,

@@ -1,5 +1,5 @@
-//! Whether anybody is still connected: a stop waits for the endpoints to take the pod out, and need not wait
-//! on where there is no client.
+//! Whether a client is still connected: a stop waits for the endpoints to take the pod out, and need not wait
+//! any longer once there is no client.
 
 use std::future::pending;
 use std::time::Duration;
@@ -13,21 +13,21 @@ use crate::tds::deadline::Deadline;
 use crate::tds::session::{Connector, Session, is_own_application};
 use crate::tds::value::Cells;
 
-/// How its connection is named in the engine.
+/// The application name of the drain's connection, as the engine lists it.
 const APPLICATION_NAME: &str = "sql-edge-supervisor/drain";
 
-/// From one look to the next.
+/// The pause between two looks at the sessions.
 const PACE: Duration = Duration::from_millis(100);
 
-/// Without VIEW SERVER STATE the view shows the own session and no error, so that the permission is asked
-/// for first.
+/// The query for the sessions. Without VIEW SERVER STATE the view shows the login's own session and no error,
+/// so that the permission is asked for first.
 const BATCH: &str = "\
 SELECT HAS_PERMS_BY_NAME(NULL, NULL, N'VIEW SERVER STATE') AS is_allowed;
 SELECT program_name, COUNT(*) AS sessions FROM sys.dm_exec_sessions
 WHERE is_user_process = 1 GROUP BY program_name";
 
-/// Waits until no session of a user is there but the supervisor's own; for ever where that can't be seen.
-/// What fails is not tried again: the wait has its end elsewhere.
+/// Waits until no user's session is left but the supervisor's own; waits for ever where the sessions can't be
+/// seen. A failure is not tried again: the caller limits the wait.
 ///
 /// # Cancel safety
 /// The connection is closed.
@@ -38,7 +38,7 @@ pub async fn nobody_connected(sql: &SqlConfig, limit: Duration) {
     pending::<()>().await;
 }
 
-/// Ends when all have left.
+/// Returns once all other sessions have ended.
 async fn left(sql: &SqlConfig, deadline: Deadline) -> Result<(), ContactError> {
     let mut connector = Connector::named(sql.clone(), APPLICATION_NAME);
     let mut session = connector.open(deadline).await?;
@@ -55,7 +55,7 @@ async fn left(sql: &SqlConfig, deadline: Deadline) -> Result<(), ContactError> {
     Ok(())
 }
 
-/// The sessions of others; none where the login may not see them.
+/// Returns the number of other sessions; none where the login may not see them.
 async fn count(
     session: Session,
     deadline: Deadline,

@@ -1,14 +1,15 @@
 //! The lease holder: the thread that holds the lease on the volume with `master.mdf`, and writes the
 //! history there.
 //!
-//! Any of its calls may wait for a device that does not answer, so that nobody waits for this thread
-//! without a deadline of its own. Where it hangs, its silence tells: whoever was given
+//! Any of its calls may wait for a device that does not answer, so that nobody waits for this thread without
+//! a deadline of its own. A thread that hangs is noticed by its silence: the receiver of
 //! [`LeaseReport::run_until`] ends the engine then, and [`crate::decide`] judges the age of the last renewal.
 //!
-//! It decides nothing of its own. The steps of the lease come from [`crate::decide::lease::LeaseMachine`];
-//! it carries them out through [`crate::records`].
+//! It decides nothing of its own. The steps of the lease come from [`crate::decide::lease::LeaseMachine`]; it
+//! carries them out through [`crate::records`].
 //!
-//! Every moment is one of CLOCK_BOOTTIME, and the first thing after a suspend is a look at it (`wait`).
+//! Every moment is one of CLOCK_BOOTTIME, and the first thing after a suspend is a look at that clock
+//! (`wait`).
 
 mod identity;
 mod wait;
@@ -36,35 +37,35 @@ use work::Work;
 pub const THREAD_NAME: &str = "lease";
 /// The thread's stack, bytes.
 const STACK_BYTES: usize = 256 * 1024;
-/// From one look at another's claim, or at a volume without identity, to the next. A holder that died
-/// is followed this much later than its claim is stale.
+/// The pause between two looks at another holder's claim, or at a volume without identity. A holder that died
+/// is followed at most this much later than its claim is stale.
 pub const LOOK: Duration = Duration::from_millis(500);
 
-/// What the lease holder works with.
+/// The settings of the lease holder.
 #[derive(Clone, Debug)]
 pub struct HolderConfig {
     /// The engine's data directory, as this process sees it.
     pub data_dir: PathBuf,
-    /// How strongly the lease binds.
+    /// The mode of the lease: how strongly it binds.
     pub mode: LeaseMode,
-    /// From one renewal to the next.
+    /// The pause between two renewals.
     pub renew: Duration,
-    /// A claim unchanged for this long is nobody's.
+    /// The time after which an unchanged claim is nobody's.
     pub stale: Duration,
-    /// A renewal counts for this long.
+    /// The time for which a renewal counts.
     pub fence: Duration,
-    /// The pod's uid; without it the pid namespace says who this is.
+    /// The pod's uid; without it the pid namespace identifies the holder.
     pub pod_uid: Option<String>,
-    /// The node, for people.
+    /// The name of the node, for people.
     pub node: Option<String>,
-    /// What may outlive the supervisor and not its pod: the id of the run before is found here.
+    /// The directory for what may outlive the supervisor and not its pod; it keeps the id of the run before.
     pub state_dir: PathBuf,
-    /// Whether it contends for the lease from the start, see [`LeaseHolder::contend`].
+    /// Whether the holder contends for the lease from the start, see [`LeaseHolder::contend`].
     pub contends: bool,
 }
 
 impl HolderConfig {
-    /// By the settings.
+    /// Returns the lease holder's part of the settings.
     #[must_use]
     pub fn of(config: &Config) -> Self {
         Self {
@@ -91,7 +92,7 @@ impl HolderConfig {
     }
 }
 
-/// What the thread may be asked to do.
+/// A command to the lease holder's thread.
 enum Command {
     Contend(bool),
     SeeEngine(Option<ProcessId>),
@@ -99,8 +100,9 @@ enum Command {
     Release(SyncSender<()>),
 }
 
-/// The running thread. A clone is the same one. With the last one dropped, it ends after its present step
-/// and keeps the lease, which is stale after a while, or taken over at once by the next run in the same pod.
+/// The handle of the running thread. Its clones share the thread. When the last one is dropped, the thread
+/// ends after its present step and keeps the lease, which is stale after a while, or taken over at once by
+/// the next run in the same pod.
 #[derive(Clone, Debug)]
 pub struct LeaseHolder {
     // Dropped before the waker is, which has the thread look at it.
@@ -108,9 +110,9 @@ pub struct LeaseHolder {
     waker: Arc<Waker>,
 }
 
-/// Starts the thread. `place` finds the directory of the volume with `master.mdf`, and may wait for it. `keep` keeps the lock beside the
-/// claim for as long as the engine can run; without it there is none. `report` takes the lease's state, at
-/// each change and with each renewal, and may wait.
+/// Starts the thread. `place` finds the directory of the volume with `master.mdf`, and may wait for it.
+/// `keep` keeps the lock beside the claim for as long as the engine can run; without it there is none.
+/// `report` takes the lease's state, at each change and with each renewal, and may wait.
 ///
 /// # Errors
 ///
@@ -141,24 +143,24 @@ where
 }
 
 impl LeaseHolder {
-    /// Says whether the lease is contended for from here. Where it is not, somebody else of the same pod does
-    /// so.
+    /// Sets whether this thread contends for the lease. Where it does not, another process of the same pod
+    /// does so.
     pub fn contend(&self, contends: bool) {
         self.send(Command::Contend(contends));
     }
 
-    /// Says which engine runs under the lease, by its outer process as this pid namespace shows it: by it a
-    /// later run knows the claim for its own. Returns at once.
+    /// Reports which engine runs under the lease, by its outer process as this pid namespace shows it: a
+    /// later run recognizes the claim as its own by it. Returns at once.
     pub fn see_engine(&self, engine: Option<ProcessId>) {
         self.send(Command::SeeEngine(engine));
     }
 
-    /// Has something else done on the volume, by its data directory. Returns at once.
+    /// Runs a job on the volume, which is given its data directory, in the thread. Returns at once.
     pub fn run(&self, job: impl FnOnce(&Path) + Send + 'static) {
         self.send(Command::Run(Box::new(job)));
     }
 
-    /// Waits until everything before is done. Returns whether it was within `patience`.
+    /// Waits until all earlier commands are done. Returns whether that was within `patience`.
     #[must_use]
     pub fn flush(&self, patience: Duration) -> bool {
         let (done, flushed) = sync_channel(1);

@@ -1,7 +1,8 @@
-//! Writes the identities of volumes, as it was decided.
+//! Writes the identities of volumes, as the decisions want them.
 //!
-//! Nothing is judged here. What is written over is what the decision was made by: where another file is
-//! there by now, nothing is written, and the next check of the volume tells the difference.
+//! Nothing is judged here. A file is replaced only where it is still the one that the decision was based on:
+//! where another one is there by now, nothing is written, and the next check of the volume shows the
+//! difference.
 
 use std::io;
 
@@ -12,15 +13,15 @@ use crate::decide::identity::Identity;
 use crate::decide::identity::set::IdentityWrite;
 use crate::records::identity;
 
-/// Who writes them.
+/// The writer of the identities.
 #[derive(Debug, Default)]
 pub struct Identities {
-    /// The last write failed, and that was logged.
+    /// Whether the last write failed, which was logged.
     failing: bool,
 }
 
 impl Identities {
-    /// Writes what is wanted, one after the other. May wait for as long as a volume does.
+    /// Writes the wanted identities, one after the other. May wait for as long as a volume does.
     pub fn write(&mut self, wanted: &[IdentityWrite]) {
         for write in wanted {
             let written = self::write(write);
@@ -37,11 +38,12 @@ impl Identities {
     }
 }
 
-/// Writes batches of identities on a thread of their own, one batch at a time: a volume may keep one waiting, and
-/// nobody else waits for it.
+/// Writes batches of identities on a thread of their own, one batch at a time: a volume may make the thread
+/// wait, and nothing else waits for it.
 #[derive(Debug)]
 pub struct IdentityBatches {
-    /// None while a batch is written, and for ever where the writing ended by a fault.
+    /// The writer while it is idle; none while a batch is written, and for ever where the writing ended by a
+    /// fault.
     idle: Option<Identities>,
     writing: Option<JoinHandle<Identities>>,
 }
@@ -56,8 +58,8 @@ impl Default for IdentityBatches {
 }
 
 impl IdentityBatches {
-    /// Begins to write what is wanted, unless a batch is still being written: the decision that is still not met
-    /// asks again. Waits for nothing.
+    /// Begins to write the wanted identities, unless a batch is still being written: a decision that is still
+    /// not met asks again. Waits for nothing.
     pub async fn offer(&mut self, wanted: &[IdentityWrite]) {
         if let Some(done) = self.writing.take_if(|writing| writing.is_finished()) {
             // It is finished: nothing is waited for.
@@ -76,7 +78,7 @@ impl IdentityBatches {
     }
 }
 
-/// Writes one. Returns whether it did: what is there is not what was there any more, otherwise.
+/// Writes one identity. Returns whether it did: it does not where the file has changed since the decision.
 fn write(wanted: &IdentityWrite) -> io::Result<bool> {
     if identity::read(&wanted.path) != wanted.before {
         return Ok(false);
@@ -101,7 +103,7 @@ fn write(wanted: &IdentityWrite) -> io::Result<bool> {
     Ok(true)
 }
 
-/// With a new id and the date of today where it has none.
+/// Returns `wanted`, with a new id and the date of today where it has none.
 fn complete(wanted: &Identity) -> Identity {
     let mut identity = wanted.clone();
     if identity.volume_id.is_empty() {

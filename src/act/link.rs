@@ -3,8 +3,8 @@
 //! One agent at a time: a newer one takes the place of the one before, which has ended or is about to.
 //! Its messages go to the function that [`crate::app`] hands in; the verdicts for it come from there too.
 //!
-//! Limits: [`MAX_GREETINGS`] that have not said who they are, 2 s for that, 5 s of silence, 64 KiB a
-//! line.
+//! Limits: [`MAX_GREETINGS`] connections whose other end has sent no hello yet, 2 s for that, 5 s of silence,
+//! 64 KiB a line.
 
 use std::future::Future;
 use std::path::Path;
@@ -23,7 +23,7 @@ use crate::link::{
     check_version,
 };
 
-/// Connections that have not said who they are; the next ones wait in the kernel's queue.
+/// The number of connections whose other end has sent no hello yet; the next ones wait in the kernel's queue.
 pub const MAX_GREETINGS: usize = 4;
 /// Pause after an accept that failed for want of descriptors: without it the loop would spin.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
@@ -31,16 +31,16 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// An event of the link.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LinkEvent {
-    /// An agent has connected, with this version of the protocol. One that was connected before is not
-    /// any more.
+    /// An agent has connected, with this version of the protocol. An agent that was connected before is so no
+    /// more.
     Linked(u32),
     /// No agent is connected.
     Lost,
-    /// The agent has sent this.
+    /// The agent has sent this message.
     Message(Box<AgentMessage>),
 }
 
-/// A link that has its socket and does not serve yet. Dropped, the file is removed.
+/// A link that has its socket and does not serve yet. When dropped, the file is removed.
 #[derive(Debug)]
 pub struct Bound {
     // Before the listener, so that it is dropped first: see `SocketFile`.
@@ -58,13 +58,13 @@ pub async fn bind(path: &Path) -> Result<Bound, BindError> {
     Ok(Bound { file, listener })
 }
 
-/// The agent at the other end.
+/// The connection to an agent.
 #[derive(Debug)]
 struct Session {
     connection: Connection,
     beat: Interval,
     last_message: Instant,
-    /// The last verdicts that were sent, and when.
+    /// The last verdicts that were sent, and the moment of that.
     sent: Option<(Verdicts, Instant)>,
 }
 
@@ -77,14 +77,15 @@ enum Event {
 }
 
 impl Bound {
-    /// Where it is.
+    /// Returns the path of the socket.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.file.path()
     }
 
-    /// Serves; never returns. `receive` takes each event, and gives the answer, if there is one. Each change of `verdicts` is sent, and what stands still each [`BEAT`], as
-    /// long as it is published anew. Dropped, this ends the connection and removes the file.
+    /// Serves the link; never returns. `receive` takes each event, and returns the answer, if there is one.
+    /// Each change of `verdicts` is sent, and unchanged verdicts each [`BEAT`], as long as they are published
+    /// anew. When the future is dropped, the connection ends and the file is removed.
     pub async fn serve<H, F>(self, mut verdicts: watch::Receiver<Option<Verdicts>>, receive: H)
     where
         H: Fn(LinkEvent) -> F,
@@ -134,7 +135,7 @@ impl Bound {
     }
 }
 
-/// Takes a connection whose other end is the right one, and says who it is.
+/// Takes a connection: receives the hello of its other end, and answers with the supervisor's own.
 async fn greet(stream: UnixStream) -> Result<(Connection, u32), LinkError> {
     let mut connection = Connection::new(stream)?;
     let AgentMessage::Hello(hello) = connection.first().await? else {
@@ -165,7 +166,7 @@ impl Session {
         }
     }
 
-    /// What comes next; never anything where there is nobody. Cancel safe.
+    /// Waits for the next event of the session; for ever where there is none. Cancel safe.
     async fn event(session: Option<&mut Self>) -> Event {
         let Some(session) = session else {
             return std::future::pending().await;
@@ -208,7 +209,7 @@ impl Session {
         }
     }
 
-    /// Sends verdicts that are new, or that were sent long enough ago to be taken for old ones soon.
+    /// Sends verdicts that are new, or that were sent so long ago that they would soon be taken for old ones.
     async fn send(&mut self, verdicts: Option<Verdicts>) -> Result<(), LinkError> {
         let Some(verdicts) = verdicts else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! An order, from a request and to one. Pure: the socket's both ends are made from this file.
+//! An order, read from a request and written as one. Pure: both ends of the socket are made from this file.
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use crate::config::raw::{Given, Origin, Raw};
 
 /// The shortest maintenance.
 pub const MIN_HOLD: Duration = Duration::from_secs(1);
-/// The longest: a hold that somebody forgot has to end by itself, and within a day somebody looks.
+/// The longest maintenance: a hold that somebody forgot has to end by itself, and within a day somebody
+/// looks.
 pub const MAX_HOLD: Duration = Duration::from_secs(24 * 3600);
 const _: () = assert!(MIN_HOLD.as_secs() < MAX_HOLD.as_secs());
 const HOLD: Span = span(MIN_HOLD, MAX_HOLD);
@@ -22,39 +23,39 @@ const ROUTES: &[(&str, &str)] = &[
     ("/stop", "POST"),
 ];
 
-/// The longest grace of a stop, as of the setting.
+/// The longest grace of a stop, the same as of the setting.
 pub const MAX_GRACE: Duration = Duration::from_secs(3600);
 const GRACE: Span = span(Duration::from_secs(1), MAX_GRACE);
-/// For the end of an engine that was sent SIGKILL, and for its word to come back.
+/// The time for the end of an engine that was sent SIGKILL, and for the report of that end.
 const AFTER_GRACE: Duration = Duration::from_secs(15);
 
-/// What may be ordered.
+/// An order of a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Liveness is held for so long; another one takes the place of the one before.
+    /// Liveness is held for this time; a later pause takes the place of an earlier one.
     Pause(Duration),
-    /// It is held no longer.
+    /// Liveness is held no longer.
     Resume,
     /// The restart budget starts afresh, and its hold is over.
     Release,
     /// The volume is accepted as it is now.
     Adopt,
-    /// The engine is stopped cleanly within this grace, or the one of the settings. Obeyed when it is
-    /// gone.
+    /// The engine is stopped cleanly within this grace, or within the one of the settings. The order is
+    /// obeyed when the engine is gone.
     Stop(Option<Duration>),
 }
 
-/// What became of an order: what was done, or why nothing was.
+/// The outcome of an order: what was done, or why nothing was.
 pub type Obeyed = Result<String, String>;
 
-/// Why a request is no order.
+/// The reason why a request is no order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// There is no such path.
+    /// The path is not served.
     NotFound,
-    /// The path takes these methods only.
+    /// The path takes only these methods.
     Method(&'static str),
-    /// The query can't be understood; what is wrong and what to do.
+    /// The query can't be understood; the text names what is wrong and what to do.
     Query(String),
 }
 
@@ -75,10 +76,10 @@ impl std::fmt::Display for Refusal {
 }
 
 impl Order {
-    /// The order that a request's head gives.
+    /// Returns the order that a request's head gives.
     ///
     /// # Errors
-    /// When it gives none.
+    /// The head gives no order.
     pub fn from_request(method: &Method, path: &str, query: Option<&str>) -> Result<Self, Refusal> {
         let route = ROUTES.iter().find(|(known, _)| *known == path);
         let (path, methods) = route.ok_or(Refusal::NotFound)?;
@@ -96,7 +97,7 @@ impl Order {
         }
     }
 
-    /// The request that gives it: method, and path with query.
+    /// Returns the request that gives this order: its method, and its path with the query.
     #[must_use]
     pub fn to_request(self) -> (Method, String) {
         match self {
@@ -115,7 +116,8 @@ impl Order {
         }
     }
 
-    /// How long it may take to be obeyed, where the deciding loop takes one within `limit`.
+    /// Returns the time within which this order is obeyed, where the deciding loop takes an order within
+    /// `limit`.
     #[must_use]
     pub fn limit(self, limit: Duration) -> Duration {
         match self {
@@ -124,7 +126,7 @@ impl Order {
         }
     }
 
-    /// What has been done once it is carried out.
+    /// Returns the text that describes what was done, for an order that was obeyed.
     #[must_use]
     pub fn done(self) -> String {
         match self {
@@ -142,7 +144,7 @@ impl Order {
         }
     }
 
-    /// Its name, as the command line has it.
+    /// Returns the name of the order, as on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -169,7 +171,7 @@ fn stop(query: &str) -> Result<Order, Refusal> {
     duration("grace", query, parse_grace).map(Order::Stop)
 }
 
-/// The parameter `name`, the only one that is taken; none where nothing is given.
+/// Returns the value of the parameter `name`, the only one that is taken; none where the query is empty.
 fn duration(
     name: &str,
     query: &str,
@@ -188,18 +190,18 @@ fn duration(
         .map_err(|why| Refusal::Query(format!("{name}={}: {why}", text.escape_debug())))
 }
 
-/// A duration that [`Order::Pause`] takes.
+/// Parses a duration that [`Order::Pause`] takes.
 ///
 /// # Errors
-/// When it is none, or out of its bounds; the text says what to give.
+/// The text is no duration, or out of its bounds; the error names what to give.
 pub fn parse_hold(text: &str) -> Result<Duration, String> {
     parse(HOLD, "for", text)
 }
 
-/// A duration that [`Order::Stop`] takes.
+/// Parses a duration that [`Order::Stop`] takes.
 ///
 /// # Errors
-/// When it is none, or out of its bounds; the text says what to give.
+/// The text is no duration, or out of its bounds; the error names what to give.
 pub fn parse_grace(text: &str) -> Result<Duration, String> {
     parse(GRACE, "grace", text)
 }

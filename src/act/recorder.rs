@@ -1,7 +1,7 @@
 //! The history on the volume, written by the lease holder's thread as things happen.
 //!
-//! It is read anew for each entry: since the last one another pod may have written its own, and one that
-//! is fenced must not put back what it knew before.
+//! It is read anew for each entry: since the last one another pod may have written its own, and a pod that is
+//! fenced must not put back what it knew before.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -17,24 +17,25 @@ use super::holder::LeaseHolder;
 use crate::records::atomic::Folder;
 use crate::records::history::{Entry, Event, History, MAX_ENTRIES, NAME, Refused};
 
-/// Entries that may wait for a volume that does not answer; later ones are left out, and that is said.
+/// The number of entries that may wait for a volume that does not answer; later ones are left out, which is
+/// logged.
 const MAX_WAITING: usize = 64;
 
-/// From one try for the lock to the next, and how many there are: a second in all.
+/// The pause between two tries for the lock; with `LOCK_TRIES` of them, a second in all.
 const LOCK_PAUSE: Duration = Duration::from_millis(2);
 const LOCK_TRIES: u32 = 500;
 
-/// Writes the history. A clone is the same one.
+/// Writes the history. Its clones share one queue.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     holder: LeaseHolder,
     waiting: Arc<AtomicUsize>,
-    /// What could not be written yet. The lease holder's thread alone uses it.
+    /// The entries that could not be written yet. Only the lease holder's thread uses them.
     unwritten: Arc<Mutex<VecDeque<Entry>>>,
 }
 
 impl Recorder {
-    /// One that has `holder` write.
+    /// Returns a recorder that has `holder` write.
     #[must_use]
     pub fn new(holder: LeaseHolder) -> Self {
         Self {
@@ -44,8 +45,7 @@ impl Recorder {
         }
     }
 
-    /// Has `entry` written. Returns at once; a failure costs a line in the log, and the entry is
-    /// written with the next one.
+    /// Has `entry` written. Returns at once; a failure is logged, and the entry is written with the next one.
     pub fn record(&self, entry: Entry) {
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -93,9 +93,9 @@ fn add(data_dir: &Path, unwritten: &mut VecDeque<Entry>, entry: Entry) -> Result
     Ok(())
 }
 
-/// Keeps others on this machine from changing the history between reading and replacing it: the pod that
-/// ends and the one that follows write at the same time. Who does not get the lock in time goes on without
-/// it: a frozen process may hold it, and this thread has a lease to renew.
+/// Keeps other processes of this machine from changing the history between reading and replacing it: the pod
+/// that ends and the one that follows write at the same time. Without the lock in time the write goes on all
+/// the same: a frozen process may hold it, and this thread has a lease to renew.
 fn lock(folder: &Folder) {
     for _ in 0..LOCK_TRIES {
         match flock(folder, FlockOperation::NonBlockingLockExclusive) {
@@ -106,7 +106,7 @@ fn lock(folder: &Folder) {
     }
 }
 
-/// What is there. A file that can't be understood is kept aside, and a new history begins.
+/// Reads the history that is there. A file that can't be understood is kept aside, and a new history begins.
 fn read(folder: &Folder) -> Result<History, Refused> {
     match History::read(folder) {
         Err(why @ (Refused::Foreign(_) | Refused::Version(_))) => {

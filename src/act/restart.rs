@@ -1,12 +1,12 @@
 //! The restart of the engine: SIGTERM to its parent process, a grace, SIGKILL to what is left.
 //!
-//! A container ends with its first process, and the runtime starts it anew. No more than that is
-//! done here: nothing is started, and nothing is signalled but the processes that the decision names,
-//! after their identity was confirmed.
+//! A container ends with its first process, and the runtime starts it anew. No more than that is done here:
+//! nothing is started, and nothing is signalled but the processes that the decision names, after their
+//! identity was confirmed.
 //!
-//! | step | bounded by | told as |
+//! | step | bounded by | reported as |
 //! | --- | --- | --- |
-//! | pidfds of parent and engine, then who they are | nothing waits | |
+//! | pidfds of parent and engine, then their identities | nothing waits | |
 //! | the reason into the container's termination message | [`termination::WAIT`] | |
 //! | SIGTERM to the parent, which passes it on to the engine | nothing waits | [`ActionStep::Terminated`] |
 //! | wait for both to end | [`Restart::grace`] | [`ActionStep::Done`] |
@@ -16,8 +16,8 @@
 //! A fence ([`Restarter::fence`]) sends SIGKILL to the engine at once, writes its reason, and sends SIGKILL
 //! to the parent; then it waits as above.
 //!
-//! A stopped process does not die of SIGTERM, it dies of SIGKILL. Dropped in the midst of it, nothing
-//! more is signalled.
+//! A stopped process does not die of SIGTERM, it dies of SIGKILL. When the future is dropped in the midst of
+//! a restart, nothing more is signalled.
 
 mod target;
 pub mod termination;
@@ -38,14 +38,14 @@ use crate::decide::restart::HANDOVER_AFTER;
 use target::Target;
 use termination::TerminationLog;
 
-/// A process that is there this long after SIGKILL can't die at present.
+/// The time after SIGKILL past which a process that is still there can't die at present.
 pub const GONE_AFTER: Duration = Duration::from_secs(5);
 
 // The decision waits for that long after the grace before it gives up: what is told here comes first.
 const _: () =
     assert!(GONE_AFTER.as_millis() + termination::WAIT.as_millis() < HANDOVER_AFTER.as_millis());
 
-/// Why a restart can't be carried out, or had no effect.
+/// The reason why a restart can't be carried out, or had no effect.
 #[derive(Debug, thiserror::Error)]
 enum Obstacle {
     #[error(
@@ -93,7 +93,7 @@ where
     R: Fn(ActionReport) -> F,
     F: Future<Output = ()>,
 {
-    /// One that hands each step to `report`, and goes on once that has taken it.
+    /// Returns a restarter that hands each step to `report`, and goes on once that has taken it.
     pub fn new(config: &Config, report: R) -> Self {
         Self {
             name: config.process.name.clone(),
@@ -105,7 +105,7 @@ where
         }
     }
 
-    /// Whether this one was not begun yet.
+    /// Whether `restart` was not begun yet.
     #[must_use]
     pub fn is_new(&self, restart: &Restart) -> bool {
         self.begun != Some(restart.parent)
@@ -236,7 +236,7 @@ where
     }
 }
 
-/// Whether both end within `limit`.
+/// Whether parent and engine end within `limit`.
 async fn gone_within(limit: Duration, parent: &Target, engine: Option<&Target>) -> bool {
     let both = async {
         parent.ended().await;

@@ -23,7 +23,7 @@ use crate::decide::reason::Reason;
 use crate::launch::deadline;
 use crate::link::{Command, CommandKind, Verdicts};
 
-/// Follows what the supervisor says of the engine that runs. Ends with the link.
+/// Takes in the supervisor's verdicts on the engine that runs. Ends with the link.
 pub async fn follow(mut state: watch::Receiver<LinkState>, memory: Memory) {
     loop {
         {
@@ -38,7 +38,7 @@ pub async fn follow(mut state: watch::Receiver<LinkState>, memory: Memory) {
     }
 }
 
-/// Takes in the supervisor's verdicts of the moment `now`: nanoseconds of CLOCK_BOOTTIME.
+/// Takes in the supervisor's verdicts of the moment `now`, in nanoseconds of CLOCK_BOOTTIME.
 fn see(contents: &mut Contents, verdicts: &Verdicts, now: u64) {
     contents.stopped |= verdicts.command.as_ref().is_some_and(is_stop);
     let pass = verdicts.ready.as_ref().filter(|ready| ready.verdict.pass);
@@ -53,15 +53,16 @@ fn see(contents: &mut Contents, verdicts: &Verdicts, now: u64) {
     }
 }
 
-/// The last step of a stop that somebody ordered.
+/// Whether the command is the last step of a stop that somebody ordered.
 fn is_stop(command: &Command) -> bool {
     command.kind == CommandKind::Restart && command.reasons == [Reason::Stopping.code()]
 }
 
-/// Says whether the command may be started again, and counts it where it may; why not where it may not.
+/// Decides whether the command may be started again, and counts the start where it may. Returns the number of
+/// such starts since the last success, this one included.
 ///
 /// # Errors
-/// Why the container ends with the engine.
+/// The reason why the container ends with the engine.
 pub fn permit(memory: &Memory, budget: u32) -> Result<u32, String> {
     let known = memory.get();
     if known.stopped {
@@ -87,8 +88,8 @@ pub fn permit(memory: &Memory, budget: u32) -> Result<u32, String> {
     Ok(known.restarts + 1)
 }
 
-/// A new engine runs: what is known of the one before does not count for it. Its termination message, if
-/// one was written, is taken back: the container goes on.
+/// Notes that a new engine runs: what is known of the one before does not count for it. The termination
+/// message of that one, if any was written, is taken back: the container goes on.
 pub async fn begun(memory: &Memory, log: &mut TerminationLog) {
     let restarts = memory.get().restarts_in_all;
     memory.change(|contents| {
@@ -109,7 +110,7 @@ mod tests {
     use crate::link::{ProbeVerdict, ReadyVerdict};
 
     const BUDGET: u32 = 2;
-    /// In a second.
+    /// The nanoseconds of a second.
     const NANOS: u64 = 1_000_000_000;
 
     fn verdicts(pass: bool, reasons: Option<&[&str]>) -> Verdicts {

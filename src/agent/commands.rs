@@ -11,7 +11,7 @@ use crate::decide::observation::ActionReport;
 use crate::decide::reason::Reason;
 use crate::link::{Command, CommandKind};
 
-/// Obeys what is received. Ends with the link.
+/// Obeys the commands that are received. Ends with the link.
 pub async fn obey<R, F>(mut state: watch::Receiver<LinkState>, mut restarter: Restarter<R>)
 where
     R: Fn(ActionReport) -> F,

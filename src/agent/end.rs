@@ -20,15 +20,16 @@ use crate::decide::lease::release::EngineGone;
 use crate::decide::observation::ProcessExit;
 use crate::link::Cause;
 
-/// For the observers to see what PID 1 has seen: they ask for a status three times, a millisecond apart.
+/// The time for the observers to see what PID 1 has seen: they ask for a status three times, a millisecond
+/// apart.
 const LAST_LOOK: Duration = Duration::from_millis(20);
-/// For the last messages to be taken.
+/// The time for the last messages to be taken.
 const LAST_MESSAGES: Duration = Duration::from_millis(250);
-/// For the lease to be given up; what a stalled volume does not take in this time costs the next pod the
-/// wait until it is stale.
+/// The time for the lease to be given up; where a stalled volume takes longer, the next pod waits until the
+/// lease is stale.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What the last work needs.
+/// The agent's last work, with what it needs.
 #[derive(Debug)]
 pub struct End {
     path: Option<PathBuf>,
@@ -40,7 +41,7 @@ pub struct End {
 }
 
 impl End {
-    /// By the settings; `shut` is why the gate is, or was last.
+    /// Returns the agent's last work by the settings; `shut` holds why the gate is shut, or was last.
     #[must_use]
     pub fn new(
         config: &Config,
@@ -59,8 +60,8 @@ impl End {
         }
     }
 
-    /// Does it. The lease is given up where nothing is left that could write (`clear`) and the pod is to
-    /// end (`stopping`): the next start in the same pod takes it on without a wait.
+    /// Does the agent's last work. The lease is given up where nothing is left that could write (`clear`) and
+    /// the pod is to end (`stopping`): the next start in the same pod takes it on without a wait.
     pub async fn finish(
         mut self,
         clear: bool,
@@ -165,7 +166,7 @@ mod tests {
         }
     }
 
-    /// An end after these verdicts on readiness, this exit, and these reasons of a shut gate.
+    /// Returns the end after these verdicts on readiness, this exit, and these reasons of a shut gate.
     fn end(ready: Vec<Cause>, exit: Option<ProcessExit>, shut: Vec<Cause>) -> End {
         let verdict = |pass, reasons| ProbeVerdict { pass, reasons };
         let verdicts = Verdicts {

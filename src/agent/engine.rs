@@ -1,4 +1,4 @@
-//! Which processes are the engine's: as the process observer sees them, and handed on to PID 1.
+//! The processes of the engine: seen by the process observer, and handed on to PID 1.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
@@ -20,20 +20,20 @@ use crate::decide::observation::{
 use crate::launch::channel::FromAgent;
 use crate::observe::process;
 
-/// What the process observer reports, on its way to the link.
+/// The reports of the process observer, on their way to the link.
 #[derive(Debug)]
 pub struct Engines {
     proc_root: PathBuf,
     pid1: Arc<Pid1>,
-    /// None until it was looked; then the engine that runs, if one does.
+    /// The engine that runs, if one does; none before the first look.
     seen: watch::Sender<Option<Option<Engine>>>,
     exit: watch::Sender<Option<ProcessExit>>,
-    /// PID 1 knows this one.
+    /// The engine that was handed on to PID 1.
     handed: Option<Engine>,
 }
 
 impl Engines {
-    /// Nothing was seen yet.
+    /// Returns a receiver of reports that has seen nothing yet.
     #[must_use]
     pub fn new(config: &ProcessConfig, pid1: Arc<Pid1>) -> Self {
         Self {
@@ -45,19 +45,19 @@ impl Engines {
         }
     }
 
-    /// The engine that runs, if one does; none until it was looked.
+    /// Returns the engine that runs, if one does; none before the first look.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Option<Option<Engine>>> {
         self.seen.subscribe()
     }
 
-    /// The last end of an engine that was seen.
+    /// Returns the last end of an engine that was seen.
     #[must_use]
     pub fn exits(&self) -> watch::Receiver<Option<ProcessExit>> {
         self.exit.subscribe()
     }
 
-    /// Takes in what the observers report and passes it on. Ends with them.
+    /// Receives what the observers report and passes it on. Ends with them.
     pub async fn follow(
         mut self,
         mut observations: mpsc::Receiver<Observed<Observation>>,
@@ -103,7 +103,7 @@ impl Engines {
     }
 }
 
-/// Tells the supervisor where the engine listens, now and at each change. Ends with either end.
+/// Reports to the supervisor where the engine listens, now and at each change. Ends with either channel.
 pub async fn report_network(
     mut network: watch::Receiver<Option<EngineNetwork>>,
     requests: mpsc::Sender<Request>,
@@ -127,7 +127,7 @@ pub fn look(config: &ProcessConfig, pid1: &Pid1) {
     }
 }
 
-/// Hands the engine's pidfds to PID 1; false where it is gone, or PID 1 does not take them.
+/// Hands the engine's pidfds to PID 1. Returns false where the engine is gone, or PID 1 does not take them.
 fn hand(proc_root: &std::path::Path, (parent, engine): Engine, pid1: &Pid1) -> bool {
     let message = FromAgent::Engine(parent.pid);
     let inner = engine.and_then(|id| pidfd(proc_root, id).ok());
@@ -145,7 +145,7 @@ fn hand(proc_root: &std::path::Path, (parent, engine): Engine, pid1: &Pid1) -> b
     }
 }
 
-/// The pidfd of this very process.
+/// Returns the pidfd of exactly the process `id`.
 fn pidfd(proc_root: &std::path::Path, id: ProcessId) -> Result<OwnedFd, Errno> {
     let pid = Pid::from_raw(id.pid).ok_or(Errno::SRCH)?;
     let pidfd = pidfd_open(pid, PidfdFlags::empty())?;

@@ -2,10 +2,13 @@
 //!
 //! | the supervisor | what follows |
 //! | --- | --- |
-//! | says that the gate is open | the start, once the agent holds the lease |
-//! | says that it is shut | the wait goes on, its reasons are logged |
-//! | can't be reached | after `gate-patience` the agent judges by its own checks, by the same rules: the volume is mounted, writable and of a known identity, and the lease is held |
-//! | can't be reached, and its last verdict was a no that does not pass by itself | the wait goes on: the volume is not the right one |
+//! | reports that the gate is open | the start, once the agent holds the lease |
+//! | reports that it is shut | the wait goes on, its reasons are logged |
+//! | can't be reached | after `gate-patience` the agent judges by its own checks |
+//! | can't be reached, and its last verdict was a lasting no | the wait goes on: it is the wrong volume |
+//!
+//! The agent's own checks follow the supervisor's rules: the volume is mounted, writable and of a known
+//! identity, and the lease is held. A no is lasting where it does not pass by itself.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,26 +37,27 @@ use crate::observe::process::EnginePid;
 use crate::observe::volume::VolumeThreads;
 use crate::observe::{Sink, clock, volume};
 
-/// How often the gate is looked at where nothing changes, and PID 1 is told again that it is open.
+/// The pause between two looks at the gate where nothing changes, and between two messages to PID 1 that it
+/// is open.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// What the gate is judged by.
+/// The gate, with what it is judged by.
 #[derive(Clone, Debug)]
 pub struct Gate {
     /// The settings.
     pub config: Config,
-    /// What an earlier supervisor of this pod knew.
+    /// The memory of an earlier supervisor of this pod.
     pub memory: Memory,
-    /// The link.
+    /// The state of the link.
     pub state: watch::Receiver<LinkState>,
-    /// The lease.
+    /// The state of the lease.
     pub reports: watch::Receiver<Option<LeaseReport>>,
-    /// Why the gate is shut.
+    /// The reasons why the gate is shut.
     pub shut: watch::Sender<Vec<Cause>>,
 }
 
 impl Gate {
-    /// Says to PID 1 that the command may be started, again and again while it may. Ends never.
+    /// Sends PID 1 the message that the command may be started, again and again while it may. Never ends.
     pub async fn watch(mut self, pid1: Arc<Pid1>) {
         let patience = self.config.launch.gate_patience;
         let mut own: Option<OwnChecks> = None;
@@ -126,8 +130,8 @@ impl Gate {
         }
     }
 
-    /// The epoch under which the engine may be started, zero without one; none where the lease is not
-    /// held.
+    /// Returns the epoch under which the engine may be started, zero without a lease; none where the lease is
+    /// not held.
     fn epoch(&self, state: &LinkState, lease: Option<&LeaseReport>) -> Option<u64> {
         let old = state
             .version
@@ -181,8 +185,8 @@ fn not_held(lease: Option<&LeaseReport>) -> Cause {
     }
 }
 
-/// A reason for which the gate was shut last and which time alone does not mend. One that a later version
-/// gives, and this one does not know, is taken for one.
+/// Returns a reason for which the gate was shut last and which time alone does not mend. A reason that a
+/// later version gives, and this one does not know, is taken for such a one.
 fn lasting(state: &LinkState) -> Option<Cause> {
     let gate = &state.received.as_ref()?.verdicts.gate;
     let lasts = |cause: &&Cause| {
@@ -207,7 +211,7 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// One that has observed nothing yet. `memory` is what an earlier run knew.
+    /// Returns a judge that has observed nothing yet. `memory` is what an earlier run knew.
     #[must_use]
     pub fn new(config: &Config, memory: Memory) -> Self {
         let clock = Clock::start(config.http.decision_stale_after);
@@ -222,13 +226,13 @@ impl Judge {
         }
     }
 
-    /// Where observations go.
+    /// Returns the sink for observations.
     #[must_use]
     pub fn sink(&self) -> Sink {
         self.sink.clone()
     }
 
-    /// What was observed.
+    /// Returns the snapshot of what was observed.
     #[must_use]
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
@@ -251,7 +255,7 @@ impl Judge {
         decision
     }
 
-    /// Waits for an observation, for so long at most. Cancel safe.
+    /// Waits for an observation, for `limit` at most. Cancel safe.
     pub async fn observe(&mut self, limit: Duration) {
         if let Ok(Some(observed)) = timeout(limit, self.observations.recv()).await {
             self.snapshot.apply(observed);
@@ -262,7 +266,8 @@ impl Judge {
 /// The agent's own checks.
 struct OwnChecks {
     judge: Judge,
-    /// A supervisor that is linked sees to the identities itself; these checks run only without one.
+    /// The writer of the identities. A supervisor that is linked writes them itself; these checks run only
+    /// without one.
     identities: IdentityBatches,
     _volume: VolumeThreads,
     ticks: JoinHandle<()>,
@@ -296,7 +301,7 @@ impl OwnChecks {
         self.judge.observe(LOOK_AGAIN).await;
     }
 
-    /// Whether the gate is open by what was observed so far.
+    /// Returns the verdict on the gate by what was observed so far.
     async fn gate(&mut self, lease: Option<&LeaseReport>) -> Option<ProbeVerdict> {
         if let Some(report) = lease {
             // The agent is its holder: nobody stands between.

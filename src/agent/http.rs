@@ -2,7 +2,7 @@
 //!
 //! | path | answers |
 //! | --- | --- |
-//! | `/livez` | the supervisor's last verdict: 200, or 503 with the reasons; 200 where there is none that is younger than [`FRESH`] |
+//! | `/livez` | the last verdict: 200, or 503 with its reasons; 200 if none is younger than [`FRESH`] |
 //! | `/readyz` | see [`super::ready`] |
 //! | `/healthz` | 200: this process runs |
 //!
@@ -39,24 +39,24 @@ use super::ready::Readiness;
 use crate::link::{ProbeVerdict, SILENCE};
 use crate::publish::connections::{Connections, Slot};
 
-/// Up to this age the supervisor's last verdicts count.
+/// The age up to which the supervisor's last verdicts count.
 pub const FRESH: Duration = SILENCE;
-/// From a port that can't be had to the next try.
+/// The pause between two tries to get a port that can't be had.
 const RETRY: Duration = Duration::from_secs(5);
-/// Connections at once; the one that has waited longest makes room. The kubelet has one.
+/// The number of connections at once; the one that has waited longest makes room. The kubelet has one.
 const MAX_CONNECTIONS: usize = 32;
-/// For a request's head, and between two requests.
+/// The time for a request's head, and between two requests.
 const WAITING: Duration = Duration::from_secs(5);
-/// How often is looked for those that wait too long.
+/// The pause between two looks for connections that wait too long.
 const TICK: Duration = Duration::from_secs(1);
 /// Header fields of a request.
 const MAX_HEADERS: usize = 64;
-/// hyper takes no smaller buffer for a request's head.
+/// Bytes of a request's head; hyper takes no smaller buffer.
 const MAX_HEAD_BYTES: usize = 8 * 1024;
 /// Pause after an accept that failed: without it the loop would spin.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// What the answers are made from. A clone is the same one.
+/// The sources of the answers. A clone has the same ones.
 #[derive(Clone, Debug)]
 pub struct Answers {
     state: watch::Receiver<LinkState>,
@@ -64,14 +64,14 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// From what the link and the readiness say at each moment.
+    /// Returns answers by the state of the link and the readiness at each moment.
     #[must_use]
     pub fn new(state: watch::Receiver<LinkState>, readiness: Readiness) -> Self {
         Self { state, readiness }
     }
 }
 
-/// Serves for ever, on `inherited` or where `address` says.
+/// Serves for ever, on `inherited` or at `address`.
 pub async fn serve(
     address: SocketAddr,
     inherited: Option<std::net::TcpListener>,

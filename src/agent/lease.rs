@@ -1,15 +1,15 @@
 //! The lease, held by the agent for as long as the engine may run.
 //!
-//! | the lease | what PID 1 is told |
+//! | the lease | what PID 1 is sent |
 //! | --- | --- |
 //! | is held, and strict | the engine may run until `lease-fence` after the beginning of the last renewal |
 //! | is held, and advisory | the engine may run |
 //! | another holder has taken it | fence |
 //! | is not held, and nobody else is known to have it | nothing: a strict one runs out |
 //!
-//! The thread that renews says so itself: a main thread that is stuck costs no renewal.
+//! The thread that renews sends it itself: a main thread that is stuck costs no renewal.
 //!
-//! **Whose it is.** A supervisor of version 1 holds the lease itself, and the agent does not while one is
+//! **Who holds it.** A supervisor of version 1 holds the lease itself, and the agent does not while one is
 //! linked. One of version 2 gives it up to the agent; what a supervisor has claimed before it knew of the
 //! agent is taken back, as the same pod's.
 
@@ -31,12 +31,13 @@ use crate::launch::channel::{FENCE, FromAgent, NO_LIMIT};
 use crate::link::AGENT_HOLDS_LEASE;
 use crate::observe::volume::main_directory;
 
-/// From a thread that could not be started to the next try.
+/// The pause between two tries to start the thread.
 const RETRY: Duration = Duration::from_secs(1);
-/// Another run of this pod may have claimed for a moment; from then to the claim of the agent's own.
+/// The pause before the agent claims again, after another run of this pod has claimed, as one may for a
+/// moment.
 const KIN_PATIENCE: Duration = Duration::from_millis(500);
 
-/// The thread that holds the lease, while there is one. A clone is the same one.
+/// The thread that holds the lease, while there is one. A clone has the same thread.
 #[derive(Clone, Debug, Default)]
 pub struct Holder(Arc<Mutex<Option<LeaseHolder>>>);
 
@@ -45,7 +46,7 @@ impl Holder {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = thread;
     }
 
-    /// The thread.
+    /// Returns the thread, while there is one.
     #[must_use]
     pub fn get(&self) -> Option<LeaseHolder> {
         let slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,14 +63,14 @@ pub struct Lease {
     pid1: Arc<Pid1>,
     memory: Memory,
     state: watch::Receiver<LinkState>,
-    /// The engine that runs, by which a later run of this pod knows the claim for its own.
+    /// The engine that runs, by which a later run of this pod recognizes the claim as its own.
     engine: watch::Receiver<Option<Option<Engine>>>,
     reports: watch::Sender<Option<LeaseReport>>,
     holder: Holder,
 }
 
 impl Lease {
-    /// Nothing is held yet.
+    /// Returns a task that holds nothing yet.
     #[must_use]
     pub fn new(
         config: &Config,
@@ -91,19 +92,19 @@ impl Lease {
         }
     }
 
-    /// The state of the lease; none while this agent does not contend for it.
+    /// Returns the state of the lease; none while this agent does not contend for it.
     #[must_use]
     pub fn reports(&self) -> watch::Receiver<Option<LeaseReport>> {
         self.reports.subscribe()
     }
 
-    /// Where the thread is to be found.
+    /// Returns the holder with the thread.
     #[must_use]
     pub fn holder(&self) -> Holder {
         self.holder.clone()
     }
 
-    /// Holds the lease, and reports it over the link. Ends never.
+    /// Holds the lease, and reports it over the link. Never ends.
     pub async fn hold(mut self, link: mpsc::Sender<Request>) {
         // The agent before held it: its claim is renewed at once.
         if self.memory.get().held.is_none() {
@@ -184,8 +185,8 @@ impl Lease {
         }
     }
 
-    /// Waits until the thread has to be replaced: another one of this pod has claimed, or an older
-    /// supervisor holds the lease.
+    /// Waits until the thread has to be replaced: another run of this pod has claimed, or an older supervisor
+    /// holds the lease.
     async fn superseded(&mut self) {
         let mut reports = self.reports.subscribe();
         loop {
@@ -214,12 +215,13 @@ impl Lease {
     }
 }
 
-/// Whether the supervisor that is linked leaves the lease to the agent; none where none is linked.
+/// Whether the linked supervisor leaves the lease to the agent; none where no supervisor is linked.
 fn holds_none(state: &LinkState) -> Option<bool> {
     state.version.map(|version| version >= AGENT_HOLDS_LEASE)
 }
 
-/// What a supervisor may conclude from: a claim that is held, or that another holder has followed.
+/// Whether a supervisor may draw conclusions from the state: a claim that is held, or that another holder has
+/// followed.
 fn is_certain(standing: &LeaseState) -> bool {
     matches!(
         standing,
@@ -232,8 +234,8 @@ fn is_certain(standing: &LeaseState) -> bool {
     )
 }
 
-/// Takes a claim for this pod's own where `is_own` says so of its holder's id: a supervisor that has just been
-/// started may claim before it knows of the agent.
+/// Takes a claim for this pod's own where `is_own` is true of its holder's id: a supervisor that has just
+/// been started may claim before it knows of the agent.
 fn recognize(report: &mut LeaseReport, is_own: impl Fn(&str) -> bool) {
     let (epoch, holder) = match &report.state {
         LeaseState::Lost {
@@ -259,8 +261,8 @@ fn recognize(report: &mut LeaseReport, is_own: impl Fn(&str) -> bool) {
     }
 }
 
-/// Until when the engine may run, for PID 1; none where there is nothing new to say. `held` is the last epoch
-/// that this container has held, `runs` whether the command was started.
+/// Returns until when the engine may run, for PID 1; none where there is nothing new to send. `held` is the
+/// last epoch that this container has held, `runs` whether the command was started.
 fn run_until(report: &LeaseReport, held: Option<Epoch>, runs: bool) -> Option<u64> {
     let after = |epoch: Epoch| held.is_some_and(|held| epoch > held);
     match &report.state {

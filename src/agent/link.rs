@@ -25,28 +25,28 @@ use crate::link::{
 };
 use outbox::Outbox;
 
-/// From a failure to the next try ...
+/// The pause between a failure and the next try, doubled each time up to `LAST_RETRY`.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
-/// ... doubled each time up to this.
+/// The longest pause between a failure and the next try.
 const LAST_RETRY: Duration = Duration::from_secs(2);
 
-/// What is known of the supervisor.
+/// The state of the link, with what the supervisor sent last.
 #[derive(Clone, Debug, Default)]
 pub struct LinkState {
-    /// The protocol's version of the supervisor that is linked; none where none is.
+    /// The protocol's version of the supervisor that is linked; none where no supervisor is.
     pub version: Option<u32>,
-    /// The protocol's version of the last supervisor that was.
+    /// The protocol's version of the supervisor that was linked last.
     pub last_version: Option<u32>,
     /// The supervisor's last verdicts, kept when it is gone.
     pub received: Option<Received>,
 }
 
-/// Verdicts and their moment.
+/// Verdicts, with the moment of their receipt.
 #[derive(Clone, Debug)]
 pub struct Received {
-    /// What was received.
+    /// The verdicts that were received.
     pub verdicts: Verdicts,
-    /// When.
+    /// The moment at which the verdicts were received.
     pub at: Instant,
 }
 
@@ -64,7 +64,7 @@ impl LinkState {
             .is_some_and(|version| version < AGENT_HOLDS_LEASE)
     }
 
-    /// The last verdicts, while they count: of a supervisor that is linked, and not silent.
+    /// Returns the last verdicts, while they count: of a supervisor that is linked, and not silent.
     #[must_use]
     pub fn fresh(&self) -> Option<&Verdicts> {
         let fresh = |received: &&Received| received.at.elapsed() < SILENCE;
@@ -73,24 +73,24 @@ impl LinkState {
     }
 }
 
-/// What the link is to tell the supervisor.
+/// A request to the link to send something to the supervisor.
 #[derive(Debug)]
 pub enum Request {
-    /// The container is asked to stop.
+    /// The container is asked to stop, by this signal.
     Stop(i32),
     /// The outer `sqlservr` of this pid has ended, with this status where it is known.
     Ended(i32, Option<i32>),
-    /// What is seen at the engine's directories, the data directory the first.
+    /// The mounts that are seen at the engine's directories, the data directory the first.
     Mounts(Vec<(PathBuf, Option<EngineMount>)>),
-    /// Where the engine listens.
+    /// The sockets on which the engine listens.
     Network(Option<EngineNetwork>),
-    /// What the errorlog says, where nobody else can read it.
+    /// The state of the errorlog, where nobody else can read it.
     Log(Box<EngineLog>),
-    /// How often the engine was started again in this container.
+    /// The number of times that the engine was started again in this container.
     Restarts(u32),
     /// The state of the lease.
     Lease(LeaseReport),
-    /// Send what is left, and answer.
+    /// The link is to send what is left, and to answer.
     Finish(oneshot::Sender<()>),
 }
 
@@ -103,7 +103,7 @@ pub struct Link {
     state: watch::Sender<LinkState>,
     outbox: Outbox,
     finish: Option<oneshot::Sender<()>>,
-    /// What was wrong at the last try, so that it is said once.
+    /// The error of the last try, kept so that it is logged once.
     trouble: Option<String>,
 }
 
@@ -114,7 +114,7 @@ enum Event<T> {
 }
 
 impl Link {
-    /// A link over `socket` that sends what `requests` and `observations` bring.
+    /// Returns a link over `socket` that sends what `requests` and `observations` bring.
     #[must_use]
     pub fn new(
         socket: PathBuf,
@@ -182,7 +182,7 @@ impl Link {
         Ok((connection, hello.version))
     }
 
-    /// Says what is wrong, once.
+    /// Logs what is wrong, once.
     fn complain(&mut self, error: &LinkError) {
         let text = match error {
             LinkError::Io(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
@@ -199,7 +199,7 @@ impl Link {
         }
     }
 
-    /// Exchanges messages until the end of the connection, or of all.
+    /// Exchanges messages until the connection ends, or the agent's last work is to be done.
     async fn converse(&mut self, mut connection: Connection, pid1: &Pid1) -> Result<(), LinkError> {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -230,7 +230,7 @@ impl Link {
         }
     }
 
-    /// Takes what comes while there is nobody to send it to.
+    /// Takes what comes while there is no supervisor to send it to.
     async fn rest(&mut self, until: Instant) {
         while self.finish.is_none() {
             let pause = sleep_until(until);
@@ -274,14 +274,14 @@ impl Link {
     }
 }
 
-/// As of waitpid(2).
+/// Converts a status as of waitpid(2) to an exit status.
 fn status_of(raw: i32) -> Option<observation::ExitStatus> {
     let status = ExitStatus::from_raw(raw);
     let code = status.code().map(observation::ExitStatus::Code);
     code.or_else(|| status.signal().map(observation::ExitStatus::Signal))
 }
 
-/// The next of all. Cancel safe if `other` is.
+/// Waits for the next event of all sources. Cancel safe if `other` is.
 async fn next<T>(
     observations: &mut mpsc::Receiver<Observation>,
     requests: &mut mpsc::Receiver<Request>,

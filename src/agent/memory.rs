@@ -1,4 +1,4 @@
-//! What outlives an agent, in a file in memory that PID 1 keeps.
+//! The memory that outlives an agent, in a file in memory that PID 1 keeps.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -16,7 +16,7 @@ const BYTES: usize = 1024;
 /// The outer `sqlservr`, and the engine below it.
 pub type Engine = (ProcessId, Option<ProcessId>);
 
-/// What is remembered.
+/// The contents of the memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Contents {
@@ -24,30 +24,31 @@ pub struct Contents {
     pub held: Option<Epoch>,
     /// The last readiness that a supervisor gave, if it was a pass.
     pub pass: Option<Pass>,
-    /// A supervisor has called the engine that runs, or ran last, ready.
+    /// Whether a supervisor has called the engine that runs, or ran last, ready.
     pub served: bool,
-    /// Since when it does so without a break: nanoseconds of CLOCK_BOOTTIME.
+    /// Since when a supervisor calls the engine ready without a break, in nanoseconds of CLOCK_BOOTTIME.
     pub ready_since: Option<u64>,
-    /// That engine was ended by a stop that somebody ordered.
+    /// Whether the engine that runs, or ran last, was ended by a stop that somebody ordered.
     pub stopped: bool,
-    /// How often the engine was started again in this container since the last success ...
+    /// The number of times that the engine was started again in this container since the last success.
     pub restarts: u32,
-    /// ... and in all.
+    /// The number of times that the engine was started again in this container in all.
     pub restarts_in_all: u32,
 }
 
 /// A pass of readiness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pass {
-    /// About which engine.
+    /// The engine that was ready.
     pub engine: Engine,
-    /// When it was last given: milliseconds of CLOCK_MONOTONIC, which every process of the machine shares.
+    /// When the pass was last given, in milliseconds of CLOCK_MONOTONIC, which every process of the machine
+    /// shares.
     pub at: u64,
-    /// When that engine last answered a PRELOGIN, or the supervisor: the same.
+    /// When that engine last answered a PRELOGIN, or the supervisor, in milliseconds of CLOCK_MONOTONIC.
     pub answered: u64,
 }
 
-/// The memory. A clone is the same one.
+/// The memory. Its clones share the contents.
 #[derive(Clone, Debug)]
 pub struct Memory(Arc<Mutex<Inner>>);
 
@@ -58,20 +59,21 @@ struct Inner {
 }
 
 impl Memory {
-    /// What the agents before have left in `file`. Without one, nothing outlives this agent.
+    /// Opens the memory with what earlier agents have left in `file`. Without one, nothing outlives this
+    /// agent.
     #[must_use]
     pub fn open(file: Option<File>) -> Self {
         let contents = file.as_ref().and_then(read).unwrap_or_default();
         Self(Arc::new(Mutex::new(Inner { file, contents })))
     }
 
-    /// What is remembered.
+    /// Returns the contents.
     #[must_use]
     pub fn get(&self) -> Contents {
         self.lock().contents
     }
 
-    /// Changes it.
+    /// Changes the contents.
     pub fn change(&self, change: impl FnOnce(&mut Contents)) {
         let mut inner = self.lock();
         let before = inner.contents;

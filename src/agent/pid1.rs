@@ -15,7 +15,7 @@ use tracing::debug;
 
 use crate::launch::channel::{self, FromAgent, Phase, ToAgent};
 
-/// The channel.
+/// The channel to PID 1.
 #[derive(Debug)]
 pub struct Pid1 {
     // A datagram socket's calls are those of any socket that keeps the bounds of messages.
@@ -23,16 +23,16 @@ pub struct Pid1 {
     started: AtomicBool,
 }
 
-/// What an agent knows at its start.
+/// The state of PID 1, and the descriptors that it keeps, at an agent's start.
 #[derive(Debug)]
 pub struct Start {
-    /// How far PID 1 is.
+    /// The step that PID 1 is at.
     pub phase: Phase,
     /// The signal by which the container was asked to stop; zero where it was not.
     pub stop: i32,
-    /// The memory of the agents before.
+    /// The file with the memory of earlier agents.
     pub memory: Option<File>,
-    /// The socket of the probes.
+    /// The listening socket for the probes.
     pub listener: Option<TcpListener>,
 }
 
@@ -41,7 +41,7 @@ impl Pid1 {
     ///
     /// # Errors
     ///
-    /// It is not one.
+    /// Standard input is no such channel.
     pub fn open() -> io::Result<(Arc<Self>, Start)> {
         let inherited = io::stdin().as_fd().try_clone_to_owned()?;
         let (message, [memory, listener]) =
@@ -64,13 +64,13 @@ impl Pid1 {
         Ok((Arc::new(Self { socket, started }), start))
     }
 
-    /// Sends a message, from any thread. It waits for nothing: what PID 1 does not take is said again, or
-    /// has a deadline there.
+    /// Sends a message, from any thread. Waits for nothing: a message that PID 1 does not take is sent again,
+    /// or has a deadline there. Returns whether it was taken.
     pub fn send(&self, message: FromAgent) -> bool {
         self.send_with(message, &[])
     }
 
-    /// The same with descriptors.
+    /// Sends a message with descriptors, from any thread. Waits for nothing. Returns whether it was taken.
     pub fn send_with(&self, message: FromAgent, descriptors: &[BorrowedFd<'_>]) -> bool {
         let sent = channel::send(&self.socket, message, descriptors);
         if let Err(error) = sent {
@@ -79,13 +79,13 @@ impl Pid1 {
         sent.is_ok()
     }
 
-    /// Whether PID 1 has said that the command was started.
+    /// Whether PID 1 has reported that the command was started.
     #[must_use]
     pub fn has_started(&self) -> bool {
         self.started.load(Ordering::Relaxed)
     }
 
-    /// The next message; none once PID 1 is gone. Cancel safe.
+    /// Receives the next message; returns none once PID 1 is gone. Cancel safe.
     pub async fn receive(&self) -> Option<ToAgent> {
         loop {
             let received = self

@@ -3,11 +3,12 @@
 //! | the supervisor | `/readyz` |
 //! | --- | --- |
 //! | is linked and has a verdict | that verdict |
-//! | is away, or has just started and does not know yet | its last pass, for `ready-hold`, as long as it is the same engine and that answers a PRELOGIN at the pace of the pings |
+//! | is away, or has just started and does not know yet | its last pass, while it stands |
 //! | has never given this engine a pass, or has failed it last | fails |
 //!
-//! A PRELOGIN is the first packet of a TDS connection (MS-TDS 2.2.6.5): it needs no login, and an engine
-//! that hangs does not answer it.
+//! A pass stands for `ready-hold`, as long as it is the same engine and that answers a PRELOGIN at the pace
+//! of the pings. A PRELOGIN is the first packet of a TDS connection (MS-TDS 2.2.6.5): it needs no login, and
+//! an engine that hangs does not answer it.
 
 use std::io;
 use std::sync::Arc;
@@ -26,10 +27,10 @@ use crate::config::{Config, Pace};
 use crate::decide::reason::Reason;
 use crate::link::{Cause, ProbeVerdict};
 
-/// After an agent's start, for the first look at the processes and the first PRELOGIN.
+/// The time after an agent's start for the first look at the processes and the first PRELOGIN.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
 
-/// The packet: header, the options VERSION, ENCRYPTION (not supported) and THREADID, their values.
+/// The PRELOGIN packet: header, the options VERSION, ENCRYPTION (not supported) and THREADID, their values.
 const PRELOGIN: [u8; 35] = [
     0x12, 0x01, 0x00, 35, 0x00, 0x00, 0x01,
     0x00, // type, end of message, length, spid, packet, window
@@ -42,12 +43,12 @@ const PRELOGIN: [u8; 35] = [
 /// The type of a packet by which a server answers.
 const REPLY: u8 = 0x04;
 
-/// What readiness is answered from. A clone is the same one.
+/// The sources of the answer to readiness. Its clones share them.
 #[derive(Clone, Debug)]
 pub struct Readiness {
     hold: Duration,
     freshness: Duration,
-    /// Of the supervisor's pings, which a PRELOGIN replaces.
+    /// The pace of the supervisor's pings, which a PRELOGIN replaces.
     pace: Pace,
     address: String,
     state: watch::Receiver<LinkState>,
@@ -57,7 +58,7 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// By the settings.
+    /// Returns the readiness by the settings.
     #[must_use]
     pub fn new(
         config: &Config,
@@ -77,7 +78,8 @@ impl Readiness {
         }
     }
 
-    /// Waits until it was looked whether an engine runs and answers, a moment after an agent's start.
+    /// Waits for the first look whether an engine runs and answers, for a moment after an agent's start at
+    /// most.
     pub async fn looked(&self) {
         let mut engine = self.engine.clone();
         let look = async {
@@ -89,7 +91,7 @@ impl Readiness {
         let _ = timeout(FIRST_LOOK, look).await;
     }
 
-    /// The answer at this moment; none where readiness is answered by an older supervisor alone.
+    /// Returns the verdict of this moment; none where an older supervisor alone answers readiness.
     #[must_use]
     pub fn verdict(&self) -> Option<ProbeVerdict> {
         let state = self.state.borrow();
@@ -103,7 +105,7 @@ impl Readiness {
         Some(self.held(self.memory.get().pass, running, now()))
     }
 
-    /// What stands without a verdict.
+    /// Returns the verdict that stands where the supervisor gives none.
     fn held(&self, pass: Option<Pass>, running: Option<Engine>, now: u64) -> ProbeVerdict {
         let away = |pass: bool, evidence: String| ProbeVerdict {
             pass,
@@ -143,8 +145,7 @@ impl Readiness {
         }
     }
 
-    /// Remembers the passes that a supervisor gives, and asks the engine itself while none does. Ends
-    /// never.
+    /// Remembers the passes that a supervisor gives, and asks the engine itself while none does. Never ends.
     pub async fn probe(self) {
         let (mut state, mut ticks) = (self.state.clone(), interval(self.pace.interval));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -225,13 +226,13 @@ impl Readiness {
     }
 }
 
-/// A parent that has made, or lost, its engine is the same one still.
+/// Whether the engine is the same one. A parent that has made, or lost, its engine is the same one still.
 fn is_same((parent, engine): Engine, (now, engine_now): Engine) -> bool {
     let other = matches!((engine, engine_now), (Some(a), Some(b)) if a != b);
     parent == now && !other
 }
 
-/// Asks the engine what it speaks. Any packet that a server sends is an answer.
+/// Sends the engine a PRELOGIN. Any packet that a server sends is an answer.
 async fn prelogin(address: &str) -> io::Result<()> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(&PRELOGIN).await?;
@@ -243,7 +244,7 @@ async fn prelogin(address: &str) -> io::Result<()> {
     }
 }
 
-/// Milliseconds of CLOCK_MONOTONIC.
+/// Returns the milliseconds of CLOCK_MONOTONIC.
 fn now() -> u64 {
     let span = Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap_or_default();
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)

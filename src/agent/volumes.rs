@@ -15,7 +15,8 @@ use crate::decide::volumes::{Layout, Use};
 use crate::observe::volume::log::Log;
 use crate::observe::volume::{layout, mount_seen_by};
 
-/// Reports it for ever. What may wait for a volume runs on a thread of its own, of which nobody waits.
+/// Reports the mounts and the errorlog for ever. What may wait for a volume runs on a thread of its own,
+/// which is not waited for.
 pub async fn watch(config: VolumeConfig, requests: mpsc::Sender<Request>) {
     // mssql.conf, which names the directories, lies on a volume: until it was read, the data directory is
     // all that is known of.
@@ -68,7 +69,7 @@ struct Errorlog {
 }
 
 impl Errorlog {
-    /// The one at `file`, where it lies on no volume.
+    /// Returns the errorlog at `file`, where it lies on no volume.
     fn outside(layout: &Layout, file: PathBuf) -> Option<Self> {
         let mut outside = layout.outside.iter();
         outside
@@ -80,7 +81,7 @@ impl Errorlog {
             })
     }
 
-    /// Begins to read it again, unless that is under way; what it says where that is news.
+    /// Begins to read the errorlog again, unless that is under way. Returns what was read where it is new.
     fn news(&mut self) -> Option<EngineLog> {
         let done = self.reading.take_if(|reading| reading.is_finished());
         let read = done.and_then(|done| done.now_or_never()?.ok());

@@ -1,4 +1,4 @@
-//! From a decision to what is done about it.
+//! Has done what a decision asks for.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use crate::decide::observation::{ActionReport, ActionStep};
 use crate::decide::policy::RestartBy;
 use crate::publish::{Published, Reader};
 
-/// Has the restarts carried out that the decisions ask for, and leaves a termination message for those that are left to
-/// the kubelet; not where the agent does so. Ends when nothing is decided any more.
+/// Has the restarts carried out that the decisions ask for, and leaves a termination message for those that
+/// are left to the kubelet; not where the agent does so. Ends when nothing is decided any more.
 ///
-/// It reads the last decision, as everybody does: the deciding loop never waits for it.
+/// Reads the last decision, as every reader does: the deciding loop never waits for it.
 pub async fn act<R, F>(mut decisions: Reader, link: AgentLink, mut restarter: Restarter<R>)
 where
     R: Fn(ActionReport) -> F,
@@ -68,7 +68,7 @@ async fn fenced(mut decisions: Reader) {
     }
 }
 
-/// Why the supervisor could not do it itself, if it tried on this process.
+/// Returns why the supervisor could not restart this process itself, if it tried.
 pub fn failure(published: &Published) -> Option<&str> {
     let report = &published.snapshot.action.as_ref()?.value;
     let last = published.decision.as_ref()?.last_restart.as_ref()?;

@@ -10,8 +10,8 @@ use crate::observe::{Sink, sql};
 use crate::parts::part;
 use crate::publish::{Published, Reader};
 
-/// The administrator connection is asked after this part of the time at which silence is a hang: late
-/// enough for a short one to pass, and early enough for the answer to count.
+/// The divisor of the time at which silence is a hang: after that part of it the administrator connection is
+/// asked, late enough for a short silence to pass, and early enough for the answer to count.
 const DAC_SHARE: u32 = 3;
 
 /// Runs the observers that connect to the engine; not under `pause`: an engine in single-user mode has one
@@ -19,7 +19,7 @@ const DAC_SHARE: u32 = 3;
 /// decided any more.
 ///
 /// # Cancel safety
-/// Drop it to end the observers; their connections are closed.
+/// Drop the future to end the observers; their connections are closed.
 pub async fn ask(config: Config, mut decisions: Reader, sink: Sink) {
     loop {
         if until(&mut decisions, |paused| !paused).await.is_none() {
@@ -33,7 +33,7 @@ pub async fn ask(config: Config, mut decisions: Reader, sink: Sink) {
     }
 }
 
-/// Waits for a decision of which `wanted` is true, given whether it is under `pause`.
+/// Waits for a decision for which `wanted` is true, given whether it is under `pause`.
 async fn until(decisions: &mut Reader, wanted: impl Fn(bool) -> bool) -> Option<()> {
     loop {
         let published = Arc::clone(&decisions.borrow_and_update());
@@ -44,7 +44,8 @@ async fn until(decisions: &mut Reader, wanted: impl Fn(bool) -> bool) -> Option<
     }
 }
 
-/// Absent before the first decision: an earlier run may have been told to pause.
+/// Whether the engine is under `pause`. Absent before the first decision: an earlier run may have been
+/// ordered to pause.
 fn is_paused(published: &Published) -> Option<bool> {
     let decision = published.decision.as_ref()?;
     Some(decision.finding(Reason::Maintenance).is_some())

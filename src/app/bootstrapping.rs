@@ -11,15 +11,15 @@ use crate::config::SqlConfig;
 use crate::decide::reason::Reason;
 use crate::publish::{Published, Reader};
 
-/// From one failed try to the next: each is a login of an administrator's, and may be a line in the
-/// engine's log.
+/// The pause between a failed try and the next: each is a login of an administrator's, and may be a line in
+/// the engine's log.
 const RETRY: Duration = Duration::from_secs(60);
 
 /// Makes the login once for each time that the engine refuses it while it serves. Ends at once where no
 /// administrator is configured, and when nothing is decided any more.
 ///
 /// # Cancel safety
-/// As [`bootstrap`].
+/// The same as of [`bootstrap`].
 pub async fn follow(sql: SqlConfig, mut decisions: Reader) {
     let Some(administrator) = sql.bootstrap.user.clone() else {
         return;
@@ -55,7 +55,7 @@ pub async fn follow(sql: SqlConfig, mut decisions: Reader) {
     }
 }
 
-/// The engine refuses the login, and nobody works on it or ends it.
+/// Whether the engine refuses the login, and nobody works on it or ends it.
 fn wanted(published: &Arc<Published>) -> bool {
     published.decision.as_ref().is_some_and(|decision| {
         let found = |reason| decision.finding(reason).is_some();

@@ -8,7 +8,7 @@ use crate::decide::decision::{Phase, Verdict};
 use crate::decide::reason::Reason;
 use crate::publish::{Published, Reader};
 
-/// Whether the engine may be asked, kept up to date by the future that comes with it; the future ends
+/// Returns whether the engine may be asked, kept up to date by the future that comes with it; the future ends
 /// when nothing is decided any more.
 pub fn watch_engine(decisions: Reader) -> (watch::Receiver<bool>, impl Future<Output = ()>) {
     let (tell, may_ask) = watch::channel(false);
@@ -25,8 +25,8 @@ async fn follow(mut decisions: Reader, tell: watch::Sender<bool>) {
     }
 }
 
-/// It may while it runs and nobody ends it, restarts it or works on it: metrics are not worth a
-/// statement that a shutdown would wait for, nor the one connection of a single-user engine.
+/// Whether the engine may be asked: it runs, and nobody ends it, restarts it or works on it. Metrics are not
+/// worth a statement that a shutdown would wait for, nor the one connection of a single-user engine.
 fn may_ask(published: &Published) -> bool {
     published.decision.as_ref().is_some_and(|decision| {
         decision.phase == Phase::Running

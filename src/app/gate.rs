@@ -1,9 +1,9 @@
 //! The gate alone, for an init container: the volume's checks and the lease, judged by the same engine
 //! as in the running supervisor, until nothing keeps the gate shut.
 //!
-//! Nothing of the engine's is looked at: it does not run yet. The lease is kept at the end, in the name
-//! of this pod, so that the pod's own supervisor takes it on without a wait. No other pod gets it
-//! between the two, unless the supervisor takes longer to come than a claim takes to become stale.
+//! The engine is not observed: it does not run yet. The lease is kept at the end, in the name of this pod, so
+//! that the pod's own supervisor takes it on without a wait. No other pod gets it between the two, unless the
+//! supervisor takes longer to come than a claim takes to become stale.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -24,20 +24,20 @@ use crate::observe::process::EnginePid;
 use crate::observe::{clock, volume};
 use crate::publish::Published;
 
-/// How a wait went on.
+/// An event of the wait for the gate.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GateEvent {
-    /// The gate is shut for these reasons, which are others than before.
+    /// The gate is shut for these reasons, which differ from those before.
     Shut(Vec<Finding>),
-    /// It is open, and the lease is held in this epoch; none without a lease.
+    /// The gate is open, and the lease is held in this epoch; none without a lease.
     Open(Option<u64>),
-    /// It did not open in this time.
+    /// The gate did not open in this time.
     TimedOut(Duration),
     /// The wait was ended by a signal.
     Stopped,
 }
 
-/// Waits until the gate is open, for `limit` at most, and says each change. Whether it is open.
+/// Waits until the gate is open, for `limit` at most, and reports each change. Returns whether it is open.
 ///
 /// # Errors
 ///
@@ -125,7 +125,7 @@ async fn until_open(
     }
 }
 
-/// The findings that keep the gate shut.
+/// Returns the findings that keep the gate shut.
 fn shut(decision: &Decision) -> Vec<Finding> {
     let reasons = decision.gate.reasons.iter();
     reasons

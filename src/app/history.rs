@@ -1,4 +1,4 @@
-//! From what is decided to what is remembered of it on the volume.
+//! Records on the volume what the decisions show.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::publish::{Published, Reader, new_restart};
 use crate::records::boot_id;
 use crate::records::history::{Entry, Event};
 
-/// Puts entries into the history, signed. A clone is the same one.
+/// Puts entries into the history, signed with the pod and the epoch. Its clones write the same history.
 #[derive(Clone, Debug)]
 pub struct HistoryWriter {
     recorder: Recorder,
@@ -22,8 +22,8 @@ pub struct HistoryWriter {
 }
 
 impl HistoryWriter {
-    /// One that has `recorder` write. Without a pod's uid the host's name stands for the pod, as it
-    /// does in Kubernetes.
+    /// Returns a writer that has `recorder` write. Without a pod's uid the host's name stands for the pod, as
+    /// it does in Kubernetes.
     pub fn new(pod_uid: Option<&str>, recorder: Recorder, decisions: Reader) -> Self {
         let host = uname().nodename().to_string_lossy().into_owned();
         Self {
@@ -33,7 +33,7 @@ impl HistoryWriter {
         }
     }
 
-    /// Has it written that this happened now. Returns at once.
+    /// Has the history record `event` as one that happens now. Returns at once.
     pub fn record(&self, event: Event) {
         // A pod takes the lease once; whoever of it holds the lease after that claims a later epoch.
         let epoch = held(&self.decisions.borrow()).map_or(0, |(epoch, first)| match event {
@@ -57,7 +57,7 @@ impl HistoryWriter {
     }
 }
 
-/// What was recorded already.
+/// The things that were recorded already.
 #[derive(Debug, Default)]
 struct Seen {
     /// The first epoch of this pod.
@@ -70,7 +70,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// What is new in `now`, in the order in which it came about.
+    /// Returns the events that are new in `now`, in the order in which they came about.
     fn take(&mut self, now: &Published, boot: &str) -> Vec<Event> {
         let Some(decision) = &now.decision else {
             return Vec::new();
@@ -128,7 +128,7 @@ impl Seen {
     }
 }
 
-/// The epoch that this supervisor holds, and the first one of its pod.
+/// Returns the epoch that this supervisor holds, and the first one of its pod.
 fn held(published: &Published) -> Option<(Epoch, Epoch)> {
     match published.snapshot.lease.as_ref()?.value.state {
         LeaseState::Held { epoch, first, .. } => Some((epoch, first)),

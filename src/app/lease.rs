@@ -1,8 +1,8 @@
-//! The lease holder, wired.
+//! The lease holder, connected with the rest of the supervisor.
 //!
 //! In launch mode the agent of the SQL container holds the lease, because it lives as long as the engine
 //! does: from its link on this holder contends no more in this run, and what it wrote is taken on by the
-//! agent, which is the same holder. A run that an agent was linked with before waits for it.
+//! agent, which is the same holder. A run waits for the agent where an earlier one was linked with one.
 
 use std::io;
 use std::time::Duration;
@@ -20,8 +20,8 @@ use crate::decide::observation::Observation;
 use crate::observe::{Sink, volume};
 use crate::publish::Reader;
 
-/// How long the end waits for the lease to be given up; what a stalled volume does not take in this
-/// time costs the next pod the wait until it is stale.
+/// The time that the end waits for the lease to be given up; where a stalled volume takes longer, the next
+/// pod waits until the lease is stale.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Starts the lease holder's thread.
@@ -61,8 +61,8 @@ pub async fn identify(mut decisions: Reader) {
     }
 }
 
-/// Says to the lease holder which engine runs, whenever that changes. One that `launch` reports is left out:
-/// its pid is one of another namespace. Ends with the deciding loop.
+/// Reports to the lease holder which engine runs, whenever that changes. An engine that `launch` reports is
+/// left out: its pid is one of another namespace. Ends with the deciding loop.
 pub async fn follow_engine(holder: LeaseHolder, mut decisions: Reader) {
     let mut known = None;
     loop {

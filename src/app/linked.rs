@@ -1,12 +1,12 @@
-//! The link to the SQL container's agent, wired: whose observations count, what is sent, and what is done
-//! about what is received.
+//! The supervisor's side of the link to the SQL container's agent: whose observations count, what is sent,
+//! and what is done about what is received.
 //!
-//! **Whose observations.** Once an agent was there in this run, what the supervisor itself sees of the
-//! processes and of their control group means nothing: in a PID namespace of its own it sees none, in
-//! a shared one the same ones twice. [`watch_here`] is the one place that decides it. The same holds
-//! for what is to be done: a command names processes as the agent sees them.
+//! **Whose observations count.** Once an agent was linked in this run, what the supervisor itself sees of the
+//! processes and of their control group means nothing: in a PID namespace of its own it sees none, in a
+//! shared one the same ones twice. [`watch_here`] is the one place that decides it. The same holds for what
+//! is to be done: a command names processes as the agent sees them.
 //!
-//! **Whose lease.** The agent's, from the first moment on in which one is linked that holds it: see
+//! **Who holds the lease.** The agent, from the first moment on in which one is linked that holds it: see
 //! [`super::lease`].
 
 use std::collections::BTreeMap;
@@ -38,11 +38,11 @@ use crate::observe::volume as observe_volume;
 use crate::observe::{Sink, cgroup, listeners, process};
 use crate::publish::{Published, Reader};
 
-/// How long is waited for mssql.conf to be read.
+/// The time for mssql.conf to be read.
 const LOOKUP: Duration = Duration::from_secs(2);
 
-/// How long a run waits for the agent that an earlier one was linked with before it looks for
-/// itself: longer than the kubelet's longest pause between two starts of a container, 5 minutes.
+/// The time that a run waits for the agent that an earlier run was linked with before it observes the
+/// processes itself: longer than the kubelet's longest pause between two starts of a container, 5 minutes.
 pub const LINK_PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 /// Reasons for which a supervisor that has just started is not ready to judge, rather than the engine not
@@ -57,20 +57,20 @@ const NOT_YET_ASKED: [Reason; 7] = [
     Reason::LeaseNotHeld,
 ];
 
-/// The link to the agent. A clone is the same one.
+/// The link to the agent. Its clones share the state.
 #[derive(Clone, Debug)]
 pub struct AgentLink {
-    /// There was an agent in this run.
+    /// Whether an agent was linked in this run.
     linked: watch::Sender<bool>,
     engine: EnginePid,
-    /// The directory that `launch` tells the mount of.
+    /// The directory whose mount `launch` reports.
     engine_data_dir: PathBuf,
     sink: Sink,
     holder: LeaseHolder,
 }
 
 impl AgentLink {
-    /// One that nobody is at the other end of. With an agent that holds the lease, `holder` does not.
+    /// Returns a link that no agent is connected to. With an agent that holds the lease, `holder` does not.
     #[must_use]
     pub fn new(engine: EnginePid, volume: &VolumeConfig, sink: Sink, holder: LeaseHolder) -> Self {
         Self {
@@ -82,20 +82,20 @@ impl AgentLink {
         }
     }
 
-    /// Whether what is to be done is done by the agent.
+    /// Whether the agent carries out what is decided.
     #[must_use]
     pub fn acts(&self) -> bool {
         *self.linked.borrow()
     }
 
-    /// Waits until an agent is there.
+    /// Waits until an agent is linked.
     pub async fn linked(&self) {
         // Its sender is `self`.
         let _ = self.linked.subscribe().wait_for(|linked| *linked).await;
     }
 
-    /// What the agent sees, by the directories' names here: its data directory is the one that is watched,
-    /// whatever it is called.
+    /// Returns the mounts that the agent sees, by the directories' names here: its data directory is the one
+    /// that is watched, whatever it is called.
     fn named(&self, seen: Vec<(PathBuf, Option<EngineMount>)>) -> BTreeMap<PathBuf, EngineMount> {
         let mut seen = seen.into_iter();
         let first = seen
@@ -105,8 +105,8 @@ impl AgentLink {
         all.filter_map(|(at, mount)| Some((at, mount?))).collect()
     }
 
-    /// Takes an event in; the answer, if there is one. `stop` begins a stop that is asked for, and says
-    /// within which time it commands the engine's end, if it can.
+    /// Takes in an event. Returns the answer, if there is one. `stop` begins a stop that is asked for, and
+    /// returns the time within which it commands the engine's end, if it can.
     pub async fn receive(
         self,
         event: LinkEvent,
@@ -179,7 +179,7 @@ pub async fn send_verdicts(
     }
 }
 
-/// Watches the processes from here until an agent does; with `expected`, not before it had its time
+/// Observes the processes from here until an agent does; with `expected`, not before the agent had its time
 /// to come. Ends then.
 pub async fn watch_here(config: Config, link: AgentLink, expected: bool) {
     let mut linked = link.linked.subscribe();
@@ -207,8 +207,8 @@ pub async fn watch_here(config: Config, link: AgentLink, expected: bool) {
     link.engine.set_network(None);
 }
 
-/// The directory of the volume with `master.mdf`, as the supervisor and as the engine's container names it.
-/// Where the volume with mssql.conf does not answer in time, the data directory.
+/// Returns the directory of the volume with `master.mdf`, as the supervisor and as the engine's container
+/// name it. Where the volume with mssql.conf does not answer in time, it is the data directory.
 async fn main_directories(volume: &VolumeConfig) -> (PathBuf, PathBuf) {
     let config = volume.clone();
     let look = spawn_blocking(move || observe_volume::main_directories(&config));
@@ -218,16 +218,16 @@ async fn main_directories(volume: &VolumeConfig) -> (PathBuf, PathBuf) {
     }
 }
 
-/// Makes the verdicts of decisions. The termination messages bear the time of their first decision, so
+/// Composes the verdicts of decisions. The termination messages bear the time of their first decision, so
 /// that the same command is the same message.
 #[derive(Debug)]
 struct Composer {
     message: Option<(ProcessId, CommandKind, String)>,
     termination_message: Option<String>,
     sql: SqlConfig,
-    /// When this run has had the time to ask the engine.
+    /// The moment by which this run has had the time to ask the engine.
     asked_by: Instant,
-    /// It has had a verdict on readiness of its own.
+    /// Whether this run has had a verdict on readiness of its own.
     has_judged: bool,
 }
 
@@ -258,8 +258,8 @@ impl Composer {
         })
     }
 
-    /// The verdict on readiness, once there is one: a supervisor that was started anew beside an engine
-    /// that serves must not take it out of its Service because it has not asked yet.
+    /// Returns the verdict on readiness, once there is one: a supervisor that was started anew beside an
+    /// engine that serves must not take it out of its Service because it has not asked yet.
     fn ready(&mut self, published: &Published, decision: &Decision) -> Option<ReadyVerdict> {
         let unasked = |reason: &Reason| NOT_YET_ASKED.contains(reason);
         let running = published.snapshot.running();
@@ -290,7 +290,7 @@ impl Composer {
         command(kind, restart, message)
     }
 
-    /// The message for a restart that is left to the kubelet, while it is.
+    /// Keeps the termination message for a restart that is left to the kubelet, while it is.
     fn leave(&mut self, published: &Published, decision: &Decision) {
         let left = decision.live.verdict == Verdict::Fail && decision.action.is_none();
         match left {

@@ -1,4 +1,5 @@
-//! Where to ask: gathers what is known of where the engine listens, and tells those who ask.
+//! Where the engine is asked: gathers what is known of where it listens, and hands the address to those that
+//! ask.
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,18 +19,18 @@ use crate::observe::listeners::target::{Known, Logged, choose};
 use crate::observe::{Sink, listeners};
 use crate::publish::Reader;
 
-/// From one report to the next while nothing changes: one that is old counts as absent.
+/// The pause between two reports while nothing changes: a report that is old counts as absent.
 const REPORT_INTERVAL: Duration = Duration::from_secs(2);
 
-/// From one reading of mssql.conf to the next.
+/// The pause between two readings of mssql.conf.
 const CONF_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Follows what is seen of the engine's sockets (`network`), its errorlog and mssql.conf, keeps the shared
 /// [`crate::config::endpoint::Endpoint`] up to date, and reports what was chosen.
 ///
 /// # Cancel safety
-/// Drop it to end it. A reading of mssql.conf from a device that does not answer stays behind, on a thread
-/// that nobody waits for.
+/// Drop the future to end it. A reading of mssql.conf from a device that does not answer stays behind, on a
+/// thread that nobody waits for.
 pub fn follow(
     config: &Config,
     mut network: watch::Receiver<Option<EngineNetwork>>,
@@ -75,7 +76,7 @@ fn tell(sql: &SqlConfig, targets: &Targets) {
     }
 }
 
-/// What the errorlog of the present start says.
+/// Returns what the errorlog of the present start reports.
 fn logged(decisions: &Reader) -> Logged {
     let published = decisions.borrow();
     let Some((_, log)) = published.snapshot.logs().next() else {
@@ -115,7 +116,7 @@ impl ConfReader {
         }
     }
 
-    /// What it said at the last reading that has come to its end.
+    /// Returns the settings of the last reading that has come to its end.
     async fn read(&mut self) -> NetworkConf {
         if let Some(done) = self.reading.take_if(|reading| reading.is_finished())
             && let Ok(read) = done.await

@@ -4,15 +4,15 @@
 //! restart. A supervisor that starts beside an engine which hangs already finds the hang as soon as
 //! one that had run all along would have.
 //!
-//! **Writing.** A thread of its own writes: the last value wins, a directory that stalls stalls nothing
-//! else. A temporary file, fsync, rename, fsync of the directory (rename(2), fsync(2)): what is there is
-//! a whole file, the one before or the new one.
+//! **Writing.** A thread of its own writes: the last value wins, a directory that stalls stalls nothing else.
+//! A temporary file, fsync, rename, fsync of the directory (rename(2), fsync(2)): what is there is a whole
+//! file, the one before or the new one.
 //!
 //! **Reading.** Once, at the start. What can't be understood is kept aside under another name and never
-//! written over; the supervisor starts without memory then, and says so.
+//! written over; the supervisor starts without memory then, and logs that.
 //!
-//! **Time.** Moments of the memory count from the start of the run that wrote it. How long ago that
-//! was is told by CLOCK_BOOTTIME, which no one sets, and by the wall clock only across a boot.
+//! **Time.** Moments of the memory count from the start of the run that wrote it. How long ago that was is
+//! measured by CLOCK_BOOTTIME, which no one sets, and by the wall clock only across a boot.
 
 mod file;
 
@@ -26,12 +26,12 @@ use crate::decide::memory::Memory;
 use crate::decide::time::Time;
 use file::{Moment, Stored};
 
-/// How long the start waits for the file to be read, and the end for the last value to be written.
+/// The time that the start waits for the file to be read, and the end for the last value to be written.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// From a write that failed to the next try of the same value.
+/// The pause between a write that failed and the next try of the same value.
 const RETRY: Duration = Duration::from_secs(60);
 
-/// Keeps the memory on disk. Dropped, it waits a moment for what is not written yet.
+/// Keeps the memory on disk. When dropped, it waits a moment for what is not written yet.
 #[derive(Debug)]
 pub struct MemoryWriter {
     shared: Arc<Shared>,
@@ -48,7 +48,7 @@ struct Shared {
 struct Slot {
     next: Option<Stored>,
     writing: bool,
-    /// Nobody writes: the thread has ended.
+    /// Whether nobody writes, because the thread has ended.
     off: bool,
     closed: bool,
 }
@@ -88,14 +88,14 @@ pub fn open(directory: &Path) -> std::io::Result<(Memory, MemoryWriter)> {
     Ok((memory, MemoryWriter { shared, last }))
 }
 
-/// What an earlier run of the supervisor left in `directory`, for somebody who only looks.
+/// Returns what an earlier run of the supervisor left in `directory`, for a caller that only looks.
 #[must_use]
 pub fn recalled(directory: &Path) -> Memory {
     let stored = file::read(directory).ok().flatten();
     stored.map_or_else(Memory::default, carried_over)
 }
 
-/// Reads, and hands over what is known. False where nothing may be written.
+/// Reads the file, and hands over what is known. Returns false where nothing may be written.
 fn recall(directory: &Path, to: &mpsc::SyncSender<Memory>) -> bool {
     let (memory, usable) = match file::read(directory) {
         Ok(None) => (Memory::default(), true),
@@ -117,7 +117,8 @@ fn carried_over(stored: Stored) -> Memory {
     memory
 }
 
-/// Gives what can't be used another name; false where that fails, so that it would be written over.
+/// Gives a file that can't be used another name. Returns false where that fails, so that the file would be
+/// written over.
 fn keep_aside(directory: &Path, why: &file::Refused) -> bool {
     let path = directory.join(file::NAME);
     match file::keep_aside(directory) {
@@ -134,7 +135,7 @@ fn keep_aside(directory: &Path, why: &file::Refused) -> bool {
     }
 }
 
-/// Writes what comes until the writer is dropped.
+/// Writes the values that are kept until the writer is dropped.
 fn write_all(directory: &Path, shared: &Shared) {
     let mut failing = false;
     let mut slot = shared.lock();

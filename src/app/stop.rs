@@ -1,8 +1,9 @@
-//! The ladder of a stop: not ready -> the endpoints drain, or nobody is connected -> CHECKPOINT -> SIGTERM -> SIGKILL.
+//! The ladder of a stop: not ready -> the endpoints drain, or nobody is connected -> CHECKPOINT -> SIGTERM ->
+//! SIGKILL.
 //!
 //! How the grace is split is [`crate::decide::stop`]'s business; the signals are sent by
-//! [`crate::act::restart`], as for a restart, because the deciding loop asks for it once this file has
-//! told it to.
+//! [`crate::act::restart`], as for a restart, because the deciding loop asks for it once this file has sent
+//! it the command.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,27 +28,27 @@ use crate::observe::Sink;
 use crate::publish::{Published, Reader};
 use crate::records::history::Event;
 
-/// After the last signal, for what came of it to be seen.
+/// The time after the last signal for its effect to be seen.
 const SEEN_AFTER: Duration = Duration::from_secs(1);
 
-/// How a stop ended.
+/// The outcome of a stop.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stopped {
     /// The outer process that was stopped; none where none was seen.
     pub process: Option<ProcessId>,
-    /// It is gone.
+    /// Whether the outer process is gone.
     pub gone: bool,
-    /// It ended by itself, with status 0 as far as that is known.
+    /// Whether the outer process ended by itself, with status 0 as far as that is known.
     pub clean: bool,
-    /// It was judged hung, so that nothing was drained or saved.
+    /// Whether the engine was judged hung, so that nothing was drained or saved.
     pub hung: bool,
-    /// All of it.
+    /// The time that the whole stop took.
     pub lasted: Duration,
     /// The checkpoints, where some were tried.
     pub checkpoints: Option<Checkpoints>,
 }
 
-/// Stops the engine, one stop at a time: who asks while one is under way waits for the same one.
+/// Stops the engine, one stop at a time: a caller that asks while one is under way waits for the same one.
 #[derive(Clone, Debug)]
 pub struct Stopper {
     with: Arc<With>,
@@ -65,7 +66,7 @@ struct With {
 }
 
 impl Stopper {
-    /// One that works by the settings.
+    /// Returns a stopper that works by the settings.
     pub fn new(config: &Config, decisions: Reader, sink: Sink, history: HistoryWriter) -> Self {
         let with = With {
             sql: config.sql.clone(),
@@ -85,7 +86,7 @@ impl Stopper {
     /// nothing more can be done.
     ///
     /// # Errors
-    /// Why it was not begun, or that it had no effect.
+    /// The reason why the stop was not begun, or that it had no effect.
     ///
     /// # Cancel safety
     /// A stop that was begun goes on.
@@ -108,8 +109,8 @@ impl Stopper {
         }
     }
 
-    /// Begins a stop within the grace of the settings, unless one is under way. Within which time the
-    /// engine's end is ordered; none where no process of it can be seen.
+    /// Begins a stop within the grace of the settings, unless one is under way. Returns the time within which
+    /// the engine's end is commanded; none where no process of it can be seen.
     pub fn begin(&self) -> Option<Duration> {
         let grace = self.with.stop.grace;
         let situation = self.with.situation();
@@ -221,7 +222,7 @@ impl With {
         }
     }
 
-    /// Whether `parent` is gone, or goes until `end`. One that was never seen does not go.
+    /// Whether `parent` is gone, or ends before `end`. A process that was never seen does not end.
     async fn gone_by(&self, parent: Option<ProcessId>, end: Instant) -> bool {
         let mut decisions = self.decisions.clone();
         let gone = |published: &Arc<Published>| {
@@ -235,7 +236,7 @@ impl With {
         self.decisions.borrow().snapshot.last_exit.clone()
     }
 
-    /// Checkpoints; none where the engine ended meanwhile.
+    /// Makes the checkpoints; returns none where the engine ended meanwhile.
     async fn save(
         &self,
         databases: &[String],
@@ -262,8 +263,8 @@ impl With {
     }
 }
 
-/// The exit that follows on `before`, which is an earlier engine's: that a process is not there any more
-/// may be seen before how it ended, and that is waited for a moment.
+/// Returns the exit that follows on `before`, which is an earlier engine's: that a process is not there any
+/// more may be seen before its exit status is, which is waited for a moment.
 async fn exit_after(
     mut decisions: Reader,
     before: Option<Observed<ProcessExit>>,
@@ -274,7 +275,7 @@ async fn exit_after(
     Some(exit)
 }
 
-/// It ended without SIGKILL, and with status 0 where that was seen.
+/// Whether the process ended without SIGKILL, and with status 0 where that was seen.
 fn ended_cleanly(published: &Published, parent: ProcessId, exit: Option<ProcessExit>) -> bool {
     let snapshot = &published.snapshot;
     let killed = snapshot.action.as_ref().is_some_and(|report| {
@@ -296,7 +297,7 @@ fn event(stopped: &Stopped) -> Event {
     }
 }
 
-/// What came of it, for who asked.
+/// Returns the outcome of the stop as a text, for the caller that asked for it.
 fn tell(stopped: &Stopped) -> Obeyed {
     let lasted = format!("{:.1} s", stopped.lasted.as_secs_f64());
     let Some(process) = stopped.process else {

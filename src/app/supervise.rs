@@ -19,11 +19,11 @@ use crate::observe::clock::Clock;
 use crate::publish::metrics::Metrics;
 use crate::publish::{HISTORY, Published, Transition, new_restart, restart_by};
 
-/// It decides and publishes at least this often, so that a reader can tell a loop that has nothing
-/// new to say from one that does not run.
+/// The longest pause between two decisions, each of which is published: it lets a reader distinguish a loop
+/// that has nothing new to report from one that does not run.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// What the loop works with.
+/// The deciding loop, with what it works with.
 pub struct Supervisor {
     policy: Policy,
     clock: Clock,
@@ -38,7 +38,7 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// A loop with its reading end.
+    /// Returns a loop with its reading end.
     pub fn new(
         policy: Policy,
         clock: Clock,
@@ -151,7 +151,7 @@ impl Supervisor {
     }
 }
 
-/// The answers that changed, with the reasons: of the failure, or those that went away with it.
+/// Returns the answers that changed, with the reasons: of the failure, or those that went away with it.
 fn transitions(before: Option<&Decision>, now: &Decision) -> Vec<(Probe, Vec<Reason>)> {
     let Some(before) = before else {
         return Vec::new();
@@ -170,7 +170,7 @@ fn transitions(before: Option<&Decision>, now: &Decision) -> Vec<(Probe, Vec<Rea
         .collect()
 }
 
-/// One line for each answer that changed and each reason that came or went.
+/// Logs a line for each answer that changed and each reason that came or went.
 fn log_changes(before: Option<&Decision>, now: &Decision) {
     for finding in &now.findings {
         if before.is_some_and(|before| before.finding(finding.reason).is_some()) {

@@ -1,4 +1,4 @@
-//! What clap is told: the commands, their flags and what help says of them.
+//! The definition of the command line for clap: the commands, their flags and the help for them.
 
 mod diagnose;
 
@@ -18,7 +18,7 @@ use crate::config::settings::{SETTINGS, Setting};
 use crate::config::sources::CONFIG_ENV;
 use crate::decide::decision::Probe;
 
-/// All of it.
+/// Returns the whole command line.
 pub fn command() -> Command {
     let hidden = settings_arguments().into_iter().map(|arg| arg.hide(true));
     Command::new("sql-edge-supervisor")
@@ -81,7 +81,7 @@ pub fn command() -> Command {
         .subcommand(inject::command())
 }
 
-/// What runs in, or for, the SQL container.
+/// Returns the commands that run in, or for, the SQL container.
 fn container_commands() -> [Command; 5] {
     [
         Command::new("gate")
@@ -250,8 +250,8 @@ fn config_argument() -> Arg {
         .help(format!("File with settings, in YAML [env: {CONFIG_ENV}]"))
 }
 
-/// The flags of all settings. Values are taken as they are: what is wrong with them is said by
-/// [`crate::config`], all at once and the same for every source.
+/// Returns the flags of all settings. Values are taken as they are: [`crate::config`] reports what is wrong
+/// with them, all at once and the same for every source.
 fn settings_arguments() -> Vec<Arg> {
     let mut arguments = vec![
         config_argument(),
@@ -312,7 +312,8 @@ fn control_arguments() -> Vec<Arg> {
     client_arguments("5s", CONTROL_SETTINGS)
 }
 
-/// What every client takes, with the settings that say where its supervisor is.
+/// Returns the flags that every client takes, with those of the settings that determine where its supervisor
+/// is.
 fn client_arguments(timeout: &'static str, settings: &[&str]) -> Vec<Arg> {
     let timeout = Arg::new("timeout")
         .long("timeout")

@@ -2,17 +2,17 @@
 //!
 //! # Names
 //!
-//! Families belong to profiles: the names of three exporters that people have dashboards for, and
-//! `sql_edge_*`, the supervisor's own in base units. Where exporters share a name, it is one family
-//! with the labels of all of them, and its type is what the values are: a counter where they only
-//! grow, though awaragi's exporter calls everything a gauge.
+//! Families belong to profiles. There are the names of three exporters that people have dashboards
+//! for, and `sql_edge_*`, the supervisor's own in base units. Where exporters share a name, it is
+//! one family with the labels of all of them, and its type is what the values are: a counter where
+//! they only grow, though awaragi's exporter calls everything a gauge.
 //!
 //! # SQL
 //!
-//! Documented views and columns of the 15.0 engine alone, without CLR (FORMAT, AT TIME ZONE, PARSE)
-//! and without extended procedures, which Azure SQL Edge lacks. VIEW SERVER STATE and VIEW ANY
-//! DEFINITION are enough for most; what needs more says so in its file, and `setup-sql` prints the
-//! grant.
+//! The batches use documented views and columns of the 15.0 engine alone, without CLR (FORMAT, AT
+//! TIME ZONE, PARSE) and without extended procedures, which Azure SQL Edge lacks. VIEW SERVER STATE
+//! and VIEW ANY DEFINITION are enough for most; a collector that needs more names it in its file,
+//! and `setup-sql` prints the grant.
 
 mod backups;
 mod counters;
@@ -45,13 +45,14 @@ const AWARAGI: Profiles = Profiles::AWARAGI;
 const OWN: Profiles = Profiles::OWN;
 const SQL_EXPORTER: Profiles = Profiles::SQL_EXPORTER;
 
-/// What changes seldom is asked for seldom.
+/// The shortest time between two runs of a collector whose numbers change seldom.
 const SELDOM: Duration = Duration::from_secs(60);
 
-/// Rows of a kind that has no cap of its own, jobs or hosts, that are shown.
+/// The greatest number of rows that are shown of a kind that has no cap of its own, such as jobs or
+/// hosts.
 const MAX_ROWS: usize = 200;
 
-/// A collector's families: a constant for each, and `METRICS`, all of them.
+/// Defines a collector's families: a constant for each, and `METRICS`, which has all of them.
 macro_rules! metrics {
     ($($id:ident: $profiles:expr, $kind:ident $name:literal [$($label:literal),*] $help:literal;)+) => {
         $(
@@ -69,7 +70,7 @@ macro_rules! metrics {
 }
 use metrics;
 
-/// All of them, in the order in which their families are served.
+/// Returns all built-in collectors, in the order in which their families are served.
 pub(crate) fn all() -> Vec<Box<dyn Collector>> {
     vec![
         Box::new(server::Server),
@@ -101,7 +102,7 @@ struct Plain {
     row: fn(usize, &Cells<'_>, &mut Output<'_>),
 }
 
-/// Every engine has it.
+/// Returns true: every engine has what the collector reads.
 const fn everywhere(_: Engine) -> bool {
     true
 }
@@ -140,22 +141,23 @@ impl Reading for PlainReading {
     }
 }
 
-/// 1 or 0.
+/// Returns 1 for true and 0 for false.
 fn flag(is_set: bool) -> f64 {
     f64::from(u8::from(is_set))
 }
 
-/// Seconds of the smallest step between two time zones.
+/// The smallest step between two time zones, in seconds.
 const ZONE_STEP: f64 = 900.0;
 
-/// Seconds since 1970 of a column that counts them in the engine's local time. `to_utc`, the
-/// difference between two readings of the clock, is a second off now and then; no time zone is.
+/// Returns the seconds since 1970 of a column that counts them in the engine's local time.
+/// `to_utc`, the difference between two readings of the clock, is a second off now and then; it is
+/// rounded, since no time zone is.
 fn timestamp(cells: &Cells<'_>, column: &str) -> Option<f64> {
     let to_utc = (cells.number("to_utc")? / ZONE_STEP).round() * ZONE_STEP;
     Some(cells.number(column)? + to_utc)
 }
 
-/// A word of the engine's, `READ_ONLY`, as a label's value.
+/// Returns a word of the engine's, such as `READ_ONLY`, in lower case as a label's value.
 fn word(cells: &Cells<'_>, column: &str) -> String {
     cells.text(column).unwrap_or_default().to_ascii_lowercase()
 }

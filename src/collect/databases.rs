@@ -1,36 +1,38 @@
-//! Which databases are shown: include and exclude patterns, and a cap.
+//! The choice of databases that are shown: include and exclude patterns, and a cap.
 
 use std::collections::HashMap;
 
 use crate::config::metrics::Filter;
 
-/// Collections after which a database that no collector has met any more gives up its place.
+/// The number of turns of each collector after which a database that no collector has met any more
+/// gives up its place.
 const FORGET_AFTER: u32 = 8;
 
-/// Bytes of a name that can be a database's: `sysname` has 128 characters.
+/// The longest name in bytes that can be a database's: `sysname` has 128 characters.
 const MAX_NAME_BYTES: usize = 512;
 
-/// What became of a database's name.
+/// The place of a database among those that are shown, or the reason why it has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// It is shown.
+    /// The database is shown.
     Shown,
-    /// The filters keep it out.
+    /// The filters exclude the database.
     Filtered,
-    /// There are more than the cap allows.
+    /// The database is left out, because there are more than the cap allows.
     BeyondCap,
 }
 
-/// The databases that are shown. One for all collectors, so that they show the same ones: the first
-/// that are met, up to the cap.
+/// The databases that are shown. All collectors share this list, so that they show the same
+/// databases: the first that are met, up to the cap.
 #[derive(Debug)]
 pub(crate) struct Databases {
     filter: Filter,
     max: usize,
-    /// The name of each one met that passes, and the collection in which it was met last.
+    /// The name of each database that was met and passes the filters, with the collection in which
+    /// it was met last.
     shown: HashMap<String, u32>,
     collection: u32,
-    /// What was asked last: rows of one database follow one another.
+    /// The name that was asked for last, and its place: rows of one database follow one another.
     last: Option<(String, Place)>,
 }
 
@@ -45,7 +47,8 @@ impl Databases {
         }
     }
 
-    /// A collection begins: databases that were dropped long ago give up their places.
+    /// Begins a collection. Databases that were not met for long, because they were dropped, give
+    /// up their places.
     pub(crate) fn begin(&mut self, collectors: usize) {
         self.collection = self.collection.wrapping_add(1);
         self.last = None;
@@ -54,7 +57,7 @@ impl Databases {
         self.shown.retain(|_, met| now.wrapping_sub(*met) <= after);
     }
 
-    /// The place of `name`. The empty name is no database, and is shown.
+    /// Returns the place of `name`. The empty name is no database, and is shown.
     pub(crate) fn place(&mut self, name: &str) -> Place {
         if name.is_empty() {
             return Place::Shown;

@@ -1,28 +1,28 @@
-//! Where a name that another exporter has is not quite what that exporter makes of it.
+//! The metrics with a name of another exporter that are not quite what that exporter makes of it.
 
 use std::fmt::Write as _;
 
-/// In what it differs.
+/// The part of a metric that differs from the other exporter's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Differing {
     /// The word after `# TYPE`.
     Type,
-    /// It has more labels.
+    /// The labels, of which the metric has more.
     Labels,
-    /// The value, now and then.
+    /// The value, which differs now and then.
     Value,
 }
 
-/// One difference.
+/// A metric that differs from the metric of the same name of another exporter.
 #[derive(Clone, Copy, Debug)]
 pub struct Difference {
     /// The profile of the exporter that differs.
     pub profile: &'static str,
-    /// The metric.
+    /// The metric's name.
     pub name: &'static str,
-    /// In what.
+    /// The part that differs.
     pub differing: Differing,
-    /// How, and why that is well.
+    /// The difference in words, and the reason for it.
     pub why: &'static str,
 }
 
@@ -44,7 +44,7 @@ const GROWS: &str = "a counter here, a gauge there: it only grows, and a type ch
 const BOTH: &str = "has `db` and `database`, and `state`: a selector ignores a label more";
 const BOTH_OF_LOG: &str = "has `db` and `database`: a selector ignores a label more";
 
-/// All of them. That there is no other is shown by `it::collectors::names`.
+/// All differences. That there is no other is shown by `it::collectors::names`.
 #[rustfmt::skip]
 pub const DIFFERENCES: &[Difference] = &[
     row("alloy", "mssql_connections", Differing::Labels, BOTH),
@@ -73,7 +73,8 @@ pub const DIFFERENCES: &[Difference] = &[
     row("awaragi", "mssql_io_stall_total", Differing::Type, GROWS),
 ];
 
-/// The table in docs/metrics.md, between `<!-- differences:begin -->` and `<!-- differences:end -->`.
+/// Returns the table of docs/metrics.md between `<!-- differences:begin -->` and
+/// `<!-- differences:end -->`.
 #[must_use]
 pub fn differences() -> String {
     let mut table = String::from("| profile | metric | difference |\n| --- | --- | --- |\n");

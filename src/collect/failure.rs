@@ -1,4 +1,4 @@
-//! From what went wrong with a connection to why a collector has nothing to show.
+//! Classifies what went wrong with a connection as the reason why a collector has nothing to show.
 
 use tracing::{debug, info, warn};
 
@@ -6,14 +6,14 @@ use super::Failure;
 use crate::decide::observation::{ContactError, ServerError};
 use crate::decide::sql_error::{SqlErrorClass, classify};
 
-/// The engine waited for a lock as long as it may (SET LOCK_TIMEOUT).
+/// The engine's error where it waited for a lock as long as it may (SET LOCK_TIMEOUT).
 const LOCK_TIMEOUT: u32 = 1222;
 
-/// A failure, and what the log says of it beside its word.
+/// A failure, with the detail that the log has beside its word.
 #[derive(Debug)]
 pub(super) struct Trouble {
     pub(super) failure: Failure,
-    /// Without a text of the engine's.
+    /// The detail, without any text of the engine's.
     pub(super) detail: String,
 }
 
@@ -27,7 +27,7 @@ impl From<Failure> for Trouble {
 }
 
 impl Trouble {
-    /// Of a connection that could not be made.
+    /// Makes the trouble of a connection that could not be made.
     pub(super) fn of_connecting(error: &ContactError) -> Self {
         Self {
             failure: Failure::of_connecting(error),
@@ -35,7 +35,8 @@ impl Trouble {
         }
     }
 
-    /// Of a batch that was not answered; `used_up` where no more of the answer may be read.
+    /// Makes the trouble of a batch that was not answered; `used_up` where no more of the answer
+    /// may be read.
     pub(super) fn of_query(error: &ContactError, used_up: bool) -> Self {
         Self {
             failure: Failure::of_query(error, used_up),
@@ -45,7 +46,7 @@ impl Trouble {
 }
 
 impl Failure {
-    /// Of a connection that could not be made.
+    /// Classifies a connection that could not be made.
     fn of_connecting(error: &ContactError) -> Self {
         match error {
             ContactError::Server(error) => match class(error) {
@@ -66,7 +67,7 @@ impl Failure {
         }
     }
 
-    /// Of a batch that was not answered; `used_up` where no more of the answer may be read.
+    /// Classifies a batch that was not answered; `used_up` where no more of the answer may be read.
     fn of_query(error: &ContactError, used_up: bool) -> Self {
         match error {
             _ if used_up => Self::TooLong,
@@ -91,13 +92,13 @@ fn class(error: &ServerError) -> Option<SqlErrorClass> {
     classify(error.number).map(|row| row.class)
 }
 
-/// Says once how a collector fares now.
+/// Logs how a collector fares now; called only when that has changed.
 pub(super) fn tell(collector: &str, result: Result<usize, (Failure, String)>) {
     match result {
         Ok(series) => info!(collector, series, "collects"),
         Err((failure, detail)) => {
             let reason = failure.word();
-            // The ping says so, in one line for all of them.
+            // The ping logs it, in one line for all collectors.
             if failure == Failure::Unreachable {
                 debug!(collector, reason, detail, "does not collect");
             } else {

@@ -1,13 +1,14 @@
-//! Custom collectors: files of sql_exporter's collector format in `collectors-dir`.
+//! Custom collectors: files in sql_exporter's collector format in `collectors-dir`.
 //!
 //! The directory is usually a ConfigMap. The kubelet changes one by swapping the symlink `..data`,
-//! which each visible file is a link through. Every few seconds the runner compares what the files
-//! are (device, inode, size, times), links followed, with what they were: that sees a swap as well as
-//! an edited file, and also a directory that is made later or mounted over, where an inotify watch
-//! would have to be put up again without a gap. It costs a `stat` a file.
+//! through which each visible file is a link. Every few seconds the runner compares the files'
+//! attributes (device, inode, size, times), links followed, with those of the last reading: that
+//! notices a swap as well as an edited file, and also a directory that is made later or mounted
+//! over, where an inotify watch would have to be set up again without a gap. It costs one `stat`
+//! for each file.
 //!
-//! A file with a mistake is no collector: the others are. Its name is then the value of the label
-//! `collector`, and the log has every mistake with its line.
+//! A file with a mistake gives no collector; the other files do. The file's name is then the value
+//! of the label `collector`, and the log has every mistake with its line.
 
 mod check;
 mod definition;
@@ -24,36 +25,37 @@ use super::names::Names;
 use crate::config::mistake::Mistake;
 use crate::config::raw::Origin;
 
-/// Files that are read; the first ones by name.
+/// The greatest number of files that are read; the first ones by name.
 const MAX_FILES: usize = 64;
 
-/// Entries of the directory that are looked at: a wrong directory must not be a long walk.
+/// The greatest number of entries of the directory that are looked at: a wrong directory must not
+/// be a long walk.
 const MAX_ENTRIES: usize = 1000;
 
-/// Bytes of a file.
+/// The greatest size of a file, in bytes.
 const MAX_FILE_BYTES: u64 = 128 * 1024;
 
-/// What a directory that can't be read is called where a file's name would stand.
+/// The name in the place of a file's for a directory that can't be read.
 const DIRECTORY: &str = "collectors-dir";
 
-/// What a file became.
+/// A file that was read, and the collector that it defines.
 #[derive(Debug)]
 pub(super) struct Loaded {
     /// The file's name.
     pub(super) file: String,
-    /// The collector, or why there is none.
+    /// The collector, or the mistakes because of which there is none.
     pub(super) collector: Result<Box<dyn Collector>, Vec<Mistake>>,
 }
 
-/// A directory of files.
+/// A directory of files, with what was last read of it.
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
-    /// What it held when it was read last.
+    /// The entries at the last reading, or the kind of the error.
     seen: Option<Result<Vec<Entry>, io::ErrorKind>>,
 }
 
-/// A file as far as a change would show.
+/// The attributes of a file by which a change is noticed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     name: String,
@@ -73,7 +75,7 @@ impl Directory {
     }
 
     /// Reads all files, if anything has changed since they were read last. The names of good
-    /// collectors are entered in `names`.
+    /// collectors are entered in what `names` returns.
     pub(super) fn load_if_changed(&mut self, names: impl FnOnce() -> Names) -> Option<Vec<Loaded>> {
         let listed = list(&self.path);
         let now = listed.as_ref().map(Clone::clone).map_err(io::Error::kind);
@@ -85,7 +87,7 @@ impl Directory {
     }
 }
 
-/// The files of the directory, by name.
+/// Returns the files of the directory, sorted by name.
 fn list(path: &Path) -> io::Result<Vec<Entry>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(path)?.take(MAX_ENTRIES) {
@@ -112,7 +114,7 @@ fn list(path: &Path) -> io::Result<Vec<Entry>> {
     Ok(found)
 }
 
-/// Hidden ones are the kubelet's, or an editor's.
+/// Whether `name` is that of a collector's file. Hidden files are the kubelet's, or an editor's.
 fn is_collector_file(name: &str) -> bool {
     !name.starts_with('.') && (name.ends_with(".yml") || name.ends_with(".yaml"))
 }
@@ -163,7 +165,7 @@ fn load(path: &Path, listed: io::Result<Vec<Entry>>, names: &mut Names) -> Vec<L
     loaded
 }
 
-/// A collector out of the text of the file at `path`.
+/// Makes a collector from the text of the file at `path`.
 pub(super) fn check(
     path: &Path,
     text: &str,
@@ -192,7 +194,7 @@ mod tests {
 
     use super::*;
 
-    /// A directory that is gone with the test.
+    /// A directory that is removed with the test.
     struct Scratch(PathBuf);
 
     impl Scratch {
@@ -223,7 +225,8 @@ mod tests {
         )
     }
 
-    /// Each file with its collector's name, or how many mistakes it has; none where nothing changed.
+    /// Returns each file with its collector's name, or the number of its mistakes; none where
+    /// nothing changed.
     fn load(directory: &mut Directory) -> Option<Vec<(String, Result<String, usize>)>> {
         let loaded = directory.load_if_changed(Names::default)?;
         let results = loaded.into_iter().map(|Loaded { file, collector }| {

@@ -7,7 +7,7 @@ use crate::exposition::Families;
 /// Labels whose value is the name of a database.
 const DATABASE_LABELS: [&str; 2] = ["db", "database"];
 
-/// Where a collector's samples go.
+/// The sink for the samples of a collector.
 pub(crate) struct Output<'a> {
     families: &'a mut Families,
     databases: &'a mut Databases,
@@ -29,17 +29,17 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Says for the log why a reading fails, without a word of the engine's.
+    /// Keeps the explanation, for the log, why a reading fails. It holds no text of the engine's.
     pub(crate) fn explain(&mut self, explanation: String) {
         self.explanation = Some(explanation);
     }
 
-    /// What was said.
+    /// Returns the explanation that was kept, if there is one.
     pub(crate) fn into_explanation(self) -> Option<String> {
         self.explanation
     }
 
-    /// Whether anything of this database would be exposed. Samples are checked without it: this
+    /// Whether anything of this database would be exposed. Samples are checked anyway: asking first
     /// saves a reading from keeping what would be dropped.
     pub(crate) fn admits(&mut self, database: &str) -> bool {
         self.databases.place(database) == Place::Shown
@@ -52,7 +52,7 @@ impl<'a> Output<'a> {
             return;
         }
         let named = metric.family.labels.iter().zip(labels);
-        // Of no database: what belongs to the whole instance.
+        // A sample without a database belongs to the whole instance.
         let database = named
             .filter(|(name, value)| DATABASE_LABELS.contains(name) && !value.is_empty())
             .map(|(_, value)| *value)
@@ -64,14 +64,15 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Counts a series of this metric that the collector leaves out, if anybody wants the metric.
+    /// Counts a series of this metric that the collector leaves out, if a profile that is on wants
+    /// the metric.
     pub(crate) fn leave_out(&mut self, metric: &Metric) {
         if self.profiles.intersects(metric.profiles) {
             self.families.leave_out();
         }
     }
 
-    /// The same where there may be no value.
+    /// Exposes a sample as [`Self::sample`] does, if there is a value.
     pub(crate) fn maybe(&mut self, metric: &Metric, labels: &[&str], value: Option<f64>) {
         if let Some(value) = value {
             self.sample(metric, labels, value);

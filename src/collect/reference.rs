@@ -1,11 +1,11 @@
-//! The table in docs/metrics.md of what is built in.
+//! The table of the built-in collectors in docs/metrics.md.
 
 use std::fmt::Write as _;
 
 use super::{Metric, builtin};
 
-/// Every family of every collector that is built in, between `<!-- collectors:begin -->` and
-/// `<!-- collectors:end -->`.
+/// Returns the table of every family of every built-in collector, between
+/// `<!-- collectors:begin -->` and `<!-- collectors:end -->`.
 #[must_use]
 pub fn reference() -> String {
     let mut table = String::from(

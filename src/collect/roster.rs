@@ -1,4 +1,4 @@
-//! Which collectors there are, when each is due, and how each fares.
+//! The list of all collectors: when each is due, and how each fares.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,28 +10,28 @@ use super::{Collector, Failure, Profiles, builtin};
 use crate::config::MetricsConfig;
 use crate::exposition::{CollectorReport, Exposition, Families, Fragment, Outcome};
 
-/// How long a collector is left alone that the engine denies or does not support: a grant or an
-/// upgrade is rare, and each try is a line in somebody's audit.
+/// The time for which a collector is left alone that the engine denies or does not support: a grant
+/// or an upgrade is rare, and each try is a line in somebody's audit.
 const DENIED_RETRY: Duration = Duration::from_secs(300);
 
-/// Turns that a collector may miss before what it showed last is withdrawn.
+/// The number of turns that a collector may miss before what it showed last is withdrawn.
 const MISSED_TURNS: u32 = 3;
 
-/// Where others take long, turns come later than they are due, at most this many times later as far as
-/// the time until then goes.
+/// The greatest factor by which late turns lengthen the time until that withdrawal: where other
+/// collectors take long, turns come later than they are due.
 const MAX_STRETCH: u32 = 10;
 
-/// A collector with its turn.
+/// A collector with the time of its next turn.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) collector: Box<dyn Collector>,
     pub(super) due: Instant,
     report: CollectorReport,
-    /// When the last turn began.
+    /// The moment when the last turn began.
     began: Option<Instant>,
-    /// From one turn to the next.
+    /// The time from one turn to the next.
     interval: Duration,
-    /// For one run.
+    /// The time limit of one run.
     deadline: Duration,
 }
 
@@ -42,10 +42,10 @@ pub(super) struct Success {
     pub(super) left_out: u64,
 }
 
-/// How a run ended.
+/// The beginning and the result of a run.
 #[derive(Debug)]
 pub(super) struct Run {
-    /// When it began; none where the engine was not asked.
+    /// The moment when the run began; none where the engine was not asked.
     pub(super) began: Option<Instant>,
     pub(super) result: Result<Success, Trouble>,
 }
@@ -73,7 +73,8 @@ impl Member {
         }
     }
 
-    /// Takes in how a run ended at `now`. Returns whether that differs from how the last one did.
+    /// Records how a run ended at `now`. Returns whether the outcome differs from that of the run
+    /// before.
     pub(super) fn record(&mut self, run: Run, now: Instant) -> bool {
         let before = self.report.outcome;
         let start = run.began.unwrap_or(now);
@@ -109,13 +110,13 @@ impl Member {
     }
 }
 
-/// All collectors.
+/// All collectors, built in and from files.
 #[derive(Debug)]
 pub(super) struct Roster {
     members: Vec<Member>,
-    /// How many of them, the first ones, are built in.
+    /// The number of members that are built in; they are the first ones.
     builtin: usize,
-    /// Collectors that can't be run, and files that are none.
+    /// The reports of collectors that can't be run, and of files that define none.
     refused: Vec<CollectorReport>,
     config: MetricsConfig,
     /// The names of the supervisor and of the collectors that are built in.
@@ -123,7 +124,7 @@ pub(super) struct Roster {
 }
 
 impl Roster {
-    /// Those that are built in, wanted, and not turned off.
+    /// Makes a roster of the built-in collectors that are wanted and not turned off.
     pub(super) fn new(config: &MetricsConfig, mut names: Names, now: Instant) -> Self {
         let mut roster = Self {
             members: Vec::new(),
@@ -155,13 +156,13 @@ impl Roster {
         roster
     }
 
-    /// The names that a file may not use.
+    /// Returns the names that a file may not use.
     pub(super) const fn names(&self) -> &Names {
         &self.names
     }
 
-    /// Puts what the files became in the place of what they were. A collector that stays as it was
-    /// keeps what it showed.
+    /// Replaces the collectors that came from files by the loaded ones. A collector that stays as
+    /// it was keeps what it showed.
     pub(super) fn replace_files(&mut self, loaded: Vec<Loaded>, now: Instant) {
         let mut before = self.members.split_off(self.builtin);
         self.refused
@@ -170,7 +171,7 @@ impl Roster {
             match collector {
                 Ok(collector) if is_off(&self.config, collector.name()) => {}
                 Ok(collector) => {
-                    // Its Debug shows all that the file says.
+                    // Its Debug shows all that the file holds.
                     let text = format!("{collector:?}");
                     let known = before
                         .iter()
@@ -185,8 +186,8 @@ impl Roster {
         }
     }
 
-    /// Names in `metrics-collectors-off` that no collector has, if `files` are all there is beside
-    /// those built in.
+    /// Returns the names in `metrics-collectors-off` that no collector has, if `files` are all
+    /// there is beside those built in.
     pub(super) fn strangers<'a>(&'a self, files: &[Loaded]) -> Vec<&'a str> {
         let is_file = |name: &str| {
             let mut good = files.iter().filter_map(|file| file.collector.as_ref().ok());
@@ -204,12 +205,12 @@ impl Roster {
         });
     }
 
-    /// How many collectors have a turn.
+    /// Returns the number of collectors that have a turn.
     pub(super) const fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// The collector whose turn is next, and when.
+    /// Returns the index of the collector whose turn is next, and the moment of that turn.
     pub(super) fn next(&self) -> Option<(usize, Instant)> {
         let due = self.members.iter().enumerate();
         due.map(|(index, member)| (index, member.due))
@@ -220,14 +221,15 @@ impl Roster {
         self.members.get_mut(index)
     }
 
-    /// Every collector is due: what was denied or missing before may be there now.
+    /// Makes every collector due: what was denied or missing before may be there now.
     pub(super) fn all_due(&mut self, now: Instant) {
         for member in &mut self.members {
             member.due = member.due.min(now);
         }
     }
 
-    /// The engine is not asked any more: what must not outlast its answers goes at once.
+    /// Withdraws at once what must not outlast the engine's answers, as the engine is not asked any
+    /// more.
     pub(super) fn withdraw(&mut self) {
         for member in &mut self.members {
             if member.report.otherwise.is_some() {
@@ -236,7 +238,7 @@ impl Roster {
         }
     }
 
-    /// What may be served.
+    /// Returns what may be served.
     pub(super) fn exposition(&self) -> Exposition {
         let members = self.members.iter().map(|member| &member.report);
         Exposition {

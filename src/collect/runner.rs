@@ -36,37 +36,37 @@ use crate::tds::value::Cells;
 /// The thread's name, as `/proc/PID/task/TID/comm` shows it.
 pub const THREAD_NAME: &str = "collect";
 
-/// How much later than the other threads it is given a processor (setpriority(2)).
+/// The thread's nice value: it is given a processor later than the other threads (setpriority(2)).
 const NICE: i32 = 10;
 
-/// Bytes of one collector's answer. The performance counters of a thousand databases are 2.5 MB; one
-/// text as long as all of it takes three times this in memory.
+/// The longest answer of one collector, in bytes. The performance counters of a thousand databases
+/// are 2.5 MB; one text as long as all of it takes three times this in memory.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
-/// How often the directory of files is looked at.
+/// The pace at which the directory of files is looked at.
 const FILES_PACE: Duration = Duration::from_secs(5);
 
-/// How long no connection is tried after one could not be made: the collectors that are due meanwhile
-/// share its failure, and do not knock one after the other.
+/// The time without a new try after a connection could not be made: the collectors that are due
+/// meanwhile share its failure, instead of trying one after the other.
 const CONNECT_RETRY: Duration = Duration::from_secs(5);
 
-/// How long the login is not tried again after it was refused: the engine writes each refusal to its
-/// log, and may lock the login.
+/// The time without a new login after one was refused: the engine writes each refusal to its log,
+/// and may lock the login.
 const LOGIN_REFUSED_RETRY: Duration = Duration::from_secs(60);
 
-/// What each connection is set to, and what the engine is. A lock is waited for for a second (error
-/// 1222 then), and in a deadlock it is the collector that loses.
+/// The batch that sets up each connection and asks what the engine is. A lock is waited for for a
+/// second (then error 1222), and in a deadlock it is the collector that loses.
 const PREAMBLE: &str = "SET LOCK_TIMEOUT 1000; \
      SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED; \
      SET DEADLOCK_PRIORITY LOW; \
      SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)) AS version, \
      CAST(SERVERPROPERTY('EngineEdition') AS int) AS engine_edition";
 
-/// The running thread, if anything is to be collected. Dropping it ends the thread soon, and waits
-/// for nothing.
+/// The handle of the running thread, if anything is to be collected. Dropping it ends the thread
+/// soon, and waits for nothing.
 #[derive(Debug)]
 pub struct Collecting {
-    /// Nothing is ever sent: that it is gone is the message.
+    /// A sender that never sends: dropping it ends the thread.
     _stop: oneshot::Sender<()>,
 }
 
@@ -109,7 +109,7 @@ pub fn spawn(
     Ok((Collecting { _stop: stop }, published))
 }
 
-/// A connection, and who answers on it.
+/// A connection, and the engine that answers on it.
 struct Connection {
     session: Session,
     engine: Engine,
@@ -123,7 +123,7 @@ struct Runner {
     connector: Connector,
     login_timeout: Duration,
     connection: Option<Connection>,
-    /// Why no connection is tried before that moment.
+    /// The reason why no connection is tried before that moment.
     barred: Option<(Failure, Instant)>,
     publish: watch::Sender<Arc<Exposition>>,
 }
@@ -148,7 +148,7 @@ impl Runner {
         }
     }
 
-    /// Runs for ever, or until nobody can say any more whether the engine may be asked.
+    /// Runs for ever, or until the sender of `may_ask` is gone.
     ///
     /// # Cancel safety
     /// Drop it to end it; its connection is closed.
@@ -203,7 +203,7 @@ impl Runner {
         }
     }
 
-    /// Not seldom where the collectors themselves are run often.
+    /// Returns the pace for the files, which is the collectors' own where they are run more often.
     fn files_pace(&self) -> Duration {
         FILES_PACE.min(self.config.pace.interval)
     }
@@ -244,7 +244,7 @@ impl Runner {
             .send_replace(Arc::new(self.roster.exposition()));
     }
 
-    /// Runs one collector, and publishes what came of it.
+    /// Runs one collector, and publishes the outcome.
     async fn take_turn(&mut self, index: usize) {
         let run = self.collect(index).await;
         let result = match &run.result {
@@ -255,7 +255,7 @@ impl Runner {
             return;
         };
         let is_news = member.record(run, Instant::now());
-        // Before it is told: who reads of it in the log finds it served.
+        // Before it is logged: whoever reads of it in the log finds it served.
         self.publish();
         if let Some(member) = self.roster.get_mut(index).filter(|_| is_news) {
             tell(member.collector.name(), result);
@@ -289,8 +289,8 @@ impl Runner {
         }
     }
 
-    /// The connection that stands, or a new one within the time that a login may take: a connection
-    /// that is slow to come must not cost the collector its own time.
+    /// Returns the connection that stands, or makes one within the time that a login may take: a
+    /// connection that is slow to come must not cost the collector its own time.
     async fn connect(&mut self) -> Result<Connection, Trouble> {
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
@@ -319,7 +319,7 @@ impl Runner {
         Ok(Connection { session, engine })
     }
 
-    /// Asks what one collector asks.
+    /// Runs the batch of one collector and reads its answer.
     async fn ask(&mut self, index: usize, connection: Connection) -> Result<Success, Trouble> {
         let deadline = Deadline::after(self.config.pace.deadline);
         let Connection { session, engine } = connection;
@@ -384,7 +384,7 @@ async fn until(moment: Option<Instant>) {
     }
 }
 
-/// Waits until the engine may not be asked any more; false where nobody can say.
+/// Waits until the engine may not be asked any more; returns false where the sender is gone.
 async fn until_not(may_ask: &mut watch::Receiver<bool>) -> bool {
     may_ask.wait_for(|may| !*may).await.is_ok()
 }

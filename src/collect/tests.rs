@@ -46,7 +46,7 @@ fn scope() -> Scope {
     }
 }
 
-/// One cell of any type that a custom query may return.
+/// Generates a cell of any type that a custom query may return.
 fn any_cell() -> impl Strategy<Value = ColumnData<'static>> {
     prop_oneof![
         any::<Option<String>>().prop_map(|text| ColumnData::String(text.map(Into::into))),
@@ -64,7 +64,7 @@ fn any_cell() -> impl Strategy<Value = ColumnData<'static>> {
     ]
 }
 
-/// A row whose columns are those that are asked for, or others.
+/// Generates a row whose columns are those that are asked for, or others.
 fn any_row() -> impl Strategy<Value = Vec<(&'static str, ColumnData<'static>)>> {
     let name = prop_oneof![
         9 => Just(None),
@@ -81,7 +81,7 @@ fn any_row() -> impl Strategy<Value = Vec<(&'static str, ColumnData<'static>)>> 
     })
 }
 
-/// Good rows of a number of databases.
+/// Exposes good rows of a number of databases; returns the text, and the number of series left out.
 fn expose(databases: &mut Databases, names: &[&str]) -> (String, u64) {
     let collector = collector();
     let mut families = Families::new();

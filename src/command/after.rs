@@ -1,11 +1,12 @@
-//! `stop --after -- COMMAND`: a preStop hook that was there before the supervisor, and then the stop.
+//! `stop --after -- COMMAND`: runs a preStop hook that was there before the supervisor, and then the stop.
 //!
-//! | step | of the pod's grace |
+//! | step | its share of the pod's grace |
 //! | --- | --- |
-//! | the command, in a process group of its own | all but [`STOP_RESERVE`], or half of a short grace; then SIGTERM and SIGKILL |
-//! | the stop, whatever came of the command | what is left, less what the kubelet may be late |
+//! | the command, in its own process group | all but [`STOP_RESERVE`], or half if more; then it is ended |
+//! | the stop, whatever came of the command | what is left less 5 s, or half of it if that is more |
 //!
-//! The grace is `termination-grace-period`, and begins with the hook.
+//! The grace is `termination-grace-period`, and begins with the hook. The command is ended by SIGTERM, and by
+//! SIGKILL after at most a second.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -25,17 +26,17 @@ use crate::config::parse::parse_pod_grace;
 use crate::config::{Environment, Sources};
 use crate::inject::names::STOP_RESERVE;
 
-/// The kubelet's end of the grace may come so much sooner.
+/// The time by which the kubelet may end the grace sooner than it is counted here.
 const LEFT_OVER: Duration = Duration::from_secs(5);
-/// From SIGTERM to SIGKILL for a command that is over its time.
+/// The time from SIGTERM to SIGKILL for a command that is over its time.
 const LAST_WARNING: Duration = Duration::from_secs(1);
 /// The shortest grace that a stop takes.
 const SHORTEST_STOP: Duration = Duration::from_secs(1);
 
-/// Runs the command and gives the order to stop. `grace` is for the stop itself, where it was given.
+/// Runs the hook's command and then orders the stop. `grace` is for the stop itself, where it was given.
 ///
 /// # Errors
-/// When what came of it can't be written.
+/// When the result can't be written.
 pub fn execute(
     hook: &[OsString],
     grace: Option<Duration>,
@@ -66,19 +67,19 @@ pub fn execute(
     control::execute(order, target, environment, out, err)
 }
 
-/// The time of the command.
+/// Returns the time limit of the hook's command.
 fn limit(grace: Duration) -> Duration {
     grace.saturating_sub(STOP_RESERVE).max(grace / 2)
 }
 
-/// The grace of the stop that follows.
+/// Returns the grace of the stop that follows.
 fn remaining(grace: Duration, used: Duration) -> Duration {
     let rest = grace.saturating_sub(used);
     let left = rest.saturating_sub(LEFT_OVER).max(rest / 2);
     left.max(SHORTEST_STOP)
 }
 
-/// Runs the command within `limit`; what was wrong with it, if anything was.
+/// Runs the command within `limit`, and returns what was wrong with it, if anything was.
 fn run(hook: &[OsString], limit: Duration) -> Option<String> {
     let (program, arguments) = hook.split_first()?;
     let child = Command::new(program)
@@ -112,7 +113,7 @@ fn run(hook: &[OsString], limit: Duration) -> Option<String> {
     }
 }
 
-/// Ends the command, and what it has started.
+/// Ends the command, and the processes that it has started.
 fn end(group: Pid, wait: &Receiver<io::Result<ExitStatus>>) {
     for signal in [Signal::TERM, Signal::KILL] {
         // It may have ended by now; its group is not another's as long as one of it lives.

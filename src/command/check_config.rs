@@ -1,5 +1,5 @@
-//! `check-config`: the effective configuration, or everything that is wrong with it and with the files
-//! of custom collectors.
+//! `check-config`: prints the effective configuration, or all mistakes in it and in the files of custom
+//! collectors.
 
 use std::io::{self, Write};
 
@@ -7,10 +7,10 @@ use super::{Exit, load};
 use crate::config::{ConfigErrors, Environment, Flags, effective_yaml, reference};
 use crate::{collect, publish};
 
-/// Prints it.
+/// Prints the effective configuration, the reference of all settings, or the mistakes.
 ///
 /// # Errors
-/// When it can't be written.
+/// When the output can't be written.
 pub fn execute(
     flags: Flags,
     environment: Environment,

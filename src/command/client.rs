@@ -16,10 +16,10 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::act::order::Order;
 
-/// Bytes of an answer at most: `/status` with a thousand databases stays below 1 MiB.
+/// The limit of an answer, in bytes: `/status` with a thousand databases stays below 1 MiB.
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
-/// Where a supervisor listens.
+/// The host and port at which a supervisor listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     host: String,
@@ -36,10 +36,10 @@ impl fmt::Display for Endpoint {
 }
 
 impl Endpoint {
-    /// From a URL without a path.
+    /// Parses a URL without a path.
     ///
     /// # Errors
-    /// When it is not one.
+    /// When the text is not such a URL.
     pub fn from_url(text: &str) -> Result<Self, String> {
         let uri: Uri = text.parse().map_err(|_| "it is not a URL".to_owned())?;
         let plain = matches!(uri.scheme_str(), Some("http"));
@@ -53,7 +53,8 @@ impl Endpoint {
         }
     }
 
-    /// On this host, from what a supervisor binds: one that listens everywhere listens on loopback.
+    /// Returns the endpoint on this host of a supervisor that listens on this address; one that listens
+    /// everywhere listens on loopback.
     #[must_use]
     pub fn from_listen(listen: SocketAddr) -> Self {
         let host = match listen.ip() {
@@ -68,31 +69,31 @@ impl Endpoint {
     }
 }
 
-/// What came back.
+/// The answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The HTTP status.
+    /// The HTTP status of the answer.
     pub status: u16,
-    /// The body.
+    /// The body of the answer.
     pub body: String,
 }
 
-/// Why nothing came back.
+/// The reason for which there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody listens there, or the answer broke off.
+    /// The connection failed: nobody listens there, or the answer broke off.
     #[error("{0}")]
     Io(#[from] std::io::Error),
-    /// It is not HTTP.
+    /// The answer is not HTTP.
     #[error("no answer in HTTP: {0}")]
     Http(#[from] hyper::Error),
     /// The request could not be made.
     #[error("no request can be made: {0}")]
     Request(#[from] hyper::http::Error),
-    /// The answer is too long.
+    /// The answer is longer than the limit.
     #[error("the answer is longer than {MAX_BODY_BYTES} bytes")]
     TooLong,
-    /// The deadline passed.
+    /// The deadline passed without an answer.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
     /// The answer's body broke off.
@@ -120,7 +121,7 @@ pub fn get(
     })
 }
 
-/// Gives an order over a control socket and waits for its answer, at most `timeout` in all.
+/// Gives a command over a control socket and waits for its answer, at most `timeout` in all.
 ///
 /// # Errors
 /// When there is no answer.

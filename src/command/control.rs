@@ -1,4 +1,5 @@
-//! `pause`, `resume` and `release`: orders to a running supervisor over its control socket.
+//! `pause`, `resume`, `release`, `adopt` and `stop`: commands for a running supervisor over its control
+//! socket.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -13,10 +14,10 @@ use crate::cli::ControlTarget;
 use crate::config::parse::parse_control_socket;
 use crate::config::{Environment, Sources};
 
-/// Gives the order and prints what was done.
+/// Gives the command and prints what was done.
 ///
 /// # Errors
-/// When it can't be written.
+/// When the output can't be written.
 pub fn execute(
     order: Order,
     target: &ControlTarget,
@@ -44,7 +45,7 @@ pub fn execute(
     }
 }
 
-/// What was done, or why nothing was.
+/// Returns what was done, or the reason for which nothing was.
 fn outcome(answer: Result<Answer, ClientError>) -> Result<String, String> {
     let Answer { status, body } = answer.map_err(|error| match &error {
         ClientError::Io(io) => no_contact(io).map_or_else(|| error.to_string(), str::to_owned),

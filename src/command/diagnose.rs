@@ -1,7 +1,8 @@
-//! `diagnose`: reads an errorlog or a container's output offline, and prints what the product makes of it.
+//! `diagnose`: reads an errorlog or a container's output offline, and prints the supervisor's findings from
+//! it.
 //!
-//! It ends with 0 where nothing was found that needs anybody, also where something is under way that
-//! passes by itself; with 1 where something was found; with 66 where a file can't be read.
+//! It ends with 0 where nothing was found that needs anybody, also where something is under way that passes
+//! by itself; with 1 where something was found; with 66 where a file can't be read.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -18,27 +19,27 @@ use crate::decide::reason::Outcome;
 use crate::decide::sql_error::classify;
 use crate::errorlog::{Lines, Reader};
 
-/// Bytes read at once.
+/// The bytes that are read at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Bytes by which the encoding is known.
+/// The bytes at the begin of a file by which its encoding is recognized.
 const HEAD_BYTES: usize = 4;
 
-/// The name of standard input.
+/// The file name that stands for standard input.
 const STDIN: &str = "-";
 
-/// What is to be read, and how it is shown.
+/// The arguments of `diagnose`.
 #[derive(Clone, Debug)]
 pub struct Arguments {
-    /// The files.
+    /// The files to read.
     pub files: Vec<PathBuf>,
-    /// For programs.
+    /// Whether the output is JSON, for programs.
     pub json: bool,
-    /// The kernel of the node that the log comes from.
+    /// The kernel of the node that the log comes from, where it is known.
     pub kernel: Option<KernelVersion>,
 }
 
-/// What one file says, as it is printed for programs.
+/// The result for one file, as it is printed for programs.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Document {
@@ -50,22 +51,22 @@ struct Document {
     errors: Vec<LoggedError>,
 }
 
-/// What a file is.
+/// The kind of a file, by its lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 enum Kind {
-    /// Every line is the engine's own.
+    /// An errorlog: every line is the engine's own.
     Errorlog,
-    /// Launchers or the platform layer wrote into it as well.
+    /// A container's output: launchers or the platform layer wrote into it as well.
     ContainerOutput,
-    /// Nothing that the engine or its launchers write was found in it.
+    /// A file in which nothing was found that the engine or its launchers write.
     Unknown,
 }
 
-/// Reads the files and prints what they say.
+/// Reads the files and prints the findings in each.
 ///
 /// # Errors
-/// When it can't be written.
+/// When the output can't be written.
 pub fn execute(
     arguments: &Arguments,
     stdin: &mut dyn Read,
@@ -136,7 +137,7 @@ fn fold(input: &mut dyn Read) -> io::Result<EngineLog> {
     Ok(reader.log(bytes))
 }
 
-/// The line within a JSON object, as Docker's files and most collectors of logs keep it.
+/// Returns the line within a JSON object, as Docker's files and most collectors of logs keep it.
 fn unwrapped(line: &str) -> Option<String> {
     let text = line.trim();
     if !text.starts_with('{') {
@@ -176,7 +177,7 @@ fn kind(log: &EngineLog) -> Kind {
     }
 }
 
-/// Product and version.
+/// Returns the product and the version of a build.
 fn name(build: EngineBuild) -> String {
     let product = match (build.edge, build.year) {
         (true, _) => "Azure SQL Edge".to_owned(),

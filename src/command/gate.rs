@@ -8,11 +8,11 @@ use super::table::safe;
 use crate::app::gate::{self, GateEvent};
 use crate::config::Config;
 
-/// Waits, and prints a line for each change of what keeps the gate shut.
+/// Waits for the gate to open, and prints a line for each change of the findings that keep it shut.
 ///
 /// # Errors
 ///
-/// The system has no thread or handler left.
+/// When the system has no thread or handler left.
 pub fn execute(config: Config, limit: Duration, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let open = gate::wait(config, limit, |event| {
         for line in lines(&event) {

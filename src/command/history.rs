@@ -1,4 +1,4 @@
-//! `history`: what happened to the engine on this volume, read from the volume itself.
+//! `history`: prints the history of the engine on this volume, read from the volume itself.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -16,15 +16,15 @@ use crate::observe::volume::main_directory;
 use crate::records::atomic::Folder;
 use crate::records::history::{Entry, Event, History, NAME};
 
-/// How long `status` waits for the volume.
+/// The time that `status` waits for the volume.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Entries that it shows.
+/// The number of entries that `status` shows.
 const LAST: usize = 5;
 
-/// Prints it, the oldest entry first.
+/// Prints the history, the oldest entry first.
 ///
 /// # Errors
-/// When it can't be written.
+/// When the output can't be written.
 pub fn execute(
     target: &HistoryTarget,
     environment: Environment,
@@ -55,8 +55,8 @@ pub fn execute(
     }
 }
 
-/// The last events for `status`, if the volume can be seen from here: read on a thread of its own,
-/// since a stalled volume would hold it for ever. Nothing where there is no history.
+/// Returns the last events for `status`, if the volume can be seen from here; none where there is no history.
+/// The volume is read on a thread of its own, since a stalled one would hold the reader for ever.
 pub fn last(flags: &Flags, environment: Environment) -> Option<Vec<u8>> {
     let sources = Sources::load(flags.clone(), environment);
     let volume = parse_volume(&sources).ok()?;
@@ -91,7 +91,7 @@ fn read(data_dir: &Path) -> Result<History, String> {
     })
 }
 
-/// The last `count` entries, the oldest of them first.
+/// Prints the last `count` entries, the oldest of them first.
 fn print(history: &History, count: usize, json: bool, out: &mut dyn Write) -> io::Result<()> {
     let first = history.entries().len().saturating_sub(count);
     let entries = || history.entries().skip(first);
@@ -115,7 +115,7 @@ fn print(history: &History, count: usize, json: bool, out: &mut dyn Write) -> io
     table::write(out, ["TIME", "EPOCH", "POD", "EVENT", "WHAT"], &rows)
 }
 
-/// An event, as a word and a line.
+/// Returns an event as a word and a line.
 fn words(event: &Event) -> (&'static str, String) {
     match event {
         Event::LeaseTaken => ("lease", "this pod holds the volume".to_owned()),

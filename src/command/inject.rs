@@ -1,5 +1,5 @@
-//! `inject`: reads a manifest, prints it with the supervisor added, and says on standard error what its
-//! owner should know.
+//! `inject`: reads a manifest, prints it with the supervisor added, and prints notes for its owner on
+//! standard error.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -11,22 +11,22 @@ use crate::inject::login::ADMINISTRATOR;
 use crate::inject::refusal::Why;
 use crate::inject::{MAX_BYTES, Request, inject};
 
-/// What is read, and what is wanted.
+/// The manifest that is read, and the options of the command line.
 #[derive(Clone, Debug)]
 pub struct Invoked {
-    /// The file; `-` is standard input.
+    /// The path of the manifest; `-` is standard input.
     pub file: PathBuf,
-    /// What is wanted.
+    /// The options of `inject`.
     pub request: Request,
 }
 
-/// Reads, adds, prints.
+/// Reads the manifest, adds the supervisor and prints the result.
 ///
 /// # Errors
-/// When it can't be written.
+/// When the output can't be written.
 pub fn execute(invoked: Invoked, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exit> {
     let refused = |err: &mut dyn Write, refusal: &dyn std::fmt::Display| {
-        // There is nobody left to tell.
+        // Nobody is left to read it where it can't be written.
         let _ = writeln!(err, "inject: {}", safe(&refusal.to_string()));
         Ok(Exit::Usage)
     };
@@ -58,7 +58,7 @@ pub fn execute(invoked: Invoked, out: &mut dyn Write, err: &mut dyn Write) -> io
     }
 }
 
-/// The request: a user's password has to be known, from one place.
+/// Checks the options: the password of a login has to be given, and in one place.
 fn request(request: &Request) -> Result<&Request, Why> {
     match (&request.user, &request.secret, &request.password_file) {
         (_, Some(_), Some(_)) => Err(Why::TwoPasswords),
@@ -71,7 +71,7 @@ fn request(request: &Request) -> Result<&Request, Why> {
     }
 }
 
-/// The whole of it, and a byte more than is taken.
+/// Reads the whole manifest, but no more than a byte above the limit.
 fn read(invoked: &Invoked) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let limit = MAX_BYTES as u64 + 1;

@@ -1,4 +1,4 @@
-//! `install`: this program, copied to where another container finds it.
+//! `install`: copies this program to a place where another container finds it.
 
 use std::fs::{self, File};
 use std::hash::Hasher;
@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 
 use super::Exit;
 
-/// The name that it gets.
+/// The file name of the copy.
 const NAME: &str = "sql-edge-supervisor";
-/// Everybody may run it: the SQL container's user may be another one.
+/// The file mode of the copy. Everybody may run it, as the SQL container's user may be another one.
 const MODE: u32 = 0o755;
-/// What runs, whatever has become of its path.
+/// The path of the running program, whatever has become of its file.
 const OWN: &str = "/proc/self/exe";
-/// Bytes read at a time.
+/// The bytes that are read at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Copies and says so.
+/// Copies the program and prints the result.
 ///
 /// # Errors
-/// When it can't be written what was done.
+/// When the output can't be written.
 pub fn execute(directory: &Path, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exit> {
     let target = directory.join(NAME);
     match install(Path::new(OWN), &target) {
@@ -40,7 +40,7 @@ enum Done {
     ThereAlready,
 }
 
-/// Why it is not there.
+/// The reason for which the copy was not made.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("{0}; {advice}", advice = advice(.0))]
@@ -63,15 +63,16 @@ fn advice(error: &io::Error) -> &'static str {
     }
 }
 
-/// What tells one content from another that chance made of it: length and a 64-bit hash.
+/// The length and a 64-bit hash of a file's content, which distinguish it from any other that chance made of
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Print {
     bytes: u64,
     hash: u64,
 }
 
-/// Puts a copy of `source` in the place of `target`, which is the one before or the whole new one at
-/// every moment: a file under another name, fsync(2), rename(2), fsync of the directory.
+/// Puts a copy of `source` in the place of `target`, which is the old file or the whole new one at every
+/// moment: a file under another name, fsync(2), rename(2), fsync of the directory.
 fn install(source: &Path, target: &Path) -> Result<Done, Failure> {
     let wanted = copy(source, &mut io::sink())?;
     if there(target, wanted) {
@@ -97,7 +98,7 @@ fn install(source: &Path, target: &Path) -> Result<Done, Failure> {
     Ok(Done::Installed(wanted.bytes))
 }
 
-/// A file that is removed again unless it was renamed.
+/// A new file that is removed again unless it was renamed.
 struct New(PathBuf);
 
 impl Drop for New {
@@ -138,7 +139,7 @@ fn copy(from: &Path, to: &mut dyn Write) -> io::Result<Print> {
 mod tests {
     use super::*;
 
-    /// A directory of this test's own, removed at its end.
+    /// Returns a directory of this test's own, which is removed at its end.
     struct Scratch(PathBuf);
 
     impl Scratch {

@@ -1,8 +1,8 @@
-//! `probe`: one verdict as an exit code, for exec probes and HEALTHCHECK.
+//! `probe`: returns one verdict as an exit code, for exec probes and HEALTHCHECK.
 //!
 //! **Invariant:** `probe live` fails only when a supervisor answers 503. Whatever else goes wrong -
 //! nobody listens, no answer in time, another server, a mistake in the configuration - it passes and
-//! says so: a probe that can't ask is no evidence against the database.
+//! prints why: a probe that can't ask is no evidence against the database.
 
 use std::io::Write;
 
@@ -13,16 +13,16 @@ use crate::cli::Target;
 use crate::config::Environment;
 use crate::decide::decision::Probe;
 
-/// What one probe found out.
+/// The result of asking a supervisor for a verdict.
 #[derive(Debug)]
 enum Outcome {
     /// The supervisor answered with a verdict.
     Verdict { pass: bool, body: String },
-    /// It could not be asked.
+    /// The supervisor could not be asked, for this reason.
     Unknown(String),
 }
 
-/// Asks, and prints verdict and reasons. What can't be printed changes no verdict.
+/// Asks the supervisor, and prints the verdict with its reasons. A failure to print changes no verdict.
 pub fn execute(
     probe: Probe,
     target: &Target,

@@ -1,4 +1,5 @@
-//! `reasons`: the catalogue from the code, as a table, JSON, or the Markdown of docs/probes-and-reasons.md.
+//! `reasons`: prints the catalogue of reasons from the code, as a table, as JSON, or as the Markdown of
+//! docs/probes-and-reasons.md.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -10,7 +11,7 @@ use crate::cli::ReasonsFormat;
 use crate::config::mistake::nearest;
 use crate::decide::reason::{Outcome, ReadyEffect, Reason, ReasonInfo};
 
-/// A row, with what follows from it.
+/// A row of the catalogue, with the effects that follow from it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
@@ -65,8 +66,8 @@ impl Row {
     }
 }
 
-/// The kubelet listens to liveness only after startup has passed: a restart that is needed during a
-/// start lets it pass.
+/// Returns the effect of a reason on startup. The kubelet asks for liveness only after startup has passed, so
+/// a restart that is needed during a start lets startup pass.
 fn startup(info: &ReasonInfo) -> &'static str {
     match (info.outcome, info.ready) {
         (Outcome::Restart, _) => "passes",
@@ -93,7 +94,7 @@ gate:    shut - the engine is not started on this volume
 /// Prints the catalogue, or one reason in full.
 ///
 /// # Errors
-/// When it can't be written.
+/// When the output can't be written.
 pub fn execute(
     code: Option<&str>,
     format: ReasonsFormat,
@@ -199,7 +200,7 @@ fn in_full(row: &Row, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "\n{LEGEND}")
 }
 
-/// The catalogue for docs/probes-and-reasons.md, each row with an anchor of its own.
+/// Returns the catalogue for docs/probes-and-reasons.md, each row with an anchor of its own.
 #[must_use]
 pub fn markdown() -> String {
     let mut text = String::from(

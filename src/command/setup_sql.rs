@@ -1,4 +1,4 @@
-//! `setup-sql`: the T-SQL for a login that may do nothing but look.
+//! `setup-sql`: prints the T-SQL for a login that may do nothing but look.
 
 use std::io::{self, Write};
 
@@ -8,10 +8,10 @@ use crate::config::raw::{Given, Origin, Raw};
 use crate::config::text::SYSNAME;
 use crate::tds::permissions::setup_script;
 
-/// Prints it.
+/// Prints the T-SQL for the login.
 ///
 /// # Errors
-/// When it can't be written.
+/// When the output can't be written.
 pub fn execute(login: &str, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exit> {
     let given = Given {
         raw: Raw::Text(login.to_owned()),

@@ -1,4 +1,4 @@
-//! `space`: what takes the room of the volume, and room made of what is known to be safe to remove.
+//! `space`: prints what takes the room of the volume, and removes what is known to be safe to remove.
 //!
 //! Everything is opened below the data directory without following links, and nothing on another file
 //! system is counted. Only finished crash dumps are ever removed: the engine writes them once and reads
@@ -19,22 +19,22 @@ use crate::observe::volume::dump_of;
 use crate::records::FOLDER;
 use crate::records::beneath::Root;
 
-/// Files that are looked at.
+/// The limit of files that are looked at.
 const MAX_FILES: usize = 200_000;
 
-/// Directories that lie in one another. A dump's own has three below `log`.
+/// The limit of directories that lie in one another. A dump's own directory has three below `log`.
 const MAX_DEPTH: usize = 8;
 
-/// A dump that was written to within this time may still be written.
+/// The time since its last write within which a dump may still be written.
 const SETTLED: Duration = Duration::from_secs(10 * 60);
 
-/// The engine's folder of logs, traces and dumps.
+/// The name of the engine's folder of logs, traces and dumps.
 const LOG: &str = "log";
 
-/// Bytes of a block as stat(2) counts them.
+/// The bytes of a block as stat(2) counts them.
 const BLOCK_BYTES: u64 = 512;
 
-/// What a file is for.
+/// The purpose of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Data,
@@ -59,8 +59,8 @@ impl Kind {
         (Self::Other, "other"),
     ];
 
-    /// What the file at `path`, relative to the data directory, is for: by its place and by the ends of
-    /// the names that SQL Server gives.
+    /// Returns the purpose of the file at `path`, relative to the data directory: by its place and by the
+    /// ends of the names that SQL Server gives.
     fn of(path: &str) -> Self {
         let (first, rest) = path.split_once('/').unwrap_or(("", path));
         let name = path.rsplit('/').next().unwrap_or(path);
@@ -81,37 +81,38 @@ impl Kind {
     }
 }
 
-/// Files of one kind.
+/// The number and the size of the files of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Use {
     files: u64,
     bytes: u64,
 }
 
-/// A crash dump: all that has its name.
+/// A crash dump: all files and folders that have its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Dump {
     name: String,
-    /// Names in the folder of logs.
+    /// The names of the dump's files and folders in the folder of logs.
     parts: Vec<String>,
     bytes: u64,
-    /// When it was last written to, in seconds since 1970.
+    /// The time at which the dump was last written to, in seconds since 1970.
     written: u64,
 }
 
-/// What was found.
+/// The files that were found, by their purpose.
 #[derive(Debug, Default)]
 struct Found {
     kinds: BTreeMap<Kind, Use>,
     dumps: BTreeMap<String, Dump>,
-    /// More is there than is looked at.
+    /// Whether there are more files than were looked at.
     cut: bool,
 }
 
-/// Prints it, and removes what is asked for.
+/// Prints what takes the room, or names the dumps that can be removed, and removes them where that is asked
+/// for.
 ///
 /// # Errors
-/// When it can't be written.
+/// When the output can't be written.
 pub fn execute(
     target: &SpaceTarget,
     environment: Environment,
@@ -193,7 +194,7 @@ fn walk(
             continue;
         }
         let blocks = u64::try_from(stat.st_blocks).unwrap_or(0);
-        // A link says nothing of when the dump was written.
+        // A link's time is not the time at which the dump was written.
         let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
         let written = u64::try_from(stat.st_mtime).ok().filter(|_| is_file);
         let written = written.unwrap_or(0);
@@ -222,7 +223,7 @@ impl Found {
         dump.written = dump.written.max(written);
     }
 
-    /// The finished dumps but the newest `keep`, the oldest first, as of `now`.
+    /// Returns the finished dumps except the newest `keep`, the oldest first, as of `now`.
     fn removable(&self, keep: usize, now: SystemTime) -> Vec<&Dump> {
         let settled = now.checked_sub(SETTLED).unwrap_or(UNIX_EPOCH);
         let settled = settled.duration_since(UNIX_EPOCH);
@@ -334,7 +335,7 @@ fn remove_below(directory: &Root, name: &str, depth: usize) -> io::Result<()> {
     Ok(unlinkat(directory, name, AtFlags::REMOVEDIR)?)
 }
 
-/// Bytes for people.
+/// Returns an amount of bytes in words for people.
 fn size(bytes: u64) -> String {
     const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     match UNITS.into_iter().find(|(_, unit)| bytes >= *unit) {
@@ -362,7 +363,7 @@ mod tests {
         fs::write(path, vec![7; bytes]).unwrap();
     }
 
-    /// Makes it `days` old.
+    /// Makes the dump `days` old.
     fn age(root: &Path, path: &str, days: u64) {
         let file = fs::File::options()
             .append(true)

@@ -1,6 +1,6 @@
-//! `status`: what a running supervisor knows, as a table.
+//! `status`: prints what a running supervisor knows, as a table.
 //!
-//! The document is read leniently: a supervisor of another version may say more or less.
+//! The document is read leniently: a supervisor of another version may send more or fewer fields.
 
 mod fields;
 
@@ -18,16 +18,16 @@ use crate::config::kind::show_duration;
 use crate::decide::decision::Probe;
 use crate::decide::reason::Reason;
 
-/// From one look to the next with `--watch`.
+/// The time from one request to the next with `--watch`.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Databases that are listed; of more, those that are not online.
+/// The limit of databases that are all listed; of more, only those that are not online are.
 const MAX_ONLINE_DATABASES: usize = 20;
 
-/// Transitions that are listed.
+/// The number of changes of verdicts that are listed.
 const MAX_HISTORY: usize = 8;
 
-/// Why there is nothing to show.
+/// The reason for which there is nothing to show.
 #[derive(Debug, thiserror::Error)]
 enum StatusError {
     #[error("{0}")]
@@ -38,10 +38,11 @@ enum StatusError {
     Json(#[from] serde_json::Error),
 }
 
-/// Asks and prints, once or until Ctrl-C, which ends the process as it does any other.
+/// Asks the supervisor and prints its status, once or until Ctrl-C, which ends the process as it does any
+/// other.
 ///
 /// # Errors
-/// When it can't be written.
+/// When the output can't be written.
 pub fn execute(
     target: &Target,
     environment: Environment,
@@ -107,7 +108,7 @@ pub fn execute(
 }
 
 impl StatusError {
-    /// What to check, where more can be said than what went wrong.
+    /// Returns what to check, where there is more to say than what went wrong.
     fn advice(&self) -> &'static str {
         match self {
             Self::Client(ClientError::Io(error))
@@ -129,7 +130,7 @@ fn fetch(endpoint: &Endpoint, timeout: Duration) -> Result<(String, Value), Stat
     Ok((answer.body, document))
 }
 
-/// Writes the document for people.
+/// Writes the status document for people.
 fn render(document: &Value, out: &mut dyn Write) -> io::Result<()> {
     let supervisor = &document["supervisor"];
     writeln!(
@@ -185,7 +186,7 @@ fn verdicts(document: &Value, out: &mut dyn Write) -> io::Result<()> {
     table::write(out, ["PROBE", "VERDICT", "SINCE", "REASONS"], &rows)
 }
 
-/// What keeps liveness from failing, if something does and it would fail otherwise.
+/// Returns the reasons that keep liveness from failing, if there are any and it would fail otherwise.
 fn held_by(document: &Value) -> Option<String> {
     let findings = items(&document["findings"]);
     let restart = findings.iter().any(|found| found["outcome"] == "restart");
@@ -218,7 +219,7 @@ fn findings(document: &Value, out: &mut dyn Write) -> io::Result<()> {
     let held = held_by(document);
     for finding in findings {
         let action = match &held {
-            // What the catalogue says of it, that the container is restarted, is not so.
+            // The catalogue's action, that the container is restarted, does not hold here.
             Some(held) if finding["outcome"] == "restart" => format!("Not restarted: {held}."),
             _ => text(&finding["action"]),
         };
@@ -261,7 +262,7 @@ fn databases(document: &Value, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
-/// What else is known of a database.
+/// Returns notes on a database: its recovery, and whether it is read-only.
 fn notes(database: &Value) -> String {
     let mut notes = Vec::new();
     if let Some(percent) = database["recoveryPercent"].as_f64() {
@@ -320,7 +321,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Seconds as a duration; whole seconds are enough for reading.
+/// Returns seconds as a duration; whole seconds are enough for reading.
 fn seconds(value: &Value) -> String {
     match value.as_f64() {
         // The conversion saturates: a negative or endless number can't come to harm here.

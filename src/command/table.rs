@@ -1,4 +1,4 @@
-//! Columns of text.
+//! Tables of text with aligned columns.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,7 @@ use std::io::{self, Write};
 /// replaced: some cells hold text from elsewhere.
 ///
 /// # Errors
-/// When it can't be written.
+/// When the output can't be written.
 pub fn write<const N: usize>(
     out: &mut dyn Write,
     head: [&str; N],
@@ -29,7 +29,7 @@ pub fn write<const N: usize>(
     Ok(())
 }
 
-/// The same text, without what could steer a terminal.
+/// Returns a text with its control characters, which could steer a terminal, replaced.
 #[must_use]
 pub fn safe(text: &str) -> String {
     text.replace(char::is_control, "?")

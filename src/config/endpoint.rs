@@ -1,36 +1,36 @@
-//! The address at which the engine is asked: shared by all who ask, and changed by the one who finds out
-//! where the engine listens.
+//! The address at which the engine is asked. It is shared by all who ask, and changed by the one who finds
+//! out where the engine listens.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The port of SQL Server.
+/// The default TCP port of SQL Server.
 pub const DEFAULT_PORT: u16 = 1433;
 
-/// The port of the dedicated administrator connection.
+/// The default TCP port of the dedicated administrator connection.
 pub const DEFAULT_DAC_PORT: u16 = 1434;
 
-/// Where a connection goes to.
+/// The host and port that a connection goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The host.
+    /// The host to connect to.
     pub host: TargetHost,
-    /// The TCP port.
+    /// The TCP port to connect to.
     pub port: u16,
 }
 
-/// A host that is asked.
+/// A host that connections go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TargetHost {
-    /// A name, looked up before each connection.
+    /// A host name, looked up before each connection.
     Name(String),
-    /// Addresses, tried in this order.
+    /// IP addresses, tried in this order.
     Addresses(Vec<IpAddr>),
 }
 
 impl fmt::Display for Target {
-    /// The first address that is tried, with the port.
+    /// Writes the first address that is tried, with the port.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
             TargetHost::Name(name) => write!(f, "{name}:{}", self.port),
@@ -43,14 +43,14 @@ impl fmt::Display for Target {
 }
 
 impl TargetHost {
-    /// This host itself: its loopback addresses.
+    /// Returns this host itself, by its loopback addresses.
     #[must_use]
     pub fn loopback() -> Self {
         Self::Addresses(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
     }
 
-    /// The host of that name or address. The unspecified address, on which somebody listens, is asked as
-    /// this host itself.
+    /// Returns the host of a name or an address. The unspecified address, on which a server listens, stands
+    /// for this host itself.
     #[must_use]
     pub fn of(text: &str) -> Self {
         match text.parse::<IpAddr>() {
@@ -62,21 +62,21 @@ impl TargetHost {
     }
 }
 
-/// The targets of the engine: that of clients, and that of the administrator connection.
+/// The targets of the engine: the one for clients, and the one of the administrator connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Targets {
-    /// Where clients are served.
+    /// The target at which the engine serves clients.
     pub clients: Target,
-    /// Where an administrator is; none where that is never asked.
+    /// The target of the administrator connection; none where that is never asked.
     pub admin: Option<Target>,
 }
 
-/// The targets as they are known now, shared by everybody who has a clone of it.
+/// The targets as they are known now, shared by all clones of this.
 #[derive(Clone, Debug, Default)]
 pub struct Endpoint(Arc<Mutex<Option<Targets>>>);
 
 impl Endpoint {
-    /// The targets that were found; none while nobody has looked.
+    /// Returns the targets that were found; none while nobody has looked.
     #[must_use]
     pub fn found(&self) -> Option<Targets> {
         self.0
@@ -85,20 +85,20 @@ impl Endpoint {
             .clone()
     }
 
-    /// Sets them for everybody.
+    /// Sets the targets for all clones.
     pub fn set(&self, targets: Targets) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(targets);
     }
 }
 
 impl super::SqlConfig {
-    /// The targets that are asked now: those that were found, else those that the settings name.
+    /// Returns the targets that are asked now: those that were found, else those that the settings name.
     #[must_use]
     pub fn targets(&self) -> Targets {
         self.endpoint.found().unwrap_or_else(|| self.configured())
     }
 
-    /// The targets that the settings name, with the defaults where they leave it open.
+    /// Returns the targets that the settings name, with defaults for what they leave open.
     #[must_use]
     pub fn configured(&self) -> Targets {
         let host = self

@@ -11,48 +11,49 @@ use serde_saphyr::Spanned;
 
 use super::raw::{Given, Origin, Raw};
 
-/// Bytes of a file at most. Each setting with a long value, and a thousand databases, fit.
+/// The limit of a configuration file, in bytes. Each setting with a long value, and a thousand databases,
+/// fit.
 const MAX_FILE_BYTES: u64 = 256 * 1024;
 
-/// A file that was read.
+/// A configuration file that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigFile {
-    /// Its path.
+    /// The path of the file.
     pub path: PathBuf,
-    /// What stands in it, in its order.
+    /// The entries of the file, in its order.
     pub entries: Vec<Entry>,
 }
 
-/// A line of the file.
+/// A setting and its value in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The key.
+    /// The key of the entry, which names a setting.
     pub key: String,
-    /// The value; none for null, which leaves the setting to the sources that count less.
+    /// The value of the entry; none for null, which leaves the setting to the sources that count less.
     pub raw: Option<Raw>,
-    /// Its line, counted from 1.
+    /// The line of the entry, counted from 1.
     pub line: u64,
 }
 
-/// Why a file can't be used as a whole.
+/// The reason for which a file can't be used as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// It can't be read.
+    /// The file can't be read.
     #[error("can't be read: {0}")]
     Read(#[from] std::io::Error),
-    /// It is too long.
+    /// The file is longer than the limit.
     #[error("is longer than {MAX_FILE_BYTES} bytes")]
     TooLong,
-    /// It is not text.
+    /// The file is not UTF-8.
     #[error("is not UTF-8")]
     NotText,
-    /// It is not a map in YAML.
+    /// The file is not a map of settings in YAML.
     #[error("is not a map of settings in YAML: {0}")]
     Yaml(Box<serde_saphyr::Error>),
 }
 
 impl FileError {
-    /// What to do.
+    /// Returns advice on how to mend the file.
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
@@ -65,7 +66,7 @@ impl FileError {
 }
 
 impl ConfigFile {
-    /// What it says of a setting.
+    /// Returns the value of a setting, with its origin, where the file gives one.
     #[must_use]
     pub fn find(&self, key: &str) -> Option<Given> {
         let entry = self.entries.iter().find(|entry| entry.key == key)?;
@@ -75,7 +76,7 @@ impl ConfigFile {
         })
     }
 
-    /// Where an entry stands.
+    /// Returns the place of an entry: the file and the line.
     #[must_use]
     pub fn origin(&self, entry: &Entry) -> Origin {
         Origin::File {
@@ -85,10 +86,10 @@ impl ConfigFile {
     }
 }
 
-/// Reads a file.
+/// Reads a configuration file.
 ///
 /// # Errors
-/// When it can't be read, is too long, or is not a YAML map.
+/// When the file can't be read, is too long, or is not a YAML map.
 pub fn read(path: &Path) -> Result<ConfigFile, FileError> {
     let mut bytes = Vec::new();
     File::open(path)?
@@ -101,10 +102,10 @@ pub fn read(path: &Path) -> Result<ConfigFile, FileError> {
     parse(path, &text)
 }
 
-/// Parses its text. Pure.
+/// Parses the text of a configuration file, without any I/O.
 ///
 /// # Errors
-/// When it is not a YAML map.
+/// When the text is not a YAML map.
 pub fn parse(path: &Path, text: &str) -> Result<ConfigFile, FileError> {
     let options = serde_saphyr::options! {
         // `off` is a word here, not a boolean.
@@ -152,7 +153,7 @@ impl<'de> Deserialize<'de> for Entries {
     }
 }
 
-/// Whatever stands behind a key: what is no value must not hide the file's other mistakes.
+/// The value behind a key, of any shape: one that no setting takes must not hide the file's other mistakes.
 struct Value(Option<Raw>);
 
 impl<'de> Deserialize<'de> for Value {

@@ -3,10 +3,10 @@
 use super::kind::{Kind, scalar};
 use super::raw::{Given, Origin, Problem, Shown};
 
-/// An id, or none.
+/// The kind of a setting that is an id, or none.
 #[derive(Clone, Copy, Debug)]
 pub struct OptionalId {
-    /// Bytes at most.
+    /// The limit of the id's length, in bytes.
     pub max: usize,
 }
 

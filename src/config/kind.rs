@@ -1,31 +1,31 @@
-//! The kinds of values: how each is read, how it is written, what it allows.
+//! The kinds of values: how a value of each kind is read, how it is written, and what the kind allows.
 //!
-//! Numbers are here, texts in [`super::text`].
+//! Kinds that are numbers are here, kinds that are texts in [`super::text`].
 
 use std::fmt::Display;
 use std::time::Duration;
 
 use super::raw::{Given, Problem, Raw, Shown};
 
-/// A kind of values.
+/// A kind of values: the type of a setting, with its bounds.
 pub trait Kind {
-    /// What a text becomes.
+    /// The type that a value of this kind is read into.
     type Value;
 
-    /// Reads a value.
+    /// Reads a value of this kind.
     ///
     /// # Errors
-    /// When it is not one of this kind, or out of bounds.
+    /// When the value is not one of this kind, or is out of bounds.
     fn parse(&self, given: &Given) -> Result<Self::Value, Problem>;
 
-    /// Writes it so that [`Self::parse`] reads the same again.
+    /// Writes a value so that [`Self::parse`] reads the same value again.
     fn show(&self, value: &Self::Value) -> Shown;
 
-    /// What is allowed, as the end of "give ...".
+    /// Returns the allowed values as words that complete the sentence "give ...".
     fn describe(&self) -> String;
 }
 
-/// The only text of a value that is no list.
+/// Returns the text of a value that is no list.
 pub fn scalar(given: &Given) -> Result<&str, Problem> {
     match &given.raw {
         Raw::Text(text) => Ok(text),
@@ -50,18 +50,18 @@ fn within<T: PartialOrd>(
     }
 }
 
-/// A length of time.
+/// The kind of a length of time.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
-    /// At least.
+    /// The shortest duration that is allowed.
     pub min: Duration,
-    /// At most.
+    /// The longest duration that is allowed.
     pub max: Duration,
-    /// Whole seconds only.
+    /// Whether only whole seconds are allowed.
     pub whole_seconds: bool,
 }
 
-/// A duration between the two.
+/// Returns the kind of a duration from `min` to `max`.
 #[must_use]
 pub const fn span(min: Duration, max: Duration) -> Span {
     Span {
@@ -72,7 +72,7 @@ pub const fn span(min: Duration, max: Duration) -> Span {
 }
 
 impl Span {
-    /// The same in whole seconds.
+    /// Restricts the kind to whole seconds.
     #[must_use]
     pub const fn whole_seconds(mut self) -> Self {
         self.whole_seconds = true;
@@ -80,7 +80,7 @@ impl Span {
     }
 }
 
-/// Without the blanks that would ask for quotes.
+/// Writes a duration without blanks, which YAML would want in quotes.
 #[must_use]
 pub fn show_duration(value: Duration) -> String {
     humantime::format_duration(value)
@@ -126,12 +126,12 @@ impl Kind for Span {
     }
 }
 
-/// An amount of bytes.
+/// The kind of an amount of bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Bytes {
-    /// At least.
+    /// The smallest amount that is allowed, in bytes.
     pub min: u64,
-    /// At most.
+    /// The largest amount that is allowed, in bytes.
     pub max: u64,
 }
 
@@ -184,7 +184,7 @@ impl Kind for Bytes {
     }
 }
 
-/// Bytes that have to be held in memory.
+/// The kind of an amount of bytes that has to fit into memory.
 #[derive(Clone, Copy, Debug)]
 pub struct MemoryBytes(pub Bytes);
 
@@ -204,12 +204,12 @@ impl Kind for MemoryBytes {
     }
 }
 
-/// A whole number.
+/// The kind of a whole number.
 #[derive(Clone, Copy, Debug)]
 pub struct Count<T> {
-    /// At least.
+    /// The smallest number that is allowed.
     pub min: T,
-    /// At most.
+    /// The largest number that is allowed.
     pub max: T,
 }
 
@@ -241,8 +241,8 @@ where
     }
 }
 
-/// Kubernetes gives each Service's address to each pod of its namespace, in variables that are made
-/// from the Service's name. A Service named `mssql-tcp` takes the name MSSQL_TCP_PORT.
+/// Returns the problem of a variable that Kubernetes made. It gives each Service's address to each pod of its
+/// namespace, in variables named after the Service: one named `mssql-tcp` takes the name MSSQL_TCP_PORT.
 fn service_link() -> Problem {
     Problem::with_advice(
         "is the link that Kubernetes makes for a Service of that name",
@@ -250,12 +250,12 @@ fn service_link() -> Problem {
     )
 }
 
-/// A share.
+/// The kind of a share, such as 0.5.
 #[derive(Clone, Copy, Debug)]
 pub struct Ratio {
-    /// At least.
+    /// The smallest share that is allowed.
     pub min: f64,
-    /// At most.
+    /// The largest share that is allowed.
     pub max: f64,
 }
 
@@ -282,7 +282,7 @@ impl Kind for Ratio {
     }
 }
 
-/// Yes or no.
+/// The kind of a setting that is `true` or `false`.
 #[derive(Clone, Copy, Debug)]
 pub struct Flag;
 
@@ -306,7 +306,7 @@ impl Kind for Flag {
     }
 }
 
-/// One of a few words.
+/// The kind of a setting that takes a word out of a list, each with the value that it stands for.
 #[derive(Clone, Copy, Debug)]
 pub struct Choice<T: 'static>(pub &'static [(&'static str, T)]);
 

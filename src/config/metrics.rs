@@ -1,4 +1,4 @@
-//! What is exposed of the engine: profiles, patterns over databases' names, and the kinds of values
+//! The settings of the engine's metrics: profiles, patterns over databases' names, and the kinds of values
 //! that give them.
 
 use std::path::PathBuf;
@@ -8,44 +8,44 @@ use super::kind::Kind;
 use super::raw::{Given, Problem, Shown};
 use super::text::{Name, Names, SYSNAME};
 
-/// The collectors.
+/// The settings of the collectors of metrics.
 #[derive(Clone, Debug)]
 pub struct MetricsConfig {
     /// Whether the engine is asked for metrics at all.
     pub enabled: bool,
-    /// Whose names are exposed.
+    /// The profiles whose metrics are exposed.
     pub profiles: Profiles,
-    /// How often each collector is run, and for how long at most.
+    /// The pace at which each collector runs, and the deadline of one run.
     pub pace: Pace,
-    /// Which databases are shown.
+    /// The filter of the databases whose metrics are exposed.
     pub filter: Filter,
-    /// How many of them at most.
+    /// The limit of databases whose metrics are exposed.
     pub max_databases: usize,
-    /// Collectors that are not run.
+    /// The names of collectors that are not run.
     pub off: Vec<String>,
-    /// Where files of custom collectors are.
+    /// The directory of files with custom collectors.
     pub collectors_dir: Option<PathBuf>,
 }
 
-/// A set of profiles: whose names are exposed.
+/// A set of profiles. A profile is the set of metrics that one exporter exposes, under that exporter's names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Profiles(u8);
 
 impl Profiles {
-    /// None.
+    /// The empty set.
     pub const NONE: Self = Self(0);
-    /// Grafana Alloy's `prometheus.exporter.mssql`, which Grafana's mssql-mixin reads.
+    /// The profile of Grafana Alloy's `prometheus.exporter.mssql`, which Grafana's mssql-mixin reads.
     pub const ALLOY: Self = Self(1);
-    /// What the supervisor adds: `sql_edge_*`.
+    /// The profile of the supervisor's own metrics, `sql_edge_*`.
     pub const OWN: Self = Self(1 << 1);
-    /// sql_exporter's `mssql_standard.collector.yml`.
+    /// The profile of sql_exporter's `mssql_standard.collector.yml`.
     pub const SQL_EXPORTER: Self = Self(1 << 2);
-    /// awaragi/prometheus-mssql-exporter.
+    /// The profile of awaragi/prometheus-mssql-exporter.
     pub const AWARAGI: Self = Self(1 << 3);
-    /// What a file in `collectors-dir` asks for: always on.
+    /// The profile of the collectors from files in `collectors-dir`, which is always on.
     pub const FILES: Self = Self(1 << 7);
 
-    /// Each of them with its word in the setting `metrics-profiles`.
+    /// The profiles with their words in the setting `metrics-profiles`.
     pub const WORDS: [(&'static str, Self); 4] = [
         ("alloy", Self::ALLOY),
         ("own", Self::OWN),
@@ -53,19 +53,19 @@ impl Profiles {
         ("awaragi", Self::AWARAGI),
     ];
 
-    /// Both sets together.
+    /// Returns the union of both sets.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Whether the two have one in common.
+    /// Whether both sets have a profile in common.
     #[must_use]
     pub const fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 
-    /// The words of those in the set.
+    /// Returns the words of the profiles in the set.
     #[must_use]
     pub fn words(self) -> Vec<&'static str> {
         Self::WORDS
@@ -82,15 +82,15 @@ impl Profiles {
 pub struct Pattern(String);
 
 impl Pattern {
-    /// Takes any text for a pattern.
+    /// Makes a pattern of any text.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(text.to_lowercase())
     }
 
-    /// Whether it stands for `name`, given in lower case.
+    /// Whether the pattern matches `name`, which is given in lower case.
     ///
-    /// After a mismatch only the last star takes one character more, which is enough for globs:
+    /// After a mismatch only the last star takes one character more, which is enough for globs. This is
     /// quadratic at worst, and both texts are at most 128 characters long.
     fn matches(&self, name: &str) -> bool {
         let (mut pattern, mut rest) = (self.0.as_str(), name);
@@ -122,17 +122,17 @@ impl Pattern {
     }
 }
 
-/// Include and exclude patterns.
+/// The patterns of the databases that are included and excluded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Empty: all.
+    /// The patterns of included databases; without any, all databases are included.
     pub include: Vec<Pattern>,
-    /// Wins over `include`.
+    /// The patterns of excluded databases, which win over `include`.
     pub exclude: Vec<Pattern>,
 }
 
 impl Filter {
-    /// Whether `database` is to be shown.
+    /// Whether the metrics of `database` are exposed.
     #[must_use]
     pub fn passes(&self, database: &str) -> bool {
         let name = database.to_lowercase();
@@ -141,11 +141,11 @@ impl Filter {
     }
 }
 
-/// A list of profiles.
+/// The kind of a list of profiles.
 #[derive(Clone, Copy, Debug)]
 pub struct ProfileList;
 
-/// A word of the list.
+/// The kind of a word in a list of profiles or of collectors.
 const WORD: Name = Name {
     max: 64,
     bytes: true,
@@ -178,7 +178,7 @@ impl Kind for ProfileList {
     }
 }
 
-/// A list of patterns over databases' names.
+/// The kind of a list of patterns over databases' names.
 #[derive(Clone, Copy, Debug)]
 pub struct Patterns;
 
@@ -200,14 +200,14 @@ impl Kind for Patterns {
     }
 }
 
-/// Whether `name` may name a collector: it is a label's value, and a word of a setting.
+/// Whether `name` may name a collector: the name is a label's value, and a word of a setting.
 #[must_use]
 pub fn is_collector_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     (1..=WORD.max).contains(&name.len()) && name.chars().all(allowed)
 }
 
-/// Names of collectors.
+/// The kind of a list of collectors' names.
 #[derive(Clone, Copy, Debug)]
 pub struct CollectorNames;
 

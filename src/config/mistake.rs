@@ -1,27 +1,27 @@
-//! What is wrong with a configuration: all of it at once, a line each.
+//! The mistakes in a configuration: all of them at once, a line each.
 
 use std::fmt;
 
 use super::raw::{Origin, Problem, Raw};
 use super::settings::Setting;
 
-/// One thing that is wrong.
+/// A mistake in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    /// The setting, or what stands in its place.
+    /// The name of the setting, or of what was given in its place.
     pub setting: String,
-    /// The value, unless it could be a secret.
+    /// The value as it was given, unless it could be a secret.
     pub value: Option<String>,
-    /// Where it comes from.
+    /// The source that gave the value.
     pub origin: Origin,
-    /// What is wrong.
+    /// The description of the mistake, such as "is below 50ms".
     pub what: String,
-    /// What to do.
+    /// The advice on how to mend the mistake.
     pub advice: String,
 }
 
 impl Mistake {
-    /// A value that a setting does not take.
+    /// Returns the mistake of a value that a setting does not take.
     #[must_use]
     pub fn value(setting: &Setting, raw: &Raw, origin: Origin, problem: Problem) -> Self {
         let value = match setting.secret.is_some() {
@@ -49,12 +49,12 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Everything that is wrong; never empty.
+/// All mistakes in a configuration; never empty.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigErrors(Vec<Mistake>);
 
 impl ConfigErrors {
-    /// `value` if nothing is wrong with it.
+    /// Returns `value` if there are no mistakes.
     ///
     /// # Errors
     /// When there are mistakes.
@@ -65,7 +65,7 @@ impl ConfigErrors {
         }
     }
 
-    /// Each of them.
+    /// Returns all mistakes.
     #[must_use]
     pub fn mistakes(&self) -> &[Mistake] {
         &self.0
@@ -87,10 +87,10 @@ impl fmt::Display for ConfigErrors {
     }
 }
 
-/// The one of `names` that `name` was probably meant to be.
+/// Returns the one of `names` that `name` was probably meant to be.
 #[must_use]
 pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    /// Similarity from which a name is suggested, 0 to 1; clap takes the same.
+    /// The similarity, from 0 to 1, above which a name is suggested; clap takes the same.
     const ALIKE: f64 = 0.7;
     names
         .map(|known| (strsim::jaro_winkler(name, known), known))

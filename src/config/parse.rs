@@ -1,4 +1,4 @@
-//! From sources to one [`Config`], or to everything that is wrong. Pure.
+//! Parsing of the sources into one [`Config`], or into all of the mistakes, without any I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,21 +21,21 @@ use super::{
 };
 use crate::decide::policy::{Ages, Policy};
 
-/// A configuration, and how it came to be.
+/// A configuration, with the origin of each value.
 #[derive(Clone, Debug)]
 pub struct Effective {
-    /// The values.
+    /// The values of all settings.
     pub config: Config,
-    /// Where each comes from, by key.
+    /// The origin of each value, by the key of its setting.
     pub origins: BTreeMap<&'static str, Origin>,
-    /// What is allowed and yet probably not meant.
+    /// The settings that are allowed and yet probably not meant.
     pub warnings: Vec<Mistake>,
 }
 
-/// Makes the configuration out of what was given.
+/// Parses what was given into the configuration.
 ///
 /// # Errors
-/// When anything is wrong; the error lists all of it.
+/// When anything is wrong; the error lists all mistakes.
 pub fn parse(sources: &Sources) -> Result<Effective, ConfigErrors> {
     let mut mistakes: Vec<Mistake> = sources.file_mistake.iter().cloned().collect();
     strangers(sources, &mut mistakes);
@@ -88,11 +88,11 @@ pub fn parse(sources: &Sources) -> Result<Effective, ConfigErrors> {
     )
 }
 
-/// The ages up to which observations count: three turns of their observer, and in the case of an attempt
-/// the deadline of the last one. What a hang may take to show is not cut short.
+/// Returns the ages up to which observations count: three turns of their observer, and for an attempt also
+/// the deadline of the last one. The time that a hang may take to show is not cut short.
 fn ages(config: &Config) -> Ages {
     const TURNS: u32 = 3;
-    /// Less than this is the delay of a busy machine.
+    /// The least age: less than this is the delay of a busy machine.
     const LEAST: Duration = Duration::from_secs(10);
     let paced = |interval: Duration| (interval * TURNS).max(LEAST);
     let asked = |pace: Pace| {
@@ -113,7 +113,7 @@ fn ages(config: &Config) -> Ages {
     }
 }
 
-/// Reads `listen`, whatever else may be wrong: what `probe` needs must not depend on the rest.
+/// Reads `listen`, whatever else may be wrong: `probe` must not depend on the other settings.
 ///
 /// # Errors
 /// When this setting, or the file as a whole, is wrong.
@@ -121,7 +121,7 @@ pub fn parse_listen(sources: &Sources) -> Result<SocketAddr, Box<Mistake>> {
     parse_some(&["listen"], sources).map(|config| config.http.listen)
 }
 
-/// Reads `control-socket`, and what its default is made from, whatever else may be wrong.
+/// Reads `control-socket`, and `state-dir` from which its default is made, whatever else may be wrong.
 ///
 /// # Errors
 /// When one of these settings, or the file as a whole, is wrong.
@@ -132,12 +132,12 @@ pub fn parse_control_socket(sources: &Sources) -> Result<PathBuf, Box<Mistake>> 
 /// Reads `termination-grace-period`, whatever else may be wrong.
 ///
 /// # Errors
-/// When it, or the file as a whole, is wrong.
+/// When this setting, or the file as a whole, is wrong.
 pub fn parse_pod_grace(sources: &Sources) -> Result<Duration, Box<Mistake>> {
     parse_some(STOP_SETTINGS, sources).map(|config| config.stop.pod_grace)
 }
 
-/// Reads where the volumes are, whatever else may be wrong.
+/// Reads the settings of the data volume's place, [`VOLUME_SETTINGS`], whatever else may be wrong.
 ///
 /// # Errors
 /// When one of these settings, or the file as a whole, is wrong.
@@ -148,21 +148,21 @@ pub fn parse_volume(sources: &Sources) -> Result<VolumeConfig, Box<Mistake>> {
 /// Reads `data-dir`, whatever else may be wrong.
 ///
 /// # Errors
-/// As [`parse_volume`].
+/// When `data-dir` or another of [`VOLUME_SETTINGS`], or the file as a whole, is wrong.
 pub fn parse_data_dir(sources: &Sources) -> Result<PathBuf, Box<Mistake>> {
     parse_volume(sources).map(|volume| volume.data_dir)
 }
 
-/// The settings that say on which volume `master.mdf` lies.
+/// The settings that determine on which volume `master.mdf` lies.
 pub const VOLUME_SETTINGS: &[&str] = &["data-dir", "engine-data-dir", "master-data-file"];
 
-/// The settings that say where the control socket is.
+/// The settings that determine the path of the control socket.
 pub const CONTROL_SETTINGS: &[&str] = &["state-dir", "control-socket"];
 
-/// The settings of `stop`: the socket's, and the pod's grace for a hook that runs before.
+/// The settings of `stop`: those of the control socket, and the pod's grace for a hook that runs before.
 pub const STOP_SETTINGS: &[&str] = &["state-dir", "control-socket", "termination-grace-period"];
 
-/// A configuration in which only the settings `keys` have a meaning.
+/// Returns a configuration in which only the settings `keys` have a meaning.
 fn parse_some(keys: &[&str], sources: &Sources) -> Result<Config, Box<Mistake>> {
     if let Some(mistake) = &sources.file_mistake {
         return Err(Box::new(mistake.clone()));
@@ -197,7 +197,8 @@ fn place(
     }
 }
 
-/// What looks like a setting and is none. Its value is not shown: a misspelt name may hold a secret.
+/// Adds a mistake for each key that looks like a setting and is none. Its value is not shown, as a misspelt
+/// name may hold a secret.
 fn strangers(sources: &Sources, mistakes: &mut Vec<Mistake>) {
     if sources.flags.password {
         let origin = Origin::Flag("sql-password".to_owned());
@@ -249,7 +250,7 @@ fn stranger(key: &str, origin: Origin, name: impl Fn(&str) -> String) -> Mistake
     }
 }
 
-/// Of [`blank`], what the SQL settings fill.
+/// Returns the part of [`blank`] that the settings of SQL fill.
 fn blank_sql(pace: Pace) -> SqlConfig {
     SqlConfig {
         host: None,
@@ -271,7 +272,8 @@ fn blank_sql(pace: Pace) -> SqlConfig {
     }
 }
 
-/// Where the table puts its values. Nothing of it remains: each field is set by a row.
+/// Returns a configuration for the table to put its values into. Nothing of it remains, as each field is set
+/// by a row.
 fn blank() -> Config {
     let pace = Pace {
         interval: Duration::ZERO,

@@ -1,26 +1,26 @@
-//! What a source gives for a setting, before it is understood, and where it comes from.
+//! The value that a source gives for a setting, before it is parsed, and its origin.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// The text of a value; a file may also hold a list.
+/// A value as a source gives it, before it is parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Raw {
-    /// One scalar.
+    /// The text of a single value.
     Text(String),
-    /// A list of scalars, from a file.
+    /// A list of texts, which only a file can hold.
     List(Vec<String>),
-    /// A variable that is set and holds a secret: its name, never its value.
+    /// The name of a variable that is set and holds a secret, never its value.
     SecretIn(String),
-    /// Something that no setting takes, such as a map, by its name.
+    /// The name of something that no setting takes, such as a map.
     Other(&'static str),
 }
 
 impl Raw {
-    /// How a mistake shows it: escaped, and cut where it is long.
+    /// Returns the value as a mistake shows it: escaped, and cut where it is long.
     #[must_use]
     pub fn excerpt(&self) -> String {
-        /// Characters of a value that a message repeats at most.
+        /// The limit of characters of a value that a message repeats.
         const MAX_CHARS: usize = 80;
         let whole = match self {
             Self::Text(text) => format!("{text:?}"),
@@ -35,21 +35,21 @@ impl Raw {
     }
 }
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A flag, named without its dashes.
     Flag(String),
-    /// An environment variable.
+    /// An environment variable, by its name.
     Env(String),
     /// The configuration file.
     File {
-        /// Its path.
+        /// The path of the file.
         path: PathBuf,
         /// The line, counted from 1; 0 where it is not known.
         line: u64,
     },
-    /// Nobody gave one.
+    /// The default of the setting, as no source gives a value.
     Default,
 }
 
@@ -68,23 +68,23 @@ impl fmt::Display for Origin {
 /// A value with its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Given {
-    /// The value.
+    /// The value itself.
     pub raw: Raw,
-    /// Where it comes from.
+    /// The source of the value.
     pub origin: Origin,
 }
 
-/// Why a value can't be used.
+/// The reason for which a value can't be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// What is wrong, as in "is below 50ms".
+    /// The description of the problem, as in "is below 50ms".
     pub what: String,
-    /// What to do, if more can be said than which values are allowed.
+    /// The advice, where there is more to it than the list of allowed values.
     pub advice: Option<String>,
 }
 
 impl Problem {
-    /// A problem that the list of allowed values solves.
+    /// Returns a problem that the list of allowed values solves.
     pub fn new(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
@@ -92,7 +92,7 @@ impl Problem {
         }
     }
 
-    /// A problem with advice of its own.
+    /// Returns a problem with advice of its own.
     pub fn with_advice(what: impl Into<String>, advice: impl Into<String>) -> Self {
         Self {
             what: what.into(),
@@ -104,18 +104,19 @@ impl Problem {
 /// A value as it is written into a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shown {
-    /// Safe without quotes: numbers, durations, sizes, `true`, `false`.
+    /// A text that is safe without quotes: a number, a duration, a size, `true`, `false`.
     Plain(String),
-    /// To be quoted.
+    /// A text that has to be quoted.
     Quoted(String),
-    /// A list, each item to be quoted.
+    /// A list of texts, each of which has to be quoted.
     List(Vec<String>),
-    /// There is no value; the text says what that means.
+    /// No value, with a text for what that means.
     Unset(&'static str),
 }
 
 impl Shown {
-    /// In YAML. JSON's strings are a subset of YAML's, and settings hold no control characters.
+    /// Returns the value in YAML; none where it is unset. JSON's strings are a subset of YAML's, and settings
+    /// hold no control characters.
     #[must_use]
     pub fn yaml(&self) -> Option<String> {
         match self {

@@ -1,5 +1,5 @@
-//! Logins that the engine refused: remembered by all who log in, so that together they do not fill its
-//! log, or lock the login out, after a password was changed.
+//! Logins that the engine refused. All who log in share them, so that after a change of the password they do
+//! not together fill the engine's log, or lock the login out.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,24 +8,26 @@ use std::time::{Duration, Instant};
 use super::secret::Password;
 use crate::decide::observation::ServerError;
 
-/// After the first refusal nobody logs in for this long; it doubles with each further one ...
+/// The time after the first refusal in which nobody logs in with that password. It doubles with each further
+/// refusal, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 
-/// ... up to this: a password that was put right in the engine is found out within it.
+/// The longest time in which nobody logs in: a password that was put right in the engine is noticed within
+/// it.
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
-/// Doublings from the first pause to the longest.
+/// The number of doublings from the first pause to the longest.
 const MAX_DOUBLINGS: u32 = 5;
 
 const _: () = assert!(FIRST_PAUSE.as_secs() << MAX_DOUBLINGS >= LONGEST_PAUSE.as_secs());
 
-/// The refusal that stands, shared by everybody who has a clone of it.
+/// The refusal that stands, shared by all clones of this.
 #[derive(Clone, Debug, Default)]
 pub struct Refusals(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Passwords are told apart by this, and not kept.
+    /// The hasher by which passwords are distinguished; the passwords themselves are not kept.
     hasher: RandomState,
     standing: Mutex<Option<Standing>>,
 }
@@ -36,13 +38,13 @@ struct Standing {
     of: u64,
     error: ServerError,
     count: u32,
-    /// Nobody logs in before this.
+    /// The time before which nobody logs in with that password.
     until: Instant,
 }
 
 impl Refusals {
-    /// The refusal that keeps a login with this password from being tried at `now`. Another password is
-    /// always tried.
+    /// Returns the refusal that keeps a login with this password from being tried at `now`. Another password
+    /// is always tried.
     #[must_use]
     pub fn standing(&self, password: &Password, now: Instant) -> Option<ServerError> {
         let standing = *self.lock();
@@ -50,8 +52,8 @@ impl Refusals {
         (standing.of == self.hash(password)).then_some(standing.error)
     }
 
-    /// A login with this password was refused at `now`. Those that were under way when the first was
-    /// refused count as one.
+    /// Notes that a login with this password was refused at `now`. Logins that were under way when the first
+    /// was refused count as one with it.
     pub fn refused(&self, password: &Password, error: ServerError, now: Instant) {
         let of = self.hash(password);
         let mut standing = self.lock();
@@ -69,7 +71,7 @@ impl Refusals {
         });
     }
 
-    /// A login was let in.
+    /// Forgets the refusal, as a login was accepted.
     pub fn clear(&self) {
         *self.lock() = None;
     }
@@ -121,7 +123,8 @@ mod tests {
         assert_eq!(refusals.standing(&old, now), None);
     }
 
-    /// What an hour of a wrong password costs the engine, with everybody who logs in at its usual pace.
+    /// An hour of a wrong password costs the engine 30 to 40 refused logins, with six observers that try each
+    /// second.
     #[test]
     fn an_hour_of_a_wrong_password_is_some_thirty_refusals() {
         let refusals = Refusals::default();

@@ -1,4 +1,4 @@
-//! What has to hold between settings.
+//! The rules that have to hold between settings.
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ use crate::decide::lease::LeaseMode;
 /// A rule over some settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Relation {
-    /// The settings it is about; the first one is named as the mistaken one.
+    /// The keys of the settings that the rule is about; the first one is named as the mistaken one.
     pub keys: &'static [&'static str],
-    /// What is wrong, if something is.
+    /// The check of the rule, which returns what is wrong where the rule does not hold.
     pub check: fn(&Config) -> Option<Broken>,
 }
 
 /// A rule that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {
-    /// What is wrong.
+    /// The description of what is wrong.
     pub what: String,
-    /// What to do.
+    /// The advice on how to mend it.
     pub advice: String,
 }
 
-/// `value` has to be at least `least`, which is what `why` says.
+/// Checks that `value` is at least `least`; `rule` names the bound, and `why` gives the reason for it.
 fn at_least(value: Duration, least: Duration, rule: &str, why: &str) -> Option<Broken> {
     (value < least).then(|| Broken {
         what: format!("is below {rule}, {}: {why}", show_duration(least)),
@@ -32,7 +32,7 @@ fn at_least(value: Duration, least: Duration, rule: &str, why: &str) -> Option<B
     })
 }
 
-/// Every rule.
+/// The rules whose breach is a mistake.
 pub const RELATIONS: &[Relation] = &[
     Relation {
         keys: &["unresponsive-after", "ping-timeout"],
@@ -74,7 +74,7 @@ pub const RELATIONS: &[Relation] = &[
     Relation {
         keys: &["stop-grace", "termination-grace-period"],
         check: |config| {
-            /// For the container to end after its last process.
+            /// The time that the container needs to end after its last process.
             const LEFT: Duration = Duration::from_secs(1);
             let most = config.stop.pod_grace.saturating_sub(LEFT);
             (config.stop.grace > most).then(|| Broken {
@@ -263,7 +263,7 @@ pub const RELATIONS: &[Relation] = &[
     },
 ];
 
-/// What is allowed and yet probably not meant.
+/// The rules whose breach is allowed and yet probably not meant.
 pub const WARNINGS: &[Relation] = &[
     Relation {
         keys: &["unresponsive-after", "diagnostics-interval"],

@@ -1,21 +1,22 @@
-//! The password of the supervisor's login: read anew at each login, shown nowhere.
+//! The password of the supervisor's login, which is read anew at each login and shown nowhere.
 
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
-/// A password file longer than this is refused: SQL Server's passwords have at most 128 characters.
+/// The limit of a password file, in bytes; a longer one is refused. SQL Server's passwords have at most 128
+/// characters.
 const MAX_PASSWORD_BYTES: u64 = 1024;
 
-/// Where the password is read.
+/// The source that a password is read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PasswordSource {
-    /// This file; one trailing line break is not part of it, unless a login works with it alone.
+    /// A file; one trailing line break is not part of the password, unless a login works with it alone.
     File(PathBuf),
-    /// This environment variable, byte for byte.
+    /// An environment variable, taken byte for byte.
     Env(String),
-    /// Nowhere: none was configured.
+    /// No source, as none was configured.
     Missing,
 }
 
@@ -24,7 +25,7 @@ pub enum PasswordSource {
 pub struct Password(String);
 
 impl Password {
-    /// The text, for the login packet and nothing else.
+    /// Returns the text of the password, for the login packet and nothing else.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -37,32 +38,32 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Why there is no password.
+/// The reason for which there is no password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
     /// The file can't be read.
     #[error("the password file {path} can't be read: {error}")]
     File {
-        /// Its path.
+        /// The path of the file.
         path: PathBuf,
-        /// The system's word.
+        /// The system's error message.
         error: String,
     },
     /// The file or variable is empty, too long or not UTF-8.
     #[error("the password in {place} is not usable: {why}")]
     Unusable {
-        /// Which file or variable.
+        /// The file or the variable.
         place: String,
-        /// What is wrong.
+        /// The reason for which the password is not usable.
         why: &'static str,
     },
-    /// Neither file nor variable.
+    /// No file and no variable is configured, or the variable is not set.
     #[error("no password is configured: set --sql-password-file or MSSQL_SA_PASSWORD")]
     Missing,
 }
 
 impl PasswordSource {
-    /// Reads it now, so that a rotated secret is picked up.
+    /// Reads the password now, so that a rotated secret is picked up.
     ///
     /// # Errors
     /// When the source can't be read or holds no usable password.
@@ -70,12 +71,12 @@ impl PasswordSource {
         self.read_both().map(|(password, _)| password)
     }
 
-    /// The same, and beside it the password with the line break that the file ends with, where it ends
-    /// with one: a Secret that was made by `echo | base64` has one that nobody meant, and the Secret from
-    /// which the engine got its own password may have had the same.
+    /// Reads the password as [`Self::read`] does, and beside it the password with the line break that the
+    /// file ends with, where it ends with one. A Secret that was made by `echo | base64` has one that nobody
+    /// meant, and the Secret from which the engine got its own password may have had the same.
     ///
     /// # Errors
-    /// As [`Self::read`].
+    /// When the source can't be read or holds no usable password.
     pub fn read_both(&self) -> Result<(Password, Option<Password>), PasswordError> {
         match self {
             Self::File(path) => {
@@ -103,7 +104,7 @@ impl PasswordSource {
     }
 }
 
-/// The password of a file: without its trailing line break, and with it where there is one.
+/// Returns the password of a file without its trailing line break, and with it where there is one.
 fn usable(bytes: Vec<u8>, place: &str) -> Result<(Password, Option<Password>), PasswordError> {
     let whole = whole(bytes, place)?;
     let Some(line) = whole.strip_suffix('\n') else {
@@ -123,7 +124,7 @@ fn unusable(place: &str, why: &'static str) -> PasswordError {
     }
 }
 
-/// All of it, if it can be a password.
+/// Returns the whole text, if it can be a password.
 fn whole(bytes: Vec<u8>, place: &str) -> Result<String, PasswordError> {
     if bytes.len() as u64 > MAX_PASSWORD_BYTES {
         return Err(unusable(place, "it is longer than 1024 bytes"));
@@ -139,7 +140,7 @@ fn whole(bytes: Vec<u8>, place: &str) -> Result<String, PasswordError> {
 pub(crate) mod tests {
     use super::*;
 
-    /// A password of a test.
+    /// Returns a password for a test.
     pub(crate) fn password(text: &str) -> Password {
         Password(text.to_owned())
     }

@@ -1,5 +1,5 @@
-//! Every setting, in one table. Flags, variables, file keys, help, the reference in docs/configuration.md and the
-//! tests are made from it, so that a setting is added here and nowhere else.
+//! All settings, in one table. Flags, variables, file keys, help, the reference in docs/configuration.md and
+//! the tests are made from it, so that a setting is added here and nowhere else.
 
 mod section;
 mod values;
@@ -19,52 +19,52 @@ use super::text::{
 pub use section::Section;
 use values::*;
 
-/// The value of a setting that nobody gives.
+/// The default value of a setting, for where no source gives one.
 #[derive(Clone, Copy, Debug)]
 pub enum DefaultValue {
-    /// This text.
+    /// A fixed text.
     Text(&'static str),
-    /// Made from settings that stand before it in the table.
+    /// A text that is made from settings that stand before this one in the table.
     From {
-        /// How, for people.
+        /// The rule by which the text is made, in words for people.
         rule: &'static str,
-        /// The text.
+        /// The function that makes the text.
         of: fn(&Config) -> String,
     },
 }
 
-/// A row of the table.
+/// A setting: a row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
-    /// Its name: as a flag with `--`, in the file as it is.
+    /// The setting's name: as a flag with `--`, in the file as it is.
     pub key: &'static str,
-    /// What it belongs to.
+    /// The section of the table that the setting belongs to.
     pub section: Section,
     /// The value that counts when no source gives one.
     pub default: DefaultValue,
-    /// Variables of the SQL Server image that count after the file and before the default.
+    /// The variables of the SQL Server image that count after the file and before the default.
     pub fallback: &'static [&'static str],
     /// The password that the setting says the place of, where it is in use. The fallback variables of such a
     /// setting hold a secret, and a value of it is not repeated.
     pub secret: Option<fn(&Config) -> Option<&PasswordSource>>,
-    /// One line: what it is.
+    /// The help for the setting, in one line.
     pub help: &'static str,
-    /// Puts a value into its place.
+    /// The function that puts a value into its field of the configuration.
     pub set: fn(&mut Config, &Given) -> Result<(), Problem>,
-    /// Reads it back.
+    /// The function that reads the value back for showing it.
     pub show: fn(&Config) -> Shown,
-    /// What is allowed.
+    /// The function that describes the allowed values.
     pub describe: fn() -> String,
 }
 
 impl Setting {
-    /// The environment variable, such as SUPERVISOR_SQL_PORT.
+    /// Returns the name of the environment variable, such as SUPERVISOR_SQL_PORT.
     #[must_use]
     pub fn env(&self) -> String {
         format!("{ENV_PREFIX}{}", self.key.to_uppercase().replace('-', "_"))
     }
 
-    /// The default for people.
+    /// Returns the default in words for people.
     #[must_use]
     pub fn default_text(&self) -> &'static str {
         match self.default {
@@ -85,21 +85,21 @@ impl Setting {
     }
 }
 
-/// What the supervisor's own variables begin with.
+/// The prefix of the supervisor's own variables.
 pub const ENV_PREFIX: &str = "SUPERVISOR_";
 
-/// The setting of that key.
+/// Returns the setting of a key.
 #[must_use]
 pub fn by_key(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)
 }
 
-/// Declares the table. A row is: section, key => place in [`Config`], kind, default, then what else
-/// applies; help.
+/// Declares the table of settings. A row is: section, key => field of [`Config`], kind, default, then methods
+/// of [`Setting`] that add to it; help.
 macro_rules! settings {
     ($( $section:ident $key:literal => $($field:ident).+, $kind:expr, $default:expr
         $(, $method:ident $arguments:tt)* ; $help:literal )+) => {
-        /// Every setting. One whose default is made from another stands after it.
+        /// All settings. A setting whose default is made from another stands after it.
         pub static SETTINGS: &[Setting] = &[ $(
             Setting {
                 key: $key,
@@ -364,7 +364,7 @@ settings! {
 }
 
 impl Setting {
-    /// The default, as if somebody had given it.
+    /// Returns the default as if a source had given it.
     #[must_use]
     pub fn default_raw(&self, config: &Config) -> Raw {
         Raw::Text(match self.default {

@@ -7,8 +7,8 @@ use super::raw::{Origin, Shown};
 use super::secret::PasswordSource;
 use super::settings::{DefaultValue, SETTINGS, Section, Setting};
 
-/// The effective configuration as a file that `--config` reads: each setting with its origin. No
-/// secret is in it.
+/// Returns the effective configuration as a file that `--config` reads: each setting with its origin, and no
+/// secret.
 #[must_use]
 pub fn effective_yaml(effective: &Effective) -> String {
     let mut text = String::new();
@@ -38,7 +38,8 @@ pub fn effective_yaml(effective: &Effective) -> String {
     text
 }
 
-/// Whether the password can be read now. Rotation may be under way: it is no error if it can't.
+/// Returns a line on whether the password can be read now. Rotation may be under way, so it is no error if it
+/// can't.
 fn password_line(source: &PasswordSource) -> String {
     match source.read() {
         Ok(_) => "# the password can be read now\n".to_owned(),
@@ -46,12 +47,12 @@ fn password_line(source: &PasswordSource) -> String {
     }
 }
 
-/// A path may hold a line break, which would end a comment.
+/// Returns a text without control characters: a path may hold a line break, which would end a comment.
 fn comment(text: &impl ToString) -> String {
     text.to_string().replace(char::is_control, "?")
 }
 
-/// The reference of all settings, in Markdown.
+/// Returns the reference of all settings, in Markdown.
 #[must_use]
 pub fn reference() -> String {
     let mut text = String::from(

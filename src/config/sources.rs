@@ -1,5 +1,5 @@
-//! Where values come from: flags, environment, file. Only [`Sources::load`] touches the world; what
-//! it gathered is parsed by pure functions.
+//! The sources of values: flags, environment, file. Only [`Sources::load`] and [`Environment::capture`] read
+//! from outside the program; what they gather is parsed by pure functions.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,35 +10,36 @@ use super::mistake::Mistake;
 use super::raw::{Given, Origin, Problem, Raw};
 use super::settings::{ENV_PREFIX, SETTINGS, Setting};
 
-/// The variable that names the file.
+/// The environment variable that names the configuration file.
 pub const CONFIG_ENV: &str = "SUPERVISOR_CONFIG";
 
-/// What the command line gave.
+/// The settings that the command line gives.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
-    /// Settings by their key.
+    /// The values of settings, by their keys.
     pub values: BTreeMap<&'static str, Raw>,
-    /// `--config`.
+    /// The configuration file that `--config` names.
     pub config: Option<PathBuf>,
-    /// `--sql-password` was used, which is refused. Its value was not kept.
+    /// Whether `--sql-password` was used, which is refused. Its value was not kept.
     pub password: bool,
 }
 
-/// The variables that concern settings. Of those that hold a secret only that they are set.
+/// The environment variables that concern settings. Of one that holds a secret it is only kept that it is
+/// set.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     values: BTreeMap<String, OsString>,
 }
 
 impl Environment {
-    /// Takes what concerns settings out of the process's environment.
+    /// Takes the variables that concern settings out of the process's environment.
     #[must_use]
     pub fn capture() -> Self {
         Self::from_vars(std::env::vars_os())
     }
 
-    /// The same out of any variables. An empty variable counts as one that is not set: compose files
-    /// and charts pass empty ones on for what nobody filled in.
+    /// Takes the variables that concern settings out of any variables. An empty variable counts as one that
+    /// is not set: compose files and charts pass empty ones on for what nobody filled in.
     pub fn from_vars(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let mut values = BTreeMap::new();
         for (name, value) in vars {
@@ -58,13 +59,13 @@ impl Environment {
         Self { values }
     }
 
-    /// The value as text; an error where it is not UTF-8.
+    /// Returns the value of a variable as text; an error where it is not UTF-8.
     fn get(&self, name: &str) -> Option<Result<&str, Problem>> {
         let value = self.values.get(name)?;
         Some(value.to_str().ok_or_else(|| Problem::new("is not UTF-8")))
     }
 
-    /// The names that begin like ours, but for those that Kubernetes made.
+    /// Returns the names of the variables with the supervisor's prefix, without those that Kubernetes made.
     pub fn own(&self) -> impl Iterator<Item = &str> {
         let own = self.values.iter().filter(|(name, value)| {
             name.starts_with(ENV_PREFIX) && !is_service_link(name, &value.to_string_lossy())
@@ -73,21 +74,21 @@ impl Environment {
     }
 }
 
-/// Everything that was given.
+/// The values of all sources.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// The command line.
+    /// The flags of the command line.
     pub flags: Flags,
-    /// The environment.
+    /// The variables of the environment.
     pub environment: Environment,
-    /// The file, if there is one and it could be read.
+    /// The configuration file, if there is one and it could be read.
     pub file: Option<ConfigFile>,
-    /// What was wrong with the file as a whole.
+    /// The mistake in the file as a whole, where there is one.
     pub file_mistake: Option<Mistake>,
 }
 
 impl Sources {
-    /// Reads the file that flag or environment name.
+    /// Reads the file that the flag or the environment names.
     #[must_use]
     pub fn load(flags: Flags, environment: Environment) -> Self {
         let named = match (&flags.config, environment.values.get(CONFIG_ENV)) {
@@ -118,10 +119,10 @@ impl Sources {
         sources
     }
 
-    /// What was given for `setting` by the source that counts most; none where nobody gave it.
+    /// Returns the value of `setting` from the source that counts most; none where no source gives one.
     ///
     /// # Errors
-    /// When a variable that counts is not UTF-8.
+    /// When the variable that counts is not UTF-8.
     pub fn find(&self, setting: &Setting) -> Result<Option<Given>, Box<Mistake>> {
         if let Some(raw) = self.flags.values.get(setting.key) {
             return Ok(Some(Given {

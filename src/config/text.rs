@@ -1,4 +1,4 @@
-//! Kinds of values that are texts: addresses, names, paths, lists.
+//! The kinds of values that are texts: addresses, names, paths, lists.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,13 @@ use super::kind::{Kind, scalar};
 use super::raw::{Given, Origin, Problem, Raw, Shown};
 use super::secret::PasswordSource;
 
-/// Bytes of a path at most (PATH_MAX of Linux, its NUL included).
+/// The limit of a path, in bytes (PATH_MAX of Linux, its NUL included).
 const MAX_PATH_BYTES: usize = 4096;
 
-/// Items of a list at most.
+/// The limit of items in a list.
 const MAX_ITEMS: usize = 1000;
 
-/// Refuses what no name, path or host can hold, and what would forge a line of a log.
+/// Refuses control characters, which no name, path or host can hold, and which would forge a line of a log.
 fn without_control(text: &str) -> Result<&str, Problem> {
     match text.chars().any(char::is_control) {
         true => Err(Problem::new("holds a control character")),
@@ -21,7 +21,7 @@ fn without_control(text: &str) -> Result<&str, Problem> {
     }
 }
 
-/// An address with its port.
+/// The kind of an IP address with a port.
 #[derive(Clone, Copy, Debug)]
 pub struct Address;
 
@@ -50,11 +50,11 @@ impl Kind for Address {
     }
 }
 
-/// A host, without a port.
+/// The kind of a host, without a port.
 #[derive(Clone, Copy, Debug)]
 pub struct Host;
 
-/// Bytes of a host name at most (RFC 1035, section 2.3.4, less the root's dot).
+/// The limit of a host name, in bytes (RFC 1035, section 2.3.4, less the root's dot).
 const MAX_HOST_BYTES: usize = 253;
 
 impl Kind for Host {
@@ -92,10 +92,10 @@ impl Kind for Host {
     }
 }
 
-/// What leaves a setting to what is found out.
+/// The word that leaves a setting to be found out.
 pub const AUTO: &str = "auto";
 
-/// A value of another kind, or `auto`, which is none.
+/// The kind of a value of another kind, or of `auto`, which is no value.
 #[derive(Clone, Copy, Debug)]
 pub struct Auto<K>(pub K);
 
@@ -121,7 +121,7 @@ impl<K: Kind> Kind for Auto<K> {
     }
 }
 
-/// A text of another kind, or nothing.
+/// The kind of a text of another kind, or of an empty text, which is no value.
 #[derive(Clone, Copy, Debug)]
 pub struct Optional<K>(pub K);
 
@@ -144,22 +144,22 @@ impl<K: Kind<Value = String>> Kind for Optional<K> {
     }
 }
 
-/// A name of limited length.
+/// The kind of a name of limited length.
 #[derive(Clone, Copy, Debug)]
 pub struct Name {
-    /// How many it may have at most.
+    /// The limit of the name's length, in the unit that `bytes` gives.
     pub max: usize,
-    /// Bytes (`true`) or UTF-16 units, as SQL Server's `sysname` counts.
+    /// Whether the length counts bytes; else it counts UTF-16 units, as SQL Server's `sysname` does.
     pub bytes: bool,
 }
 
-/// A `sysname` of SQL Server: a login, a database.
+/// The kind of a `sysname` of SQL Server: a login, a database.
 pub const SYSNAME: Name = Name {
     max: 128,
     bytes: false,
 };
 
-/// A process name as the kernel keeps it (TASK_COMM_LEN of 16, its NUL included).
+/// The kind of a process name as the kernel keeps it (TASK_COMM_LEN of 16, its NUL included).
 pub const COMM: Name = Name {
     max: 15,
     bytes: true,
@@ -203,7 +203,7 @@ impl Kind for Name {
     }
 }
 
-/// A list of names: a list in a file, separated by commas elsewhere.
+/// The kind of a list of names: a list in a file, separated by commas elsewhere.
 #[derive(Clone, Copy, Debug)]
 pub struct Names(pub Name);
 
@@ -266,7 +266,7 @@ fn show_path(path: &Path) -> Shown {
     Shown::Quoted(path.display().to_string())
 }
 
-/// An absolute path: relative ones would depend on the directory that the image starts in.
+/// The kind of an absolute path. A relative one would depend on the directory that the image starts in.
 #[derive(Clone, Copy, Debug)]
 pub struct AbsolutePath;
 
@@ -286,7 +286,7 @@ impl Kind for AbsolutePath {
     }
 }
 
-/// An absolute path, or none.
+/// The kind of an absolute path, or of none.
 #[derive(Clone, Copy, Debug)]
 pub struct OptionalPath;
 
@@ -309,11 +309,11 @@ impl Kind for OptionalPath {
     }
 }
 
-/// The path of a Unix socket.
+/// The kind of a Unix socket's path.
 #[derive(Clone, Copy, Debug)]
 pub struct SocketPath;
 
-/// Bytes of a Unix socket's path at most (`sun_path` in unix(7) has 108, its NUL included).
+/// The limit of a Unix socket's path, in bytes (`sun_path` in unix(7) has 108, its NUL included).
 const MAX_SOCKET_BYTES: usize = 107;
 
 impl Kind for SocketPath {
@@ -338,7 +338,7 @@ impl Kind for SocketPath {
     }
 }
 
-/// Where the password is: a file that is named, or a variable that is there. The value of such a
+/// The kind of a password's source: a file that is named, or a variable that is set. The value of such a
 /// variable is never looked at here.
 #[derive(Clone, Copy, Debug)]
 pub struct PasswordPlace;

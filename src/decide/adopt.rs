@@ -1,7 +1,7 @@
-//! An operator's `adopt`: the volumes are accepted as they are, one after the other.
+//! An operator's command `adopt`: the volumes are accepted as they are, and their identities written anew.
 //!
-//! The main volume is written anew first, because its id is the mark of the others; each of the others
-//! once its identity was seen to have changed. It is over when all have.
+//! The main volume's identity is written first, because its id is the mark of the others; theirs once it
+//! was seen to have changed. The adoption is over when the identities of all volumes have changed.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,12 @@ use super::observation::LinkReport;
 use super::reason::Reason;
 use super::snapshot::Snapshot;
 
-/// The volumes that are left, each with the identity that it had when the operator said so.
+/// The volumes that are left to adopt, each with the identity that it had when the command came.
 #[derive(Clone, Debug, Default)]
 pub struct Adopting(BTreeMap<String, IdentityFile>);
 
 impl Adopting {
-    /// Begins with all volumes that were looked at.
+    /// Begins the adoption of all volumes that the gate requires and whose identity was looked at.
     pub fn begin(&mut self, volumes: &[Seen<'_>]) {
         let binding = volumes.iter().filter(|seen| seen.volume.binds());
         let seen = binding.filter_map(|seen| {
@@ -27,7 +27,8 @@ impl Adopting {
         self.0 = seen.collect();
     }
 
-    /// What is to be written now: for the adoption while it lasts, else what is missing.
+    /// Returns the identities to write now: those of the adoption while it lasts, else those that are
+    /// missing from the record.
     pub fn writes(&mut self, volumes: &[Seen<'_>], identities: &mut Set) -> Vec<IdentityWrite> {
         for seen in volumes {
             let before = self.0.get(&seen.volume.name);
@@ -44,7 +45,7 @@ impl Adopting {
     }
 }
 
-/// Whether the volumes are this pod's to write.
+/// Whether this pod may write the volumes, as far as the lease is concerned.
 #[must_use]
 pub fn holds_lease(snapshot: &Snapshot, findings: &Findings) -> bool {
     // What an agent held that is away is not known to be held still.

@@ -1,4 +1,4 @@
-//! The restart budget: restarts that do not help end.
+//! The restart budget: after a number of restarts that did not help, no more are asked for.
 
 use std::time::Duration;
 
@@ -7,24 +7,24 @@ use super::memory::RememberedBudget;
 use super::policy::Policy;
 use super::time::Time;
 
-/// Readiness for this long is a success: the restarts before it helped.
+/// The time of readiness that counts as a success: the restarts before it helped.
 pub const SUCCESS_AFTER: Duration = Duration::from_secs(60);
 
-/// Counts the restarts that this engine asked for.
+/// The number of restarts that were asked for, held against [`Policy::restart_budget`].
 #[derive(Clone, Debug, Default)]
 pub struct Budget {
-    /// Restarts since the last success, however far apart: a hang that comes back after an hour is not
-    /// helped by the restart before. A restart is a new process after one was asked for.
+    /// The number of restarts since the last success, however far apart: a hang that comes back after an
+    /// hour was not helped by the restart before it. A new process counts if a restart was asked for.
     failures: u32,
-    /// One is asked for and has not taken place.
+    /// Whether a restart is asked for and has not taken place.
     asked: bool,
-    /// The budget was used up.
+    /// Whether the budget is used up, until a success or an operator's `release`.
     held: bool,
     released: Option<Time>,
 }
 
 impl Budget {
-    /// A new process has come. If a restart had been asked for, this is it.
+    /// Takes in that a new process has come. If a restart had been asked for, this is it.
     pub fn new_process(&mut self, policy: &Policy) {
         if std::mem::take(&mut self.asked) {
             self.failures = self.failures.saturating_add(1);
@@ -32,7 +32,8 @@ impl Budget {
         self.held |= self.failures >= policy.restart_budget;
     }
 
-    /// An operator's `release` at this moment, if there was one.
+    /// Takes in the moment of the last `release` of an operator, if there was one; a new one clears the
+    /// count.
     pub fn release(&mut self, released: Option<Time>) {
         if released > self.released {
             self.released = released;
@@ -40,7 +41,7 @@ impl Budget {
         }
     }
 
-    /// The answers of this decision: whether it asks for a restart, and readiness.
+    /// Takes in the answers of this decision: whether it asks for a restart, and the verdict of readiness.
     pub fn see(&mut self, asks: bool, ready: Verdict, ready_since: Time, now: Time) {
         self.asked |= asks;
         if ready == Verdict::Pass && now.since(ready_since) >= SUCCESS_AFTER {
@@ -48,13 +49,13 @@ impl Budget {
         }
     }
 
-    /// Restarts counted, if they have used the budget up.
+    /// Returns the number of restarts, if they have used the budget up.
     #[must_use]
     pub fn exhausted(&self) -> Option<u32> {
         self.held.then_some(self.failures)
     }
 
-    /// What a later run has to know.
+    /// Returns the state of the budget that a later run of the supervisor needs.
     #[must_use]
     pub fn memory(&self) -> RememberedBudget {
         RememberedBudget {
@@ -64,7 +65,7 @@ impl Budget {
         }
     }
 
-    /// What an earlier run knew.
+    /// Creates the budget from the state that an earlier run of the supervisor remembered.
     #[must_use]
     pub fn recall(remembered: RememberedBudget) -> Self {
         Self {

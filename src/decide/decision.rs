@@ -1,4 +1,4 @@
-//! What the engine says.
+//! The decision: the answers of all probes at one moment, their reasons, and the action that is due.
 
 use std::time::Duration;
 
@@ -10,35 +10,35 @@ use super::policy::RestartBy;
 use super::reason::Reason;
 use super::time::Time;
 
-/// The answer to one question of the kubelet.
+/// The verdict of a probe: pass or fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Verdict {
-    /// 503.
+    /// The probe fails: HTTP status 503.
     Fail,
-    /// 200.
+    /// The probe passes: HTTP status 200.
     Pass,
 }
 
-/// The questions.
+/// A probe: a question of the kubelet, with a path of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Probe {
     /// `/startupz`: has the engine started, so that the other probes may begin?
     Startup,
-    /// `/livez`: is there no reason to restart it?
+    /// `/livez`: is there no reason to restart the engine?
     Live,
-    /// `/readyz`: may clients be sent to it?
+    /// `/readyz`: may clients be sent to the engine?
     Ready,
     /// `/gatez`: may the engine be started on this volume?
     Gate,
 }
 
 impl Probe {
-    /// All of them.
+    /// All probes.
     pub const ALL: [Self; 4] = [Self::Startup, Self::Live, Self::Ready, Self::Gate];
 
-    /// As used in labels and on the command line.
+    /// Returns the name of the probe, as used in labels and on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -50,25 +50,25 @@ impl Probe {
     }
 }
 
-/// Where in its life the engine is.
+/// The phase of the engine's life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Phase {
-    /// Nothing was seen of it yet.
+    /// The engine was not seen yet.
     #[default]
     Unseen,
-    /// It runs and has not answered a query yet.
+    /// The engine runs, and no sign shows yet that its start is over.
     Starting,
-    /// It has answered.
+    /// The start of the engine is over: it has answered, listens, or has logged that it is ready.
     Running,
-    /// It is being stopped.
+    /// The engine is being stopped.
     Stopping,
-    /// It ended, and no other has taken its place.
+    /// The engine ended, and no other one has taken its place.
     Gone,
 }
 
 impl Phase {
-    /// All of them.
+    /// All phases.
     pub const ALL: [Self; 5] = [
         Self::Unseen,
         Self::Starting,
@@ -77,7 +77,7 @@ impl Phase {
         Self::Gone,
     ];
 
-    /// As used in labels.
+    /// Returns the name of the phase, as used in labels.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -90,59 +90,59 @@ impl Phase {
     }
 }
 
-/// A reason that holds now, with what it rests on.
+/// A reason that holds now, with its evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// Which one.
+    /// The reason that holds.
     pub reason: Reason,
-    /// What it rests on, in a line for people. Holds no secret; where it quotes the engine, it is bounded
-    /// and on one line.
+    /// The evidence of the finding, as one line of text for people. It holds no secret; what it quotes of
+    /// the engine is bounded and on one line.
     pub evidence: String,
-    /// Since when it holds without a break.
+    /// The moment since which the reason has held without a break.
     pub since: Time,
 }
 
-/// The answer to one question, and why.
+/// The answer of one probe, with its reasons.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProbeAnswer {
-    /// The answer.
+    /// Whether the probe passes.
     pub verdict: Verdict,
-    /// The reasons for which it fails; empty when it passes.
+    /// The reasons for which the probe fails; empty when it passes.
     pub reasons: Vec<Reason>,
-    /// Since when it is so.
+    /// The moment since which the verdict has been the same.
     pub since: Time,
 }
 
-/// What the supervisor is to do now. The same action is asked for in each decision until its end is
-/// observed; whoever carries it out does so once for each [`Restart::parent`].
+/// An action that the supervisor is to take on the engine now. The same action is asked for in each
+/// decision until its end is observed; it is executed once for each [`Restart::parent`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Action {
-    /// End the engine's processes, so that the container ends and is started anew.
+    /// A restart: the engine's processes are ended, so that the container ends and is started anew.
     Restart(Restart),
-    /// Kill them at once: they may not write this volume. Asked for again for each process that comes
-    /// while that is so.
+    /// A fence: the engine's processes are killed at once, because they may not write this volume. It is
+    /// asked for again for each process that comes while that is so.
     Fence(Restart),
 }
 
-/// A restart of the engine.
+/// The end of the engine's processes, for a restart, a stop or a fence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Restart {
-    /// The outer `sqlservr`: to be signalled after its identity is confirmed.
+    /// The outer `sqlservr`, which is signalled after its identity is confirmed.
     pub parent: ProcessId,
-    /// The engine below it, if there is one.
+    /// The engine's process below the outer one, if there is one.
     pub engine: Option<ProcessId>,
-    /// From SIGTERM to SIGKILL.
+    /// The time from SIGTERM to SIGKILL.
     pub grace: Duration,
-    /// Why; [`Reason::Stopping`] alone is a stop on purpose.
+    /// The reasons for the end; [`Reason::Stopping`] alone is a stop on purpose.
     pub reasons: Vec<Reason>,
 }
 
 impl Restart {
-    /// It is the end of a stop that somebody ordered.
+    /// Whether this is the end of a stop that somebody ordered.
     #[must_use]
     pub fn is_stop(&self) -> bool {
         self.reasons == [Reason::Stopping]
@@ -153,53 +153,54 @@ impl Restart {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastRestart {
-    /// When it was asked for.
+    /// The moment at which the restart was asked for.
     pub at: Time,
-    /// How long before the supervisor's start that was, if it was another run that asked for it; `at`
-    /// is that start then.
+    /// The time from the request to the supervisor's start, if another run asked for the restart; `at` is
+    /// that start then.
     pub before_start: Duration,
-    /// Who was to carry it out.
+    /// The side that was to restart the engine.
     pub by: RestartBy,
-    /// The parent process that was to end.
+    /// The parent process that was to end, if one was seen.
     pub process: Option<ProcessId>,
-    /// Why.
+    /// The reasons for the restart.
     pub reasons: Vec<Reason>,
 }
 
-/// All the answers at one moment.
+/// The answers of all probes at one moment, with what was found and what is to be done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
-    /// The moment.
+    /// The moment of the decision.
     pub at: Time,
-    /// Where the engine is.
+    /// The phase of the engine.
     pub phase: Phase,
-    /// `/startupz`.
+    /// The answer of `/startupz`.
     pub startup: ProbeAnswer,
-    /// `/livez`.
+    /// The answer of `/livez`.
     pub live: ProbeAnswer,
-    /// `/readyz`.
+    /// The answer of `/readyz`.
     pub ready: ProbeAnswer,
-    /// `/gatez`.
+    /// The answer of `/gatez`.
     pub gate: ProbeAnswer,
-    /// Everything found, in the order of the catalogue; what only informs included.
+    /// All findings, in the order of the catalogue, including those that only inform.
     pub findings: Vec<Finding>,
-    /// What the supervisor is to do about it.
+    /// The action that is due, if there is one.
     pub action: Option<Action>,
     /// The last restart that was asked for.
     pub last_restart: Option<LastRestart>,
-    /// How often the engine was started again in its container, see [`super::snapshot::Snapshot`].
+    /// The number of times that the engine was started again in its container, see
+    /// [`super::snapshot::Snapshot`].
     pub restarts_in_place: u32,
-    /// Whether an identity may be written: the volumes are volumes, and the lease is held.
+    /// Whether an identity may be written: the volumes are mounted as such, and the lease is held.
     pub may_identify: bool,
-    /// Identities that are to be written.
+    /// The identities that are to be written.
     pub identity_writes: Vec<IdentityWrite>,
-    /// When to decide again even if nothing new is observed.
+    /// The moment at which to decide again even if nothing new is observed.
     pub recheck_at: Option<Time>,
 }
 
 impl LastRestart {
-    /// How long ago it was asked for.
+    /// Returns the time since the restart was asked for.
     #[must_use]
     pub fn ago(&self, now: Time) -> Duration {
         self.before_start.saturating_add(now.since(self.at))
@@ -207,7 +208,7 @@ impl LastRestart {
 }
 
 impl Decision {
-    /// The answer to `probe`.
+    /// Returns the answer of `probe`.
     #[must_use]
     pub fn answer(&self, probe: Probe) -> &ProbeAnswer {
         match probe {
@@ -218,7 +219,7 @@ impl Decision {
         }
     }
 
-    /// The finding of `reason`, if it holds.
+    /// Returns the finding of `reason`, if it holds.
     #[must_use]
     pub fn finding(&self, reason: Reason) -> Option<&Finding> {
         self.findings.iter().find(|f| f.reason == reason)

@@ -1,4 +1,4 @@
-//! What a log says by itself, with no engine to ask: for `diagnose`.
+//! The diagnosis of a log by itself, with no engine to ask, for the subcommand `diagnose`.
 
 use serde::Serialize;
 
@@ -8,49 +8,49 @@ use super::findings::seconds;
 use super::observation::{EngineLog, LoggedMessage, LoggedRecovery, LoggedStop};
 use super::reason::{Outcome, Reason};
 
-/// How far the engine had come when the log was copied, by the log alone.
+/// The stage that the engine had reached when the log was copied, by the log alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Stage {
-    /// The log does not tell.
+    /// The log does not show the stage.
     Unknown,
-    /// It is starting.
+    /// The engine is starting.
     Starting,
-    /// The start is over.
+    /// The start of the engine is over.
     Started,
     /// A stop on purpose is under way.
     Stopping,
-    /// It was stopped on purpose.
+    /// The engine was stopped on purpose.
     Stopped,
-    /// The start failed.
+    /// The start of the engine failed.
     FailedStart,
-    /// It took logins (17126) and ended before its start was over (3408).
+    /// The engine took logins (17126) and ended before its start was over (3408).
     EndedAfterReady,
-    /// It had started, and ended by itself.
+    /// The engine had started, and ended by itself.
     Ended,
 }
 
-/// What a log says.
+/// The diagnosis of a log.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Diagnosis {
-    /// How far the engine had come.
+    /// The stage that the engine had reached.
     pub stage: Stage,
-    /// What was found, what matters most first. Empty where nothing is wrong.
+    /// The findings, the most important one first. Empty where nothing is wrong.
     pub findings: Vec<Diagnosed>,
 }
 
-/// One thing that a log says.
+/// A finding of a log.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Diagnosed {
-    /// The reason of the catalogue.
+    /// The reason of the catalogue that was found.
     pub reason: Reason,
-    /// What it asks for.
+    /// The outcome that the reason asks for.
     pub outcome: Outcome,
-    /// What the log says, and what that means.
+    /// The quoted log, and its meaning.
     pub evidence: String,
-    /// What to do about it.
+    /// The advice for an operator.
     pub advice: &'static str,
     /// Whether a restart alone can help.
     pub restart_helps: bool,
@@ -69,7 +69,7 @@ impl Diagnosis {
     }
 }
 
-/// Reads out of a log what it says; `facts` are those of the host, where they are known.
+/// Diagnoses a log; `facts` is what is known beside it, of the host for example.
 #[must_use]
 pub fn diagnose(log: &EngineLog, facts: &Facts) -> Diagnosis {
     let why = cause(log, facts).filter(|cause| ended(log, cause));
@@ -107,7 +107,7 @@ fn weight(outcome: Outcome) -> u8 {
     }
 }
 
-/// Whether the log tells of an end by itself, which `cause` explains.
+/// Whether the log shows that the engine ended by itself, which `cause` explains.
 fn ended(log: &EngineLog, cause: &Cause) -> bool {
     let by_itself = log.ending && log.stop.is_none();
     by_itself || cause.ends || log.crash.is_some()
@@ -183,7 +183,7 @@ fn of_message(message: &LoggedMessage, fault: &'static Fault) -> Diagnosed {
     }
 }
 
-/// What is under way and passes by itself.
+/// Returns a finding of what is under way and passes by itself.
 fn under_way(log: &EngineLog, nothing_else: bool) -> Option<Diagnosed> {
     let (reason, evidence) = if let Some(stop) = log.stop {
         (Reason::Stopping, stop_line(stop).to_owned())
@@ -225,7 +225,7 @@ fn stop_line(stop: LoggedStop) -> &'static str {
     }
 }
 
-/// A recovery in words.
+/// Describes a recovery in words.
 #[must_use]
 pub fn describe(recovery: &LoggedRecovery) -> String {
     let mut text = format!("{}, {} %", recovery.database, recovery.percent);

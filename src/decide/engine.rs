@@ -1,4 +1,4 @@
-//! One step of the engine.
+//! One step of the decision engine, from a snapshot to a decision.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,10 +22,10 @@ use super::snapshot::{Recovered, Snapshot};
 use super::time::Time;
 use super::troubles::Troubles;
 
-/// A core that has not grown for this long is not being written any more.
+/// The time after which a core that has not grown is not being written any more.
 const DUMP_QUIET: Duration = Duration::from_secs(30);
 
-/// What the engine remembers from one decision to the next.
+/// The state that the decision engine keeps from one decision to the next.
 #[derive(Clone, Debug)]
 pub struct State {
     engine: Incarnation,
@@ -37,31 +37,31 @@ pub struct State {
     troubles: Troubles,
     mounts: BTreeMap<String, FirstMounts>,
     timers: Timers,
-    /// How long the stop that is remembered had lasted before this run.
+    /// The time that the stop that is remembered had lasted before this run.
     stop_before: Option<Duration>,
     budget: Budget,
     restarts: Restarts,
     fence: Fence,
-    /// The id of the volume that is used.
+    /// The id of the main volume that is used.
     volume_id: Option<String>,
-    /// The last `adopt` that was followed.
+    /// The moment of the last `adopt` that was followed.
     adopted: Option<Time>,
-    /// The volumes that are yet to be written anew for it.
+    /// The volumes whose identities are yet to be written anew for that `adopt`.
     adopting: Adopting,
-    /// When the engine was last seen to have an excuse for its silence.
+    /// The moment at which the engine was last seen to have an excuse for its silence.
     excused: Time,
     since: BTreeMap<Reason, Time>,
     startup: Latch,
-    /// Whether the engine is worth keeping ...
+    /// The verdict whether the engine is worth keeping.
     live: Latch,
-    /// ... and what liveness answers, which differs while the supervisor acts on it.
+    /// The verdict that liveness answers, which differs from `live` while the supervisor acts on it.
     answered_live: (Verdict, Time),
     ready: Latch,
     gate: GateLatch,
 }
 
 impl State {
-    /// The state before the first decision.
+    /// Creates the state before the first decision.
     #[must_use]
     pub fn new(policy: &Policy) -> Self {
         Self {
@@ -91,7 +91,7 @@ impl State {
         }
     }
 
-    /// The state before the first decision of a run that another one went before.
+    /// Creates the state before the first decision from what an earlier run of the supervisor remembered.
     #[must_use]
     pub fn recall(policy: &Policy, memory: Memory) -> Self {
         let mut state = Self::new(policy);
@@ -108,7 +108,7 @@ impl State {
         state
     }
 
-    /// What a later run has to know.
+    /// Returns what a later run of the supervisor has to know.
     #[must_use]
     pub fn memory(&self, snapshot: &Snapshot) -> Memory {
         Memory {
@@ -131,7 +131,7 @@ impl State {
     }
 }
 
-/// Decides. Total: it has an answer for whatever it is given.
+/// Makes the next decision. The function is total: it has an answer for whatever it is given.
 #[must_use]
 pub fn decide(
     policy: &Policy,
@@ -195,7 +195,7 @@ pub fn decide(
     (state, decision)
 }
 
-/// A restart that would be asked for, but has not helped often enough already, is not asked for.
+/// Holds back a restart that would be asked for, where restarts have not helped often enough already.
 fn budget(budget: &Budget, policy: &Policy, findings: &mut Findings) {
     let wanted = !findings
         .reasons(|reason| restarts(policy, reason))
@@ -247,7 +247,7 @@ impl State {
         self.troubles.see(snapshot, now);
     }
 
-    /// Of the running engine alone, and by looks that began after it had: a volume may be mounted late.
+    /// Takes in the running engine's mounts, by checks that began after it did: a mount may come late.
     fn see_mounts(&mut self, snapshot: &Snapshot) {
         if snapshot.running().is_none() {
             return;
@@ -261,8 +261,8 @@ impl State {
         }
     }
 
-    /// Remembers the main volume, once it may be used, and says what is to be written on the volumes: another
-    /// one in its place is noticed from then on. With `adopts`, an operator has just accepted them.
+    /// Remembers the main volume once it may be used, so that another one in its place is noticed, and
+    /// returns the identities to write. `adopts`: an operator has just accepted the volumes.
     fn identify(&mut self, adopts: bool, seen: &[Seen<'_>], set: &mut Set) -> Vec<IdentityWrite> {
         if self.volume_id.is_none() {
             self.volume_id = set.id().map(str::to_owned);
@@ -277,7 +277,7 @@ impl State {
         self.errorlog.moved_within(span, now) || self.recovery.moved_within(span, now)
     }
 
-    /// From findings to answers.
+    /// Turns the findings into the answers of the probes.
     fn conclude(
         &mut self,
         policy: &Policy,
@@ -299,7 +299,7 @@ impl State {
         self.ready.update(ready, policy.settle, now, &mut findings);
         self.gate.update(&shut, policy.settle, now, &mut findings);
         // The kubelet asks for liveness only after startup has passed once: a restart that is
-        // needed during the start has to let it pass, or it would never be heard.
+        // needed during the start has to let it pass, or liveness would never be asked for.
         let started = self.engine.up || answered == Verdict::Fail;
         self.startup
             .update(verdict(started), Duration::ZERO, now, &mut findings);
@@ -343,8 +343,8 @@ impl State {
         }
     }
 
-    /// What liveness answers, with the reasons for which a restart is due: the evidence, what holds,
-    /// the window, and who acts on it.
+    /// Returns the verdict of liveness and the reasons for which a restart is due, by the evidence, the
+    /// reasons that hold liveness, the window of the latch, and who restarts.
     fn keep_or_restart(
         &mut self,
         policy: &Policy,
@@ -376,7 +376,7 @@ impl State {
         (answered, restart)
     }
 
-    /// The findings with the moment since which each of them has held.
+    /// Returns the findings with the moment since which each of them has held.
     fn dated(&mut self, findings: Findings, now: Time) -> Vec<Finding> {
         let list = findings.into_list();
         self.since

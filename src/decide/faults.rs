@@ -1,10 +1,10 @@
 //! The table of faults: what the engine, its launchers and the platform layer below it write when
 //! something is wrong, what that means, and what helps.
 //!
-//! A fault is data: its [`Sign`]s, what it means, what to do, and which [`Reason`] of the catalogue it
-//! is. The reader of the logs looks each message up ([`find`]); [`cause`](cause::cause) chooses, of all
-//! that a log says, what explains the end of an engine. Nothing else knows a message of the engine by
-//! its text.
+//! A fault is data: its [`Sign`]s, its meaning, the advice, and the [`Reason`] of the catalogue that it is.
+//! The reader of the logs looks each message up ([`find`]); [`cause`](cause::cause) chooses, among all
+//! messages of a log, the one that explains the end of an engine. Nothing else knows a message of the
+//! engine by its text.
 
 pub mod cause;
 mod host;
@@ -30,43 +30,43 @@ const FIRST_MAJOR_OF_2025: u16 = 17;
 /// The page size that the engine is built for, bytes.
 const PAGE_BYTES: u64 = 4096;
 
-/// A row of the table.
+/// A row of the table of faults.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The row's stable name.
     pub name: &'static str,
     /// The reason that the row is an instance of.
     pub reason: Reason,
-    /// How much the row explains.
+    /// The rank: how much the row explains.
     pub rank: Rank,
-    /// What the message means, a clause without a full stop.
+    /// The meaning of the message, as a clause without a full stop.
     pub meaning: &'static str,
-    /// What to do about it.
+    /// The advice for an operator.
     pub help: &'static str,
     /// Whether a restart alone can help.
     pub restart_helps: bool,
-    /// The engines that it is known of.
+    /// The engines that the fault is known of.
     pub engines: Engines,
-    /// The property of the host that has to be there.
+    /// The property that the host has to have.
     pub host: HostSign,
-    /// The number under which it is counted where the log has none: messages of severity 10 stand
-    /// there by their text alone.
+    /// The number under which the message is counted where the log has none: messages of severity 10
+    /// stand there by their text alone.
     pub number: Option<u32>,
-    /// What it is recognized by; any of them is enough.
+    /// The signs that the fault is recognized by; any of them is enough.
     pub signs: &'static [Sign],
 }
 
-/// How much a row explains.
+/// The measure of how much a row explains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Rank {
-    /// It troubles a running engine, and ends none.
+    /// The fault troubles a running engine, and ends none.
     Problem,
-    /// It may be why the engine ends, if it does.
+    /// The fault may be the cause if the engine ends.
     Contributing,
-    /// It says that the engine ends, and seldom why: an error before it is the cause.
+    /// The message shows that the engine ends, and seldom why: an error before it is the cause.
     Final,
-    /// It says why the engine can't go on.
+    /// The message shows why the engine can't go on.
     Root,
 }
 
@@ -74,7 +74,7 @@ pub enum Rank {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Engines {
-    /// All of them.
+    /// All engines.
     All,
     /// Azure SQL Edge, SQL Server 2017 and 2019, and 2022 before CU11.
     BeforeNewKernels,
@@ -86,31 +86,31 @@ pub enum Engines {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum HostSign {
-    /// None.
+    /// No property is required.
     Any,
     /// Linux 6.7 or later.
     NewKernel,
     /// Memory pages of another size than 4 KiB.
     OtherPages,
-    /// A processor without SSE4.2 or AVX, or one that is emulated.
+    /// A processor without SSE4.2 or AVX, as an emulated one may be.
     LackingCpu,
     /// No limit of the stack's size.
     UnlimitedStack,
 }
 
-/// What a message is recognized by: everything that is given has to fit.
+/// A sign by which a message or an end is recognized: everything that is given has to fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sign {
-    /// One of these numbers; with none given, only a message that has no number fits: whoever may raise
-    /// an error may write any text beside a number of his own.
+    /// The numbers, one of which the message has; with none given, only a message without a number fits:
+    /// whoever may raise an error may write any text beside a number of his own.
     numbers: &'static [u32],
-    /// One of these errors of the operating system.
+    /// The errors of the operating system, one of which the message names.
     os_errors: &'static [u32],
-    /// All of these parts of the text, compared without the case of ASCII letters.
+    /// The parts of the text, all of which the message has, compared without the case of ASCII letters.
     parts: &'static [&'static str],
-    /// None of these parts.
+    /// The parts of the text that the message must not have.
     without: &'static [&'static str],
-    /// Instead of a message: one of these ends of the process, of an engine that wrote nothing of it.
+    /// The ends of the process, one of which is seen instead of a message: the engine wrote nothing of it.
     ends: &'static [End],
 }
 
@@ -133,17 +133,17 @@ const NOTHING: Sign = Sign {
     ends: &[],
 };
 
-/// A message with one of these numbers.
+/// Returns the sign of a message with one of these numbers.
 const fn number(numbers: &'static [u32]) -> Sign {
     Sign { numbers, ..NOTHING }
 }
 
-/// A message whose text has all of these parts.
+/// Returns the sign of a message whose text has all of these parts.
 const fn text(parts: &'static [&'static str]) -> Sign {
     Sign { parts, ..NOTHING }
 }
 
-/// An end of the process without a message.
+/// Returns the sign of an end of the process without a message.
 const fn end(ends: &'static [End]) -> Sign {
     Sign { ends, ..NOTHING }
 }
@@ -191,7 +191,7 @@ fn contains(text: &str, part: &str) -> bool {
         })
 }
 
-/// What every row has that says nothing else.
+/// The values of a row where it gives no others.
 const ROW: Fault = Fault {
     name: "",
     reason: Reason::StartFailed,
@@ -214,30 +214,30 @@ pub const TABLES: [&[Fault]; 4] = [
     running::FAULTS,
 ];
 
-/// All rows, in the order in which they are searched.
+/// Returns all rows, in the order in which they are searched.
 pub fn all() -> impl Iterator<Item = &'static Fault> {
     TABLES.into_iter().flatten()
 }
 
-/// A message as the table sees it.
+/// A message of a log, as the table compares it.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
-    /// Its number, where one stands in the log.
+    /// The number of the message, where one stands in the log.
     pub number: Option<u32>,
-    /// The error of the operating system in its text.
+    /// The error of the operating system that the text names.
     pub os_error: Option<u32>,
-    /// The text.
+    /// The text of the message.
     pub text: &'a str,
 }
 
-/// The row that `message` fits, if there is one.
+/// Returns the row that `message` fits, if there is one.
 #[must_use]
 pub fn find(message: &Message<'_>) -> Option<&'static Fault> {
     all().find(|fault| fault.signs.iter().any(|sign| sign.fits(message)))
 }
 
 impl Engines {
-    /// Whether `engine` is one of them; absent where that can't be told.
+    /// Whether `engine` is one of these engines; absent where its build is not known well enough.
     #[must_use]
     pub fn include(self, engine: Option<EngineBuild>) -> Option<bool> {
         match (self, engine) {
@@ -261,7 +261,7 @@ impl Engines {
 }
 
 impl HostSign {
-    /// Whether the host is such a one; absent where that is not known.
+    /// Whether the host has the property; absent where that is not known.
     #[must_use]
     pub fn holds(self, kernel: Option<KernelVersion>, host: Option<HostFacts>) -> Option<bool> {
         match self {

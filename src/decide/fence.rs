@@ -1,8 +1,8 @@
 //! The fence: an engine that may not write the volume is killed at once.
 //!
-//! Which reasons fence is in the catalogue ([`super::reason::ReasonInfo::fences`]). Once it is asked
-//! for, a fence stays until its process is gone, whatever becomes of the lease: the process has run
-//! while another pod may have written. It counts against no budget and waits for no hold.
+//! The catalogue marks the reasons that fence ([`super::reason::ReasonInfo::fences`]). Once it is asked
+//! for, a fence stays until its process is gone, whatever becomes of the lease: the process has run while
+//! another pod may have written. A fence counts against no budget and waits for no hold of liveness.
 
 use super::decision::{Action, Restart};
 use super::findings::Findings;
@@ -12,7 +12,7 @@ use super::observation::{ActionStep, RunningProcess};
 use super::reason::Reason;
 use super::snapshot::Snapshot;
 
-/// The fence under way, and the lease under which the engine came.
+/// The fence under way, and the epoch of the lease under which the engine's process came.
 #[derive(Clone, Debug, Default)]
 pub struct Fence {
     order: Option<Restart>,
@@ -20,18 +20,18 @@ pub struct Fence {
 }
 
 impl Fence {
-    /// What an earlier run of the supervisor knew.
+    /// Takes in what an earlier run of the supervisor remembered.
     pub fn recall(&mut self, tenant: Option<Tenant>) {
         self.tenant = tenant;
     }
 
-    /// Under which epoch the engine's process came, where that is known.
+    /// Returns the epoch under which the engine's process came, where that is known.
     #[must_use]
     pub fn tenant(&self) -> Option<Tenant> {
         self.tenant
     }
 
-    /// Follows the engine's process and the lease.
+    /// Takes in the engine's process and the lease of a new snapshot.
     pub fn follow(&mut self, snapshot: &Snapshot) {
         // While nobody can look, what was there is there.
         if snapshot.is_blind() {
@@ -57,7 +57,7 @@ impl Fence {
         }
     }
 
-    /// Takes in what was found. Returns whether a fence is under way.
+    /// Takes in the findings and adds those of a fence. Returns whether a fence is under way.
     pub fn see(&mut self, snapshot: &Snapshot, findings: &mut Findings) -> bool {
         let due = findings.reasons(|reason| reason.info().fences);
         if self.order.is_none()
@@ -84,7 +84,7 @@ impl Fence {
         true
     }
 
-    /// What is to be done.
+    /// Returns the fence that is due, if there is one.
     #[must_use]
     pub fn action(&self) -> Option<Action> {
         self.order.clone().map(Action::Fence)

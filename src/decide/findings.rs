@@ -1,4 +1,4 @@
-//! What the rules write into: findings, and the moments at which they want to be asked again.
+//! The findings that the rules write, and the moments at which the rules want to be applied again.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use super::time::Time;
 pub struct Findings {
     now: Time,
     list: Vec<(Reason, String)>,
-    /// Of these, what was true of an engine that has ended and is not seen any more.
+    /// The reasons in `list` that were true of an engine that has ended, and are not seen any more.
     past: Vec<Reason>,
     recheck_at: Option<Time>,
 }
 
 impl Findings {
-    /// None yet.
+    /// Creates an empty list of findings for the decision at `now`.
     #[must_use]
     pub fn new(now: Time) -> Self {
         Self {
@@ -27,7 +27,7 @@ impl Findings {
         }
     }
 
-    /// Adds a finding. Of two with the same reason the first one's evidence stays.
+    /// Adds a finding. Of two findings with the same reason the first one's evidence stays.
     pub fn add(&mut self, reason: Reason, evidence: impl Into<String>) {
         self.past.retain(|past| *past != reason);
         if !self.has(reason) {
@@ -35,7 +35,7 @@ impl Findings {
         }
     }
 
-    /// Adds why an engine ended, where what it ended for has been looked at since and is not there.
+    /// Adds the reason for which an engine ended, where its cause was looked for since and is gone.
     pub fn add_past(&mut self, reason: Reason, evidence: impl Into<String>) {
         if !self.has(reason) {
             self.list.push((reason, evidence.into()));
@@ -43,13 +43,13 @@ impl Findings {
         }
     }
 
-    /// Whether `reason` is found only of an engine that has ended.
+    /// Whether `reason` was found only of an engine that has ended.
     #[must_use]
     pub fn is_past(&self, reason: Reason) -> bool {
         self.past.contains(&reason)
     }
 
-    /// Adds a finding whose evidence stands beside that of the same reason: another volume's.
+    /// Adds a finding whose evidence stands beside that of the same reason for another volume.
     pub fn add_another(&mut self, reason: Reason, evidence: String) {
         self.past.retain(|past| *past != reason);
         match self.list.iter_mut().find(|(found, _)| *found == reason) {
@@ -67,8 +67,8 @@ impl Findings {
         self.list.iter().any(|(found, _)| *found == reason)
     }
 
-    /// Whether something that began at `since` has lasted for `span`. If not, the engine is asked
-    /// again at the moment when it will have: no threshold is met later than that.
+    /// Whether something that began at `since` has lasted for `span`. If not, the next decision is made no
+    /// later than the moment at which it will have: no threshold is met late.
     pub fn due(&mut self, since: Time, span: Duration) -> bool {
         let at = since.plus(span);
         if self.now >= at {
@@ -78,7 +78,7 @@ impl Findings {
         false
     }
 
-    /// The reasons found that satisfy `wanted`, in the order of the catalogue.
+    /// Returns the reasons found that satisfy `wanted`, in the order of the catalogue.
     pub fn reasons(&self, wanted: impl Fn(Reason) -> bool) -> Vec<Reason> {
         let mut reasons: Vec<_> = self.list.iter().map(|(reason, _)| *reason).collect();
         reasons.retain(|reason| wanted(*reason));
@@ -86,13 +86,13 @@ impl Findings {
         reasons
     }
 
-    /// When to decide again.
+    /// Returns the moment at which to decide again, if a threshold lies ahead.
     #[must_use]
     pub fn recheck_at(&self) -> Option<Time> {
         self.recheck_at
     }
 
-    /// The findings themselves, in the order of the catalogue.
+    /// Returns the findings themselves, in the order of the catalogue.
     #[must_use]
     pub fn into_list(mut self) -> Vec<(Reason, String)> {
         self.list.sort_by_key(|(reason, _)| *reason);
@@ -100,7 +100,7 @@ impl Findings {
     }
 }
 
-/// A duration for people: whole seconds from ten seconds on, one decimal below.
+/// Formats a duration for people: whole seconds from ten seconds on, one decimal below.
 #[must_use]
 pub fn seconds(span: Duration) -> String {
     if span >= Duration::from_secs(10) {

@@ -1,9 +1,10 @@
-//! Is this the volume that is meant? Judged by the rules, and by the thread that writes the identity.
+//! The identity of a volume: whether it is the one that is meant. The rules judge it, and so does the
+//! thread that writes it.
 //!
 //! A volume gets a random id when it is first used, together with the id of the instance that was set
 //! up on it ([`crate::records::identity`]). From then on it is the same volume, another one, or one
 //! that has lost its instance; an engine that starts on either of the last two sets up an empty
-//! instance, without a word.
+//! instance, without a warning.
 
 pub mod set;
 
@@ -15,23 +16,23 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum VolumeInit {
-    /// It may, unless this pod has seen another volume here before.
+    /// The volume may be taken into use, unless this pod has used another one here before.
     Once,
-    /// Only by an operator's `adopt`.
+    /// The volume may be taken into use only by an operator's `adopt`.
     Never,
 }
 
-/// What the identity says.
+/// The contents of a volume's identity file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Identity {
     /// The volume's id.
     pub volume_id: String,
-    /// When it got it, RFC 3339, for people.
+    /// The moment at which the volume got its id, RFC 3339, for people.
     pub created: String,
-    /// The instance on it, once the engine has made one: `.system/instance_id`.
+    /// The id of the instance on the volume, once the engine has made one: `.system/instance_id`.
     pub instance_id: Option<String>,
-    /// The set of volumes that it belongs to; absent on the main volume, and on one that is alone.
+    /// The set that the volume belongs to; absent on the main volume, and on one that is alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set: Option<Membership>,
     /// On the main volume, the ids of the other volumes of its set, by their names.
@@ -39,7 +40,7 @@ pub struct Identity {
     pub members: BTreeMap<String, String>,
 }
 
-/// To which set of volumes one belongs that does not hold `master.mdf`, and as what.
+/// The place in a set of volumes of one that does not hold `master.mdf`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Membership {
@@ -51,76 +52,79 @@ pub struct Membership {
     pub name: String,
 }
 
-/// What was found of the identity's file.
+/// The state of a volume's identity file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum IdentityFile {
-    /// There is none.
+    /// The file does not exist.
     Absent,
-    /// This one.
+    /// The file holds this identity.
     Known(Identity),
-    /// One that can't be understood, or not by this version; why.
+    /// The file can't be understood, or not by this version; the text gives the cause.
     Refused(String),
-    /// It can't be read at present; why.
+    /// The file can't be read at present; the text gives the cause.
     Unreadable(String),
 }
 
-/// Which id the configuration expects.
+/// The volume id that the configuration expects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ExpectedId {
-    /// None in particular.
+    /// Any id is accepted.
     Any,
-    /// This one.
+    /// Only this id is accepted.
     Id(String),
-    /// The file that says it can't be read; why.
+    /// The file with the expected id can't be read; the text gives the cause.
     Unreadable(String),
 }
 
-/// All that is looked at on the volume, in this order: whoever sees an instance in the identity sees
-/// its files, because it was written after them.
+/// The facts by which a volume is judged, looked at in this order: whoever sees an instance in the
+/// identity sees the instance's files, because the identity was written after them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IdentityFacts {
-    /// Which id is expected.
+    /// The id that the configuration expects.
     pub expected: ExpectedId,
-    /// The identity's file.
+    /// The state of the identity file.
     pub file: IdentityFile,
-    /// The contents of `.system/instance_id`; absent where there is none, or it can't be read.
+    /// The contents of `.system/instance_id`; absent where there is no such file, or it can't be read.
     pub instance_id: Option<String>,
-    /// Whether `data/master.mdf` is there; absent where that can't be told.
+    /// Whether `data/master.mdf` is there; absent where that can't be seen.
     pub master_present: Option<bool>,
-    /// Whether the data directory holds nothing but the supervisor's folder and `lost+found`.
+    /// Whether the data directory holds nothing but the supervisor's folder and `lost+found`; absent where
+    /// it can't be read.
     pub empty: Option<bool>,
 }
 
-/// What follows from them.
+/// The judgement of a volume, which follows from [`IdentityFacts`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Judgement {
-    /// It can't be told now; why.
+    /// The volume can't be judged now; the text gives the cause.
     Unknown(String),
-    /// No identity and no instance: both may be made.
+    /// The volume has neither an identity nor an instance: both may be made.
     FirstUse,
-    /// An instance without an identity: it may be given one.
+    /// The volume has an instance and no identity: it may be given one.
     Adopting,
-    /// The volume that is meant. With an instance that the identity does not name yet, if so.
+    /// The volume is the one that is meant.
     Established {
         /// The volume's id.
         volume_id: String,
-        /// The instance to be written into the identity.
+        /// The instance that the identity does not name yet, if so: it is to be written into it.
         unrecorded: Option<String>,
     },
-    /// It belongs to a set whose main volume, the one with `master.mdf`, is not mounted; which.
+    /// The set lacks a volume: this one, or the main one with `master.mdf`, is not mounted; the text names
+    /// it.
     Incomplete(String),
-    /// The instance that was here is gone, or there never was one and none may be made; why.
+    /// The instance that was here is gone, or there never was one and none may be made; the text gives the
+    /// cause.
     Empty(String),
-    /// Another volume, or another instance's; why.
+    /// The volume is another one, or another instance's; the text gives the cause.
     Foreign(String),
-    /// Its identity is refused; why.
+    /// The identity of the volume is refused; the text gives the cause.
     Refused(String),
 }
 
-/// Judges. `remembered` is the id of the volume that this pod has used before, if it has.
+/// Judges a volume. `remembered` is the id of the volume that this pod has used before, if it has.
 #[must_use]
 pub fn judge(facts: &IdentityFacts, remembered: Option<&str>, init: VolumeInit) -> Judgement {
     match (&facts.expected, &facts.file) {
@@ -140,7 +144,7 @@ pub fn judge(facts: &IdentityFacts, remembered: Option<&str>, init: VolumeInit) 
     }
 }
 
-/// A volume without an identity.
+/// Judges a volume without an identity.
 fn without(facts: &IdentityFacts, remembered: Option<&str>, init: VolumeInit) -> Judgement {
     let (Some(master), Some(empty)) = (facts.master_present, facts.empty) else {
         return Judgement::Unknown("the data directory can't be read".to_owned());
@@ -163,7 +167,7 @@ fn without(facts: &IdentityFacts, remembered: Option<&str>, init: VolumeInit) ->
     }
 }
 
-/// A volume with one, as far as the configuration goes the right one.
+/// Judges a volume with an identity, which is the right one as far as the configuration goes.
 fn known(facts: &IdentityFacts, identity: &Identity, remembered: Option<&str>) -> Judgement {
     let found = &identity.volume_id;
     if let Some(before) = remembered.filter(|before| *before != found) {
@@ -217,7 +221,7 @@ mod tests {
         }
     }
 
-    /// The name of the judgement.
+    /// Returns the name of the judgement.
     fn name(judgement: &Judgement) -> String {
         let debug = format!("{judgement:?}");
         debug

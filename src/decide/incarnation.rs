@@ -1,4 +1,4 @@
-//! Which process the decisions are about, and how far it has come.
+//! The process that the decisions are about, and how far it has come.
 
 use core::net::SocketAddr;
 
@@ -12,38 +12,39 @@ use super::snapshot::{Contact, Snapshot};
 use super::sql_error::{SqlErrorClass, classify};
 use super::time::Time;
 
-/// One life of the engine.
+/// A life of the engine, from the start of its processes to their end.
 #[derive(Clone, Debug, Default)]
 pub struct Incarnation {
-    /// Its processes; absent where they can't be seen.
+    /// The outer process and the engine's; absent where they can't be seen.
     process: Option<(ProcessId, Option<ProcessId>)>,
-    /// Since when the decisions are about it.
+    /// The moment since which the decisions are about this process.
     pub since: Time,
-    /// Where in its life it is.
+    /// The phase of the engine.
     pub phase: Phase,
-    /// Since when it is there.
+    /// The moment since which the engine has been in that phase.
     pub phase_since: Time,
-    /// It has answered a query.
+    /// Whether the engine has answered a query.
     pub proven: bool,
-    /// Since when that is known.
+    /// The moment since which that has been known.
     pub proven_since: Time,
-    /// It has answered as only an engine that has started does.
+    /// Whether the engine has answered as only an engine that has started does.
     pub started: bool,
-    /// Its start is over by any sign: it has answered so, is seen to listen, or has written that it is ready.
+    /// Whether the start is over by any sign: the engine has answered so, is seen to listen, or has logged
+    /// that it is ready.
     pub up: bool,
-    /// The address at which it answered, in this run or an earlier one.
+    /// The address at which the engine answered, in this run or an earlier one.
     pub answered_at: Option<SocketAddr>,
-    /// A process was seen at some time, so that its absence means something.
+    /// Whether a process was seen at some time, so that its absence means something.
     pub seen: bool,
-    /// It ended before it had started.
+    /// Whether the engine ended before it had started.
     pub failed_start: bool,
-    /// There was an observation of the processes before this one.
+    /// Whether the processes were observed before.
     observed: bool,
 }
 
 impl Incarnation {
-    /// The one that an earlier run of the supervisor watched. If it is there still, what it proved
-    /// counts; another one in its place is a new one.
+    /// Creates the life of the engine that an earlier run of the supervisor watched. If that engine is
+    /// still there, what it proved counts; another one in its place is a new one.
     #[must_use]
     pub fn recall(remembered: RememberedEngine) -> Self {
         Self {
@@ -58,7 +59,7 @@ impl Incarnation {
         }
     }
 
-    /// What a later run has to know.
+    /// Returns what a later run of the supervisor has to know.
     #[must_use]
     pub fn memory(&self) -> Option<RememberedEngine> {
         let (parent, engine) = self.process?;
@@ -72,12 +73,12 @@ impl Incarnation {
         })
     }
 
-    /// Follows the snapshot. Returns whether another process has taken the place of the one before.
+    /// Takes in a new snapshot. Returns whether another process has taken the place of the one before.
     pub fn follow(&mut self, snapshot: &Snapshot, now: Time) -> bool {
         let running = snapshot.running();
         let fresh = running.is_some_and(|process| self.replaced_by(process));
-        // What was answered before the very first look at the processes, or while no look had seen any yet, was
-        // this one's answer.
+        // What was answered before the very first look at the processes, or while no look had seen any yet,
+        // was this one's answer.
         if fresh && self.observed {
             self.since = now;
             if self.process.is_some() {
@@ -85,7 +86,7 @@ impl Incarnation {
             }
         }
         self.observed |= snapshot.process.is_some();
-        // That none was seen before `launch` was there was said by somebody who can't see any.
+        // That none was seen before `launch` was there was reported by somebody who can't see any.
         self.observed &= self.seen || !snapshot.is_blind();
         if let Some(process) = running {
             self.seen = true;
@@ -123,7 +124,8 @@ impl Incarnation {
         self.answered_at = None;
     }
 
-    /// A watchdog that has made its engine is still the same; one with another engine is not.
+    /// Whether `process` is another one than before. A watchdog that has made its engine is still the same;
+    /// one with another engine is not.
     fn replaced_by(&self, process: &RunningProcess) -> bool {
         match self.process {
             None => true,
@@ -147,7 +149,7 @@ impl Incarnation {
         let listeners = listeners
             .filter(|seen| seen.at >= since)
             .map(|seen| &seen.value);
-        // What the kernel has is said of now. A log may be that of the start before, where this one has not
+        // What the kernel has is true of now. A log may be that of the start before, where this one has not
         // come as far as its own.
         self.up |= self.started
             || match listeners.and_then(ListenersReport::listens) {
@@ -177,7 +179,8 @@ impl Incarnation {
         }
     }
 
-    /// While nobody can look, it is as it was last seen; only an answer is news.
+    /// Returns the phase while nobody can look: the engine is as it was last seen, and only an answer is
+    /// news.
     fn phase_of_unseen(&self, snapshot: &Snapshot) -> Phase {
         let answered = snapshot.ping.last_success.max(snapshot.login.last_success);
         match self.phase {
@@ -209,7 +212,7 @@ impl Incarnation {
     }
 }
 
-/// An error of a kind that an engine which is still starting does not give.
+/// Whether the last answer is an error of a kind that an engine which is still starting does not give.
 fn answered_as_started(contact: &Contact, since: Time) -> bool {
     let Some(last) = contact.last.as_ref().filter(|last| last.at >= since) else {
         return false;

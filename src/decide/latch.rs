@@ -1,4 +1,4 @@
-//! Hysteresis of one answer.
+//! The hysteresis of a probe's answer.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::findings::Findings;
 use super::reason::Reason;
 use super::time::Time;
 
-/// Holds one answer and decides when it may change.
+/// A latch holds the answer of one probe and decides when it may change.
 ///
 /// Each answer has a safe side, to which it moves at once: for readiness that is *fail* (send no
 /// client to a dead engine), for liveness *pass* (do not kill an engine that has come back). Away
@@ -18,14 +18,14 @@ pub struct Latch {
     verdict: Verdict,
     since: Time,
     safe: Verdict,
-    /// It has been away from the safe side and come back.
+    /// Whether the answer has been away from the safe side and come back.
     returned: bool,
-    /// Since when the evidence has asked for the other side without a break.
+    /// The moment since which the evidence has asked for the other side without a break.
     wanted_since: Option<Time>,
 }
 
 impl Latch {
-    /// An answer that is on its safe side from `now` on.
+    /// Creates the latch of an answer that is on its safe side from `now` on.
     #[must_use]
     pub fn new(safe: Verdict, now: Time) -> Self {
         Self {
@@ -37,7 +37,7 @@ impl Latch {
         }
     }
 
-    /// Forgets what was: another process is asked about now. The answer goes to its safe side.
+    /// Forgets what was, because another process is asked about now. The answer goes to its safe side.
     pub fn reset(&mut self, now: Time) {
         let before = (self.verdict, self.since);
         *self = Self::new(self.safe, now);
@@ -46,7 +46,7 @@ impl Latch {
         }
     }
 
-    /// Takes in what the evidence asks for.
+    /// Takes in the verdict that the evidence asks for.
     pub fn update(
         &mut self,
         target: Verdict,
@@ -76,13 +76,13 @@ impl Latch {
         self.wanted_since = None;
     }
 
-    /// The answer.
+    /// Returns the present verdict.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         self.verdict
     }
 
-    /// The answer with the reasons for which it fails.
+    /// Returns the answer with the reasons for which it fails.
     #[must_use]
     pub fn answer(&self, reasons: Vec<Reason>) -> ProbeAnswer {
         ProbeAnswer {
@@ -95,7 +95,7 @@ impl Latch {
         }
     }
 
-    /// Since when the answer is what it is.
+    /// Returns the moment since which the verdict has been the same.
     #[must_use]
     pub fn since(&self) -> Time {
         self.since
@@ -104,18 +104,18 @@ impl Latch {
 
 /// The latch of the gate.
 ///
-/// One that a fault of the volume has shut opens once the volume has been good for a while. A lease that
-/// was not held yet is no such fault: its protocol has done the waiting already, and each start of the SQL
-/// container begins without it.
+/// A gate that a fault of the volume has shut opens once the volume has been good for a while. A lease
+/// that was not held yet is no such fault: its protocol has done the waiting already, and each start of
+/// the SQL container begins without it.
 #[derive(Clone, Debug)]
 pub struct GateLatch {
     latch: Latch,
-    /// It is shut, and by more than a lease that was not held yet.
+    /// Whether the gate is shut, and by more than a lease that was not held yet.
     faulted: bool,
 }
 
 impl GateLatch {
-    /// A gate that is shut from `now` on.
+    /// Creates the latch of a gate that is shut from `now` on.
     #[must_use]
     pub fn new(now: Time) -> Self {
         Self {
@@ -124,7 +124,7 @@ impl GateLatch {
         }
     }
 
-    /// Takes in the reasons for which it is to be shut.
+    /// Takes in the reasons for which the gate is to be shut.
     pub fn update(
         &mut self,
         shut: &[Reason],
@@ -145,7 +145,7 @@ impl GateLatch {
         self.faulted &= self.latch.verdict() == Verdict::Fail;
     }
 
-    /// What it answers.
+    /// Returns the latch of the answer.
     #[must_use]
     pub fn latch(&self) -> &Latch {
         &self.latch

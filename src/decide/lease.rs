@@ -1,9 +1,10 @@
-//! The lease: who may let an engine write the volume. Pure; [`crate::records`] carries the steps out.
+//! The lease: which pod may let an engine write the volume. All here is pure; [`crate::records`] executes
+//! the steps.
 //!
 //! # Protocol
 //!
 //! In the supervisor's folder on the volume each claim is a file of its own, `lease.<epoch>`, that holds
-//! one [`Claim`]. The highest epoch counts. [`LeaseMachine`] says which step comes next:
+//! one [`Claim`]. The highest epoch counts. [`LeaseMachine`] returns the next step:
 //!
 //! | to | steps |
 //! | --- | --- |
@@ -24,7 +25,7 @@
 //! with `N`: a watcher may have found `N` stale already and be about to claim, and only the exclusive
 //! create decides between the two.
 //!
-//! Why it holds:
+//! Why the protocol holds:
 //! - The highest file is never unlinked and a lower one never wins, so the highest epoch only grows.
 //!   Of those who create `lease.N` at most one finds it the highest afterwards, so an epoch has one
 //!   holder at most.
@@ -32,8 +33,8 @@
 //!   name: it never touches a later claim.
 //! - A crash between any two steps leaves a claim that counts, is stale after a while, or is lower
 //!   than another. A torn or empty one is somebody's: it becomes stale like any other.
-//! - A holder's file is written, with its lock, before the claim that it speaks of is made, and names the run
-//!   that wrote it. Where that is not the claim's run, or there is no such file, nothing follows from it.
+//! - A holder's file is written, with its lock, before the claim that it belongs to is made, and names the
+//!   run that wrote it. Where that is not the claim's run, or there is no such file, nothing follows from it.
 //! - The lock lasts as long as the engine, not as long as the process that renews: PID 1 of the container
 //!   keeps it and the engine inherits it ([`crate::records::claims::lock`]). A free one means that nothing is
 //!   left that could write, so that it is followed at once in a strict lease too.
@@ -51,7 +52,7 @@
 //! contents. Since `fence < stale`, no two holders count themselves as such at one moment, however long
 //! any of their threads, writes or answers are delayed. What is left is the time from there to the end
 //! of the engine; `stale - fence` (10 s by default) lies in between, so that the other engine does not even
-//! exist yet. The holder says the moment in advance ([`LeaseMachine::run_until`]).
+//! exist yet. The holder reports the moment in advance ([`LeaseMachine::run_until`]).
 //!
 //! | what happens | in launch mode, after that moment an engine may write | in attach mode |
 //! | --- | --- | --- |
@@ -59,7 +60,7 @@
 //! | the process that renews is stopped (SIGSTOP), stuck, dead | the same: PID 1 needs nobody | until it runs again: nobody else fences |
 //! | the whole container is stopped or frozen | from its thaw until PID 1 has run: milliseconds | from its thaw until the supervisor has run |
 //! | the machine is suspended | from its resume until PID 1 has run, whose timer has run out meanwhile | from its resume until the loop's next look, 250 ms at most, which finds the suspend by CLOCK_BOOTTIME before it decides anything |
-//! | a hypervisor pauses the virtual machine and its clocks | nothing in it can tell. From its resume until the next renewal finds a higher claim: [`Terms::renew`], the input and output of one renewal, and SIGKILL | the same |
+//! | a hypervisor pauses the virtual machine and its clocks | nothing in it can notice that. From its resume until the next renewal finds a higher claim: [`Terms::renew`], the input and output of one renewal, and SIGKILL | the same |
 //!
 //! A process in an uninterruptible write ends with that write, whoever kills it.
 //!
@@ -72,14 +73,14 @@
 //! Assumptions: clocks of both nodes run at rates that differ by less than `stale / fence - 1` (half, by
 //! default); a holder's process is gone, with its last write, before the next one of the same pod starts
 //! (container runtimes wait for it, and PID 1 for its agent); a block device with ext4, xfs, btrfs, f2fs or
-//! bcachefs is written by one machine at a time (the storage sees to that, or the file system is lost anyway).
+//! bcachefs is written by one machine at a time (the storage sees to that, or the file system is lost).
 //!
 //! # Versions
 //!
 //! A claim's file is version 1, as in the first release, which reads, follows and is followed by what is
-//! written today. What is new stands in the holder's file beside it, which that release leaves alone. It has no
-//! lock and tells nothing of its engine: its claims are judged by their contents alone, and a holder that can't
-//! be told from oneself is watched, as long as it takes to be stale.
+//! written today. What is new stands in the holder's file beside it, which that release leaves alone. That
+//! release has no lock and reports nothing of its engine: its claims are judged by their contents alone, and
+//! a claim whose holder may be the watcher itself is watched until it is stale.
 //!
 //! # What is relied upon of the file system
 //!
@@ -91,7 +92,7 @@
 //! | a watcher sees a renewal | one page cache | close-to-open: fsync and close by the writer, open by the reader | `cache=strict`, the default |
 //! | a create is in the creator's next listing | yes | the client's own change drops its cached listing | yes |
 //! | a synced claim outlives a crash | fsync of file and directory | server's stable storage | flush |
-//! | a lock tells whether its holder lives | fcntl(2) `F_OFD_SETLK` | not relied upon | not relied upon |
+//! | a lock shows whether its holder lives | fcntl(2) `F_OFD_SETLK` | not relied upon | not relied upon |
 //! | a change wakes who waits for it | inotify(7) | changes of this machine only; else the next look | the same |
 //!
 //! `tests/lease` goes through the interleavings of these steps with crashes of agents, ends of containers,
@@ -117,7 +118,7 @@ pub type Epoch = u64;
 /// The highest epoch: ten digits in the file's name.
 pub const MAX_EPOCH: Epoch = 9_999_999_999;
 
-/// How strongly the lease binds.
+/// The mode of the lease: how strongly it binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LeaseMode {
@@ -126,50 +127,50 @@ pub enum LeaseMode {
     Strict,
     /// Only a higher epoch fences. For volumes that one node at a time can attach.
     Advisory,
-    /// There is no lease.
+    /// No lease is used.
     Off,
 }
 
-/// Who holds a claim.
+/// The identity of a claim's holder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HolderIdentity {
-    /// The pod's uid; without one the pid namespace or the process, see [`sight::IdentityBasis`].
+    /// The pod's uid; without one, an id by the pid namespace or the process, see [`sight::IdentityBasis`].
     pub id: String,
     /// The node, for people; empty where it is not known.
     pub node: String,
-    /// The kernel's name for the holder's boot.
+    /// The kernel's id of the boot in which the holder runs.
     pub boot_id: String,
 }
 
-/// What stands in a claim's file.
+/// The contents of a claim's file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Claim {
-    /// Its number, as in the file's name.
+    /// The number of the claim, as in the file's name.
     pub epoch: Epoch,
     /// The first epoch that the same holder has had without another one's in between.
     pub first: Epoch,
-    /// Whose it is.
+    /// The holder of the claim.
     pub holder: HolderIdentity,
-    /// Counts renewals.
+    /// The number of renewals so far.
     pub heartbeat: u64,
-    /// Which run of the holder's supervisor wrote it.
+    /// The number of the run of the holder's supervisor that wrote the claim.
     pub nonce: u64,
-    /// The holder's engine is known to be gone: the claim is free.
+    /// Whether the claim is free: the holder's engine is known to be gone.
     pub released: bool,
 }
 
-/// What was read of a claim's file.
+/// The result of reading a claim's file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Record {
-    /// A whole one.
+    /// The file holds a whole claim.
     Claim(Claim),
-    /// Empty, torn, or written by something else; a sum over its bytes.
+    /// The file is empty, torn, or written by something else; a sum over its bytes.
     Torn(u64),
 }
 
 impl Record {
-    /// Whose it is, where that can be told.
+    /// Returns the holder of the claim, where it can be read.
     #[must_use]
     pub fn holder(&self) -> Option<&HolderIdentity> {
         match self {
@@ -182,33 +183,33 @@ impl Record {
 /// The times of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Terms {
-    /// Whether a holder that can't renew in time is none any more.
+    /// Whether a holder that can't renew in time stops being the holder.
     pub strict: bool,
-    /// From the start of one renewal to the start of the next.
+    /// The time from the start of one renewal to the start of the next.
     pub renew: Duration,
-    /// A claim unchanged for this long is nobody's.
+    /// The time after which a claim that has not changed is nobody's.
     pub stale: Duration,
-    /// A renewal counts for this long from its start, and has to end within it. Less than
+    /// The time for which a renewal counts, from its start, and within which it has to end. Less than
     /// [`Self::stale`].
     pub fence: Duration,
-    /// From one look at another holder's claim to the next, and from a failed step to the next try.
+    /// The time from one look at another holder's claim to the next, and from a failed step to the next try.
     pub look: Duration,
 }
 
-/// The next step, on the folder of claims.
+/// A step of the protocol on the folder of claims.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LeaseStep {
-    /// Do nothing for so long.
+    /// Do nothing for this long.
     Rest(Duration),
     /// List the claims.
     List,
-    /// Read this claim, and look who holds it.
+    /// Read the claim of this epoch, and look who holds it.
     Read(Epoch),
-    /// Say beside the claim to come who its holder is, and take the holder's lock.
+    /// Write the holder's file beside the claim to come, and take the holder's lock.
     Lock,
-    /// Make this claim's file, which must not exist; keep it open.
+    /// Create the file of this claim, which must not exist, and keep it open.
     Create(Claim),
-    /// Open this claim's file, which must exist, keep it open, and read it.
+    /// Open the file of the claim of this epoch, which must exist, keep it open, and read it.
     Open(Epoch),
     /// Write this claim into the open file, in place.
     Write(Claim),
@@ -216,75 +217,75 @@ pub enum LeaseStep {
     Sync,
     /// Sync the directory.
     SyncDirectory,
-    /// Remove this claim's file.
+    /// Remove the file of the claim of this epoch.
     Remove(Epoch),
 }
 
-/// What came of a step.
+/// The reply to a step.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LeaseReply {
-    /// It is done. After [`LeaseStep::Rest`]: the time is over, or something else was to be done.
+    /// The step is done. After [`LeaseStep::Rest`]: the time is over, or something else was to be done.
     Done,
-    /// The epochs that are there, in ascending order.
+    /// The epochs of all claims that are there, in ascending order.
     Listed(Vec<Epoch>),
-    /// What stands there, after [`LeaseStep::Open`].
+    /// The contents of the claim, after [`LeaseStep::Open`].
     Read(Record),
-    /// What stands there and who holds it, after [`LeaseStep::Read`].
+    /// The contents of the claim and the state of its holder, after [`LeaseStep::Read`].
     Seen(Sight),
-    /// There is such a file already.
+    /// The file exists already.
     Exists,
-    /// There is no such file (any more).
+    /// The file does not exist, or not any more.
     Gone,
-    /// It failed; why, in a line for people.
+    /// The step failed; the text gives the cause, in a line for people.
     Failed(String),
 }
 
-/// How it stands with the lease, as one contender knows.
+/// The state of the lease, as one contender knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LeaseState {
-    /// Nothing is known yet.
+    /// Nothing is known of the lease yet.
     Unknown,
-    /// This one holds it.
+    /// The lease is held by this contender.
     Held {
-        /// Its epoch.
+        /// The epoch of the contender's claim.
         epoch: Epoch,
-        /// Since which epoch without a break.
+        /// The first epoch since which this holder has had the lease without a break.
         first: Epoch,
-        /// Since when the last successful renewal has been under way or past.
+        /// The time since the last successful renewal began.
         age: Duration,
     },
-    /// Somebody else does.
+    /// The lease is held by another contender.
     Elsewhere {
         /// The highest epoch.
         epoch: Epoch,
-        /// Whose it is, where that can be told.
+        /// The holder of the highest claim, where it can be read.
         holder: Option<HolderIdentity>,
-        /// It is another run of this pod's own supervisor.
+        /// Whether the holder is another run of this pod's own supervisor.
         own_pod: bool,
-        /// For how long it has not changed.
+        /// The time for which the claim has not changed.
         unchanged: Duration,
     },
-    /// There is a claim, and whose it is can't be told from this holder's own. It is watched until it is
-    /// stale; no engine is ended for it.
+    /// A claim exists that may be this holder's own or another's. It is watched until it is stale; no
+    /// engine is ended for it.
     Watched {
         /// The highest epoch.
         epoch: Epoch,
-        /// Who it says that it is.
+        /// The holder that the claim names.
         holder: HolderIdentity,
-        /// For how long it has not changed.
+        /// The time for which the claim has not changed.
         unchanged: Duration,
     },
-    /// This one held it and does not any more.
+    /// The lease was held by this contender, and is not any more.
     Lost {
-        /// The epoch that it held.
+        /// The epoch that was held.
         epoch: Epoch,
-        /// The higher one that was seen; none where it could not be renewed in time, or its file has
-        /// gone.
+        /// The higher epoch that was seen; absent where the claim could not be renewed in time, or its
+        /// file has gone.
         by: Option<Epoch>,
-        /// Whose that is, where it was read.
+        /// The holder of the higher epoch, where it was read.
         holder: Option<HolderIdentity>,
     },
-    /// It was released, and this run never takes it again.
+    /// The lease was released, and this run never takes it again.
     Released,
 }

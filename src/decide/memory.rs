@@ -1,5 +1,5 @@
-//! What outlives the supervisor: a sidecar that is restarted must not forget that restarts did not
-//! help, that a person asked it to hold still, or that the engine beside it has long started.
+//! The memory that outlives the supervisor: a sidecar that is restarted must not forget that restarts did
+//! not help, that a person asked it to hold still, or that the engine beside it has long started.
 
 use core::net::SocketAddr;
 use std::time::Duration;
@@ -19,23 +19,23 @@ use super::time::Time;
 pub struct Memory {
     /// The engine that was supervised.
     pub engine: Option<RememberedEngine>,
-    /// The restart budget.
+    /// The state of the restart budget.
     pub budget: RememberedBudget,
-    /// Until when liveness is held.
+    /// The moment until which liveness is held.
     pub maintenance_until: Option<Time>,
     /// The last restart that was asked for.
     pub last_restart: Option<RememberedRestart>,
-    /// `launch` was linked: it will be again, and what the supervisor itself sees of the processes
+    /// Whether `launch` was linked: it will be again, and what the supervisor itself sees of the processes
     /// means nothing.
     #[serde(default)]
     pub linked: bool,
-    /// The agent of the SQL container held the lease: it does so again, and the supervisor does not
+    /// Whether the agent of the SQL container held the lease: it will again, and the supervisor does not
     /// contend with it.
     #[serde(default)]
     pub agent: bool,
-    /// The id of the volume that was used.
+    /// The id of the main volume that was used.
     pub volume_id: Option<String>,
-    /// Under which epoch of the lease the engine came.
+    /// The engine's process and the epoch of the lease under which it came.
     pub tenant: Option<Tenant>,
     /// The stop of that engine that was seen to begin.
     #[serde(default)]
@@ -46,9 +46,9 @@ pub struct Memory {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RememberedStop {
-    /// Since when.
+    /// The moment at which the stop began, or the start of the run if that was later.
     pub since: Time,
-    /// How long it had lasted before the start of the run that wrote it.
+    /// The time that the stop had lasted before the start of the run that wrote the memory.
     pub before_start: Duration,
 }
 
@@ -56,9 +56,9 @@ pub struct RememberedStop {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Tenant {
-    /// The outer process.
+    /// The outer `sqlservr`.
     pub process: ProcessId,
-    /// The epoch that was held when it was first seen with one.
+    /// The epoch that was held when the process was first seen while one was held.
     pub epoch: Epoch,
 }
 
@@ -66,18 +66,18 @@ pub struct Tenant {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RememberedEngine {
-    /// The outer process.
+    /// The outer `sqlservr`.
     pub parent: ProcessId,
-    /// The engine below it.
+    /// The engine's process below the outer one.
     pub engine: Option<ProcessId>,
-    /// It has answered a query.
+    /// Whether the engine has answered a query.
     pub proven: bool,
-    /// It has answered as only an engine that has started does.
+    /// Whether the engine has answered as only an engine that has started does.
     pub started: bool,
-    /// It has answered so, or it was seen to listen, or has written that it is ready.
+    /// Whether the engine has answered so, was seen to listen, or has logged that it is ready.
     #[serde(default)]
     pub up: bool,
-    /// The address at which it answered.
+    /// The address at which the engine answered.
     #[serde(default)]
     pub answered_at: Option<SocketAddr>,
 }
@@ -86,32 +86,33 @@ pub struct RememberedEngine {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RememberedBudget {
-    /// Restarts that did not help so far.
+    /// The number of restarts that did not help so far.
     pub failures: u32,
-    /// A restart is asked for and has not taken place.
+    /// Whether a restart is asked for and has not taken place.
     pub asked: bool,
-    /// It was used up.
+    /// Whether the budget was used up.
     pub held: bool,
 }
 
-/// A [`LastRestart`] in words that a later version understands too.
+/// A [`LastRestart`] in a form that a later version understands too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RememberedRestart {
-    /// When.
+    /// The moment at which the restart was asked for.
     pub at: Time,
-    /// How long before the start of the run that wrote it.
+    /// The time from the request to the start of the run that wrote the memory, if an earlier run asked for
+    /// the restart.
     pub before_start: Duration,
-    /// By whom.
+    /// The side that was to restart the engine.
     pub by: RestartBy,
     /// The parent process that was to end.
     pub process: Option<ProcessId>,
-    /// Codes of the reasons; one that this version does not know is left out.
+    /// The codes of the reasons; one that this version does not know is left out.
     pub reasons: Vec<String>,
 }
 
 impl Memory {
-    /// The same memory for a run that starts now: `written` is the moment of the earlier run at which
+    /// Returns this memory for a run that starts now: `written` is the moment of the earlier run at which
     /// it was written, `passed` the time since then. A moment that lies ahead keeps its distance; the
     /// engine is another one where the machine was started anew (`same_boot` is false).
     #[must_use]

@@ -1,30 +1,30 @@
 //! The mounts that the running engine was first seen with: a volume that is taken away or replaced
 //! beneath it shows by the difference.
 //!
-//! Device and root tell one mount from another for as long as the engine has files open on it: an open
-//! file keeps the file system alive, also one that is unmounted lazily, and so its device number is not
-//! given to another. Mounting the same volume again therefore makes no difference, as it makes none to
-//! the engine.
+//! Device and root distinguish one mount from another for as long as the engine has files open on it: an
+//! open file keeps the file system alive, also one that is unmounted lazily, and so its device number is
+//! not given to another. Mounting the same volume again therefore makes no difference, as it makes none
+//! to the engine.
 
 use super::observation::{EngineMount, Mount, VolumeCheck};
 
-/// The first mount at the data directory.
+/// The first mount at a volume's directory.
 #[derive(Clone, Debug, Default)]
 pub struct FirstMounts {
-    /// As the supervisor saw it.
+    /// The mount that the supervisor saw first.
     first: Option<Mount>,
-    /// The engine was seen to have it too: only then can it lose it.
+    /// Whether the engine was seen to have that mount too: only then can it lose it.
     engines_too: bool,
 }
 
-/// Another mount than at first, or none any more.
+/// A mount that is another one than at first, or is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replaced<'a> {
-    /// Who sees it, in evidence.
+    /// The side that sees the change, as evidence names it.
     pub seen_by: &'static str,
     /// The mount that there was at first.
     pub first: &'a Mount,
-    /// The one that there is now.
+    /// The mount that there is now, if there is one.
     pub now: Option<&'a Mount>,
 }
 
@@ -39,7 +39,8 @@ impl FirstMounts {
         }
     }
 
-    /// What is not as it was, the supervisor's view first. What can't be seen now is not compared.
+    /// Returns the views in which the mount is not as it was, the supervisor's first. A view that can't be
+    /// had now is not compared.
     pub fn replaced<'a>(&'a self, check: &'a VolumeCheck) -> impl Iterator<Item = Replaced<'a>> {
         let visible = self.engines_too && check.engine_mount.is_some();
         let ours = ("the supervisor", check.mount.as_ref(), true);
@@ -65,7 +66,7 @@ fn engines(check: &VolumeCheck) -> Option<&Mount> {
 }
 
 impl Mount {
-    /// Whether the same directory of the same file system is mounted.
+    /// Whether `other` is a mount of the same directory of the same file system.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
         (&self.device, &self.root) == (&other.device, &other.root)

@@ -1,7 +1,7 @@
-//! What the observers report: plain values, each stamped with the moment it was taken.
+//! The reports of the observers: plain values, each stamped with the moment it was taken.
 //!
-//! **Architecture invariant:** no variant here says what follows from it. "Port refused" is an
-//! observation; that it is normal in a start and fatal an hour later is the engine's business.
+//! **Architecture invariant:** no variant here states what follows from it. "Port refused" is an
+//! observation; that it is normal in a start and fatal an hour later is for the decision engine.
 
 mod act;
 mod contact;
@@ -42,20 +42,20 @@ pub use server::{
 /// A value with the moment at which it was taken.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Observed<T> {
-    /// When the value was taken.
+    /// The moment at which the value was taken.
     pub at: Time,
     /// The value.
     pub value: T,
 }
 
-/// One report of one observer.
+/// A report of one observer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Observation {
     /// The `sqlservr` processes.
     Process(ProcessReport),
-    /// Where the engine listens and where it is asked.
+    /// The addresses on which the engine listens, and the one at which it is asked.
     Listeners(ListenersReport),
-    /// One query on the standing connection.
+    /// A query on the standing connection.
     Ping(Attempt),
     /// A fresh connection with login and query: what a new client meets.
     Login(Attempt),
@@ -65,72 +65,72 @@ pub enum Observation {
     Diagnostics(DiagnosticsReport),
     /// The contents of `sys.databases`.
     Databases(DatabasesReport),
-    /// Where the files of databases lie.
+    /// The directories in which files of databases lie.
     Files(Vec<EngineDirectory>),
-    /// Which volumes there are; told when the supervisor has found out.
+    /// The volumes that there are, reported when the supervisor has found them out.
     Layout(Layout),
-    /// One of the volumes.
+    /// A check of one of the volumes.
     Volume(VolumeReport),
     /// The engine's control group.
     Cgroup(CgroupReport),
-    /// What the engine says of itself, read after a login.
+    /// The properties that the engine reports of itself, read after a login.
     Server(ServerProperties),
-    /// Until when the certificates are valid, told when that is news.
+    /// The times until which the certificates are valid, reported when that is news.
     Certificates(Certificates),
-    /// The kernel that everything runs on; told once.
+    /// The kernel that everything runs on, reported once.
     Kernel(KernelVersion),
-    /// Properties of the node that the engine depends on; told once.
+    /// The properties of the node that the engine depends on, reported once.
     Host(HostFacts),
-    /// What became of an action of the supervisor's.
+    /// A step of an action of the supervisor's.
     Action(ActionReport),
     /// The link to `launch` came or went.
     Link(LinkReport),
-    /// How often the engine was started again in its container; told by the agent.
+    /// The number of times that the engine was started again in its container, reported by the agent.
     RestartsInPlace(u32),
     /// The engine's errorlog, where only the agent can read it.
     AgentLog(Box<EngineLog>),
-    /// The lease on the volume, held from here.
+    /// The lease on the volume, where the supervisor itself contends for it.
     Lease(LeaseReport),
-    /// The lease on the volume, held by the agent of the SQL container.
+    /// The lease on the volume, where the agent of the SQL container contends for it.
     AgentLease(LeaseReport),
-    /// The supervisor itself did not run for this long.
+    /// The time for which the supervisor itself did not run.
     Stall(Duration),
-    /// An operator's word, or a signal to the pod.
+    /// A command of an operator, or a signal to the pod.
     Operator(OperatorCommand),
 }
 
-/// What was said to the supervisor rather than seen by it.
+/// A command that was sent to the supervisor, as opposed to what it observes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OperatorCommand {
     /// The engine is being stopped on purpose.
     Stopping,
-    /// Its processes are to be ended now, if this is the outer one: the last rung of a stop.
+    /// The engine's processes are to be ended now, if this is the outer one: the last rung of a stop.
     Terminate {
         /// The outer `sqlservr`.
         parent: ProcessId,
-        /// From SIGTERM to SIGKILL.
+        /// The time from SIGTERM to SIGKILL.
         grace: Duration,
     },
     /// Liveness is held until this moment.
     MaintenanceUntil(Time),
     /// Maintenance is over.
     Resume,
-    /// The restart budget's hold is over.
+    /// The hold of the restart budget is over: restarts may be asked for again.
     Release,
     /// The volume is accepted as it is: what was remembered of another one is forgotten.
     Adopt,
 }
 
-/// How it stands with the lease.
+/// A report on the state of the lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LeaseReport {
-    /// Who holds it. Its ages are those of the moment of the report.
+    /// The state of the lease. Its ages are those of the moment of the report.
     pub state: LeaseState,
-    /// Why the last try to take or renew it failed, if it did.
+    /// The cause for which the last try to take or renew the lease failed, if it did.
     pub failure: Option<String>,
-    /// Until when the engine may run, CLOCK_BOOTTIME: the begin of the last durable renewal and the time
-    /// for which it counts. Absent where the lease is not held, or not strict.
+    /// The moment until which the engine may run, CLOCK_BOOTTIME: the beginning of the last durable renewal
+    /// plus the time for which it counts. Absent where the lease is not held, or not strict.
     #[serde(default)]
     pub run_until: Option<Duration>,
 }

@@ -1,4 +1,4 @@
-//! The thresholds by which the engine decides.
+//! The thresholds of the decision engine.
 
 use std::time::Duration;
 
@@ -7,95 +7,95 @@ use serde::{Deserialize, Serialize};
 use super::identity::VolumeInit;
 use super::lease::LeaseMode;
 
-/// Every threshold of a decision. Durations count on the supervised clock.
+/// All thresholds of a decision. Durations count on the supervised clock.
 ///
 /// [`crate::config`] builds it and checks the relations between its values.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Policy {
-    /// Which failures justify a restart, after SQL Server's failure-condition level: 0 none, 1 the
-    /// process or its listener is lost, 2 it does not answer, 3 also a system error, 4 also a
-    /// resource error, 5 also a query processing error.
+    /// The failures that justify a restart, after SQL Server's failure-condition level: 0 none, 1 the
+    /// process or its listener is lost, 2 also an engine that does not answer, 3 also a system error, 4
+    /// also a resource error, 5 also a query processing error.
     pub failure_condition_level: u8,
-    /// No answer to anything and no progress for this long: the engine hangs.
+    /// The time without any answer and progress after which the engine counts as hung.
     pub unresponsive_after: Duration,
-    /// Port refused by a live, started process for this long: the listener is lost.
+    /// The time for which a live, started process refuses the port until its listener counts as lost.
     pub listener_lost_after: Duration,
-    /// No `sqlservr` for this long after one was there.
+    /// The time without a `sqlservr`, after one was there, until the process counts as missing.
     pub process_missing_after: Duration,
-    /// A zombie that nobody reaps for this long.
+    /// The time for which nobody reaps a zombie until that is found.
     pub zombie_after: Duration,
-    /// A start without any progress for this long.
+    /// The time without any progress after which a start counts as stalled.
     pub startup_stalled_after: Duration,
     /// The age up to which an answered query still proves readiness.
     pub ready_freshness: Duration,
-    /// Hysteresis: how long evidence must stay good before a probe that failed passes again.
+    /// The hysteresis: the time for which evidence must stay good before a probe that failed passes again.
     pub settle: Duration,
-    /// A volume check in flight for this long: the volume stalls.
+    /// The time for which a check of a volume is in flight until the volume counts as stalled.
     pub volume_stalled_after: Duration,
-    /// How long a dump may hold liveness.
+    /// The time for which a dump may hold liveness.
     pub dump_limit: Duration,
-    /// How long a stop on purpose may hold liveness.
+    /// The time for which a stop on purpose may hold liveness.
     pub stopping_limit: Duration,
-    /// How many `sp_server_diagnostics` reports in a row must show an error.
+    /// The number of `sp_server_diagnostics` reports in a row that must show an error.
     pub diagnostics_reports: u32,
-    /// Processor time per second, as a share of one core, from which an engine counts as advancing.
+    /// The processor time per second, as a share of one core, from which an engine counts as advancing.
     pub progress_cpu: f64,
-    /// Storage bytes per second from which an engine counts as advancing.
+    /// The storage bytes per second from which an engine counts as advancing.
     pub progress_io: u64,
-    /// Share of throttled cgroup periods from which timeouts are stretched.
+    /// The share of throttled cgroup periods from which timeouts are stretched.
     pub throttled_ratio: f64,
-    /// By how much they are stretched then.
+    /// The factor by which timeouts are stretched in a throttled cgroup.
     pub throttled_stretch: u32,
-    /// Databases without which the instance is not ready; `master` always is one of them.
+    /// The databases without which the instance is not ready; `master` always is one of them.
     pub required_databases: Vec<String>,
-    /// The data directory has to be a mount of its own.
+    /// Whether the data directory has to be a mount of its own.
     pub require_mount: bool,
-    /// That mount may be one that goes with the pod or the container.
+    /// Whether that mount may be one that goes with the pod or the container.
     pub allow_ephemeral: bool,
-    /// Free bytes below which the volume counts as full.
+    /// The free bytes below which the volume counts as full.
     pub disk_full_bytes: u64,
-    /// Share of free bytes or inodes below which a warning is given, 0 to 1.
+    /// The share of free bytes or inodes below which a warning is given, 0 to 1.
     pub disk_low_ratio: f64,
-    /// The engine reports that memory ran out for this long.
+    /// The time for which the engine reports that memory ran out until that is a finding of its own.
     pub out_of_memory_after: Duration,
-    /// Who restarts the engine.
+    /// The side that restarts the engine.
     pub restart_by: RestartBy,
-    /// From SIGTERM to SIGKILL, for an engine that still answers or works.
+    /// The time from SIGTERM to SIGKILL, for an engine that still answers or works.
     pub restart_grace: Duration,
-    /// The same for one that does neither: it can't shut down either.
+    /// The time from SIGTERM to SIGKILL, for an engine that does neither: it can't shut down either.
     pub unresponsive_grace: Duration,
-    /// So many restarts that did not help, however far apart, end the restarting.
+    /// The number of restarts that did not help, however far apart, which end the restarting.
     pub restart_budget: u32,
-    /// An engine that answers nothing for this long is restarted though it uses processor time; zero:
-    /// never.
+    /// The time after which an engine that answers nothing is restarted though it uses processor time;
+    /// zero: never.
     pub busy_limit: Duration,
-    /// How old an observation may be for a rule to use it.
+    /// The ages up to which a rule may use an observation.
     pub ages: Ages,
-    /// How strongly the lease on the volume binds.
+    /// The mode of the lease on the volume: how strongly it binds.
     pub lease: LeaseMode,
-    /// A renewal of the lease counts for this long from its start.
+    /// The time for which a renewal of the lease counts, from its start.
     pub lease_fence: Duration,
     /// Whether a volume without an identity may be taken into use.
     pub volume_init: VolumeInit,
 }
 
-/// The age up to which an observation counts. An older one is absent: whoever took it may have stopped,
-/// and the engine may have changed since. [`crate::config`] makes them from the observers' paces.
+/// The ages up to which observations count. An older one is absent: its observer may have stopped, and the
+/// engine may have changed since. [`crate::config`] makes them from the observers' paces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ages {
-    /// Of the processes.
+    /// The age of a report on the processes.
     pub process: Duration,
-    /// Of the engine's listeners.
+    /// The age of a report on the engine's listeners.
     pub listeners: Duration,
-    /// Of an attempt to be answered, where a restart would rest on it.
+    /// The age of an attempt to be answered, where a restart would rest on it.
     pub contact: Duration,
-    /// Of a report of `sp_server_diagnostics`.
+    /// The age of a report of `sp_server_diagnostics`.
     pub diagnostics: Duration,
-    /// Of the list of databases.
+    /// The age of the list of databases.
     pub databases: Duration,
-    /// Of the control group.
+    /// The age of a report on the control group.
     pub cgroup: Duration,
 }
 
@@ -113,14 +113,14 @@ impl Default for Ages {
     }
 }
 
-/// Who carries a restart out. Never both for one incident.
+/// The side that restarts the engine. Never both for one incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RestartBy {
-    /// `/livez` fails; the kubelet restarts the container by the pod's own rules.
+    /// The kubelet: `/livez` fails, and the container is restarted by the pod's own rules.
     Kubelet,
-    /// The supervisor signals `sqlservr`, so that the container ends and is started anew. `/livez` fails
-    /// only where that can't be done.
+    /// The supervisor: it signals `sqlservr`, so that the container ends and is started anew. `/livez`
+    /// fails only where that can't be done.
     Supervisor,
 }
 

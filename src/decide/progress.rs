@@ -1,4 +1,4 @@
-//! Whether the engine advances: what tells a hang from hard work.
+//! The progress of the engine, which distinguishes a hang from hard work.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::observation::{CgroupReport, RunningProcess};
 use super::time::Time;
 
-/// Samples kept per window; with the two windows of [`super::engine::State`] a few kilobytes.
+/// The number of samples kept per window: with the two windows of [`super::engine::State`] a few kilobytes.
 const SAMPLES: u32 = 32;
 
-/// A sum of counters at one moment.
+/// The values of the counters at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Sample {
     at: Time,
@@ -17,7 +17,7 @@ struct Sample {
     io: Option<Io>,
 }
 
-/// Bytes read and written so far, by whoever counted them: two counters can't be compared.
+/// The bytes read and written so far, by their counter: the values of two counters can't be compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Io {
     Process(u64),
@@ -25,7 +25,7 @@ enum Io {
 }
 
 impl Io {
-    /// Of the process; where that may not be read, of its control group.
+    /// Returns the bytes of the process; where those may not be read, of its control group.
     fn of(process: &RunningProcess, cgroup: Option<&CgroupReport>) -> Option<Self> {
         let group = || cgroup.and_then(|cgroup| cgroup.io_bytes).map(Self::Cgroup);
         process.io_bytes.map(Self::Process).or_else(group)
@@ -41,17 +41,17 @@ impl Io {
     }
 }
 
-/// From which rates on the engine counts as advancing. An idle engine is never quite still: its
+/// The rates from which on the engine counts as advancing. An idle engine is never quite still: its
 /// background threads use some processor time even when no query is answered any more.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Floor {
-    /// Processor time per second, share of one core.
+    /// The processor time per second, as a share of one core.
     pub cpu: f64,
-    /// Storage bytes per second.
+    /// The storage bytes per second.
     pub io: u64,
 }
 
-/// A trailing window over the process' counters.
+/// A trailing window over the counters of the engine's processes.
 #[derive(Clone, Debug)]
 pub struct Window {
     span: Duration,
@@ -60,7 +60,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// A window that looks back over `span`.
+    /// Creates a window that looks back over `span`.
     #[must_use]
     pub fn new(span: Duration) -> Self {
         Self {
@@ -76,7 +76,7 @@ impl Window {
         self.latest = None;
     }
 
-    /// Samples held; bounded, whatever the pace of the observations.
+    /// Returns the number of samples held, which is bounded, whatever the pace of the observations.
     #[must_use]
     pub fn samples(&self) -> usize {
         self.samples.len()
@@ -110,7 +110,7 @@ impl Window {
     }
 
     /// Whether the counters advanced by more than `floor` over the span that ends at `now`; absent
-    /// while that can't be said: the counters may not be read, too few samples, or old ones.
+    /// while that is not known: the counters may not be read, or the samples are too few or too old.
     #[must_use]
     pub fn advanced(&self, now: Time, floor: Floor) -> Option<bool> {
         let latest = self.latest?;
@@ -132,8 +132,8 @@ impl Window {
     }
 }
 
-/// The last moment at which something moved that stands still unless work goes on: the size of the
-/// errorlog, the percentage of a recovery, a growing core.
+/// The last moment at which a value moved that stands still unless work goes on: the size of the errorlog,
+/// the percentage of a recovery, a growing core.
 #[derive(Clone, Debug)]
 pub struct Mark<T> {
     last: Option<T>,
@@ -155,7 +155,7 @@ impl<T: PartialEq> Mark<T> {
         *self = Self::default();
     }
 
-    /// Takes in the present value; absent where there is none to be had now.
+    /// Takes in the present value; absent where it can't be had now.
     pub fn see(&mut self, value: Option<T>, now: Time) {
         let Some(value) = value else { return };
         if self.last.as_ref().is_some_and(|last| *last != value) {
@@ -164,13 +164,13 @@ impl<T: PartialEq> Mark<T> {
         self.last = Some(value);
     }
 
-    /// When it last moved.
+    /// Returns the moment at which the value last moved.
     #[must_use]
     pub fn moved(&self) -> Option<Time> {
         self.moved
     }
 
-    /// Whether anything moved within `span` before `now`.
+    /// Whether the value moved within `span` before `now`.
     #[must_use]
     pub fn moved_within(&self, span: Duration, now: Time) -> bool {
         self.moved.is_some_and(|moved| now.since(moved) < span)

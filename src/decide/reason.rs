@@ -3,15 +3,15 @@
 
 use serde::Serialize;
 
-/// What a reason asks for.
+/// The outcome that a reason asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
-    /// Worth knowing; changes no answer by itself.
+    /// A notice: worth knowing, and no answer changes by it.
     Notice,
-    /// It passes by itself: do nothing and do not route to it.
+    /// Wait: the state passes by itself, and no client is to be routed to the engine meanwhile.
     Wait,
-    /// A person has to change something; a restart would not.
+    /// An operator has to change something; a restart would not.
     Operator,
     /// A new pod can help, a restart of the container can't.
     Recreate,
@@ -19,32 +19,32 @@ pub enum Outcome {
     Restart,
 }
 
-/// What a reason does to `/readyz`.
+/// The effect of a reason on `/readyz`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ReadyEffect {
-    /// Nothing.
+    /// The reason has no effect.
     None,
-    /// It fails.
+    /// The probe fails.
     Fails,
-    /// It stays as it was proven: passes if this process has already answered a query.
+    /// The probe stays as it was proven: it passes if this process has already answered a query.
     AsProven,
 }
 
-/// What a restart has to rest on: something that was *seen*, lately, by somebody who could have seen an
-/// engine that is well. That the supervisor can't ask (no password that it can read, TLS, another
+/// The evidence that a restart has to rest on: something that was *seen*, lately, by somebody who could have
+/// seen an engine that is well. That the supervisor can't ask (no password that it can read, TLS, another
 /// address, a refused login) is never such evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Evidence {
     /// The processes, looked at just now: dead, or gone where there was one before.
     Process,
-    /// Questions that the engine left open. They went to its own address: it has answered in this run; or in
-    /// an earlier one, and is seen to be there still.
+    /// Questions that the engine left open. They went to its own address: it has answered in this run; or
+    /// in an earlier one, and is seen to be there still.
     Silence,
-    /// A port that is refused now and where this very process was met before, or is seen not to listen.
+    /// A port that is refused now: this very process was reached there before, or is seen not to listen.
     Refusal,
-    /// What the engine itself reports, not long ago.
+    /// A report of the engine itself, not long ago.
     Report,
     /// A start that is known to be under way: the engine is seen not to listen, or its log has the start's
     /// beginning and not yet that it is ready; and nothing advances.
@@ -55,39 +55,41 @@ pub enum Evidence {
     Fence,
 }
 
-/// The row of a reason.
+/// The row of a reason in the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReasonInfo {
     /// The stable name, in CamelCase.
     pub code: &'static str,
-    /// What it asks for.
+    /// The outcome that the reason asks for.
     pub outcome: Outcome,
-    /// From which failure-condition level on an [`Outcome::Restart`] fails liveness.
+    /// The failure-condition level from which on an [`Outcome::Restart`] fails liveness.
     pub level: u8,
-    /// What has to have been seen for it, where it is an [`Outcome::Restart`].
+    /// The evidence that has to have been seen for the reason, where it is an [`Outcome::Restart`].
     pub evidence: Option<Evidence>,
-    /// What it does to `/readyz`.
+    /// The effect of the reason on `/readyz`.
     pub ready: ReadyEffect,
-    /// It keeps `/gatez` shut.
+    /// Whether the reason keeps `/gatez` shut.
     pub gate: bool,
-    /// It holds liveness: while it is there, nothing fails `/livez`.
+    /// Whether the reason holds liveness: while it is there, nothing fails `/livez`.
     pub holds: bool,
-    /// The engine can't answer or advance while this lasts: its silence counts from the end of it.
+    /// Whether the engine can't answer or advance while the reason lasts: its silence counts from the end
+    /// of that.
     pub excuses: bool,
-    /// The engine does nothing any more, so that it can't shut down either: a restart for this reason
-    /// has a short grace.
+    /// Whether the engine does nothing any more, so that it can't shut down either: a restart for this
+    /// reason has a short grace.
     pub lifeless: bool,
-    /// The engine may not write the volume: it is killed at once, again and again, against any hold.
+    /// Whether the reason fences: the engine may not write the volume, and is killed at once, again and
+    /// again, against any hold.
     pub fences: bool,
-    /// What lies at the volume's directory may not be the volume: nothing is written there as its
-    /// identity.
+    /// Whether the directory of the volume may hold something else than the volume: no identity is written
+    /// there.
     pub no_volume: bool,
-    /// One line: what was found.
+    /// The summary of what was found, in one line.
     pub summary: &'static str,
-    /// What to do about it.
+    /// The advice for an operator.
     pub action: &'static str,
-    /// Why nothing can give this reason yet, if so.
+    /// The cause for which nothing can give this reason yet, if so.
     pub pending: Option<&'static str>,
 }
 
@@ -95,7 +97,7 @@ pub struct ReasonInfo {
 macro_rules! reasons {
     ($( $code:ident: $outcome:ident $(level $level:literal on $evidence:ident)?, ready $ready:ident
         $(, $flag:ident)* ; $summary:literal ; $action:literal $(; pending $pending:literal)? )+) => {
-        /// Why a probe answers as it does.
+        /// A reason for which a probe answers as it does.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         pub enum Reason {
             $( #[doc = $summary] $code, )+
@@ -105,7 +107,7 @@ macro_rules! reasons {
             /// Every reason, in the order of the catalogue.
             pub const ALL: &'static [Self] = &[ $( Self::$code, )+ ];
 
-            /// Its row.
+            /// Returns the row of the reason.
             #[must_use]
             pub const fn info(self) -> &'static ReasonInfo {
                 match self {
@@ -144,13 +146,13 @@ pub use catalogue::Reason;
 mod catalogue;
 
 impl Reason {
-    /// The stable name.
+    /// Returns the stable name of the reason.
     #[must_use]
     pub const fn code(self) -> &'static str {
         self.info().code
     }
 
-    /// The reason of that name.
+    /// Returns the reason with the stable name `code`.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|r| r.code() == code)

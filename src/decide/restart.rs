@@ -1,4 +1,4 @@
-//! Who restarts the engine, and how far that is.
+//! The restarts of the engine: the side that restarts it, and the progress of that.
 //!
 //! That the engine is to be restarted is decided by the rules. This file decides who does it, never
 //! two of them for one incident: the supervisor, where it may and has a process to signal; else the
@@ -14,26 +14,26 @@ use super::reason::Reason;
 use super::snapshot::Snapshot;
 use super::time::Time;
 
-/// Time for a process to be gone after SIGKILL, and for that to be seen. One that is still there has a
-/// thread in an uninterruptible wait: a new pod may help, and the kubelet is told.
+/// The time for a process to be gone after SIGKILL, and for that to be seen. One that is still there has a
+/// thread in an uninterruptible wait: a new pod may help, and liveness fails for the kubelet.
 pub const HANDOVER_AFTER: Duration = Duration::from_secs(10);
 
 /// The restart under way, and the last one.
 #[derive(Clone, Debug, Default)]
 pub struct Restarts {
     order: Option<(Restart, Time)>,
-    /// The supervisor's own try had no effect on this process; why.
+    /// The process on which the supervisor's own try had no effect, and the cause.
     given_up: Option<(ProcessId, String)>,
-    /// The last order was carried out, and no other process has come since.
+    /// Whether the last order was executed, and no other process has come since.
     fulfilled: bool,
-    /// Liveness fails.
+    /// Whether the restart is left to the kubelet, so that liveness fails.
     with_kubelet: bool,
     last: Option<LastRestart>,
 }
 
 impl Restarts {
-    /// Takes in for which reasons a restart is due (none: it is not), and returns what liveness
-    /// answers.
+    /// Takes in the reasons for which a restart is due (none: it is not), and returns the verdict of
+    /// liveness.
     pub fn see(
         &mut self,
         policy: &Policy,
@@ -70,31 +70,31 @@ impl Restarts {
         Verdict::Pass
     }
 
-    /// A fence takes the place of what is under way.
+    /// Drops the restart that is under way, because a fence takes its place.
     pub fn give_way(&mut self) {
         self.order = None;
         self.with_kubelet = false;
     }
 
-    /// What is to be done.
+    /// Returns the restart that is due, if there is one.
     #[must_use]
     pub fn action(&self) -> Option<Action> {
         let (restart, _) = self.order.as_ref()?;
         Some(Action::Restart(restart.clone()))
     }
 
-    /// The last restart that was asked for.
+    /// Returns the last restart that was asked for.
     #[must_use]
     pub fn last(&self) -> Option<&LastRestart> {
         self.last.as_ref()
     }
 
-    /// What an earlier run of the supervisor knew of.
+    /// Takes in the last restart that an earlier run of the supervisor remembered.
     pub fn recall(&mut self, last: Option<LastRestart>) {
         self.last = last;
     }
 
-    /// Ends the order when its process is gone, and gives it up where it had no effect.
+    /// Ends the order of a restart when its process is gone, and gives it up where it had no effect.
     fn follow(
         &mut self,
         target: Option<(ProcessId, Option<ProcessId>)>,
@@ -131,8 +131,8 @@ impl Restarts {
         self.order = None;
     }
 
-    /// Ends the engine because somebody wants it stopped. It is no restart: none is noted, and none is
-    /// counted. One that is under way ends the same process anyway.
+    /// Begins to end the engine because somebody wants it stopped. That is no restart: none is noted, and
+    /// none is counted. A restart that is under way ends the same process anyway.
     fn begin_stop(
         &mut self,
         target: Option<(ProcessId, Option<ProcessId>)>,
@@ -205,15 +205,15 @@ impl Restarts {
     }
 }
 
-/// The processes to signal: none where none is seen, or where the outer one is dead already.
+/// Returns the processes to signal: none where none is seen, or where the outer one is dead already.
 fn target(snapshot: &Snapshot) -> Option<(ProcessId, Option<ProcessId>)> {
     let process = snapshot.running()?;
     let alive = process.parent_state != RunState::Zombie;
     alive.then_some((process.parent, process.engine))
 }
 
-/// `launch` connects again within seconds, and can be told to do it then: for so long the kubelet is
-/// not asked to.
+/// Whether the link may come back: `launch` connects again within seconds, and can end the engine then.
+/// For so long the kubelet is not asked to.
 fn link_may_come_back(snapshot: &Snapshot, findings: &mut Findings) -> bool {
     let since = snapshot.link.as_ref().map(|link| link.at);
     snapshot.is_blind() && since.is_some_and(|at| !findings.due(at, HANDOVER_AFTER))

@@ -34,58 +34,59 @@ use super::troubles::Troubles;
 pub struct View<'a> {
     /// The thresholds.
     pub policy: &'a Policy,
-    /// What was observed.
+    /// The last observation of each observer.
     pub snapshot: &'a Snapshot,
-    /// Whom it is about.
+    /// The process that the decision is about, and how far it has come.
     pub engine: &'a Incarnation,
-    /// The moment.
+    /// The moment of the decision.
     pub now: Time,
-    /// Whether it advanced over the span of [`Policy::unresponsive_after`]; absent if unknown.
+    /// Whether the engine advanced over the span of [`Policy::unresponsive_after`]; absent if unknown.
     pub advanced: Option<bool>,
-    /// When the engine was last seen to have an excuse for its silence.
+    /// The moment at which the engine was last seen to have an excuse for its silence.
     pub excused: Time,
-    /// What its log said lately.
+    /// The troubles that the engine's log has shown lately.
     pub troubles: &'a Troubles,
-    /// The mounts that it was first seen with, by the volumes' names.
+    /// The mounts that the engine was first seen with, by the volumes' names.
     pub mounts: &'a BTreeMap<String, FirstMounts>,
-    /// A core under the engine's `log` directory grows.
+    /// Whether a core under the engine's `log` directory grows.
     pub dump_grows: bool,
     /// The last restart that was asked for.
     pub last_restart: Option<&'a LastRestart>,
-    /// What the volumes' identities say.
+    /// The judgement of the volumes' identities.
     pub identities: &'a IdentitySet,
-    /// Under which epoch of the lease the engine's process came.
+    /// The epoch of the lease under which the engine's process came.
     pub tenant: Option<Tenant>,
-    /// Whether it advanced, in any way at all, over [`Policy::startup_stalled_after`].
+    /// Whether the engine advanced, in any way at all, over [`Policy::startup_stalled_after`]; absent if
+    /// unknown.
     pub start_advanced: Option<bool>,
 }
 
-/// A condition that a rule needs to know the age of.
+/// A condition whose age a rule needs to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Condition {
-    /// A zombie.
+    /// A process of the engine is a zombie.
     Zombie,
-    /// A dump.
+    /// A core dump is being written.
     Dump,
-    /// A stop that has begun, whether or not it shows still.
+    /// A stop has begun, whether or not it shows still.
     Stopping,
-    /// A stop in the log of an engine that has not served yet.
+    /// The log of an engine that has not served yet shows a stop.
     StopLogged,
-    /// It is known that the start is over: a query was answered, or the log says so.
+    /// The start is known to be over: a query was answered, or the log shows it.
     StartOver,
     /// A required database recovers in an engine that serves others.
     Recovering,
-    /// The engine says that memory ran out.
+    /// The engine reports that memory ran out.
     OutOfMemory,
 }
 
-/// Since when conditions have lasted without a break.
+/// The moments since which conditions have lasted without a break.
 #[derive(Clone, Debug, Default)]
 pub struct Timers(BTreeMap<Condition, Time>);
 
 impl Timers {
-    /// Since when a `condition` that does not end by itself has been there, once it was seen (`holds`). It is
-    /// forgotten after `limit`, unless it shows still.
+    /// Returns the moment since which a `condition` that does not end by itself has been there, once it was
+    /// seen (`holds`). It is forgotten after `limit`, unless it shows still.
     pub fn latched(
         &mut self,
         condition: Condition,
@@ -98,13 +99,13 @@ impl Timers {
         self.lasting(condition, holds || lasts, now)
     }
 
-    /// Since when `condition` has lasted.
+    /// Returns the moment since which `condition` has lasted.
     #[must_use]
     pub fn since(&self, condition: Condition) -> Option<Time> {
         self.0.get(&condition).copied()
     }
 
-    /// Notes whether `condition` holds; since when, if it does.
+    /// Takes in whether `condition` holds, and returns the moment since which it does.
     pub fn lasting(&mut self, condition: Condition, holds: bool, now: Time) -> Option<Time> {
         if holds {
             Some(*self.0.entry(condition).or_insert(now))
@@ -115,8 +116,8 @@ impl Timers {
     }
 }
 
-/// Applies all rules. Returns whether what lies at the volumes' directories are volumes, as far as their
-/// checks tell: only then may anything be written there as an identity.
+/// Applies all rules. Returns whether the volumes' directories are the volumes, as far as their checks
+/// show: only then may an identity be written there.
 pub fn apply(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) -> bool {
     host::rule(view, findings);
     process::rule(view, timers, findings);
@@ -134,8 +135,8 @@ pub fn apply(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) -> b
 }
 
 impl View<'_> {
-    /// A timeout, stretched where the engine's container is throttled: it has had less than that
-    /// much time of its own.
+    /// Returns the timeout `span`, stretched where the engine's container is throttled: it has had less
+    /// time of its own than that.
     #[must_use]
     pub fn stretched(&self, span: Duration) -> Duration {
         if self.throttled() {

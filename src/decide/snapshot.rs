@@ -1,4 +1,4 @@
-//! Everything observed so far, as one value: the fold of all observations.
+//! The snapshot: everything observed so far, as one value, the fold of all observations.
 
 mod contact;
 mod files;
@@ -22,97 +22,97 @@ pub use recovery::Recovered;
 pub use renewal::Aged;
 pub use volumes::VolumeState;
 
-/// Parent and engine.
+/// The processes of parent and engine.
 type Ids = (ProcessId, Option<ProcessId>);
 
-/// The exits of engine and parent within this time have one cause.
+/// The time within which the exits of engine and parent have one cause.
 const SAME_INCIDENT: Duration = Duration::from_secs(5);
 
-/// The last word of each observer, with the few sums over time that rules need.
+/// The last observation of each observer, with the few sums over time that rules need.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// The last word on the processes.
+    /// The last report on the processes.
     pub process: Option<Observed<ProcessReport>>,
-    /// The last exit seen, kept when a new process has taken its place.
+    /// The last exit of a process that was seen, kept when a new process has taken its place.
     pub last_exit: Option<Observed<ProcessExit>>,
-    /// Where the engine listens and where it is asked.
+    /// The addresses on which the engine listens, and the one at which it is asked.
     pub listeners: Option<Observed<ListenersReport>>,
-    /// Since when it is seen not to listen.
+    /// The moment since which the engine is seen not to listen.
     pub deaf_since: Option<Time>,
-    /// The standing connection.
+    /// The queries on the standing connection.
     pub ping: Contact,
-    /// Fresh logins.
+    /// The fresh connections with login and query.
     pub login: Contact,
-    /// The dedicated administrator connection.
+    /// The attempts on the dedicated administrator connection.
     pub dac: Contact,
-    /// The diagnostics stream.
+    /// The state of the diagnostics stream.
     pub diagnostics: DiagnosticsView,
-    /// Answers of the engine over all contacts.
+    /// The answers of the engine over all contacts.
     pub answers: Answers,
     /// The last list of databases.
     pub databases: Option<Observed<DatabaseList>>,
-    /// Why the last attempt to list them failed, if it did.
+    /// The error with which the last attempt to list the databases failed, if it did.
     pub databases_error: Option<Observed<ContactError>>,
     /// The directories in which files of databases lie.
     pub directories: Vec<DirectoryState>,
-    /// When they were last listed.
+    /// The moment at which these directories were last listed.
     directories_at: Option<Time>,
     /// The volumes, the main one first.
     pub volumes: Vec<VolumeState>,
-    /// Directories of the engine that lie on none of them.
+    /// The directories of the engine that lie on no volume.
     pub outside: Vec<Outside>,
-    /// How often the engine was started again in its container.
+    /// The number of times that the engine was started again in its container.
     pub restarts_in_place: u32,
-    /// The errorlog as the agent read it, where it lies on none of them.
+    /// The errorlog as the agent read it, where it lies on no volume.
     pub agent_log: Option<Observed<EngineLog>>,
-    /// How it stands with the lease.
+    /// The last report on the lease.
     pub lease: Option<Observed<LeaseReport>>,
-    /// How old the last successful renewal of a lease that is held was at which moment. Unlike a moment
-    /// alone it takes in the time in which the supervisor did not run.
+    /// The age of the last successful renewal of a lease that is held, at the moment of its report. Unlike
+    /// a moment alone it takes in the time in which the supervisor did not run.
     pub lease_renewed: Option<Aged>,
-    /// The agent of the SQL container holds the lease: it and its PID 1 fence, and the age of a renewal is
-    /// not judged from here.
+    /// Whether the agent of the SQL container is the lease holder: it and its PID 1 fence, and the age of a
+    /// renewal is not judged from here.
     pub lease_by_agent: bool,
-    /// The control group.
+    /// The last report on the control group.
     pub cgroup: Option<Observed<CgroupReport>>,
-    /// What the engine says of itself.
+    /// The properties that the engine reports of itself.
     pub server: Option<Observed<ServerProperties>>,
-    /// Until when the certificates are valid.
+    /// The times until which the certificates are valid.
     pub certificates: Certificates,
-    /// The kernel.
+    /// The version of the kernel.
     pub kernel: Option<KernelVersion>,
-    /// Properties of the node.
+    /// The properties of the node.
     pub host: Option<HostFacts>,
-    /// What the last action came to.
+    /// The last report on an action.
     pub action: Option<Observed<ActionReport>>,
-    /// The link to `launch`; none where there was none so far.
+    /// The state of the link to `launch`; absent where there was no link so far.
     pub link: Option<Observed<LinkReport>>,
-    /// The last word of a `launch` that is gone was that there is no engine.
+    /// Whether the last report of a `launch` whose link is lost was that there is no engine.
     pub ended_before_loss: bool,
-    /// Since when somebody has looked and seen no process. Time in which nobody could look does not count:
-    /// the container may have waited for the kubelet's back-off, or for the gate.
+    /// The moment since which somebody has looked and seen no process. Time in which nobody could look does
+    /// not count: the container may have waited for the kubelet's back-off, or for the gate.
     pub absent_since: Option<Time>,
-    /// The last stall of the supervisor and when it ended.
+    /// The length of the supervisor's last stall, and the moment at which it ended.
     pub stall: Option<Observed<Duration>>,
-    /// Since when a stop on purpose is under way.
+    /// The moment since which a stop on purpose is under way.
     pub stopping: Option<Time>,
-    /// The outer process that is to be ended, and its grace.
+    /// The outer process that is to be ended by the last rung of a stop, and its grace.
     pub terminate: Option<(ProcessId, Duration)>,
     /// The last processes that were seen to run.
     watched: Option<Ids>,
-    /// Since when it is these.
+    /// The moment since which these have been the running processes.
     watched_since: Time,
-    /// Until when liveness is held.
+    /// The moment until which liveness is held.
     pub maintenance_until: Option<Time>,
-    /// When the restart budget's hold was last released.
+    /// The moment at which the restart budget's hold was last released.
     pub released: Option<Time>,
-    /// When the volume was last accepted as it is.
+    /// The moment at which the volumes were last accepted as they are.
     pub adopted: Option<Time>,
 }
 
 impl Snapshot {
-    /// Takes one observation in. Total: whatever the order in which observations arrive, the result
-    /// is a snapshot; a late one does not make `answers` younger than it is.
+    /// Takes in one observation. The function is total: whatever the order in which observations arrive,
+    /// the result is a snapshot; a late one does not make `answers` younger than it is.
     pub fn apply(&mut self, observed: Observed<Observation>) {
         let Observed { at, value } = observed;
         match value {
@@ -124,7 +124,7 @@ impl Snapshot {
             }
             Observation::Ping(attempt) => {
                 self.answers.apply(at, &attempt);
-                // That a query on a connection that stands is not answered says nothing of the listener.
+                // That a query on a connection that stands is not answered proves nothing of the listener.
                 self.answers.greet(at, &attempt.result, Stage::Login);
                 self.ping.apply(at, attempt);
             }
@@ -161,7 +161,7 @@ impl Snapshot {
         }
     }
 
-    /// The running process, if one is seen.
+    /// Returns the running process, if one is seen.
     #[must_use]
     pub fn running(&self) -> Option<&RunningProcess> {
         match &self.process.as_ref()?.value {
@@ -170,8 +170,8 @@ impl Snapshot {
         }
     }
 
-    /// Nobody can say anything of the processes, though somebody could before or soon will: that none
-    /// is seen does not mean that none is there.
+    /// Whether nobody can report on the processes, though somebody could before or soon will: that none is
+    /// seen does not mean that none is there.
     #[must_use]
     pub fn is_blind(&self) -> bool {
         self.link.is_some() && self.process.is_none()
@@ -224,7 +224,7 @@ impl Snapshot {
         self.process = Some(Observed { at, value: report });
     }
 
-    /// Whoever watches from now on, what was seen before is not what is.
+    /// Takes in a change of the link: whoever watches from now on, what was seen before counts no more.
     fn apply_link(&mut self, at: Time, value: LinkReport) {
         let last = self.process.take().map(|seen| seen.value);
         let ended = matches!(
@@ -241,7 +241,7 @@ impl Snapshot {
         }
     }
 
-    /// What the engine said holds for the process that said it.
+    /// Forgets the answers and reports of the engine, which hold only for the process that gave them.
     fn forget_engine(&mut self) {
         self.ping = Contact::default();
         self.login = Contact::default();
@@ -255,8 +255,8 @@ impl Snapshot {
         self.deaf_since = None;
     }
 
-    /// Nothing is asked from now on, or everything anew: what was left open or refused before says nothing
-    /// of what comes. That a query was answered stays known.
+    /// Forgets what was left open or refused, because nothing is asked from now on, or everything anew. That
+    /// a query was answered stays known.
     fn ask_anew(&mut self) {
         for contact in [&mut self.ping, &mut self.login, &mut self.dac] {
             *contact = Contact {
@@ -324,7 +324,8 @@ impl Snapshot {
     }
 }
 
-/// A parent that has made, or lost, its engine is the same one still.
+/// Whether the new processes are others than before. A parent that has made, or lost, its engine is the
+/// same one still.
 fn is_another((parent, engine): Ids, (new_parent, new_engine): Ids) -> bool {
     parent != new_parent || matches!((engine, new_engine), (Some(a), Some(b)) if a != b)
 }

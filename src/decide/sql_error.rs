@@ -2,19 +2,19 @@
 
 use serde::Serialize;
 
-/// What an error number says about the engine, as far as a decision needs it.
+/// The class of an error number: what it shows of the engine, as far as a decision needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SqlErrorClass {
-    /// Not ready yet; it will be.
+    /// The engine is not ready yet, and will be.
     Starting,
     /// A database is being recovered.
     Recovering,
     /// Upgrade scripts run; a restart would begin them anew.
     ScriptUpgrade,
-    /// It is shutting down.
+    /// The engine is shutting down.
     Stopping,
-    /// It was paused by an administrator.
+    /// The engine was paused by an administrator.
     Paused,
     /// Only administrators may log in: while the engine starts, or stops.
     AdministratorsOnly,
@@ -22,7 +22,7 @@ pub enum SqlErrorClass {
     SingleUser,
     /// A logon trigger refused the login.
     LogonTrigger,
-    /// Wrong user or password.
+    /// The user or the password is wrong.
     LoginFailed,
     /// The login is disabled or locked out; more attempts prolong a lock.
     LoginDisabled,
@@ -32,13 +32,13 @@ pub enum SqlErrorClass {
     PermissionMissing,
     /// A database can't be opened for the reason that `sys.databases` names.
     DatabaseUnavailable,
-    /// No more connections.
+    /// The engine has no more connections.
     ConnectionsExhausted,
-    /// No more workers, threads or system tasks.
+    /// The engine has no more workers, threads or system tasks.
     WorkersExhausted,
-    /// Memory ran out.
+    /// The engine has no more memory.
     OutOfMemory,
-    /// Loaded: a timeout, a lock, a memory grant.
+    /// The engine is loaded: a timeout, a lock, a memory grant.
     Busy,
     /// The transaction log is full.
     LogFull,
@@ -46,7 +46,7 @@ pub enum SqlErrorClass {
     DiskFull,
     /// A file could not be opened or read: the volume's fault.
     VolumeError,
-    /// What was read from storage is wrong.
+    /// The data that was read from storage is wrong.
     DataCorruption,
     /// The engine's own fault: assertion, access violation, schedulers.
     EngineFault,
@@ -54,20 +54,20 @@ pub enum SqlErrorClass {
     Unsupported,
 }
 
-/// One row of the table.
+/// A row of the table of error numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SqlError {
-    /// Message number, as in `sys.messages`.
+    /// The message number, as in `sys.messages`.
     pub number: u32,
     /// A short name, stable, fit for a metric's label.
     pub name: &'static str,
-    /// What it says.
+    /// The class of the error.
     pub class: SqlErrorClass,
-    /// Where that is documented.
+    /// The documentation of the error.
     pub source: &'static str,
 }
 
-/// The row of `number`, if the table has one.
+/// Returns the row of `number`, if the table has one.
 #[must_use]
 pub fn classify(number: u32) -> Option<&'static SqlError> {
     TABLE
@@ -79,7 +79,7 @@ pub fn classify(number: u32) -> Option<&'static SqlError> {
 const DOC: &str = "Microsoft Learn: Database Engine events and errors";
 const DOC_2025: &str = "Microsoft Learn: Database Engine events and errors, SQL Server 2025";
 const DIAGNOSTICS: &str = "Microsoft Learn: sp_server_diagnostics (Transact-SQL)";
-/// Not sent by SQL Server or SQL Edge; here because a supervised endpoint may be an Azure one.
+/// The source of errors that only Azure SQL sends; here because a supervised endpoint may be such a one.
 const AZURE: &str = "Microsoft Learn: Azure SQL Database resource limit errors";
 
 const fn row(
@@ -103,11 +103,11 @@ use SqlErrorClass::{
     Unsupported, VolumeError, WorkersExhausted,
 };
 
-/// Ordered by number; a test checks it.
+/// The table of error numbers, ordered by number; a test checks the order.
 ///
-/// Numbers that the engine only writes into its log (17883, 3408 ...) are here as well, so that one
-/// table serves whoever reads the log. Left out are messages that say nothing of a fault or a
-/// phase: backups done (18264, 18265) and waking up from idle (17158, 17159, 17404 to 17406).
+/// Numbers that the engine only writes into its log (17883, 3408 ...) are here as well, so that one table
+/// serves whoever reads the log. Left out are messages that show neither a fault nor a phase: backups done
+/// (18264, 18265) and waking up from idle (17158, 17159, 17404 to 17406).
 #[rustfmt::skip]
 pub const TABLE: &[SqlError] = &[
     row(102, "incorrect_syntax", Unsupported, DOC),

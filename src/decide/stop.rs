@@ -1,4 +1,4 @@
-//! How a stop on purpose spends its time.
+//! The shares of the grace that the rungs of a stop on purpose get.
 //!
 //! The ladder: not ready -> the endpoints drain -> CHECKPOINT in each online database -> SIGTERM -> wait ->
 //! SIGKILL. Each rung has a share of the grace, so that the last one is reached before the kubelet's own
@@ -12,34 +12,35 @@ use super::observation::{DatabaseState, ProcessId};
 use super::policy::Policy;
 use super::snapshot::Snapshot;
 
-/// What is kept back of the grace for SIGKILL to take effect, unless the whole grace is short.
+/// The time of the grace that is kept back for SIGKILL to take effect, unless the whole grace is short.
 const KILL_MARGIN: Duration = Duration::from_secs(2);
-/// No more than one part in so many of the grace is kept back for it.
+/// The divisor of the grace: no more than one part in this many is kept back for SIGKILL.
 const KILL_SHARE: u32 = 5;
-/// No more than one part in so many goes into the drain.
+/// The divisor of the grace: no more than one part in this many goes into the drain.
 const DRAIN_SHARE: u32 = 4;
-/// No more than one part in so many goes into checkpoints: a shutdown makes one of its own.
+/// The divisor of the grace: no more than one part in this many goes into checkpoints, since a shutdown
+/// makes one of its own.
 const CHECKPOINT_SHARE: u32 = 3;
-/// `tempdb` is made anew at each start: nothing in it is to be saved.
+/// The name of `tempdb`, which is made anew at each start: nothing in it is to be saved.
 const TEMPDB: &str = "tempdb";
 
-/// What a stop meets.
+/// The situation that a stop meets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Situation {
-    /// The outer `sqlservr`; none where none runs, or where none can be seen.
+    /// The outer `sqlservr`; absent where none runs, or where none can be seen.
     pub target: Option<ProcessId>,
-    /// Something runs, seen or not.
+    /// Whether an engine runs, seen or not.
     pub runs: bool,
-    /// It was judged hung, or is being restarted.
+    /// Whether the engine was judged hung, or is being restarted or fenced.
     pub hung: bool,
-    /// It has answered queries and may have clients.
+    /// Whether the engine may have clients: its phase is running or stopping.
     pub serves: bool,
     /// The databases that can be checkpointed.
     pub databases: Vec<String>,
 }
 
 impl Situation {
-    /// As it is by the last decision.
+    /// Creates the situation from the last decision.
     #[must_use]
     pub fn of(snapshot: &Snapshot, decision: &Decision) -> Self {
         let restarting = match &decision.action {
@@ -68,18 +69,18 @@ impl Situation {
     }
 }
 
-/// How much of the grace each rung may take. Together they are never longer than it.
+/// The time of the grace that each rung may take. Together they are never longer than the grace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shares {
-    /// Not ready, before anything is done to the engine.
+    /// The time of being not ready, before anything is done to the engine.
     pub drain: Duration,
-    /// For all checkpoints together.
+    /// The time for all checkpoints together.
     pub checkpoint: Duration,
-    /// From the beginning of the stop to SIGKILL.
+    /// The time from the beginning of the stop to SIGKILL.
     pub kill_at: Duration,
 }
 
-/// Splits `grace`; `drain` is how long endpoints take to notice.
+/// Splits `grace` into shares; `drain` is the time that endpoints take to notice.
 #[must_use]
 pub fn shares(policy: &Policy, grace: Duration, drain: Duration, situation: &Situation) -> Shares {
     let kill_at = grace - KILL_MARGIN.min(grace / KILL_SHARE);

@@ -19,33 +19,33 @@ impl Time {
     /// The moment at which the supervisor started.
     pub const ZERO: Self = Self(Duration::ZERO);
 
-    /// The moment `elapsed` after the supervisor's start.
+    /// Returns the moment `elapsed` after the supervisor's start.
     #[must_use]
     pub const fn from_start(elapsed: Duration) -> Self {
         Self(elapsed)
     }
 
-    /// How long after the supervisor's start this moment lies.
+    /// Returns the time from the supervisor's start to this moment.
     #[must_use]
     pub const fn elapsed(self) -> Duration {
         self.0
     }
 
-    /// How long `earlier` lies before this moment; zero where it lies after it.
+    /// Returns the time from `earlier` to this moment; zero where `earlier` lies after it.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// This moment plus `span`; the end of time where that can't be represented.
+    /// Returns this moment plus `span`; the last moment that can be represented where the sum can't be.
     #[must_use]
     pub const fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(span))
     }
 }
 
-/// Turns raw monotonic readings into supervised [`Time`] by leaving out the gaps in which the
-/// supervisor did not run.
+/// The clock that turns raw monotonic readings into supervised [`Time`] by leaving out the gaps in which
+/// the supervisor did not run.
 ///
 /// Its owner reads it at least each [`TICK`](Self::TICK). Two readings further apart than
 /// `stall_after` mean that nothing ran in between: the whole gap is left out, and reported once. The raw
@@ -60,12 +60,12 @@ pub struct SupervisedClock {
 }
 
 impl SupervisedClock {
-    /// The longest time its owner lets pass between two readings.
+    /// The longest time that the clock's owner lets pass between two readings.
     pub const TICK: Duration = Duration::from_millis(250);
     /// The shortest suspend that is reported.
     pub const LEAST_SUSPEND: Duration = Duration::from_millis(100);
 
-    /// A clock that starts at the raw reading zero. `stall_after` is raised to four ticks, below
+    /// Creates a clock that starts at the raw reading zero. `stall_after` is raised to four ticks, below
     /// which an ordinary delay of the scheduler would count as a stall.
     #[must_use]
     pub fn new(stall_after: Duration) -> Self {
@@ -77,8 +77,8 @@ impl SupervisedClock {
         }
     }
 
-    /// Takes how long the machine has been suspended in all, by how far CLOCK_BOOTTIME is ahead of
-    /// CLOCK_MONOTONIC. Returns what is new of it, where that is more than the readings of two clocks may
+    /// Takes in the time for which the machine has been suspended in all, by how far CLOCK_BOOTTIME is ahead
+    /// of CLOCK_MONOTONIC. Returns what is new of it, where that is more than the readings of two clocks may
     /// differ by.
     pub fn suspended(&mut self, total: Duration) -> Option<Duration> {
         let more = total.saturating_sub(self.suspended);
@@ -88,7 +88,7 @@ impl SupervisedClock {
         })
     }
 
-    /// Takes a raw reading; returns the supervised moment and, if one ends here, the length of the
+    /// Takes in a raw reading. Returns the supervised moment and, if one ends here, the length of the
     /// stall. A reading that goes backwards counts as no time having passed.
     pub fn advance(&mut self, raw: Duration) -> (Time, Option<Duration>) {
         let gap = raw.saturating_sub(self.last_raw);
@@ -100,7 +100,7 @@ impl SupervisedClock {
         (self.now(), stalled)
     }
 
-    /// The moment at a raw reading of somebody who does not own the clock. It ends no stall, and
+    /// Returns the moment at a raw reading of somebody who does not own the clock. It ends no stall, and
     /// where the owner has not read for longer than a stall takes to be one, it stands still.
     #[must_use]
     pub fn peek(&self, raw: Duration) -> Time {
@@ -108,13 +108,13 @@ impl SupervisedClock {
         self.now().plus(ahead)
     }
 
-    /// The moment of the last reading, taken without a new one.
+    /// Returns the moment of the last reading, without a new one.
     #[must_use]
     pub fn now(&self) -> Time {
         Time(self.last_raw.saturating_sub(self.lost))
     }
 
-    /// All the time that was left out so far.
+    /// Returns all the time that was left out so far.
     #[must_use]
     pub fn lost(&self) -> Duration {
         self.lost

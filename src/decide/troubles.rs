@@ -1,4 +1,4 @@
-//! What the log said lately that troubles a running engine and ends none.
+//! The troubles that the log has shown lately: they trouble a running engine and end none.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use super::reason::{Outcome, Reason};
 use super::snapshot::Snapshot;
 use super::time::Time;
 
-/// For how long a trouble is shown after the log's last word of it.
+/// The time for which a trouble is shown after the log's last message of it.
 const SHOWN: Duration = Duration::from_secs(10 * 60);
 
 /// The reasons that the log alone gives, and that change no answer.
 const REASONS: [Reason; 3] = [Reason::IoSlow, Reason::EngineFault, Reason::MemoryPagedOut];
 
-/// When the log last told of each of these troubles.
+/// The moments at which the log last showed each of the troubles.
 #[derive(Clone, Debug, Default)]
 pub struct Troubles([Mark<u64>; 3]);
 
@@ -26,7 +26,7 @@ impl Troubles {
         *self = Self::default();
     }
 
-    /// Takes in what the logs say now. What stood there at the first look is old.
+    /// Takes in the messages of the logs. Those that stood there at the first look are old.
     pub fn see(&mut self, snapshot: &Snapshot, now: Time) {
         let readable = snapshot.logs().next().is_some();
         for (mark, reason) in self.0.iter_mut().zip(REASONS) {
@@ -37,7 +37,8 @@ impl Troubles {
         }
     }
 
-    /// The troubles that are shown now, with what the log says of them, how often, and until when.
+    /// Returns the troubles that are shown now, each with its evidence from the log and the moment until
+    /// which it is shown.
     pub fn shown<'a>(
         &'a self,
         snapshot: &'a Snapshot,

@@ -1,12 +1,11 @@
-//! The volumes that the engine's directories lie on: which there are, what each is for, and how much
+//! The volumes that the engine's directories lie on: which there are, the uses of each, and how much
 //! depends on it.
 //!
 //! A volume here is one mount. Where several of the engine's directories lie on the same mount they are
 //! one volume; where `data`, `log` and `backup` are claims of their own they are three. The volume with
 //! `master.mdf` is the *main* one: the lease lies on it, and its id names the set of all of them.
 //!
-//! [`plan`] is a pure function of the directories and of the mounts; who reads these is
-//! [`crate::observe`]'s business.
+//! [`plan`] is a pure function of the directories and of the mounts, which [`crate::observe`] reads.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,32 +15,32 @@ use serde::Serialize;
 
 use super::observation::Mount;
 
-/// What the engine keeps in a directory.
+/// The use of a directory by the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Use {
-    /// `master.mdf`, and with it the instance.
+    /// The file `master.mdf`, and with it the instance.
     Master,
-    /// Data files of databases.
+    /// The data files of databases.
     Data,
-    /// Transaction logs.
+    /// The transaction logs.
     Log,
-    /// `.system`, with the id of the instance, and `secrets`, with the machine key.
+    /// The folders `.system`, with the id of the instance, and `secrets`, with the machine key.
     System,
     /// The errorlog.
     ErrorLog,
     /// The files of tempdb, on a volume of their own.
     TempDb,
-    /// Backups.
+    /// The backups.
     Backup,
-    /// Crash dumps.
+    /// The crash dumps.
     Dump,
     /// A mount below the data directory that no setting names.
     Other,
 }
 
 impl Use {
-    /// The name for people and labels.
+    /// Returns the name for people and labels.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -57,20 +56,20 @@ impl Use {
         }
     }
 
-    /// Whether the gate wants such a volume: it holds databases, or what the instance is known by.
+    /// Whether the gate requires such a volume: it holds databases, or what the instance is known by.
     #[must_use]
     pub const fn binds(self) -> bool {
         matches!(self, Self::Master | Self::Data | Self::Log | Self::System)
     }
 
-    /// Whether databases lie there, which must not go with a pod.
+    /// Whether a directory of this use holds databases, which must not go with a pod.
     #[must_use]
     pub const fn holds_databases(self) -> bool {
         matches!(self, Self::Master | Self::Data | Self::Log)
     }
 }
 
-/// One volume of the engine.
+/// A volume of the engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Volume {
@@ -79,14 +78,14 @@ pub struct Volume {
     pub name: String,
     /// The directory in which the supervisor's folder lies, as the supervisor sees it.
     pub path: PathBuf,
-    /// The same directory as the engine's container names it.
+    /// The directory of [`Self::path`], as the engine's container names it.
     pub engine_path: PathBuf,
-    /// What the engine keeps there.
+    /// The uses of the engine's directories on the volume.
     pub uses: BTreeSet<Use>,
 }
 
 impl Volume {
-    /// The one volume of an engine that keeps everything below `data_dir`.
+    /// Creates the one volume of an engine that keeps everything below `data_dir`.
     #[must_use]
     pub fn whole(data_dir: &Path, engine_data_dir: &Path) -> Self {
         Self {
@@ -97,19 +96,19 @@ impl Volume {
         }
     }
 
-    /// Whether `master.mdf` lies on it.
+    /// Whether `master.mdf` lies on the volume.
     #[must_use]
     pub fn is_main(&self) -> bool {
         self.uses.contains(&Use::Master)
     }
 
-    /// Whether a fault of it keeps the gate shut.
+    /// Whether a fault of the volume keeps the gate shut.
     #[must_use]
     pub fn binds(&self) -> bool {
         self.uses.iter().any(|used| used.binds())
     }
 
-    /// Whether it holds databases.
+    /// Whether the volume holds databases.
     #[must_use]
     pub fn holds_databases(&self) -> bool {
         self.uses.iter().any(|used| used.holds_databases())
@@ -120,36 +119,36 @@ impl Volume {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outside {
-    /// What the engine keeps in it.
+    /// The use of the directory.
     #[serde(rename = "use")]
     pub used: Use,
     /// The directory, as the engine's container names it.
     pub directory: PathBuf,
 }
 
-/// All volumes, the main one first, and what lies on none of them.
+/// All volumes, the main one first, and the directories that lie on none of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     /// The volumes.
     pub volumes: Vec<Arc<Volume>>,
-    /// Directories on no mount, while `master.mdf` lies on one.
+    /// The directories on no mount, while `master.mdf` lies on one.
     pub outside: Vec<Outside>,
 }
 
 impl Layout {
-    /// The volume with `master.mdf`.
+    /// Returns the volume with `master.mdf`.
     #[must_use]
     pub fn main(&self) -> Option<&Arc<Volume>> {
         self.volumes.iter().find(|volume| volume.is_main())
     }
 }
 
-/// Where the engine keeps its files, as its container names them.
+/// The paths of the engine's files, as its container names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineFiles {
-    /// `master.mdf`.
+    /// The file `master.mdf`.
     pub master: PathBuf,
-    /// `mastlog.ldf`.
+    /// The file `mastlog.ldf`.
     pub master_log: PathBuf,
     /// The directory of new data files.
     pub data: PathBuf,
@@ -159,14 +158,14 @@ pub struct EngineFiles {
     pub backup: PathBuf,
     /// The directory of crash dumps.
     pub dump: PathBuf,
-    /// The errorlog.
+    /// The file of the errorlog.
     pub errorlog: PathBuf,
     /// The directory of `.system` and `secrets`, the engine's data directory itself.
     pub system: PathBuf,
 }
 
 impl EngineFiles {
-    /// What a volume can hold that everything lies on.
+    /// The uses of a volume that everything lies on.
     const USES: [Use; 7] = [
         Use::Master,
         Use::Data,
@@ -177,8 +176,8 @@ impl EngineFiles {
         Use::Dump,
     ];
 
-    /// The image's defaults below `data_dir`: without a directory of their own, backups go to `data`
-    /// and dumps beside the errorlog.
+    /// Returns the image's defaults below `data_dir`: without a directory of their own, backups go to
+    /// `data` and dumps beside the errorlog.
     #[must_use]
     pub fn below(data_dir: &Path) -> Self {
         let data = data_dir.join("data");
@@ -194,7 +193,7 @@ impl EngineFiles {
         }
     }
 
-    /// The same files as whoever sees the engine's data directory at `data_dir` names them.
+    /// Returns the paths of these files for a process that sees the engine's data directory at `data_dir`.
     #[must_use]
     pub fn seen_at(&self, data_dir: &Path) -> Self {
         let names = Names {
@@ -215,7 +214,7 @@ impl EngineFiles {
         }
     }
 
-    /// Each directory with what is kept in it.
+    /// Returns each directory with its use.
     fn directories(&self) -> [(Use, &Path); 8] {
         [
             (Use::Master, directory_of(&self.master)),
@@ -234,7 +233,7 @@ fn directory_of(file: &Path) -> &Path {
     file.parent().unwrap_or(file)
 }
 
-/// A mount and where it is.
+/// A mount with its mount point.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MountedAt {
     /// The mount point.
@@ -243,9 +242,9 @@ pub struct MountedAt {
     pub mount: Mount,
 }
 
-/// Says which volumes there are. `holding` gives the mount that holds a directory, none where that is
-/// the root; `below` the mount points below the data directory. Both are in the supervisor's own
-/// namespace, in which the engine's `engine_data_dir` is called `data_dir`.
+/// Returns the volumes that there are. `holding` gives the mount that holds a directory, none where that is
+/// the root; `below` are the mount points below the data directory. Both are in the supervisor's own
+/// namespace, in which the engine's data directory, `files.system`, is called `data_dir`.
 #[must_use]
 pub fn plan(
     files: &EngineFiles,
@@ -297,8 +296,8 @@ pub fn plan(
     }
 }
 
-/// The main volume where `master.mdf`'s directory lies on no mount: the data directory if it is below
-/// it, with all else there that is not mounted. That it is no mount is for the rules to judge.
+/// Returns the main volume where `master.mdf`'s directory lies on no mount: the data directory if it is
+/// below that, with all else there that is not mounted. That it is no mount is for the rules to judge.
 fn unmounted(names: &Names<'_>, master: &Path, outside: &mut Vec<Outside>) -> Volume {
     let top = match master.starts_with(names.engine_data_dir) {
         true => names.engine_data_dir,
@@ -315,7 +314,7 @@ fn unmounted(names: &Names<'_>, master: &Path, outside: &mut Vec<Outside>) -> Vo
     volume
 }
 
-/// A mount that a setting names is for that; one that none names may tell by its name what it is for.
+/// Settles the uses of a volume: those that settings name, or tempdb where only the volume's name shows it.
 fn settle(volume: &mut Volume) {
     if volume.uses.len() > 1 {
         volume.uses.remove(&Use::Other);
@@ -324,8 +323,8 @@ fn settle(volume: &mut Volume) {
     }
 }
 
-/// Two volumes of one name, which takes a directory called as its own data directory, are told apart by
-/// their whole paths.
+/// Names two volumes of one name, which takes a directory called as its own data directory, by their whole
+/// paths.
 fn distinct(volumes: &mut [Volume]) {
     let names: Vec<String> = volumes.iter().map(|volume| volume.name.clone()).collect();
     for volume in volumes {
@@ -335,7 +334,7 @@ fn distinct(volumes: &mut [Volume]) {
     }
 }
 
-/// How the two namespaces call the same directory.
+/// The names of the same directory in the two namespaces, the supervisor's and the engine's.
 struct Names<'a> {
     data_dir: &'a Path,
     engine_data_dir: &'a Path,
@@ -379,7 +378,7 @@ impl Names<'_> {
     }
 }
 
-/// `rest` below `directory`, without the slash that an empty one would leave behind.
+/// Returns `rest` below `directory`, without the slash that an empty one would leave behind.
 fn join(directory: &Path, rest: &Path) -> PathBuf {
     match rest.as_os_str().is_empty() {
         true => directory.to_owned(),
@@ -400,7 +399,7 @@ mod tests {
 
     const MSSQL: &str = "/var/opt/mssql";
 
-    /// The layout where these are mount points, each a volume of its own.
+    /// Returns the layout where these are mount points, each a volume of its own.
     fn planned(change: impl FnOnce(&mut EngineFiles), points: &[&str]) -> Layout {
         let mut files = EngineFiles::below(Path::new(MSSQL));
         change(&mut files);
@@ -426,7 +425,7 @@ mod tests {
         plan(&files, Path::new(MSSQL), holding, &below)
     }
 
-    /// Each volume as `name path: uses`.
+    /// Returns each volume as `name path: uses`.
     fn shown(layout: &Layout) -> Vec<String> {
         let show = |volume: &Arc<Volume>| {
             let uses: Vec<_> = volume.uses.iter().map(|used| used.name()).collect();

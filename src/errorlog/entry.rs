@@ -1,21 +1,23 @@
-//! From a line to the entries in it: what a log's collector put before it is taken off, and what two
-//! writers joined is parted.
+//! Turns a line into its entries: what a log's collector put before it is removed, and what two
+//! writers joined is separated.
 
 use std::borrow::Cow;
 
-/// Entries of one line, at the most; what follows is dropped. Writers that share a line are two or three.
+/// The greatest number of entries of one line; what follows is dropped. Writers that share a line
+/// are two or three.
 const MAX_ENTRIES: usize = 8;
 
-/// Columns of an entry's source: `spid18s     `, `Server      `, `Logon       `.
+/// The columns of an entry's source: `spid18s     `, `Server      `, `Logon       `.
 const SOURCE_COLUMNS: usize = 12;
 
-/// Sources that are known also where no time stands before them.
+/// Sources that are recognized even where no time stands before them.
 const SOURCES: [&str; 3] = ["Server", "Logon", "Backup"];
 
-/// Times of Docker Desktop's view of a log. The engine's own has hundredths of a second.
+/// The shapes of times in Docker Desktop's view of a log. The engine's own has hundredths of a
+/// second.
 const DESKTOP_TIMES: [&str; 2] = ["dddd-dd-dd dd:dd:dd ", "dddd-dd-dd dd:dd:dd.ddd | "];
 
-/// Month, day, time, host and program.
+/// The greatest number of words of syslog's tag: month, day, time, host and program.
 const TAG_WORDS: usize = 5;
 
 /// Months as syslog writes them.
@@ -23,12 +25,13 @@ const MONTHS: [&str; 12] = [
     "Jan ", "Feb ", "Mar ", "Apr ", "May ", "Jun ", "Jul ", "Aug ", "Sep ", "Oct ", "Nov ", "Dec ",
 ];
 
-/// One entry of a log.
+/// An entry of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// Date and time stand before it: the engine wrote it, not a launcher or the platform layer.
+    /// Whether date and time stand before it: then the engine wrote it, not a launcher or the
+    /// platform layer.
     pub dated: bool,
-    /// Who in the engine wrote it; empty where that is not said.
+    /// The part of the engine that wrote it; empty where none is given.
     pub source: &'a str,
     /// The message.
     pub text: &'a str,
@@ -62,7 +65,8 @@ fn blank(c: char) -> bool {
     c.is_whitespace() || c == '\0' || c == '\u{feff}'
 }
 
-/// The line without the colours of a terminal, and with no other control character than the tab.
+/// Returns the line without the colours of a terminal, and with no other control character than the
+/// tab.
 fn plain(line: &str) -> Cow<'_, str> {
     let control = |c: char| c.is_control() && c != '\t';
     if !line.trim_matches(blank).contains(control) {
@@ -87,9 +91,9 @@ fn plain(line: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// Where the engine's date and time stand, and their length: `2023-11-16 00:42:50.70 `, or the time alone at
-/// the beginning of a line. A word and a second column have to follow, or the text after two blanks: a date
-/// within a message is none.
+/// Returns where the engine's date and time stand, and their length: `2023-11-16 00:42:50.70 `, or
+/// the time alone at the beginning of a line. A word and a second column have to follow, or the
+/// text after two blanks: a date within a message is none.
 fn find_date(text: &str) -> Option<(usize, usize)> {
     const DATE: &str = "dddd-dd-dd dd:dd:dd.dd ";
     const TIME: &str = "dd:dd:dd.dd ";
@@ -117,7 +121,7 @@ fn shaped(text: &str, shape: &str) -> bool {
     })
 }
 
-/// Whether a padded source stands here.
+/// Whether `text` begins with a padded source.
 fn has_source(text: &str) -> bool {
     let mut columns = text.chars();
     let first = columns.next();
@@ -171,9 +175,9 @@ fn is_source(word: &str) -> bool {
     spid || SOURCES.contains(&word)
 }
 
-/// The text without what collectors of logs put before it: `sql-0  | ` of compose, `[pod/sql-0/mssql] ` and
-/// a time of `kubectl logs`, `stdout F ` of the container runtime, the time of Docker Desktop, and what
-/// journald and syslog write.
+/// Returns the text without what collectors of logs put before it: `sql-0  | ` of compose,
+/// `[pod/sql-0/mssql] ` and a time of `kubectl logs`, `stdout F ` of the container runtime, the
+/// time of Docker Desktop, and what journald and syslog write.
 fn undecorated(text: &str) -> &str {
     let mut text = text.trim_matches(blank);
     if let Some((name, rest)) = text.split_once('|')
@@ -207,7 +211,7 @@ fn undecorated(text: &str) -> &str {
     without_tag(text).unwrap_or(text)
 }
 
-/// The text after `May  6 07:08:09 node1 sqlservr[14312]: `, or after such a tag alone.
+/// Returns the text after `May  6 07:08:09 node1 sqlservr[14312]: `, or after such a tag alone.
 fn without_tag(text: &str) -> Option<&str> {
     let (tag, rest) = text.split_once("]: ")?;
     let (words, process) = tag.rsplit_once('[')?;

@@ -1,6 +1,6 @@
-//! The messages that tell of a start, a recovery and a stop. They are of severity 10 and so have no number
-//! in the log: their fixed English beginnings have to do. (With `MSSQL_LCID` other than 1033 most of them
-//! are translated, and then nothing is read of them; what the engine answers counts anyway.)
+//! The messages about a start, a recovery and a stop. They are of severity 10 and so have no number
+//! in the log: their fixed English beginnings have to do. (With `MSSQL_LCID` other than 1033 most
+//! of them are translated, and then none is recognized; what the engine answers counts anyway.)
 
 use core::net::IpAddr;
 use std::time::Duration;
@@ -9,19 +9,20 @@ use crate::decide::observation::{
     EngineBuild, ListenAddress, LoggedDac, LoggedRecovery, LoggedStop, LoggedUpgrade,
 };
 
-/// Characters of a database's name; `sysname` has no more.
+/// The longest name of a database in characters; `sysname` has no more.
 const MAX_NAME_CHARS: usize = 128;
 
-/// What one message tells.
+/// The event that a message reports.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// A start begins here, of this engine.
+    /// A start of this engine begins.
     Begins(EngineBuild),
-    /// 17104, at the beginning of each log. Where it stands in English so will 17126.
+    /// 17104: a log begins. Where this message is in English, 17126 will be so too.
     Begun,
     /// 17126: the engine takes logins.
     Ready,
-    /// 3408: the start is over. Also what `sp_cycle_errorlog` writes, in an engine that has long started.
+    /// 3408: the start is over. `sp_cycle_errorlog` writes such a message as well, in an engine
+    /// that has long started.
     Complete,
     /// A database is being started, or a file made.
     Step,
@@ -33,19 +34,19 @@ pub enum Event {
     Recovered(String),
     /// The system databases are about to be rebuilt for another collation.
     CollationBegins,
-    /// That is over.
+    /// The rebuild for another collation is over.
     CollationChanged,
-    /// The engine listens here.
+    /// The engine listens on this address.
     Listening(ListenAddress),
-    /// The dedicated administrator connection.
+    /// The dedicated administrator connection was established, or is disabled.
     Dac(LoggedDac),
     /// A stop on purpose begins.
     Stops(LoggedStop),
-    /// The engine ends, whoever wanted it.
+    /// The engine ends, whoever wanted it to.
     Ends,
 }
 
-/// Beginnings that tell by themselves what they mean.
+/// Beginnings of messages that by themselves show which event is reported.
 const FIXED: &[(&str, Event)] = &[
     ("Server process ID is ", Event::Begun),
     (
@@ -91,7 +92,7 @@ const FIXED: &[(&str, Event)] = &[
     ),
 ];
 
-/// What `text` tells, if it is one of these messages.
+/// Returns the event that `text` reports, if it is one of these messages.
 #[must_use]
 pub fn event(text: &str) -> Option<Event> {
     let fixed = FIXED
@@ -112,10 +113,11 @@ pub fn event(text: &str) -> Option<Event> {
         .or_else(|| dac(text).map(Event::Dac))
 }
 
-/// The banner, `Microsoft Azure SQL Database Edge Developer (CTP) - 15.0.2000.1331 (X64)`
-/// (MicrosoftDocs/azure-docs, issue 53146) or `Microsoft SQL Server 2017 (RTM-CU12) (KB4464082) -
-/// 14.0.3045.24 (X64)` (bitwarden/server, issue 476). Before it, on standard output only, `Azure SQL
-/// Edge will run as non-root by default.` (orbstack, issue 1071).
+/// Reads the banner, `Microsoft Azure SQL Database Edge Developer (CTP) - 15.0.2000.1331 (X64)`
+/// (MicrosoftDocs/azure-docs, issue 53146) or
+/// `Microsoft SQL Server 2017 (RTM-CU12) (KB4464082) - 14.0.3045.24 (X64)` (bitwarden/server, issue 476).
+/// Before it, on standard output only, `Azure SQL Edge will run as non-root by default.` (orbstack, issue
+/// 1071).
 fn begins(text: &str) -> Option<EngineBuild> {
     let banner = text.starts_with("Microsoft ") && text.contains("SQL ") && text.contains(" - ");
     let script = text.ends_with("will run as non-root by default.")
@@ -141,7 +143,7 @@ fn begins(text: &str) -> Option<EngineBuild> {
     })
 }
 
-/// `16.0.4085.2 (X64)`.
+/// Reads a version, `16.0.4085.2 (X64)`.
 fn version(text: &str) -> Option<[u16; 4]> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.');
     let mut numbers = text.get(..end.unwrap_or(text.len()))?.split('.');
@@ -149,9 +151,10 @@ fn version(text: &str) -> Option<[u16; 4]> {
     Some([next()?, next()?, next()?, next()?]).filter(|version| version[0] > 0)
 }
 
-/// 3450: `Recovery of database 'sales' (9) is 12% complete (approximately 42 seconds remain). Phase 2 of 3.
-/// This is ...` (am2.co, 2019-10, "Recovery of database is 0% complete"); phase 1 says `Analysis of
-/// database`. A name may hold anything, so it is what is left when the rest has been taken off from the end.
+/// Reads 3450:
+/// `Recovery of database 'sales' (9) is 12% complete (approximately 42 seconds remain). Phase 2 of 3. ...`
+/// (am2.co, 2019-10, "Recovery of database is 0% complete"); phase 1 begins with `Analysis of database`.
+/// A name may hold anything, so it is what is left when the rest has been taken off from the end.
 fn recovery(text: &str) -> Option<LoggedRecovery> {
     let analysis = text.strip_prefix("Analysis of database '");
     let text = analysis.or_else(|| text.strip_prefix("Recovery of database '"))?;
@@ -169,16 +172,16 @@ fn recovery(text: &str) -> Option<LoggedRecovery> {
     })
 }
 
-/// 3421: `Recovery completed for database sales (database ID 9) in 3 second(s) (analysis ...`
+/// Reads 3421: `Recovery completed for database sales (database ID 9) in 3 second(s) (analysis ...`
 fn recovered(text: &str) -> Option<String> {
     let text = text.strip_prefix("Recovery completed for database ")?;
     let (name, _) = text.rsplit_once(" (database ID ")?;
     Some(bounded(name))
 }
 
-/// 951 and 917: `Database 'model' running the upgrade step from version 937 to version 938.`, `Database
-/// 'master' is upgrading script 'msdb110_upgrade.sql' from level ...`, `Converting database 'master' from
-/// version 927 to the current version 957.`
+/// Reads 951 and 917: `Database 'model' running the upgrade step from version 937 to version 938.`,
+/// `Database 'master' is upgrading script 'msdb110_upgrade.sql' from level ...`,
+/// `Converting database 'master' from version 927 to the current version 957.`
 fn upgrade(text: &str) -> Option<LoggedUpgrade> {
     let (database, step) = if let Some(rest) = text.strip_prefix("Converting database '") {
         let (database, rest) = rest.split_once("' from version ")?;
@@ -202,7 +205,8 @@ fn upgrade(text: &str) -> Option<LoggedUpgrade> {
     })
 }
 
-/// 26022: `Server is listening on [ 'any' <ipv4> 1433] accept sockets 1.`; before 2022 without the last words.
+/// Reads 26022: `Server is listening on [ 'any' <ipv4> 1433] accept sockets 1.`; before 2022
+/// without the last words.
 fn listening(text: &str) -> Option<ListenAddress> {
     let rest = text.strip_prefix("Server is listening on [")?;
     let (inside, _) = rest.split_once(']')?;
@@ -220,8 +224,9 @@ fn listening(text: &str) -> Option<ListenAddress> {
     })
 }
 
-/// `Dedicated admin connection support was established for listening locally on port 1434.`, or of an edition
-/// without it `Dedicated administrator connection support was not started because it is disabled ...`.
+/// Reads `Dedicated admin connection support was established for listening locally on port 1434.`,
+/// or of an edition without it
+/// `Dedicated administrator connection support was not started because it is disabled ...`.
 fn dac(text: &str) -> Option<LoggedDac> {
     let rest = text.strip_prefix("Dedicated admin")?;
     if rest.contains("connection support was not started") {
@@ -232,7 +237,7 @@ fn dac(text: &str) -> Option<LoggedDac> {
     Some(LoggedDac::Port(port.parse().ok()?))
 }
 
-/// A name that is safe to show: no longer than a name is, and without control characters.
+/// Returns a name that is safe to show: no longer than a name is, and without control characters.
 fn bounded(name: &str) -> String {
     super::reader::one_line(name, MAX_NAME_CHARS)
 }

@@ -1,22 +1,22 @@
-//! `Error: 9002, Severity: 17, State: 2.` in the language of the engine.
+//! Recognizes `Error: 9002, Severity: 17, State: 2.` in the language of the engine.
 //!
-//! With `MSSQL_LCID` other than 1033 the line is translated: "Fehler: 9002, Schweregrad: 17, Status: 2.",
-//! "エラー: 9002、重大度: 17、状態: 2。". What stays is its shape: three numbers, each after a label and a
-//! colon, with a comma between them.
+//! With `MSSQL_LCID` other than 1033 the line is translated: "Fehler: 9002, Schweregrad: 17,
+//! Status: 2.", "エラー: 9002、重大度: 17、状態: 2。". What stays is its shape: three numbers, each after a
+//! label and a colon, with a comma between them.
 
 use crate::decide::observation::LoggedError;
 
-/// Characters of a label; the longest known one has 16.
+/// The longest label in characters; the longest known one has 16.
 const MAX_LABEL_CHARS: usize = 32;
 
-/// Digits of a number: messages of users go up to 2147483647.
+/// The greatest number of digits of a number: messages of users go up to 2147483647.
 const MAX_DIGITS: usize = 10;
 
 /// The highest severity.
 const MAX_SEVERITY: u32 = 25;
 
-/// The error that `text` announces, if it is such a line. What stands before the first label is not looked
-/// at: another writer's text may.
+/// Returns the error that `text` announces, if it is such a line. What stands before the first
+/// label is not looked at: it may be another writer's text.
 #[must_use]
 pub fn header(text: &str) -> Option<LoggedError> {
     let mut from = 0;
@@ -47,7 +47,7 @@ fn after_label(text: &str) -> Option<LoggedError> {
     })
 }
 
-/// `, label: 17` and what follows.
+/// Reads `, label: 17`; returns the number, and what follows.
 fn labelled(text: &str) -> Option<(u32, &str)> {
     let (comma, rest) = split_first(text.trim_start())?;
     if !is_comma(comma) {
@@ -62,7 +62,7 @@ fn labelled(text: &str) -> Option<(u32, &str)> {
     digits(&rest[at + colon.len_utf8()..])
 }
 
-/// The number that begins here, and what follows.
+/// Reads the number that `text` begins with; returns it, and what follows.
 fn digits(text: &str) -> Option<(u32, &str)> {
     let text = text.trim_start();
     let end = text
@@ -74,7 +74,7 @@ fn digits(text: &str) -> Option<(u32, &str)> {
     Some((number.parse().ok()?, &text[end..]))
 }
 
-/// Whether a word of letters ends here.
+/// Whether `text` ends with a word of letters.
 fn ends_with_label(text: &str) -> bool {
     text.trim_end()
         .chars()

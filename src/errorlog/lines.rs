@@ -1,13 +1,16 @@
-//! From the bytes of a log to its lines, in each of the encodings that engines and editors write.
+//! Turns the bytes of a log into its lines, in each of the encodings that engines and editors
+//! write.
 
-/// Bytes of a line that are kept; what follows up to its end is dropped. Even, so that no unit of
-/// UTF-16 is cut in two. The longest line that is read for its meaning has some 500 characters.
+/// The number of bytes of a line that are kept; what follows up to its end is dropped. Even, so
+/// that no unit of UTF-16 is cut in two. The longest line that is read for its meaning has some 500
+/// characters.
 const MAX_LINE_BYTES: usize = 4096;
 
-/// Beyond the kept bytes: the last unit read, in which the line's end is looked for.
+/// The number of bytes beyond the kept ones: the last unit read, in which the line's end is looked
+/// for.
 const UNIT_BYTES: usize = 2;
 
-/// How characters are encoded.
+/// The encoding of a log's characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Encoding {
     /// UTF-8, what every released build for Linux writes.
@@ -19,18 +22,19 @@ enum Encoding {
     Utf16Be,
 }
 
-/// Splits what arrives in pieces. A line is handed on once its newline has come.
+/// A splitter of bytes that arrive in pieces. A line is handed on once its newline has come.
 #[derive(Debug, Default)]
 pub struct Lines {
     encoding: Encoding,
     line: Vec<u8>,
-    /// What comes up to the next newline is the rest of a line whose beginning was not read.
+    /// Whether what comes up to the next newline is the rest of a line whose beginning was not
+    /// read.
     skipping: bool,
 }
 
 impl Lines {
-    /// The lines of a file that begins with these bytes: a byte order mark, or a first character of which
-    /// one byte is zero, tells UTF-16.
+    /// Begins the lines of a file that begins with these bytes: a byte order mark, or a first
+    /// character of which one byte is zero, means UTF-16.
     #[must_use]
     pub fn begin(head: &[u8]) -> Self {
         let encoding = match head {
@@ -46,13 +50,14 @@ impl Lines {
         }
     }
 
-    /// The next bytes are not those that follow the last ones. They begin at an even offset.
+    /// Marks a gap: the next bytes, which begin at an even offset, are not those that follow the
+    /// last ones.
     pub fn jump(&mut self) {
         self.line.clear();
         self.skipping = true;
     }
 
-    /// Takes the next bytes in.
+    /// Takes the next bytes in, and passes each line that they end to `each`.
     pub fn feed(&mut self, bytes: &[u8], each: &mut dyn FnMut(&str)) {
         for byte in bytes {
             if self.line.len() == MAX_LINE_BYTES + UNIT_BYTES {
@@ -86,7 +91,7 @@ impl Lines {
         }
     }
 
-    /// The line as text. What is no character becomes U+FFFD.
+    /// Returns the line as text. What is no character becomes U+FFFD.
     fn text(&self) -> String {
         let unit: fn([u8; 2]) -> u16 = match self.encoding {
             Encoding::Utf8 => return String::from_utf8_lossy(&self.line).into_owned(),

@@ -1,15 +1,15 @@
-//! The error of the operating system that a message tells, by the numbers of Windows: the platform layer
+//! The error of the operating system in a message, by the numbers of Windows: the platform layer
 //! makes them of Linux's.
 
-/// Facility Win32 of a HRESULT, with the severity bit.
+/// The beginning of a HRESULT of facility Win32, with the severity bit.
 const HRESULT: &str = "HRESULT 0x8007";
 
-/// Digits of such a number.
+/// The greatest number of digits of such an error's number.
 const MAX_DIGITS: usize = 5;
 
-/// The number: `Error 5(Access is denied.)`, `Operating system error 1117(The ...`, `OS error: 2(The ...`,
-/// `Operating system error 2: "2(The ...`, `system error = 5(...`, `(HRESULT 0x80070002)`. In each language
-/// it stands before a bracket with its text.
+/// Returns the number: `Error 5(Access is denied.)`, `Operating system error 1117(The ...`,
+/// `OS error: 2(The ...`, `Operating system error 2: "2(The ...`, `system error = 5(...`,
+/// `(HRESULT 0x80070002)`. In each language it stands before a bracket with its text.
 #[must_use]
 pub fn os_error(text: &str) -> Option<u32> {
     if let Some((_, after)) = text.split_once(HRESULT) {

@@ -1,7 +1,7 @@
 //! The fold of a log's lines into an [`EngineLog`].
 //!
-//! **Architecture invariant:** of the log's text nothing gets into an observation that is not bounded and
-//! on one line: names of databases, and messages that may explain an end or a trouble.
+//! **Architecture invariant:** of the log's text nothing gets into an observation that is not
+//! bounded and on one line: names of databases, and messages that may explain an end or a trouble.
 
 use super::entry::{Entry, entries};
 use super::event::{Event, event};
@@ -10,31 +10,31 @@ use super::os_error::os_error;
 use crate::decide::faults::{self, Fault, Message, Rank};
 use crate::decide::observation::{EngineLog, LoggedError, LoggedMessage, LoggedStart, LoggedStop};
 
-/// Numbers that are kept; a log has a handful, and each is a line of `/status`.
+/// The greatest number of error numbers that are kept; a log has a handful, each a line of `/status`.
 pub const MAX_NUMBERS: usize = 32;
 
-/// Messages that are kept, each different from the others. The last place is always the last error's.
+/// The greatest number of different messages that are kept. The last place is always the last error's.
 pub const MAX_MESSAGES: usize = 24;
 
-/// Characters of a message that are kept.
+/// The greatest number of characters of a message that are kept.
 pub const MAX_TEXT_CHARS: usize = 300;
 
-/// Addresses that are kept.
+/// The greatest number of addresses that are kept.
 const MAX_ADDRESSES: usize = 16;
 
-/// Entries of others between the number of an error and its text.
+/// The greatest number of others' entries between the number of an error and its text.
 const MAX_BETWEEN: u32 = 8;
 
 /// The lowest severity of an error that may explain anything without a row in the table.
 const ERROR_SEVERITY: u8 = 16;
 
-/// Numbers of refused logins: everyday, and never why an engine ends.
+/// The numbers of refused logins: everyday, and never why an engine ends.
 const LOGINS: core::ops::RangeInclusive<u32> = 18_400..=18_499;
 
-/// With this line the platform layer begins its report of a fatal error.
+/// The line with which the platform layer begins its report of a fatal error.
 const CRASH: &str = "This program has encountered a fatal error";
 
-/// Fields of that report that tell what happened; the others are addresses and paths.
+/// Fields of that report that describe what happened; the others are addresses and paths.
 const CRASH_FIELDS: [&str; 5] = ["Reason:", "Status:", "Signal:", "Message:", "[0] 0x"];
 
 /// Words of a line by which a launcher or the platform layer reports an error.
@@ -52,7 +52,7 @@ const ERROR_WORDS: [&str; 11] = [
     "unable to",
 ];
 
-/// What such words stand in though nothing is wrong.
+/// Texts in which such words stand though nothing is wrong.
 const HARMLESS: [&str; 8] = [
     // Written by every 2022 without certificate authorities of its own.
     "Error searching first file in",
@@ -66,13 +66,13 @@ const HARMLESS: [&str; 8] = [
     "errno text:",
 ];
 
-/// What the lines so far have said.
+/// The reader of a log, with what its lines so far have reported.
 #[derive(Debug, Default)]
 pub struct Reader {
     log: EngineLog,
-    /// An error whose text has not come yet.
+    /// The error whose text has not come yet.
     pending: Option<Pending>,
-    /// The platform layer's report of a fatal error is being written, or was.
+    /// Whether the platform layer's report of a fatal error is being written, or was.
     crashed: bool,
 }
 
@@ -80,14 +80,14 @@ pub struct Reader {
 struct Pending {
     error: LoggedError,
     source: String,
-    /// Where its message is kept.
+    /// The index of its message, where that is kept.
     index: Option<usize>,
-    /// Entries of others since.
+    /// The number of others' entries since.
     between: u32,
 }
 
 impl Reader {
-    /// All of it, for a file of that size.
+    /// Returns what was read so far, for a file of that size.
     #[must_use]
     pub fn log(&self, bytes: u64) -> EngineLog {
         EngineLog {
@@ -96,7 +96,7 @@ impl Reader {
         }
     }
 
-    /// Lines were left out: they may have ended what was under way.
+    /// Records that lines were left out: they may have ended what was under way.
     pub fn gap(&mut self) {
         self.log.recovery = None;
         self.log.upgrade = None;
@@ -147,7 +147,7 @@ impl Reader {
         }
     }
 
-    /// The line with an error's number.
+    /// Takes in the line with an error's number.
     fn announced(&mut self, error: LoggedError, source: &str) {
         self.count(error);
         let index = self.keep(Some(error), "");
@@ -159,12 +159,12 @@ impl Reader {
         });
     }
 
-    /// The text of the error that was announced.
+    /// Takes in the text of the error that was announced.
     fn text_of_announced(&mut self, text: &str) {
         let Some(pending) = self.pending.take() else {
             return;
         };
-        // What was kept without its text is kept anew: the text may tell which row of the table it is.
+        // What was kept without its text is kept anew: the text may show which row of the table it is.
         if let Some(index) = pending.index
             && index + 1 == self.log.messages.len()
         {
@@ -176,7 +176,7 @@ impl Reader {
         }
     }
 
-    /// A message without a number.
+    /// Takes in a message without a number.
     fn unnumbered(&mut self, entry: Entry<'_>) {
         if self.crashed && !entry.dated {
             return; // the crash handler's own trouble
@@ -202,13 +202,13 @@ impl Reader {
         }
     }
 
-    /// Whether a line of this kind may tell of this fault: what the output of a container holds after the
-    /// start is not only the engine's.
+    /// Whether a line of this kind may report this fault: after the start, a container's output holds
+    /// not only the engine's lines.
     fn may_be(&self, fault: &Fault, entry: Entry<'_>) -> bool {
         entry.dated || !self.log.start.complete || fault.rank != Rank::Root
     }
 
-    /// Keeps a message that may explain something. Returns where.
+    /// Keeps a message that may explain something. Returns its index.
     fn keep(&mut self, error: Option<LoggedError>, text: &str) -> Option<usize> {
         let number = error.map(|error| error.number);
         let os_error = os_error(text);
@@ -318,7 +318,7 @@ impl Reader {
             }
             Event::Dac(dac) => self.log.dac = Some(dac),
             Event::Stops(stop) => {
-                // The first line that says who wanted it.
+                // The first line that shows who wanted it.
                 let vague = self.log.stop == Some(LoggedStop::AvailabilityManager);
                 if self.log.stop.is_none() || vague {
                     self.log.stop = Some(stop);
@@ -378,13 +378,13 @@ fn is_like(one: &LoggedMessage, other: &LoggedMessage) -> bool {
 }
 
 fn is_error(text: &str) -> bool {
-    // A path of the errorlog, as each start names it, tells of no error.
+    // A path of the errorlog, as each start names it, is a sign of no error.
     let lower = text.to_ascii_lowercase().replace("errorlog", "");
     ERROR_WORDS.iter().any(|word| lower.contains(word))
         && !HARMLESS.iter().any(|harmless| text.contains(harmless))
 }
 
-/// The text on one line: no control characters, no more than `limit` characters.
+/// Returns the text on one line: no control characters, no more than `limit` characters.
 #[must_use]
 pub fn one_line(text: &str, limit: usize) -> String {
     let plain = |c: char| match c.is_control() {

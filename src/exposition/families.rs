@@ -5,12 +5,12 @@ use std::hash::{BuildHasher, RandomState};
 
 use super::{FamilyDef, text};
 
-/// Bytes of one collector's families, uncompressed: a thousand databases with two files each and
-/// twenty families stay below half of it. What is above is left out and counted.
+/// The greatest size in bytes of one collector's families, uncompressed: a thousand databases with
+/// two files each and twenty families stay below half of it. What is above is left out and counted.
 pub const MAX_FRAGMENT_BYTES: usize = 8 * 1024 * 1024;
 
-/// The families of one collection. Samples of several may be added in turns: each family has a text
-/// of its own, so that rows are rendered as they arrive and none has to be kept.
+/// The families of one collection. Samples of several families may be added in turns: each family
+/// has a text of its own, so that rows are rendered as they arrive and none has to be kept.
 #[derive(Debug, Default)]
 pub struct Families {
     families: Vec<Family>,
@@ -29,7 +29,7 @@ struct Family {
 }
 
 impl Families {
-    /// None yet.
+    /// Makes a collection without families.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -65,7 +65,7 @@ impl Families {
         self.left_out += 1;
     }
 
-    /// The index of the family, which is opened where it is new.
+    /// Returns the index of the family, which is opened where it is new.
     fn open(&mut self, family: &FamilyDef) -> usize {
         let known = self.families.iter().rposition(|f| f.name == family.name);
         known.unwrap_or_else(|| {
@@ -82,19 +82,20 @@ impl Families {
         })
     }
 
-    /// Series that were left out: twice there, beyond the limit, or by the caller's choice.
+    /// Returns the number of series that were left out: there already, beyond the limit, or by the
+    /// caller's choice.
     #[must_use]
     pub const fn left_out(&self) -> u64 {
         self.left_out
     }
 
-    /// Series that are there.
+    /// Returns the number of series that are there.
     #[must_use]
     pub fn samples(&self) -> usize {
         self.families.iter().map(|family| family.samples).sum()
     }
 
-    /// Each family that has a sample: its name and its text, with its head.
+    /// Returns each family that has a sample: its name and its text, with its head.
     pub(super) fn into_texts(self) -> impl Iterator<Item = (String, String)> {
         self.families
             .into_iter()

@@ -1,4 +1,4 @@
-//! What one collection was rendered to.
+//! The rendered families of one collection.
 
 use bytes::Bytes;
 
@@ -15,8 +15,8 @@ pub struct Fragment {
 }
 
 impl Fragment {
-    /// Ends the construction and compresses. No text is copied; what was allocated in excess is given
-    /// back.
+    /// Ends the construction of `families`, and compresses them. No text is copied; what was
+    /// allocated in excess is given back.
     #[must_use]
     pub fn new(families: Families) -> Self {
         let samples = families.samples();
@@ -34,25 +34,25 @@ impl Fragment {
         }
     }
 
-    /// The names of its families.
+    /// Returns the names of the families.
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// Its bytes, a piece for each family.
+    /// Returns the fragment's bytes, a piece for each family.
     #[must_use]
     pub fn texts(&self) -> &[Bytes] {
         &self.texts
     }
 
-    /// The same as part of a gzip stream.
+    /// Returns the fragment as part of a gzip stream; none where it can't be compressed.
     #[must_use]
     pub fn compressed(&self) -> Option<&Part> {
         self.compressed.as_ref()
     }
 
-    /// Series in it.
+    /// Returns the number of series.
     #[must_use]
     pub const fn samples(&self) -> usize {
         self.samples

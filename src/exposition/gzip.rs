@@ -1,22 +1,23 @@
-//! One gzip stream out of parts that were compressed at different times (RFC 1951, RFC 1952).
+//! Makes one gzip stream out of parts that were compressed at different times (RFC 1951, RFC 1952).
 //!
-//! Each part is compressed for itself and ends at a byte boundary without ending the stream, so that
-//! parts can be joined in any number: a header, the parts, an empty last block, and a checksum that is
-//! combined from theirs. It is one member, which every client understands; several are not.
+//! Each part is compressed for itself and ends at a byte boundary without ending the stream, so
+//! that parts can be joined in any number: a header, the parts, an empty last block, and a checksum
+//! that is combined from theirs. The stream is one member, which every client understands; several
+//! are not understood by all.
 
 use bytes::Bytes;
 use flate2::{Compress, CompressError, Compression, Crc, FlushCompress};
 
-/// No name, no time, an unknown system.
+/// The header of a stream: no name, no time, an unknown system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
 /// An empty last block with fixed codes.
 const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
 
-/// Bytes by which the output grows while it is made.
+/// The number of bytes by which the output grows while it is made.
 const CHUNK: usize = 16 * 1024;
 
-/// A part of a stream.
+/// A compressed part of a stream.
 #[derive(Debug, Default)]
 pub struct Part {
     bytes: Bytes,
@@ -56,7 +57,7 @@ impl Part {
     }
 }
 
-/// The whole stream, a piece for each part and two of its own.
+/// Joins parts to the whole stream: a piece for each part and two of its own.
 #[must_use]
 pub fn join<'a>(parts: impl Iterator<Item = &'a Part>) -> Vec<Bytes> {
     let mut crc = Crc::new();

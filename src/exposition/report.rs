@@ -1,4 +1,4 @@
-//! What the collectors have published: the fragments, and how each collector fares.
+//! The publications of the collectors: the fragments, and how each collector fares.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,41 +8,41 @@ use bytes::Bytes;
 use super::Fragment;
 use super::gzip::{self, Part};
 
-/// How a collector's last run ended.
+/// The outcome of a collector's last run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It has not been run yet.
+    /// The collector has not been run yet.
     Pending,
-    /// Its families are what the engine has.
+    /// The collector's families are what the engine has.
     Succeeded,
-    /// It has nothing new to show, for this reason.
+    /// The collector has nothing new to show, for this reason.
     Failed(&'static str),
 }
 
-/// How one collector fares.
+/// The report on one collector.
 #[derive(Clone, Debug)]
 pub struct CollectorReport {
-    /// Its name.
+    /// The collector's name.
     pub name: Arc<str>,
-    /// How its last run ended.
+    /// The outcome of the last run.
     pub outcome: Outcome,
-    /// Runs that asked the engine.
+    /// The number of runs that asked the engine.
     pub runs: u64,
-    /// How long the last of them took; none before the first.
+    /// The duration of the last of those runs; none before the first.
     pub duration: Option<Duration>,
-    /// When the last success ended.
+    /// The moment when the last success ended.
     pub succeeded: Option<Instant>,
-    /// Series of the last success that were not exposed.
+    /// The number of series of the last success that were not exposed.
     pub left_out: u64,
-    /// What the last success exposed, and until when that may be served: a runner that hangs must not
-    /// leave old numbers standing.
+    /// The fragment of the last success, and the moment until which it may be served: a runner that
+    /// hangs must not leave old numbers standing.
     pub fragment: Option<(Arc<Fragment>, Instant)>,
-    /// What is served where that is not.
+    /// The fragment that is served where that one is not.
     pub otherwise: Option<Arc<Fragment>>,
 }
 
 impl CollectorReport {
-    /// One of a collector that has not been run yet.
+    /// Makes the report on a collector that has not been run yet.
     #[must_use]
     pub fn pending(name: &str) -> Self {
         Self {
@@ -61,12 +61,12 @@ impl CollectorReport {
 /// All that the collectors have published.
 #[derive(Clone, Debug, Default)]
 pub struct Exposition {
-    /// Every collector, in the order in which their families are served.
+    /// The report on every collector, in the order in which their families are served.
     pub collectors: Vec<CollectorReport>,
 }
 
 impl Exposition {
-    /// What may be served at `now`.
+    /// Returns the fragments that may be served at `now`.
     fn fragments(&self, now: Instant) -> impl Iterator<Item = &Fragment> {
         self.collectors
             .iter()
@@ -76,7 +76,7 @@ impl Exposition {
             })
     }
 
-    /// `own` and every fragment, as they are sent.
+    /// Returns `own` and every fragment, as they are sent.
     #[must_use]
     pub fn plain(&self, own: String, now: Instant) -> Vec<Bytes> {
         let mut pieces = vec![Bytes::from(own)];
@@ -86,7 +86,8 @@ impl Exposition {
         pieces
     }
 
-    /// The same as one gzip stream; none where something can't be compressed.
+    /// Returns what [`Self::plain`] does as one gzip stream; none where something can't be
+    /// compressed.
     #[must_use]
     pub fn gzip(&self, own: &str, now: Instant) -> Option<Vec<Bytes>> {
         let own = Part::new(std::iter::once(own.as_bytes())).ok()?;

@@ -1,4 +1,4 @@
-//! Whatever is given, what comes out is valid and says what was given.
+//! Tests that whatever is given, the result is valid and holds what was given.
 
 pub(crate) mod parser;
 
@@ -130,7 +130,7 @@ fn names() {
     assert!(!is_label_name("a:b") && !is_label_name("__name__") && is_label_name("_a"));
 }
 
-/// How a label's value is to be read back: bounded, without control characters.
+/// Returns a label's value as it is to be read back: bounded, without control characters.
 fn shown(value: &str) -> String {
     let plain = value.chars().map(|c| match c {
         '\n' => c,

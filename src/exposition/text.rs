@@ -1,11 +1,11 @@
-//! Lines of the format, and what may stand in them.
+//! The lines of the format, and the rules for what may stand in them.
 
 use std::fmt::Write as _;
 
 use super::FamilyDef;
 
-/// Bytes of a label's value; what is longer is cut between two characters. Names of databases and
-/// paths of files are at most 128 and 260 characters of at most 3 bytes each.
+/// The longest value of a label in bytes; what is longer is cut between two characters. Names of
+/// databases and paths of files are at most 128 and 260 characters of at most 3 bytes each.
 pub const MAX_LABEL_VALUE_BYTES: usize = 1024;
 
 /// Whether `name` may name a metric: `[a-zA-Z_:][a-zA-Z0-9_:]*`.
@@ -26,7 +26,7 @@ fn is_name(name: &str, also: fn(char) -> bool) -> bool {
     name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit())
 }
 
-/// The family's two lines of head.
+/// Writes the family's two lines of head.
 pub(super) fn head(to: &mut String, family: &FamilyDef) {
     to.push_str("# HELP ");
     to.push_str(&family.name);
@@ -46,8 +46,8 @@ pub(super) fn head(to: &mut String, family: &FamilyDef) {
     to.push('\n');
 }
 
-/// A sample's name and labels. A label whose value is empty says the same as one that is absent,
-/// and is written all the same, so that all series of a family look alike.
+/// Writes a sample's name and labels. A label whose value is empty means the same as one that is
+/// absent, and is written all the same, so that all series of a family look alike.
 pub(super) fn series(to: &mut String, family: &FamilyDef, values: &[&str]) {
     to.push_str(&family.name);
     let mut before = '{';
@@ -64,8 +64,9 @@ pub(super) fn series(to: &mut String, family: &FamilyDef, values: &[&str]) {
     }
 }
 
-/// A label's value, escaped and bounded. Control characters other than a newline are replaced: the
-/// format allows them, and some of its readers take them for the end of a line or of the text.
+/// Writes a label's value, escaped and bounded. Control characters other than a newline are
+/// replaced: the format allows them, and some of its readers take them for the end of a line or of
+/// the text.
 fn label_value(to: &mut String, value: &str) {
     let end = to.len() + MAX_LABEL_VALUE_BYTES;
     for c in value.chars() {
@@ -82,7 +83,7 @@ fn label_value(to: &mut String, value: &str) {
     }
 }
 
-/// A sample's value, and the end of its line.
+/// Writes a sample's value, and the end of its line.
 pub(super) fn value(to: &mut String, value: f64) {
     to.push(' ');
     if value == f64::INFINITY {

@@ -1,4 +1,4 @@
-//! What is added to a pod, as values. The numbers and names are [`super::names`]'.
+//! The additions to a pod, as values. Their numbers and names are in [`super::names`].
 
 use super::Request;
 use super::facts::Facts;
@@ -13,31 +13,31 @@ use super::names::{
 use super::value::{Value, boolean, map, number, text, texts};
 use crate::config::settings::ENV_PREFIX;
 
-/// What is added, by where it goes.
+/// The additions to a pod, by the place that they go to.
 #[derive(Clone, Debug)]
 pub struct Additions {
-    /// Containers that run before the others, in their order; a native sidecar is the last.
+    /// The init containers, in their order; a native sidecar is the last.
     pub init_containers: Vec<Value>,
     /// The sidecar, where it is an ordinary container.
     pub containers: Vec<Value>,
-    /// Volumes of the pod.
+    /// The volumes of the pod.
     pub volumes: Vec<Value>,
-    /// Mounts of the SQL container.
+    /// The mounts of the SQL container.
     pub mounts: Vec<Value>,
-    /// Variables of the SQL container.
+    /// The environment variables of the SQL container.
     pub variables: Vec<Value>,
-    /// Its probes.
+    /// The probes of the SQL container, with their field names.
     pub probes: [(&'static str, Value); 3],
-    /// Its preStop hook.
+    /// The preStop hook of the SQL container.
     pub pre_stop: Value,
 }
 
-/// The words that `launch` is called by; with a command, `--` and that follow.
+/// The words of the command `launch`; where a command is given, `--` and that command follow.
 pub const LAUNCH: [&str; 2] = [PROGRAM, "launch"];
-/// The words that a preStop hook which was there before is run by.
+/// The words in front of a preStop hook that was there before.
 pub const STOP_AFTER: [&str; 4] = [PROGRAM, "stop", "--after", "--"];
 
-/// Makes them.
+/// Makes the additions from the facts and the options.
 #[must_use]
 pub fn additions(facts: &Facts, request: &Request) -> Additions {
     let sidecar = supervisor(facts, request);
@@ -98,7 +98,7 @@ fn install(facts: &Facts, request: &Request) -> Value {
     container
 }
 
-/// The init container that waits for the volume, with all that the supervisor is told.
+/// Returns the init container that waits for the volume, with the same settings as the supervisor.
 fn gate(facts: &Facts, request: &Request) -> Value {
     let mut container = map([
         ("name", text(GATE)),
@@ -136,7 +136,7 @@ fn supervisor(facts: &Facts, request: &Request) -> Value {
     container
 }
 
-/// What the supervisor and the gate are told and given.
+/// Adds the variables, mounts and limits that the supervisor and the gate have in common.
 fn supervise(container: &mut Value, facts: &Facts) {
     let mut variables = vec![setting("sql-user", &facts.login.user)];
     if let Some(file) = facts.login.file() {
@@ -195,7 +195,7 @@ fn supervise(container: &mut Value, facts: &Facts) {
     container.set("volumeMounts", Value::List(mounts));
 }
 
-/// What `launch` and the supervisor have to agree on.
+/// Returns the settings that `launch` and the supervisor have to agree on.
 fn shared_settings(facts: &Facts) -> Vec<Value> {
     let grace = facts.grace.min(MAX_GRACE.as_secs());
     let mut variables = vec![setting("termination-grace-period", &format!("{grace}s"))];
@@ -207,7 +207,7 @@ fn shared_settings(facts: &Facts) -> Vec<Value> {
     variables
 }
 
-/// Who the pod is, and where.
+/// Returns the variables with the pod's uid and its node's name.
 fn identity() -> Vec<Value> {
     let field = |name: &str, path: &str| {
         let field = map([("fieldPath", text(path))]);
@@ -229,8 +229,8 @@ fn setting(key: &str, value: &str) -> Value {
     ])
 }
 
-/// As the `restricted` rules of pod security want it, with the user of sqlservr: the control socket obeys
-/// its own user, and the volume is that user's.
+/// Sets resources and a security context as the `restricted` rules of pod security want it, with the user of
+/// sqlservr: the control socket takes commands from its own user only, and the volume is that user's.
 fn confine(container: &mut Value, facts: &Facts) {
     let (cpu, cpu_limit, memory) = match facts.guaranteed {
         true => (CPU_LIMIT, Some(CPU_LIMIT), MEMORY_LIMIT),
@@ -302,7 +302,7 @@ fn volumes(facts: &Facts) -> Vec<Value> {
     volumes
 }
 
-/// A volume with one key of a Secret, as the file of a password.
+/// Returns a volume with one key of a Secret, as the file of a password.
 fn of_secret(name: &str, (secret, key): (&str, &str), optional: bool, fs_group: bool) -> Value {
     let item = map([("key", text(key)), ("path", text(PASSWORD_KEY))]);
     let mut source = map([

@@ -1,12 +1,13 @@
-//! What the owner of an accepted manifest should know of what stands around the engine's container: other objects of
-//! the same input, other containers of the pod, and scripts that do by themselves what the manifest does not say.
+//! Remarks for the owner of an accepted manifest on what stands around the engine's container: other objects
+//! of the same input, other containers of the pod, and scripts that set things which the manifest does not
+//! show.
 
 use super::environment::{DIRECTORIES, Known, not_texts};
 use super::images::SQLSERVR;
 use super::node::Node;
 use super::workload::{Controller, Workload, mentions};
 
-/// The remarks, a sentence or two each.
+/// Returns the remarks, a sentence or two each.
 #[must_use]
 pub fn remarks(workload: &Workload<'_>, objects: &[&Node], known: &Known<'_>) -> Vec<String> {
     let mut notes = Vec::new();
@@ -43,7 +44,7 @@ fn of_environment(workload: &Workload<'_>, known: &Known<'_>, notes: &mut Vec<St
     }
 }
 
-/// What a start command sets by itself, and a hook that ends the engine.
+/// Adds remarks on variables that a start command sets by itself, and on a hook that ends the engine.
 fn of_scripts(workload: &Workload<'_>, notes: &mut Vec<String>) {
     let sql = workload.sql();
     let assigned: Vec<_> = DIRECTORIES
@@ -71,7 +72,7 @@ fn of_scripts(workload: &Workload<'_>, notes: &mut Vec<String>) {
     }
 }
 
-/// Containers that start an engine before the supervisor is there.
+/// Adds remarks on init containers that start an engine before the supervisor runs.
 fn of_containers(workload: &Workload<'_>, notes: &mut Vec<String>) {
     let first = workload.pod.get("initContainers").map(Node::items);
     for container in first.unwrap_or_default() {
@@ -82,7 +83,7 @@ fn of_containers(workload: &Workload<'_>, notes: &mut Vec<String>) {
     }
 }
 
-/// Other objects that act on the pod.
+/// Adds remarks on other objects that act on the pod, such as autoscalers.
 fn of_objects(workload: &Workload<'_>, objects: &[&Node], notes: &mut Vec<String>) {
     let name = |object: &Node| {
         let name = object.at(&["metadata", "name"]).and_then(Node::text);

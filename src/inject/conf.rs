@@ -1,24 +1,26 @@
-//! `mssql.conf`, where a ConfigMap or a Secret of the same input holds it and the pod has it: mounted in its place,
-//! or in a folder from which a command or an init container copies it.
+//! `mssql.conf`, where a ConfigMap or a Secret of the same input holds it and the pod mounts it: in its
+//! place, or in a folder from which a command or an init container copies it.
 
 use super::node::Node;
 use super::workload::{Workload, mentions};
 
-/// The engine's file of settings, in its own directory.
+/// The name of the engine's file of settings, in its own directory.
 pub const FILE: &str = "mssql.conf";
 
 /// The texts of `mssql.conf` that this pod may have.
 #[derive(Clone, Debug, Default)]
 pub struct Conf<'a> {
     texts: Vec<&'a str>,
-    /// The objects that may hold one and do not stand in the input in plain text, as `ConfigMap name`.
+    /// The objects that may hold an `mssql.conf` and are not in the input in plain text, as
+    /// `ConfigMap name`.
     pub elsewhere: Vec<String>,
-    /// One of the texts is copied to the engine's directory, where the supervisor does not find it before the start.
+    /// Whether one of the texts is copied to the engine's directory, where the supervisor does not find it
+    /// before the start.
     pub copied: bool,
 }
 
 impl<'a> Conf<'a> {
-    /// Finds them, by what the SQL container and the init containers mount.
+    /// Finds the texts, by what the SQL container and the init containers mount.
     #[must_use]
     pub fn find(workload: &Workload<'a>, objects: &[&'a Node]) -> Self {
         let mut conf = Self::default();
@@ -84,7 +86,7 @@ impl<'a> Conf<'a> {
         }
     }
 
-    /// A setting's value, by its section and name; both are compared without case.
+    /// Returns a setting's value, by its section and name; both are compared without case.
     #[must_use]
     pub fn get(&self, section: &str, name: &str) -> Option<&'a str> {
         self.texts.iter().find_map(|text| {
@@ -105,7 +107,7 @@ impl<'a> Conf<'a> {
     }
 }
 
-/// The ConfigMaps and Secrets that a volume is made from.
+/// Returns the ConfigMaps and Secrets that a volume is made from, with their kinds.
 fn sources(volume: &Node) -> Vec<(&'static str, &Node)> {
     const KINDS: [(&str, &str); 2] = [("configMap", "ConfigMap"), ("secret", "Secret")];
     let projected = volume.at(&["projected", "sources"]).map(Node::items);
@@ -119,7 +121,7 @@ fn sources(volume: &Node) -> Vec<(&'static str, &Node)> {
         .collect()
 }
 
-/// The key of the file `path`: what `items` gives it, else its own name.
+/// Returns the key of the file `path`: the one that `items` gives it, else the file's own name.
 fn key_of<'n>(source: &'n Node, path: &'n str) -> Option<&'n str> {
     match source.get("items").filter(|items| !items.is_null()) {
         None => Some(path),

@@ -1,8 +1,8 @@
 //! Changes of a document, as text and as meaning.
 //!
-//! A change of the text is an insertion behind the line, or behind the item, that it follows; only a
-//! value that is replaced loses its own text. The same change of the meaning is what the result is held
-//! against before anybody sees it.
+//! A change of the text is an insertion behind the line, or behind the item, that it follows; only a value
+//! that is replaced loses its own text. The same change of the meaning is what the result is compared with
+//! before it is returned.
 
 use std::ops::Range;
 
@@ -10,48 +10,48 @@ use super::node::{Entry, Kind, Node, Shared};
 use super::render::{Layout, block_entries, block_items, flow, flow_entry, indented};
 use super::value::Value;
 
-/// A step into a document.
+/// A step of a path into a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Behind this key.
+    /// The step to the value of this key.
     Key(&'static str),
-    /// The item of this index.
+    /// The step to the item of this index.
     Item(usize),
 }
 
-/// A change, at the end of a path.
+/// A change of the collection at the end of a path.
 #[derive(Clone, Debug)]
 pub struct Edit {
-    /// The collection that changes.
+    /// The path to the collection that changes.
     pub at: Vec<Step>,
-    /// How.
+    /// The change of the collection.
     pub change: Change,
 }
 
-/// What changes in a collection.
+/// A change of a collection.
 #[derive(Clone, Debug)]
 pub enum Change {
     /// An entry of a map is added, or gets another value.
     Set {
-        /// Its key.
+        /// The key of the map's entry.
         key: &'static str,
-        /// Its value.
+        /// The new value of the map's entry.
         value: Value,
-        /// Where it is added: behind the first of these that is there, else at the end.
+        /// The keys that a new entry is added behind: the first of these that is there, else the last entry.
         after: &'static [&'static str],
     },
-    /// Items at the end of a list.
+    /// Items are added at the end of a list.
     Append(Vec<Value>),
-    /// Items at its begin.
+    /// Items are added at the begin of a list.
     Prepend(Vec<Value>),
 }
 
-/// A change that has no place in the document: a list that is none.
+/// The error of a change that does not fit the document, such as items for what is no list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Misplaced;
 
-/// The first place that a change would spoil because its text means something in several places: one within what
-/// has an anchor or is an alias, or the text of an anchor that goes.
+/// Returns the first place that a change would spoil because its text means something in several places: one
+/// within what has an anchor or is an alias, or the text of an anchor that is replaced.
 #[must_use]
 pub fn shared(root: &Node, edits: &[Edit]) -> Option<usize> {
     let of = |node: &Node| node.shared.map(|_| node.range.start);
@@ -75,7 +75,7 @@ pub fn shared(root: &Node, edits: &[Edit]) -> Option<usize> {
     })
 }
 
-/// An anchor in what would be replaced.
+/// Returns the place of an anchor in what would be replaced.
 fn anchor_in(node: &Node) -> Option<usize> {
     match node.shared {
         Some(Shared::Alias) => None,
@@ -92,20 +92,20 @@ fn anchor_in(node: &Node) -> Option<usize> {
 struct Splice {
     range: Range<usize>,
     text: String,
-    /// How deep: of two at the same place, what is deeper comes first.
+    /// The depth of the changed collection: of two splices at the same place, the deeper one comes first.
     depth: usize,
 }
 
-/// The text that changes.
+/// The text of the file that changes.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
-    /// All of it.
+    /// The whole text of the file.
     pub text: &'a str,
-    /// Its line break.
+    /// The line break that the text uses.
     pub newline: &'a str,
 }
 
-/// The whole text with changes in some of its documents.
+/// Returns the whole text with the changes in its documents.
 ///
 /// # Errors
 /// When a change does not fit the document.
@@ -131,10 +131,10 @@ pub fn rewrite(
     Ok(text)
 }
 
-/// What a document means after the changes.
+/// Applies the changes to the meaning of a document.
 ///
 /// # Errors
-/// When a change does not fit it.
+/// When a change does not fit the document.
 pub fn apply(value: &mut Value, edits: &[Edit]) -> Result<(), Misplaced> {
     for edit in edits {
         let place = edit.at.iter().try_fold(&mut *value, |value, step| {
@@ -197,7 +197,7 @@ impl Source<'_> {
         })
     }
 
-    /// Another value in the place of one that is there.
+    /// Returns the splice that puts another value in the place of one that is there.
     fn replace(self, old: &Node, new: &Value, layout: Layout) -> (Range<usize>, String) {
         let in_block = old.shared != Some(Shared::Alias)
             && matches!(
@@ -214,7 +214,7 @@ impl Source<'_> {
         let text: Vec<_> = indented(lines, old.column).collect();
         let text = text.join(self.newline).trim_start().to_owned();
         match in_block {
-            // What is said at the end of its last line was said of what goes.
+            // A comment at the end of the last line belongs to what is replaced.
             true => (old.range.start..self.line_end(old.range.end), text),
             false if old.range.is_empty() => (old.range.clone(), format!(" {text}")),
             false => (old.range.clone(), text),
@@ -284,7 +284,8 @@ impl Source<'_> {
         Ok((at..at, text))
     }
 
-    /// Behind the last item in brackets or braces: on a line of its own where that one has one.
+    /// Returns the splice behind the last item in brackets or braces: on a line of its own where the last
+    /// item has one.
     fn add_in_flow(
         self,
         node: &Node,
@@ -306,7 +307,7 @@ impl Source<'_> {
         (end..end, text)
     }
 
-    /// Lines behind the one in which something ends.
+    /// Returns the splice of new lines behind the line in which something ends.
     fn add_lines(self, end: usize, lines: Vec<String>, column: usize) -> (Range<usize>, String) {
         let at = self.line_end(end);
         let lines = indented(lines, column);
@@ -316,8 +317,8 @@ impl Source<'_> {
         (at..at, text)
     }
 
-    /// The end of the line in which something ends, before its line break. A block scalar ends behind
-    /// its own.
+    /// Returns the end of the line in which something ends, before its line break. A block scalar ends behind
+    /// its own line break.
     fn line_end(self, at: usize) -> usize {
         let (before, rest) = self.text.split_at_checked(at).unwrap_or((self.text, ""));
         let before = match before.strip_suffix('\n') {

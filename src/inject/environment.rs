@@ -1,8 +1,8 @@
-//! The SQL container's environment, and what of it the supervisor's container is given in the same way: by value,
-//! by reference, or by `envFrom`.
+//! The SQL container's environment, and the part of it that the supervisor's container is given in the same
+//! way: by value, by reference, or by `envFrom`.
 //!
-//! A value may name others as `$(NAME)`, which the kubelet puts in from the variables above it: those are given
-//! with it.
+//! A value may name other variables as `$(NAME)`, which the kubelet replaces by the variables above it; those
+//! are given to the supervisor as well.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::node::{Kind, Node};
 use super::value::{Value, text};
 use super::workload::Workload;
 
-/// The variables that say where the engine's files lie; those of mssql.conf are below them in rank.
+/// The variables for the places of the engine's files; they count before the same settings of mssql.conf.
 pub const DIRECTORIES: [&str; 7] = [
     "MSSQL_MASTER_DATA_FILE",
     "MSSQL_MASTER_LOG_FILE",
@@ -21,21 +21,23 @@ pub const DIRECTORIES: [&str; 7] = [
     "MSSQL_ERROR_LOG_FILE",
 ];
 
-/// The engine's own name of sa's password, and the older one; the first that is there counts.
+/// The variables for the password of `sa`: the engine's own name and the older one; the first that is set
+/// counts.
 pub const PASSWORDS: [&str; 2] = ["MSSQL_SA_PASSWORD", "SA_PASSWORD"];
 
-/// Variables for another container, collected from those of the SQL container.
+/// The variables for another container, collected from those of the SQL container.
 #[derive(Debug)]
 pub struct Copied<'a> {
     variables: &'a [Node],
-    /// By their place in the SQL container's list, which is their order; with their name there.
+    /// The variables that were taken, by their place in the SQL container's list, with their name for the
+    /// other container.
     taken: BTreeMap<usize, String>,
-    /// A reference that stands in no variable: it may come from `envFrom`.
+    /// Whether a reference names no variable of the list, so that it may come from `envFrom`.
     unknown: bool,
 }
 
 impl<'a> Copied<'a> {
-    /// Nothing yet, of this workload.
+    /// Returns an empty collection for this workload.
     #[must_use]
     pub fn of(workload: &Workload<'a>) -> Self {
         let variables = workload.sql().get("env").map(Node::items);
@@ -46,7 +48,7 @@ impl<'a> Copied<'a> {
         }
     }
 
-    /// Takes the variable `name`, under the name `given`; false where the list has none.
+    /// Takes the variable `name`, under the name `given`; returns false where the list has no such variable.
     pub fn take(&mut self, name: &str, given: &str) -> bool {
         // The last of several counts, as for the kubelet.
         let found = self
@@ -61,7 +63,7 @@ impl<'a> Copied<'a> {
         true
     }
 
-    /// Takes what a text names as `$(NAME)`, of the variables above `before`.
+    /// Takes the variables that a text names as `$(NAME)`, out of those above `before`.
     fn take_references(&mut self, value: &str, before: usize) {
         for name in references(value) {
             let above = &self.variables[..before];
@@ -81,18 +83,18 @@ impl<'a> Copied<'a> {
         }
     }
 
-    /// Takes what a path names (`subPathExpr`).
+    /// Takes the variables that a path names (`subPathExpr`).
     pub fn take_for(&mut self, path: &str) {
         self.take_references(path, self.variables.len());
     }
 
-    /// Whether something is named that the list does not have.
+    /// Whether a reference names a variable that the list does not have.
     #[must_use]
     pub const fn names_unknown(&self) -> bool {
         self.unknown
     }
 
-    /// The variables, in their order.
+    /// Returns the variables that were taken, in their order.
     #[must_use]
     pub fn variables(&self) -> Vec<Value> {
         let taken = self.taken.iter().map(|(at, given)| {
@@ -104,7 +106,7 @@ impl<'a> Copied<'a> {
     }
 }
 
-/// The names in a text's `$(NAME)`; `$$(NAME)` is none.
+/// Returns the names in a text's `$(NAME)`; `$$(NAME)` is none.
 fn references(value: &str) -> Vec<&str> {
     let mut names = Vec::new();
     let mut rest = value;
@@ -123,7 +125,7 @@ fn references(value: &str) -> Vec<&str> {
     names
 }
 
-/// The sources of `envFrom`, of the kinds that are asked for.
+/// Returns the sources of `envFrom`: the ConfigMaps, and the Secrets too where `secrets` is set.
 #[must_use]
 pub fn sources(workload: &Workload<'_>, secrets: bool) -> Vec<Value> {
     let sources = workload.sql().get("envFrom").map(Node::items);
@@ -132,22 +134,23 @@ pub fn sources(workload: &Workload<'_>, secrets: bool) -> Vec<Value> {
     wanted.map(Value::of).collect()
 }
 
-/// The text of a variable, where it stands plainly in the container's own list.
+/// Returns the text of a variable, where it stands in plain text in the container's own list.
 #[must_use]
 pub fn plain<'a>(workload: &Workload<'a>, name: &str) -> Option<&'a str> {
     let value = workload.variable(name)?.text_of("value")?;
     references(value).is_empty().then_some(value)
 }
 
-/// What the input says of the SQL container's variables: in the container's own list, and in the ConfigMaps and
-/// Secrets that stand in the same input.
+/// The SQL container's variables as far as the input shows them: in the container's own list, and in the
+/// ConfigMaps and Secrets that stand in the same input.
 #[derive(Debug, Default)]
 pub struct Known<'a> {
-    /// Name and, where it is plain, text; the last of a name counts, as for the kubelet.
+    /// The names of the variables with their texts, where these are plain; the last of a name counts, as for
+    /// the kubelet.
     variables: Vec<(String, Option<&'a str>)>,
-    /// The ConfigMaps of `envFrom` that do not stand in the input: they may bring any variable.
+    /// The ConfigMaps of `envFrom` that do not stand in the input, which may bring any variable.
     pub elsewhere: Vec<&'a str>,
-    /// The container has a source of `envFrom` whose names are not known here.
+    /// Whether the container has a source of `envFrom` whose names are not known here.
     pub may_bring_more: bool,
 }
 
@@ -198,14 +201,14 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// The text of a variable, where the input says it.
+    /// Returns the text of a variable, where the input shows it.
     #[must_use]
     pub fn said(&self, name: &str) -> Option<&'a str> {
         let found = self.variables.iter().rev().find(|(known, _)| known == name);
         found?.1
     }
 
-    /// Whether the container has a variable, as far as the input says it.
+    /// Whether the container has a variable, as far as the input shows.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.variables.iter().any(|(known, _)| known == name)
@@ -220,7 +223,7 @@ fn brings(prefix: &str) -> bool {
         .any(|name| name.starts_with(prefix) || prefix.starts_with(name))
 }
 
-/// The text that a reference to a ConfigMap of the input means.
+/// Returns the text that a reference to a ConfigMap of the input stands for.
 fn of_config_map<'a>(
     workload: &Workload<'a>,
     from: &Node,
@@ -231,8 +234,8 @@ fn of_config_map<'a>(
     object.at(&["data", part("key")?])?.text()
 }
 
-/// The variables of the SQL container whose values are a number or a boolean in the manifest, which Kubernetes
-/// refuses.
+/// Returns the variables of the SQL container whose values are a number or a boolean in the manifest, which
+/// Kubernetes refuses.
 #[must_use]
 pub fn not_texts<'a>(workload: &Workload<'a>) -> Vec<&'a str> {
     let is_text = |value: &Node| match &value.kind {

@@ -1,4 +1,4 @@
-//! What is taken from the manifest: the engine's volumes, user, port, login and start command.
+//! The facts that are taken from the manifest: the engine's volumes, user, port, login and start command.
 
 use super::Request;
 use super::conf::Conf;
@@ -13,63 +13,64 @@ use super::value::{Value, map, text};
 use super::volumes::Volumes;
 use super::workload::{Controller, Objection, Workload};
 
-/// What the additions are made from.
+/// The facts that the additions are made from.
 #[derive(Debug)]
 pub struct Facts {
-    /// Mounts of the supervisor's container where the engine has its volumes.
+    /// The mounts of the supervisor's container, at the places where the engine has its volumes.
     pub data_mounts: Vec<Value>,
-    /// Several nodes can attach the volume, or several pods write it.
+    /// Whether several nodes can attach the volume, or several pods write it.
     pub shared_volume: bool,
     /// The user of the added containers; none where the cluster assigns it.
     pub user: Option<u64>,
-    /// Their group, where the manifest names one.
+    /// The group of the added containers, where the manifest names one.
     pub group: Option<u64>,
-    /// A group of the pod can read what is given to it.
+    /// Whether the pod has an `fsGroup`, which can read what is mounted.
     pub fs_group: bool,
-    /// Where the engine listens, as variables of the supervisor.
+    /// The variables of the supervisor for the address at which the engine listens.
     pub network: Vec<Value>,
-    /// The grace of the pod, seconds.
+    /// The grace of the pod, in seconds.
     pub grace: u64,
     /// The supervisor's login.
     pub login: Login,
-    /// Variables of the SQL container that the supervisor has as well.
+    /// The variables of the SQL container that the supervisor has as well.
     pub variables: Vec<Value>,
-    /// Sources of `envFrom` that it has as well.
+    /// The sources of `envFrom` that the supervisor has as well.
     pub env_from: Vec<Value>,
-    /// The container's quality of service is Guaranteed, as that of the whole pod.
+    /// Whether the containers' quality of service is Guaranteed, as that of the whole pod.
     pub guaranteed: bool,
-    /// What `launch` starts.
+    /// The command that `launch` starts.
     pub command: Command,
-    /// The preStop hook that is there.
+    /// The preStop hook that the SQL container has already.
     pub hook: Option<Hook>,
-    /// Where the engine's files go by a copied mssql.conf: settings of the supervisor and their values.
+    /// The places of the engine's files by a copied mssql.conf, as settings of the supervisor and their
+    /// values.
     pub places: Vec<(&'static str, String)>,
 }
 
-/// What `launch` starts.
+/// The command that `launch` starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
     /// The container's own `command`, with its `args` where it has some.
     Own,
-    /// Its `args`: the images hand over to what they are given.
+    /// The container's `args` alone, as the entrypoints of the images hand over to what they are given.
     Arguments,
-    /// What the image starts, found by `launch` in the image.
+    /// The image's own start, which `launch` finds in the image.
     Image,
 }
 
-/// The user of the added containers, where the command line says it.
+/// The user of the added containers, where the command line gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Uid {
-    /// The cluster assigns one.
+    /// The user that the cluster assigns.
     Assigned,
-    /// This one.
+    /// The user of this number.
     Number(u64),
 }
 
-/// Takes them.
+/// Takes the facts from the manifest.
 ///
 /// # Errors
-/// When one of them is not there, or not to be had.
+/// When a fact is missing from the manifest, or can't be given to the supervisor.
 pub fn take(
     workload: &Workload<'_>,
     request: &Request,
@@ -105,7 +106,7 @@ pub fn take(
     })
 }
 
-/// The places that a copied mssql.conf says: the supervisor looks before it is copied.
+/// Returns the places that a copied mssql.conf sets: the supervisor looks before it is copied.
 fn copied_places(conf: &Conf<'_>, known: &Known<'_>) -> Vec<(&'static str, String)> {
     const PLACES: [(&str, &str, &str); 7] = [
         (
@@ -129,7 +130,7 @@ fn copied_places(conf: &Conf<'_>, known: &Known<'_>) -> Vec<(&'static str, Strin
     .collect()
 }
 
-/// A number of the container's security context, else of the pod's.
+/// Returns a number of the container's security context, else of the pod's.
 fn of_context(workload: &Workload<'_>, key: &str) -> Option<u64> {
     [workload.sql(), workload.pod].iter().find_map(|node| {
         let text = node.get("securityContext")?.text_of(key)?;
@@ -137,7 +138,7 @@ fn of_context(workload: &Workload<'_>, key: &str) -> Option<u64> {
     })
 }
 
-/// The engine's user: the supervisor has to be the same.
+/// Returns the engine's user, which the supervisor has to have as well; none where the cluster assigns it.
 fn user(workload: &Workload<'_>, request: &Request, objects: &[&Node]) -> Option<u64> {
     match request.uid {
         Some(Uid::Assigned) => return None,
@@ -157,7 +158,7 @@ fn user(workload: &Workload<'_>, request: &Request, objects: &[&Node]) -> Option
     })
 }
 
-/// Whether OpenShift assigns the pod's uid, which refuses any other.
+/// Whether OpenShift assigns the pod's uid, as it then refuses any other.
 fn is_assigned(workload: &Workload<'_>, objects: &[&Node]) -> bool {
     let constraint = workload.annotation("openshift.io/required-scc");
     let constraint = constraint.or_else(|| workload.annotation("openshift.io/scc"));
@@ -176,8 +177,8 @@ fn is_assigned(workload: &Workload<'_>, objects: &[&Node]) -> bool {
         })
 }
 
-/// Where the engine listens, as the manifest says it: in plain text, or by a reference that the supervisor gets as
-/// well. What only the image or a file of the cluster says is not known here.
+/// Returns variables for the address at which the engine listens: in plain text, or by a reference that the
+/// supervisor gets as well. An address that only the image or a file of the cluster sets is not known here.
 fn network(
     workload: &Workload<'_>,
     conf: &Conf<'_>,
@@ -216,11 +217,12 @@ fn network(
     variables
 }
 
-/// The settings sql-port and sql-host, as variables.
+/// The variables of the settings `sql-port` and `sql-host`.
 const PORT: &str = "SUPERVISOR_SQL_PORT";
 const HOST: &str = "SUPERVISOR_SQL_HOST";
 
-/// Limits on both, and no request that differs from them: Kubernetes then calls the pod Guaranteed.
+/// Whether the container has limits on processor time and memory, and no request that differs from them:
+/// Kubernetes then calls the pod Guaranteed.
 fn is_guaranteed(container: &Node) -> bool {
     ["cpu", "memory"].iter().all(|resource| {
         let limit = container
@@ -255,7 +257,7 @@ fn command(workload: &Workload<'_>, request: &Request) -> Result<Command, Object
     }
 }
 
-/// The texts of a list.
+/// Returns the items of a list as values.
 #[must_use]
 pub fn words(node: Option<&Node>) -> Vec<Value> {
     node.map(|node| match &node.kind {

@@ -1,4 +1,5 @@
-//! A preStop hook that is there: it runs before the stop of the supervisor, within its share of the grace.
+//! The preStop hook that the SQL container has already: it runs before the stop of the supervisor, within its
+//! share of the grace.
 
 use super::names::{GRACE, STOP_RESERVE};
 use super::node::Node;
@@ -6,22 +7,23 @@ use super::refusal::Why;
 use super::value::{Value, text};
 use super::workload::{Objection, Workload};
 
-/// A hook of the SQL container.
+/// A preStop hook of the SQL container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hook {
-    /// A command.
+    /// A hook that runs a command.
     Exec,
-    /// Seconds to wait.
+    /// A hook that waits for a number of seconds.
     Sleep(String),
 }
 
-/// Seconds of the grace that stay for the stop itself, as of `stop --after`.
+/// The seconds of the grace that stay for the stop itself, as with `stop --after`.
 pub const RESERVE: u64 = STOP_RESERVE.as_secs();
 
-/// The preStop hook, where there is one.
+/// Returns the preStop hook, where there is one.
 ///
 /// # Errors
-/// When it is of a kind that no command takes the place of, or where the supervisor is stopped beside it.
+/// When the hook is of a kind that no command can replace, or where the supervisor is stopped at the same
+/// time.
 pub fn pre_stop(workload: &Workload<'_>, classic: bool) -> Result<Option<Hook>, Objection> {
     let hook = workload.sql().at(&["lifecycle", "preStop"]);
     let Some(hook) = hook.filter(|hook| !hook.is_null() && !hook.entries().is_empty()) else {
@@ -48,7 +50,7 @@ pub fn pre_stop(workload: &Workload<'_>, classic: bool) -> Result<Option<Hook>, 
 }
 
 impl Hook {
-    /// The hook's own words, where they do not stand in the manifest.
+    /// Returns the words of the hook's command, where they do not stand in the manifest.
     #[must_use]
     pub fn words(&self) -> Vec<Value> {
         match self {
@@ -58,7 +60,8 @@ impl Hook {
     }
 }
 
-/// The grace of a pod: what it has, and with a hook so much more that the hook keeps what it had.
+/// Returns the grace of a pod in seconds: the one that it has, and with a hook so much more that the hook
+/// keeps what it had.
 #[must_use]
 pub fn grace(given: Option<u64>, hook: bool) -> u64 {
     /// The API's default of terminationGracePeriodSeconds.

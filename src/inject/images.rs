@@ -1,6 +1,6 @@
-//! Which image is an engine, and whose processes it starts.
+//! The images that are known to hold an engine, and the user that they run it as.
 
-/// An engine.
+/// An engine that an image holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     /// Azure SQL Edge.
@@ -9,11 +9,12 @@ pub enum Engine {
     Server,
 }
 
-/// What a container's command or arguments hold where they start an engine.
+/// The path that a container's command or arguments hold where they start an engine.
 pub const SQLSERVR: &str = "/opt/mssql/bin/sqlservr";
 
 impl Engine {
-    /// The engine of an image by its repository, whatever the registry: a mirror keeps the last words.
+    /// Returns the engine of an image by its repository, whatever the registry: a mirror keeps the last
+    /// words.
     #[must_use]
     pub fn of(image: &str) -> Option<Self> {
         let image = image.split('@').next().unwrap_or_default();
@@ -33,8 +34,8 @@ impl Engine {
     }
 }
 
-/// Whether an image's engine runs as root, where nobody says otherwise: those of SQL Server 2017 do, by their tag
-/// or by the repository that had no others.
+/// Whether an image's engine runs as root where nothing else is set: those of SQL Server 2017 do, by their
+/// tag or by the repository that had no others.
 #[must_use]
 pub fn runs_as_root(image: &str) -> bool {
     let image = image.split('@').next().unwrap_or_default();

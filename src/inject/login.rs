@@ -1,5 +1,5 @@
-//! The supervisor's login: the one that was named, else `sa` with the password that the engine is given, in the
-//! way in which the engine is given it.
+//! The supervisor's login: the one that the command line names, else `sa` with the password that the engine
+//! is given, in the same way in which the engine is given it.
 
 use super::Request;
 use super::environment::{Copied, Known, PASSWORDS};
@@ -10,32 +10,32 @@ use super::value::{Value, boolean};
 use super::volumes::{copy, covering, is_within, path_of};
 use super::workload::{Objection, Workload};
 
-/// Where the password of a login comes from.
+/// The source of a login's password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Password {
-    /// A Secret's key, mounted as a file: one that is rotated is seen at the next login.
+    /// A Secret's key, mounted as a file: a rotated password is seen at the next login.
     Key {
-        /// The Secret.
+        /// The name of the Secret.
         secret: String,
-        /// The key in it.
+        /// The key in the Secret.
         key: String,
-        /// The pod starts without it.
+        /// Whether the pod starts without the Secret.
         optional: bool,
     },
-    /// The engine's own variable of this name: its value stands in the manifest, or comes from elsewhere.
+    /// The engine's own variable: its value stands in the manifest, or comes from elsewhere.
     Variable {
-        /// Its name in the SQL container.
+        /// The name of the variable in the SQL container.
         name: &'static str,
-        /// The value stands in the manifest.
+        /// Whether the value stands in the manifest.
         plain: bool,
     },
-    /// Whatever `envFrom` brings.
+    /// A variable that `envFrom` brings.
     EnvFrom,
-    /// A file in the SQL container, and the mount that it lies on; none where an injector mounts it.
+    /// A file in the SQL container.
     File {
-        /// The file.
+        /// The path of the file.
         path: String,
-        /// The mount for the supervisor's container.
+        /// The mount for the supervisor's container; none where an injector mounts the file.
         mount: Option<Value>,
     },
 }
@@ -43,21 +43,22 @@ pub enum Password {
 /// The supervisor's login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
-    /// Its name.
+    /// The name of the login.
     pub user: String,
-    /// Its password.
+    /// The source of the login's password.
     pub password: Password,
-    /// The administrator's password, where the supervisor makes the login itself.
+    /// The source of the administrator's password, where the supervisor makes the login itself.
     pub administrator: Option<Password>,
 }
 
-/// Who makes the supervisor's login.
+/// The administrator's login, by which the supervisor makes its own.
 pub const ADMINISTRATOR: &str = "sa";
-/// The supervisor's own login, where none is named and it is made.
+/// The name of the supervisor's own login, where none is given and the supervisor makes it.
 const OWN: &str = "sql_edge_supervisor";
 
 impl Login {
-    /// The file that the supervisor reads the password from; none where it is in the environment.
+    /// Returns the file that the supervisor reads its password from; none where the password is in the
+    /// environment.
     #[must_use]
     pub fn file(&self) -> Option<String> {
         match &self.password {
@@ -67,7 +68,7 @@ impl Login {
         }
     }
 
-    /// The file that it reads the administrator's password from.
+    /// Returns the file that the supervisor reads the administrator's password from.
     #[must_use]
     pub fn administrator_file(&self) -> Option<String> {
         matches!(self.administrator, Some(Password::Key { .. }))
@@ -75,7 +76,7 @@ impl Login {
     }
 }
 
-/// Finds it.
+/// Finds the supervisor's login and the source of its password.
 ///
 /// # Errors
 /// When no password is known, or none that can be given to the supervisor.
@@ -118,7 +119,7 @@ pub fn login(
     })
 }
 
-/// A file that the SQL container has.
+/// Returns a file that the SQL container has as the source of the password.
 fn file(
     workload: &Workload<'_>,
     path: &str,
@@ -142,7 +143,7 @@ fn file(
     })
 }
 
-/// Whether Vault's injector mounts its volume in every container, the supervisor's included.
+/// Whether Vault's injector mounts the volume of `path` in every container, the supervisor's included.
 fn vault_mounts(workload: &Workload<'_>, path: &str) -> bool {
     let annotation = |name: &str| {
         let key = format!("vault.hashicorp.com/{name}");
@@ -154,7 +155,7 @@ fn vault_mounts(workload: &Workload<'_>, path: &str) -> bool {
         && is_within(path, dir)
 }
 
-/// The password that the engine is given.
+/// Returns the source of the password that the engine is given.
 fn own(
     workload: &Workload<'_>,
     known: &Known<'_>,

@@ -1,21 +1,22 @@
-//! Service meshes: their redirects of inbound connections stand before their proxies run and before the engine
-//! does, so that a probe of the supervisor would wait for a proxy which waits for it. Annotations keep the
-//! supervisor's ports out of them: those of Istio and Linkerd always, because a whole namespace may be theirs and
-//! nobody else reads them, the others' where the pod names their mesh.
+//! Service meshes: their redirects of inbound connections are set up before their proxies run and before the
+//! engine does, so that a probe of the supervisor would wait for a proxy which waits for the supervisor.
+//! Annotations keep the supervisor's ports out of the redirects: those of Istio and Linkerd always, because a
+//! whole namespace may belong to such a mesh and nothing else reads them; those of the other meshes where the
+//! pod names its mesh.
 
 use super::names::{HTTP_PORT, LIVEZ_PORT};
 use super::workload::Workload;
 
-/// A mesh: what a pod says to be in it, and how ports are kept out of it.
+/// A service mesh: the marks of a pod that is in it, and the annotation that keeps ports out of it.
 struct Mesh {
     name: &'static str,
-    /// Annotations or labels, and a value that says yes.
+    /// The annotations or labels of a pod that is in the mesh, with the values that mean yes.
     says: &'static [(&'static str, &'static str)],
-    /// The annotation with ports.
+    /// The annotation with the ports that are not redirected.
     ports: &'static str,
 }
 
-/// Those that are known. The first two have their annotation in every pod.
+/// The meshes that are known. The annotations of the first two are added to every pod.
 const MESHES: [Mesh; 5] = [
     Mesh {
         name: "Istio",
@@ -52,10 +53,10 @@ const MESHES: [Mesh; 5] = [
         ports: "openservicemesh.io/inbound-port-exclusion-list",
     },
 ];
-/// How many of them have their annotation in every pod.
+/// The number of meshes whose annotation is added to every pod.
 const ALWAYS: usize = 2;
 
-/// The annotations that this pod gets.
+/// Returns the annotations that this pod gets.
 #[must_use]
 pub fn annotations(workload: &Workload<'_>) -> Vec<&'static str> {
     let always = MESHES.iter().take(ALWAYS);
@@ -73,7 +74,7 @@ fn is_in(workload: &Workload<'_>, mesh: &Mesh) -> bool {
     })
 }
 
-/// The ports that the kubelet and Prometheus ask.
+/// Returns the ports that the kubelet and Prometheus ask.
 #[must_use]
 pub fn ports(launch: bool) -> Vec<u16> {
     match launch {
@@ -82,7 +83,7 @@ pub fn ports(launch: bool) -> Vec<u16> {
     }
 }
 
-/// The value of an annotation with these ports in it: what is there stays.
+/// Returns the value of an annotation with these ports added to the ones that are there.
 #[must_use]
 pub fn with_ports(before: Option<&str>, ports: &[u16]) -> String {
     let before: Vec<_> = before
@@ -109,7 +110,8 @@ pub fn with_ports(before: Option<&str>, ports: &[u16]) -> String {
     all.collect::<Vec<_>>().join(",")
 }
 
-/// The mesh that the pod's labels and annotations name; one that is set for the whole namespace is not seen.
+/// Returns the mesh that the pod's labels and annotations name; one that is set for the whole namespace is
+/// not seen.
 #[must_use]
 pub fn named(workload: &Workload<'_>) -> Option<&'static str> {
     let mut meshes = MESHES.iter();

@@ -1,44 +1,45 @@
-//! What the supervisor is called in a pod and the numbers of its probes: one place for everybody who
-//! writes a pod down. The pod in docs/install.md, the kustomize component and the chart are held against it.
+//! The names of the supervisor's parts in a pod and the numbers of its probes: one place for everything that
+//! writes a pod down. The pod in docs/install.md, the kustomize component and the chart are compared with it.
 
 use std::time::Duration;
 
-/// The program, as its image names it.
+/// The name of the program, as its image has it.
 pub const PROGRAM_NAME: &str = "sql-edge-supervisor";
-/// The init container that brings the program to where the SQL container finds it.
+/// The name of the init container that copies the program to a place where the SQL container finds it.
 pub const INSTALL: &str = "install";
-/// The supervisor's own container.
+/// The name of the supervisor's own container.
 pub const SUPERVISOR: &str = "supervisor";
-/// The init container that waits for the volume, where there are no native sidecars.
+/// The name of the init container that waits for the volume, where there are no native sidecars.
 pub const GATE: &str = "gate";
 
-/// The volume with the program.
+/// The name of the volume with the program.
 pub const PROGRAM_VOLUME: &str = "supervisor";
-/// The volume with the sockets and `state.json`.
+/// The name of the volume with the sockets and `state.json`.
 pub const RUN_VOLUME: &str = "supervisor-run";
-/// The volume with the login's password.
+/// The name of the volume with the login's password.
 pub const LOGIN_VOLUME: &str = "supervisor-login";
 
-/// Where the program is mounted.
+/// The directory that the program is mounted at.
 pub const PROGRAM_DIR: &str = "/supervisor";
-/// The program in the SQL container.
+/// The path of the program in the SQL container.
 pub const PROGRAM: &str = "/supervisor/sql-edge-supervisor";
-/// The program in its own image.
+/// The path of the program in its own image.
 pub const PROGRAM_IN_IMAGE: &str = "/sql-edge-supervisor";
-/// Where the sockets are: the default of `state-dir`.
+/// The directory of the sockets: the default of `state-dir`.
 pub const RUN_DIR: &str = "/run/sql-edge-supervisor";
-/// Where the login's password is mounted.
+/// The directory that the login's password is mounted at.
 pub const LOGIN_DIR: &str = "/etc/sql-edge-supervisor/login";
-/// The volume with the administrator's password, by which the supervisor makes its login.
+/// The name of the volume with the administrator's password, by which the supervisor makes its login.
 pub const ADMINISTRATOR_VOLUME: &str = "supervisor-administrator";
-/// Where that is mounted.
+/// The directory that the administrator's password is mounted at.
 pub const ADMINISTRATOR_DIR: &str = "/etc/sql-edge-supervisor/administrator";
-/// The file that holds a password, in its directory; also the key of a Secret that is named without one.
+/// The name of the file that holds a password, in its directory; also the key of a Secret that is given
+/// without one.
 pub const PASSWORD_KEY: &str = "password";
 /// The engine's directory: the default of `data-dir`.
 pub const DATA_DIR: &str = "/var/opt/mssql";
-/// What the supervisor reads below it, where that is a volume of its own: `master.mdf`, the errorlog
-/// and dumps, the engine's instance id.
+/// The directories that the supervisor reads below [`DATA_DIR`], where that is a volume of its own: they hold
+/// `master.mdf`, the errorlog and dumps, and the engine's instance id.
 pub const READ_BELOW_DATA_DIR: [&str; 3] = ["data", "log", ".system"];
 
 /// The supervisor's port: the default of `listen`.
@@ -46,37 +47,37 @@ pub const HTTP_PORT: u16 = 9433;
 /// The port of `launch`: the default of `launch-listen`.
 pub const LIVEZ_PORT: u16 = 9434;
 
-/// The user that sqlservr runs as in Microsoft's images. The control socket obeys its own user, and
-/// the volume is that user's.
+/// The user that sqlservr runs as in Microsoft's images. The control socket takes commands from its own user
+/// only, and the volume is that user's.
 pub const SQL_UID: u64 = 10_001;
 
-/// Grace of a pod for the ladder of a stop: drain, a checkpoint of each database, SIGTERM.
+/// The grace of a pod for the steps of a stop: drain, a checkpoint of each database, SIGTERM.
 pub const GRACE: Duration = Duration::from_secs(60);
-/// Of the grace, what stays for the stop where a preStop hook runs before it (`stop --after`).
+/// The part of the grace that stays for the stop where a preStop hook runs before it (`stop --after`).
 pub const STOP_RESERVE: Duration = Duration::from_secs(30);
-/// What `termination-grace-period` takes at most.
+/// The largest value of `termination-grace-period`.
 pub const MAX_GRACE: Duration = Duration::from_secs(3600);
 
-/// A probe: its question and its numbers.
+/// A probe of the kubelet: its question and its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// The path.
+    /// The path that is asked for.
     pub path: &'static str,
-    /// The port.
+    /// The port that is asked.
     pub port: u16,
-    /// `periodSeconds`.
+    /// The time between two probes: `periodSeconds`.
     pub period: u32,
-    /// `timeoutSeconds`.
+    /// The deadline of a probe: `timeoutSeconds`.
     pub timeout: u32,
-    /// `failureThreshold`.
+    /// The number of failures in a row that count: `failureThreshold`.
     pub failures: u32,
 }
 
-/// Seconds for which a startup probe may fail: a day. The supervisor decides, not a counter.
+/// The seconds for which a startup probe may fail: a day. The supervisor decides, not a counter.
 const WIDE_OPEN: u32 = 86_400;
 
-/// startupProbe of the native sidecar without `launch`, which waits for the gate itself: SQL is started once
-/// the volume is the right one and is held.
+/// The startupProbe of the native sidecar without `launch`, which waits for the gate itself: SQL is started
+/// once the volume is the right one and its lease is held.
 pub const GATE_PROBE: Probe = Probe {
     path: "/gatez",
     port: HTTP_PORT,
@@ -84,7 +85,7 @@ pub const GATE_PROBE: Probe = Probe {
     timeout: 1,
     failures: WIDE_OPEN,
 };
-/// livenessProbe of the native sidecar without `launch`: the supervisor itself.
+/// The livenessProbe of the native sidecar without `launch`, which asks for the supervisor's own health.
 pub const HEALTH_PROBE: Probe = Probe {
     path: "/healthz",
     port: HTTP_PORT,
@@ -92,7 +93,7 @@ pub const HEALTH_PROBE: Probe = Probe {
     timeout: 1,
     failures: 3,
 };
-/// startupProbe of SQL.
+/// The startupProbe of SQL.
 pub const STARTUP_PROBE: Probe = Probe {
     path: "/startupz",
     port: HTTP_PORT,
@@ -100,7 +101,7 @@ pub const STARTUP_PROBE: Probe = Probe {
     timeout: 1,
     failures: WIDE_OPEN,
 };
-/// livenessProbe of SQL, answered by `launch` in its own container.
+/// The livenessProbe of SQL, answered by `launch` in SQL's own container.
 pub const LAUNCHED_LIVE_PROBE: Probe = Probe {
     path: "/livez",
     port: LIVEZ_PORT,
@@ -108,7 +109,7 @@ pub const LAUNCHED_LIVE_PROBE: Probe = Probe {
     timeout: 2,
     failures: 3,
 };
-/// livenessProbe of SQL without `launch`: a sidecar that is away for less than two minutes costs no
+/// The livenessProbe of SQL without `launch`: a sidecar that is away for less than two minutes costs no
 /// restart of the database.
 pub const ATTACHED_LIVE_PROBE: Probe = Probe {
     path: "/livez",
@@ -117,7 +118,7 @@ pub const ATTACHED_LIVE_PROBE: Probe = Probe {
     timeout: 2,
     failures: 24,
 };
-/// readinessProbe of SQL, answered in its own container.
+/// The readinessProbe of SQL, answered by `launch` in SQL's own container.
 pub const LAUNCHED_READY_PROBE: Probe = Probe {
     path: "/readyz",
     port: LIVEZ_PORT,
@@ -125,7 +126,7 @@ pub const LAUNCHED_READY_PROBE: Probe = Probe {
     timeout: 1,
     failures: 1,
 };
-/// readinessProbe of SQL without `launch`.
+/// The readinessProbe of SQL without `launch`.
 pub const ATTACHED_READY_PROBE: Probe = Probe {
     path: "/readyz",
     port: HTTP_PORT,
@@ -134,22 +135,22 @@ pub const ATTACHED_READY_PROBE: Probe = Probe {
     failures: 1,
 };
 
-/// Processor time that each added container asks for: twice what it takes at the default pace.
+/// The processor time that each added container requests: twice what it takes at the default pace.
 pub const CPU: &str = "10m";
-/// Memory that it asks for: twice its resident memory (docs/evidence.md, Limits).
+/// The memory that each added container requests: twice its resident memory (docs/evidence.md, Limits).
 pub const MEMORY: &str = "16Mi";
-/// Its limit: room for the page cache of what it reads.
+/// The memory limit of each added container, with room for the page cache of what it reads.
 pub const MEMORY_LIMIT: &str = "64Mi";
-/// Limit and request where the pod's quality of service would suffer without one: ten times what it asks
-/// for otherwise.
+/// The processor time that is both limit and request where the pod's quality of service would suffer without
+/// a limit: ten times what is requested otherwise.
 pub const CPU_LIMIT: &str = "100m";
 
-/// Size of the volume with the program: several times the program, so that two of them fit.
+/// The size of the volume with the program: several times the program, so that two of them fit.
 pub const PROGRAM_SIZE: &str = "32Mi";
-/// Size of the volume with the sockets.
+/// The size of the volume with the sockets.
 pub const RUN_SIZE: &str = "16Mi";
-/// Mode of the password where fsGroup gives it to the pod's group: 0440, which YAML 1.1 and JSON read
-/// differently when it is written so.
+/// The mode of the password's file where fsGroup gives it to the pod's group: 0440, which YAML 1.1 and JSON
+/// read differently when it is written so.
 pub const GROUP_READABLE: u32 = 0o440;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! YAML with its places: what stands where, so that text can be put between it.
+//! YAML with its places: the values of a text and where they stand, so that text can be put between them.
 //!
-//! The tree keeps offsets into the text and nothing of the text's layout: comments, blank lines, quotes
-//! and widths stay what they are because nobody writes them anew.
+//! The tree keeps offsets into the text and nothing of its layout: comments, blank lines, quotes and widths
+//! stay what they are because they are never written anew.
 
 mod aliases;
 
@@ -10,47 +10,48 @@ use std::ops::Range;
 use aliases::Anchors;
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StructureStyle};
 
-/// Nodes of a file at most: a thousand times what a Deployment has, and some 20 MiB of memory.
+/// The limit of nodes in a file: a thousand times what a Deployment has, and some 20 MiB of memory.
 pub const MAX_NODES: usize = 200_000;
 
-/// Collections within collections at most; a pod has a dozen.
+/// The limit of collections within collections; a pod has a dozen.
 const MAX_DEPTH: usize = 64;
 
-/// A document of the stream.
+/// A document of a YAML stream.
 #[derive(Debug, Default)]
 pub struct Document {
-    /// Its root; none where it is empty.
+    /// The root node of the document; none where the document is empty.
     pub root: Option<Node>,
-    /// Offset of the first alias that stands for nothing: within its own anchor, or for too much.
+    /// The offset of the first alias that can't be replaced: it stands within its own anchor, or for too
+    /// much.
     pub anchor: Option<usize>,
-    /// Offset of the first tag that is not one of YAML's own.
+    /// The offset of the first tag that is not one of YAML's own.
     pub tag: Option<usize>,
 }
 
-/// A value and where it stands.
+/// A value and the place where it stands in the text.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// What it is.
+    /// The kind of the value, with its content.
     pub kind: Kind,
-    /// Its text, from the first to past the last byte; of a block collection to the end of what is
-    /// last in it, of an implicit null an empty place behind its key.
+    /// The range of the value's text. A block collection ends where the last thing in it ends, and an
+    /// implicit null is an empty range behind its key.
     pub range: Range<usize>,
-    /// The column it begins in, counted from 0; of a block sequence that of its dashes.
+    /// The column that the value begins in, counted from 0; of a block sequence that of its dashes.
     pub column: usize,
-    /// Whether it stands in other places as well.
+    /// Whether the value stands in several places of the document, and in which way.
     pub shared: Option<Shared>,
 }
 
-/// A value that stands in several places.
+/// The way in which a value stands in several places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shared {
-    /// Its text stands here, and others refer to it.
+    /// The value's text stands here, and aliases refer to it.
     Anchor,
-    /// Its text stands elsewhere: what is in it has the places there.
+    /// The value's text stands elsewhere, and so do the places of what is in it.
     Alias,
 }
 
-/// What a node is.
+/// The kind of a node, with its content.
 #[derive(Clone, Debug)]
 pub enum Kind {
     /// A plain scalar.
@@ -59,57 +60,57 @@ pub enum Kind {
     Text(String),
     /// A list.
     List {
-        /// In brackets.
+        /// Whether the list is written in brackets.
         flow: bool,
-        /// Its items.
+        /// The items of the list.
         items: Vec<Node>,
     },
     /// A map.
     Map {
-        /// In braces.
+        /// Whether the map is written in braces.
         flow: bool,
-        /// Its entries in their order.
+        /// The entries of the map, in their order.
         entries: Vec<Entry>,
     },
-    /// `*name` that stands for nothing; the document is not to be changed.
+    /// An alias (`*name`) that can't be replaced; the document is not to be changed.
     Alias,
 }
 
 /// An entry of a map.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// The key.
+    /// The key of the entry.
     pub key: Node,
-    /// The value.
+    /// The value of the entry.
     pub value: Node,
-    /// It comes from another map, by `<<`, and does not stand here.
+    /// Whether the entry comes from another map, by `<<`, and does not stand here.
     pub merged: bool,
 }
 
-/// Why a text is not understood.
+/// The reason for which a text is not understood.
 #[derive(Debug)]
 pub enum NotYaml {
-    /// It is not YAML, as the parser says.
+    /// The text is not YAML, with the parser's error.
     Scan(ScanError),
-    /// More than [`MAX_NODES`].
+    /// The text has more nodes than [`MAX_NODES`].
     TooMany,
 }
 
 impl Node {
-    /// The value behind a key.
+    /// Returns the value behind a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
         let entry = self.entries().iter().find(|entry| entry.is(key))?;
         Some(&entry.value)
     }
 
-    /// The value at the end of a path of keys.
+    /// Returns the value at the end of a path of keys.
     #[must_use]
     pub fn at(&self, path: &[&str]) -> Option<&Self> {
         path.iter().try_fold(self, |node, key| node.get(key))
     }
 
-    /// The entries of a map; none of anything else.
+    /// Returns the entries of a map; none of anything else.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         match &self.kind {
@@ -118,7 +119,7 @@ impl Node {
         }
     }
 
-    /// The items of a list; none of anything else.
+    /// Returns the items of a list; none of anything else.
     #[must_use]
     pub fn items(&self) -> &[Self] {
         match &self.kind {
@@ -127,7 +128,7 @@ impl Node {
         }
     }
 
-    /// A scalar's text.
+    /// Returns the text of a scalar.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match &self.kind {
@@ -136,25 +137,25 @@ impl Node {
         }
     }
 
-    /// The text behind a key.
+    /// Returns the text behind a key.
     #[must_use]
     pub fn text_of(&self, key: &str) -> Option<&str> {
         self.get(key)?.text()
     }
 
-    /// Whether it is null, written or left out.
+    /// Whether the node is null, written or left out.
     #[must_use]
     pub fn is_null(&self) -> bool {
         matches!(&self.kind, Kind::Plain(text) if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
-    /// Whether it is `true`.
+    /// Whether the node is `true`.
     #[must_use]
     pub fn is_true(&self) -> bool {
         matches!(&self.kind, Kind::Plain(text) if matches!(text.as_str(), "true" | "True" | "TRUE"))
     }
 
-    /// Whether it is written in brackets or braces.
+    /// Whether the node is written in brackets or braces.
     #[must_use]
     pub fn is_flow(&self) -> bool {
         matches!(
@@ -165,17 +166,17 @@ impl Node {
 }
 
 impl Entry {
-    /// Whether that is its key.
+    /// Whether the entry has this key.
     #[must_use]
     pub fn is(&self, key: &str) -> bool {
         self.key.text() == Some(key)
     }
 }
 
-/// Reads the stream.
+/// Parses a stream of YAML documents.
 ///
 /// # Errors
-/// When it is not YAML, or too much of it.
+/// When the text is not YAML, or has too many nodes.
 pub fn parse(text: &str) -> Result<Vec<Document>, NotYaml> {
     let options = granit_parser::options! {
         emit_comments: false,
@@ -208,12 +209,12 @@ struct Reader<'a> {
     anchors: Anchors,
 }
 
-/// A collection whose end has not come yet.
+/// A collection whose end has not been read yet.
 struct Open {
     node: Node,
-    /// Of a map: the key whose value comes next.
+    /// The key of a map whose value comes next.
     key: Option<Node>,
-    /// Its anchor; 0 where it has none.
+    /// The number of the collection's anchor; 0 where it has none.
     anchor: usize,
 }
 
@@ -287,7 +288,7 @@ impl Reader<'_> {
         self.open.push(Open { node, key, anchor });
     }
 
-    /// Remembers what makes a document one that is not to be changed.
+    /// Remembers a tag, which makes the document one that is not to be changed.
     fn note(&mut self, event: &Event<'_>, at: usize) {
         let (Event::Scalar(_, _, _, tag)
         | Event::SequenceStart(_, _, tag)
@@ -300,7 +301,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A node is whole: it goes to where it belongs.
+    /// Puts a node that is whole into the collection that it belongs to.
     fn close(&mut self, mut node: Node) {
         let Some(parent) = self.open.last_mut() else {
             self.document.root = Some(node);
@@ -333,7 +334,7 @@ impl Reader<'_> {
     }
 }
 
-/// Where what is last in a block collection ends.
+/// Returns the end of the last thing in a block collection.
 fn end_of_content(node: &Node) -> usize {
     match &node.kind {
         Kind::List { items, .. } => items.last().map(|item| item.range.end),
@@ -343,8 +344,9 @@ fn end_of_content(node: &Node) -> usize {
     .unwrap_or(node.range.end)
 }
 
-/// The first dash of a list behind a key, and its column: the first thing on the lines below the key. The
-/// parser's word for the begin of a list whose dashes stand below the key's first letter is its first item.
+/// Returns the first dash of a list behind a key, and its column: the first thing on the lines below the key.
+/// Where the dashes stand below the key's first letter, the parser reports the first item as the begin of the
+/// list.
 fn dash(text: &str, key: &Node) -> Option<(usize, usize)> {
     let rest = text.get(key.range.end..)?;
     let mut at = key.range.end + rest.find('\n')? + 1;
@@ -360,8 +362,8 @@ fn dash(text: &str, key: &Node) -> Option<(usize, usize)> {
     None
 }
 
-/// The place behind the colon that follows a key that ends at `from`; that place where there is none, as
-/// in `{a, b}`.
+/// Returns the place behind the colon that follows a key that ends at `from`; `from` itself where there is
+/// none, as in `{a, b}`.
 fn behind_colon(text: &str, from: usize) -> usize {
     let rest = text.get(from..).unwrap_or_default();
     let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
@@ -380,7 +382,7 @@ mod tests {
         documents.remove(0).root.expect("it has a root")
     }
 
-    /// The text of the value behind a path of keys.
+    /// Returns the text of the value behind a path of keys.
     fn at<'t>(text: &'t str, path: &[&str]) -> &'t str {
         let root = root(text);
         &text[root.at(path).expect("it is there").range.clone()]

@@ -1,4 +1,5 @@
-//! What keeps a workload from being changed: each with its reason, before anything is planned.
+//! The obstacles that keep a workload from being changed: each is checked, with its reason, before anything
+//! is planned.
 
 use super::Request;
 use super::names::{
@@ -10,10 +11,10 @@ use super::refusal::Why;
 use super::volumes::has_claims_of_its_own;
 use super::workload::{Objection, Workload};
 
-/// Checks everything that needs no more than a look.
+/// Checks all obstacles that the fields of the workload show by themselves.
 ///
 /// # Errors
-/// The first obstacle.
+/// The first obstacle that is found.
 pub fn check(workload: &Workload<'_>, request: &Request) -> Result<(), Objection> {
     templates(workload)?;
     shapes(workload)?;
@@ -26,7 +27,7 @@ pub fn check(workload: &Workload<'_>, request: &Request) -> Result<(), Objection
     mounts(workload)
 }
 
-/// Names that a template has yet to make are no names: what is said of volumes and passwords would be untrue.
+/// Refuses names that a template has yet to fill: remarks on volumes and passwords would be untrue.
 fn templates(workload: &Workload<'_>) -> Result<(), Objection> {
     let sql = workload.sql();
     let mut rest: Vec<_> = [
@@ -49,7 +50,7 @@ fn templates(workload: &Workload<'_>) -> Result<(), Objection> {
     Ok(())
 }
 
-/// What is changed has to be what Kubernetes has there.
+/// Refuses fields that would be changed and do not have the type that Kubernetes wants there.
 fn shapes(workload: &Workload<'_>) -> Result<(), Objection> {
     let (pod, sql) = (workload.pod, workload.sql());
     let lists = [
@@ -113,7 +114,7 @@ fn is(
     }
 }
 
-/// Several pods are several instances only where each has claims of its own.
+/// Refuses several replicas, unless each pod has claims of its own.
 fn replicas(workload: &Workload<'_>) -> Result<(), Objection> {
     match workload.spec.get("replicas") {
         Some(count) if workload.replicas() > 1 && !has_claims_of_its_own(workload) => Err(
@@ -123,7 +124,7 @@ fn replicas(workload: &Workload<'_>) -> Result<(), Objection> {
     }
 }
 
-/// Nodes of Windows run no SQL Server on Linux.
+/// Refuses pods for nodes of Windows, which run no SQL Server on Linux.
 fn windows(workload: &Workload<'_>) -> Result<(), Objection> {
     let os = workload.pod.at(&["os", "name"]);
     let selected = ["kubernetes.io/os", "beta.kubernetes.io/os"]

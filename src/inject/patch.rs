@@ -1,12 +1,12 @@
-//! The changes as a strategic merge patch, for `kubectl patch` and kustomize: lists whose items have a
-//! name are merged by it, and what is to go is null.
+//! The changes as a strategic merge patch, for `kubectl patch` and kustomize: it merges lists whose items
+//! have a name, and what is to be removed is null.
 
 use super::edit::{Change, Edit, Step};
 use super::node::Node;
 use super::value::{Value, map, null};
 use super::workload::Workload;
 
-/// The patch that makes of the workload what the changes make of it.
+/// Returns the patch that changes the workload as the edits do.
 #[must_use]
 pub fn patch(workload: &Workload<'_>, edits: &[Edit]) -> Value {
     let root = workload.root;
@@ -31,7 +31,7 @@ fn of(node: Option<&Node>) -> Value {
     node.map_or_else(null, Value::of)
 }
 
-/// A change, with nothing but the way to it.
+/// Returns a change, with nothing but the path to it.
 fn overlay(node: &Node, path: &[Step], change: &Change) -> Value {
     match (path, change) {
         ([], Change::Set { key, value, .. }) => map([(*key, replacement(node.get(key), value))]),
@@ -75,8 +75,8 @@ fn name_of(item: &Node) -> Value {
     map([("name", of(item.get("name")))])
 }
 
-/// A value in the place of the one that is there: what that one has besides is taken away, or the merge
-/// would keep it.
+/// Returns a value for the place of the old one. Keys that only the old one has become null, as the merge
+/// would keep them.
 fn replacement(old: Option<&Node>, new: &Value) -> Value {
     let (Some(old), Value::Map(_)) = (old, new) else {
         return new.clone();

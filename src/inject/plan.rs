@@ -1,4 +1,4 @@
-//! From a workload to the changes that it gets, and to what its owner should know of them.
+//! The plan for a workload: its changes, and notes on them for its owner.
 
 use super::Request;
 use super::additions::{Additions, LAUNCH, STOP_AFTER, additions};
@@ -16,19 +16,19 @@ use super::value::{Value, map, number, text, texts};
 use super::volumes;
 use super::workload::{Controller, Objection, Workload};
 
-/// What becomes of a workload.
+/// The plan for a workload.
 #[derive(Debug)]
 pub struct Plan {
-    /// The changes.
+    /// The changes of the document.
     pub edits: Vec<Edit>,
-    /// What its owner should know, a sentence each.
+    /// The notes for the workload's owner, a sentence each.
     pub notes: Vec<String>,
 }
 
-/// Plans the changes. `objects` are all of the input.
+/// Plans the changes. `objects` are all objects of the input.
 ///
 /// # Errors
-/// When something stands in the way.
+/// When an obstacle keeps the workload from being changed.
 pub fn plan(
     workload: &Workload<'_>,
     request: &Request,
@@ -91,7 +91,7 @@ impl Planner<'_> {
         self.edit(at, Change::Set { key, value, after });
     }
 
-    /// Adds items to a list below `at`, which is made where it is not there.
+    /// Adds items to a list below `at`, which is made where it does not exist.
     fn add(
         &mut self,
         at: &[Step],
@@ -109,7 +109,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Two engines would write one volume while a new pod takes the place of the old one.
+    /// Sets the strategy Recreate of a Deployment or DeploymentConfig: with a rolling update two engines
+    /// would write one volume while a new pod takes the place of the old one.
     fn strategy(&mut self) {
         let default = match self.workload.controller {
             Controller::Deployment => "RollingUpdate, by default",
@@ -133,7 +134,7 @@ impl Planner<'_> {
         ));
     }
 
-    /// A mesh must not redirect what the kubelet asks.
+    /// Sets the annotations that keep a mesh from redirecting the kubelet's probes.
     fn mesh(&mut self, request: &Request) {
         let ports = mesh::ports(request.launch);
         let with_ports = |key| {
@@ -274,7 +275,7 @@ impl Planner<'_> {
     }
 }
 
-/// What a probe asked, for its owner to recognise it.
+/// Returns the way in which a probe asked, for its owner to recognize it.
 fn asked_by(probe: &Node) -> &'static str {
     ["exec", "httpGet", "tcpSocket", "grpc"]
         .into_iter()

@@ -1,9 +1,9 @@
 //! Amounts of memory as Kubernetes writes them: `2Gi`, `2G`, `1097152e3`, `1.5Gi`.
 
-/// Bytes of a mebibyte.
+/// The number of bytes in a mebibyte.
 pub const MIB: f64 = 1_048_576.0;
 
-/// Bytes of a quantity; none where it is not one.
+/// Returns the bytes of a quantity; none where the text is not one.
 #[must_use]
 pub fn bytes(text: &str) -> Option<f64> {
     const UNITS: [(&str, f64); 11] = [

@@ -1,5 +1,5 @@
-//! What the owner of an accepted manifest should know: each thing that the supervisor can't see to by itself, or
-//! that works in another way than before.
+//! Remarks for the owner of an accepted manifest: on each thing that the supervisor can't see to by itself,
+//! or that works in another way than before.
 
 use super::Request;
 use super::conf::Conf;
@@ -15,7 +15,7 @@ use super::quantity;
 use super::volumes::{Volumes, covering, has_claims_of_its_own, path_of};
 use super::workload::{Controller, Workload};
 
-/// The remarks, a sentence or two each.
+/// Returns the remarks, a sentence or two each.
 #[must_use]
 pub fn remarks(
     workload: &Workload<'_>,
@@ -232,7 +232,7 @@ fn of_memory(
     }
 }
 
-/// What the engine keeps beside its databases, and what that is for.
+/// The files that the engine keeps beside its databases, relative to its directory, with names for people.
 const BESIDE_DATABASES: [(&str, &str); 3] = [
     ("log", "the errorlog"),
     ("mssql.conf", "mssql.conf"),

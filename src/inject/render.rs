@@ -1,15 +1,15 @@
-//! Values as YAML.
+//! Writing of values as YAML.
 
 use super::value::{Value, is_plain_text};
 
-/// How a document is laid out, so that what is added looks like what is there.
+/// The layout of a document, by which additions look like what is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// Columns from a key to the keys below it.
+    /// The columns from a key to the keys below it.
     pub step: usize,
-    /// Columns from a key to the dashes below it.
+    /// The columns from a key to the dashes below it.
     pub dash: usize,
-    /// The whole document is in braces, as JSON is: everything is quoted.
+    /// Whether the whole document is in braces, as JSON is, so that everything is quoted.
     pub json: bool,
 }
 
@@ -23,10 +23,10 @@ impl Default for Layout {
     }
 }
 
-/// Items of a list that stand on one line.
+/// The limit of items in a list that is written on one line.
 const MAX_WORDS: usize = 16;
 
-/// A value on one line.
+/// Writes a value on one line.
 #[must_use]
 pub fn flow(value: &Value, json: bool) -> String {
     match value {
@@ -50,13 +50,13 @@ pub fn flow(value: &Value, json: bool) -> String {
     }
 }
 
-/// An entry of a map in braces.
+/// Writes an entry of a map in braces.
 #[must_use]
 pub fn flow_entry((key, value): &(String, Value), json: bool) -> String {
     format!("{}: {}", scalar(key, json), flow(value, json))
 }
 
-/// The lines of a map's entries, without indentation.
+/// Returns the lines of a map's entries, without indentation.
 #[must_use]
 pub fn block_entries(entries: &[(String, Value)], layout: Layout) -> Vec<String> {
     let mut lines = Vec::new();
@@ -77,7 +77,7 @@ pub fn block_entries(entries: &[(String, Value)], layout: Layout) -> Vec<String>
     lines
 }
 
-/// The lines of a list's items, each beginning with its dash.
+/// Returns the lines of a list's items, each beginning with its dash.
 #[must_use]
 pub fn block_items(items: &[Value], layout: Layout) -> Vec<String> {
     let mut lines = Vec::new();
@@ -96,13 +96,14 @@ pub fn block_items(items: &[Value], layout: Layout) -> Vec<String> {
     lines
 }
 
-/// Lines, moved to the right.
+/// Moves lines to the right by a number of columns.
 pub fn indented(lines: Vec<String>, columns: usize) -> impl Iterator<Item = String> {
     let blanks = " ".repeat(columns);
     lines.into_iter().map(move |line| format!("{blanks}{line}"))
 }
 
-/// What stands behind its key: scalars, what is empty, and lists of words.
+/// Writes a value that fits on the line of its key: a scalar, an empty map, or a short list of words; none
+/// for any other.
 fn short(value: &Value) -> Option<String> {
     let one_line = match value {
         Value::Plain(_) | Value::Text(_) => true,
@@ -122,7 +123,7 @@ fn scalar(text: &str, json: bool) -> String {
     }
 }
 
-/// A text in double quotes, which JSON and YAML read alike.
+/// Returns a text in double quotes, which JSON and YAML read alike.
 fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');

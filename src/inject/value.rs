@@ -1,59 +1,60 @@
-//! Values without places: what is added, and what a document means.
+//! Values without places in a text: the additions, and the meaning of a document.
 
 use super::node::{Kind, Node};
 
-/// A value.
+/// A value without its place in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// What is no text: a number, a boolean, null, as it is written.
+    /// A scalar that is no text, as it is written: a number, a boolean, null.
     Plain(String),
     /// A text.
     Text(String),
     /// A list.
     List(Vec<Value>),
-    /// A map; its order is kept and counts for nothing where meanings are compared.
+    /// A map; its order is kept, and does not count where meanings are compared.
     Map(Vec<(String, Value)>),
 }
 
-/// A map, from its entries.
+/// Makes a map from its entries.
 pub fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
     Value::Map(entries.map(|(key, value)| (key.to_owned(), value)).into())
 }
 
-/// A text.
+/// Makes a text.
 pub fn text(text: impl Into<String>) -> Value {
     Value::Text(text.into())
 }
 
-/// A list of texts.
+/// Makes a list of texts.
 pub fn texts<T: Into<String>>(items: impl IntoIterator<Item = T>) -> Value {
     Value::List(items.into_iter().map(text).collect())
 }
 
-/// A number.
+/// Makes a number.
 pub fn number(number: impl Into<u64>) -> Value {
     Value::Plain(number.into().to_string())
 }
 
-/// A boolean.
+/// Makes a boolean.
 pub fn boolean(value: bool) -> Value {
     Value::Plain(value.to_string())
 }
 
-/// Null.
+/// Makes a null.
 pub fn null() -> Value {
     Value::Plain("null".to_owned())
 }
 
-/// What YAML 1.1 reads as no text, beside numbers, which begin with no letter: Kubernetes' own reader
-/// follows it.
+/// The words that YAML 1.1, which Kubernetes' own reader follows, does not read as texts. Numbers are not
+/// among them, as they begin with no letter.
 const WORDS_WITH_A_MEANING: [&str; 9] =
     ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
 
-/// What a number with a unit ends with: such a word is a text to every reader.
+/// The units that a number may end with: such a word is a text to every reader.
 const UNITS: [&str; 5] = ["m", "s", "Ki", "Mi", "Gi"];
 
-/// Whether a plain scalar is this text and nothing else, wherever it stands. Less than what YAML allows.
+/// Whether a plain scalar is this text and nothing else, wherever it stands. Fewer texts pass than YAML
+/// allows.
 #[must_use]
 pub fn is_plain_text(text: &str) -> bool {
     let quantity = UNITS.iter().find_map(|unit| text.strip_suffix(unit));
@@ -74,8 +75,8 @@ pub fn is_plain_text(text: &str) -> bool {
 }
 
 impl Value {
-    /// What a node means. Both ends of a comparison come from here, so that texts which are written in
-    /// different ways are the same.
+    /// Returns the meaning of a node. Both sides of a comparison come from here, so that texts which are
+    /// written in different ways are equal.
     #[must_use]
     pub fn of(node: &Node) -> Self {
         match &node.kind {
@@ -97,7 +98,7 @@ impl Value {
         }
     }
 
-    /// Whether both mean the same: the order of a map counts for nothing.
+    /// Whether both mean the same; the order of a map does not count.
     #[must_use]
     pub fn means(&self, other: &Self) -> bool {
         match (self, other) {
@@ -115,7 +116,7 @@ impl Value {
         }
     }
 
-    /// The value behind a key.
+    /// Returns the value behind a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
         match self {
@@ -127,7 +128,7 @@ impl Value {
         }
     }
 
-    /// The same, to be changed.
+    /// Returns the value behind a key, to be changed.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
         match self {
             Self::Map(entries) => entries
@@ -138,8 +139,8 @@ impl Value {
         }
     }
 
-    /// Puts a value behind a key, in the place of the one that is there. Nothing happens where this is
-    /// no map.
+    /// Puts a value behind a key, in the place of the one that is there. Nothing happens where this is no
+    /// map.
     pub fn set(&mut self, key: &str, value: Self) {
         let Self::Map(entries) = self else { return };
         match entries.iter_mut().find(|(name, _)| name == key) {

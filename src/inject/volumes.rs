@@ -1,16 +1,15 @@
-//! The engine's volumes: which of its mounts the supervisor's container is given, whether the databases outlive the
-//! pod, and who else can write them.
+//! The engine's volumes: the mounts of them that the supervisor's container is given, whether the databases
+//! outlive the pod, and who else can write them.
 //!
-//! | what lies there | where, by default | its volume |
+//! | files | default place | volume |
 //! | --- | --- | --- |
-//! | `master.mdf` | `/var/opt/mssql/data` | has to outlive the pod (or `--dev`) and be writable; the lease lies on it |
-//! | data and log files of databases | the same | says whether the lease has to be strict |
-//! | errorlog, backups, dumps, secrets, tempdb | below `/var/opt/mssql` | is given to the supervisor as it is |
+//! | `master.mdf` | `/var/opt/mssql/data` | must outlive the pod (or `--dev`) and be writable |
+//! | data and log files of databases | `/var/opt/mssql/data` | decides whether the lease has to be strict |
+//! | errorlog, backups, dumps, secrets, tempdb | below `/var/opt/mssql` | the supervisor gets it as it is |
+//! | anything else that can hold database files | elsewhere | the supervisor gets it, and a note names it |
 //!
-//! | whatever else can hold database files | elsewhere | is given to the supervisor, and named |
-//!
-//! The supervisor's container has each of them at the engine's own path, so that what it checks is what the engine
-//! has.
+//! The lease lies on the volume of `master.mdf`. The supervisor's container has each volume at the engine's
+//! own path, so that it checks the same files that the engine has.
 
 mod reach;
 
@@ -22,9 +21,9 @@ use super::refusal::Why;
 use super::value::{Value, map, text};
 use super::workload::{Controller, Objection, Workload};
 
-/// Kinds that go with the pod.
+/// The kinds of volumes that go with the pod.
 pub const EPHEMERAL: [&str; 2] = ["emptyDir", "ephemeral"];
-/// Kinds whose files are given by the cluster and are no databases.
+/// The kinds of volumes whose files the cluster provides and which hold no databases.
 pub const GIVEN: [&str; 6] = [
     "configMap",
     "secret",
@@ -33,7 +32,7 @@ pub const GIVEN: [&str; 6] = [
     "gitRepo",
     "image",
 ];
-/// Places of a container's own system, where nobody keeps databases.
+/// The directories of a container's own system, where nobody keeps databases.
 const SYSTEM: [&str; 16] = [
     "/bin",
     "/dev",
@@ -52,28 +51,30 @@ const SYSTEM: [&str; 16] = [
     "/var/log",
     "/var/run",
 ];
-/// What is known of the engine's volumes.
+/// The facts about the engine's volumes.
 #[derive(Debug)]
 pub struct Volumes<'a> {
     /// The mount that holds the system databases.
     pub master: &'a Node,
     /// The path of the system databases' directory.
     pub master_dir: String,
-    /// The mounts that the supervisor gets.
+    /// The mounts that the supervisor's container gets.
     pub mounts: Vec<&'a Node>,
-    /// What is reached by several nodes among those with databases: a mount, and why.
+    /// The reason for which several nodes can reach a volume with databases, with the name of the volume or
+    /// its claim.
     pub shared: Option<String>,
-    /// Claims of databases that the file does not show.
+    /// The claims of volumes with databases that do not stand in the input.
     pub unseen_claims: Vec<&'a str>,
-    /// Directories of databases that go with the pod or the container, with the reason.
+    /// The directories of databases that do not outlive the pod or the container, or can't be written, with
+    /// the reason.
     pub homeless: Vec<String>,
-    /// Databases of the system go with the pod.
+    /// Whether the system databases go with the pod.
     pub goes_with_the_pod: bool,
-    /// Paths of volumes on which databases may lie, though nothing in the manifest says so.
+    /// The paths of volumes on which databases may lie, though nothing in the manifest names them.
     pub beside: Vec<String>,
 }
 
-/// Where the engine's files go, as far as the manifest says it.
+/// The directories of the engine's files, as far as the manifest gives them.
 struct Places {
     master: String,
     databases: Vec<String>,
@@ -117,7 +118,7 @@ fn places(conf: &Conf<'_>, known: &Known<'_>) -> Places {
     }
 }
 
-/// The path of a mount.
+/// Returns the path of a mount.
 #[must_use]
 pub fn path_of(mount: &Node) -> &str {
     let path = mount.text_of("mountPath").unwrap_or_default();
@@ -134,7 +135,7 @@ pub fn is_within(path: &str, dir: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The mount of the SQL container that a path lies on.
+/// Returns the mount of the SQL container that a path lies on.
 #[must_use]
 pub fn covering<'a>(workload: &Workload<'a>, path: &str) -> Option<&'a Node> {
     let mounts = workload.mounts().iter();
@@ -145,10 +146,11 @@ pub fn covering<'a>(workload: &Workload<'a>, path: &str) -> Option<&'a Node> {
     over.max_by_key(|mount| path_of(mount).len())
 }
 
-/// Takes them. `objects` are all of the input, where claims may stand.
+/// Finds the engine's volumes. `objects` are all objects of the input, where claims may stand.
 ///
 /// # Errors
-/// When the system databases lie on no volume, on one that goes with the pod, or on one that can't be written.
+/// When the system databases lie on no volume, on one that goes with the pod, or on one that can't be
+/// written.
 pub fn take<'a>(
     workload: &Workload<'a>,
     objects: &[&'a Node],
@@ -196,7 +198,7 @@ pub fn take<'a>(
     Ok(volumes)
 }
 
-/// The mount with the system databases.
+/// Returns the mount with the system databases.
 fn master_mount<'a>(workload: &Workload<'a>, dir: &str) -> Result<&'a Node, Objection> {
     let Some(mount) = covering(workload, dir) else {
         let found: Vec<_> = workload.mounts().iter().map(path_of).collect();
@@ -232,7 +234,7 @@ fn master_mount<'a>(workload: &Workload<'a>, dir: &str) -> Result<&'a Node, Obje
     Ok(mount)
 }
 
-/// The volume of a mount, with what it is made from; none where a claim template takes its place.
+/// Returns the volume of a mount, with its source; none where a claim template takes its place.
 fn source<'a>(workload: &Workload<'a>, mount: &Node) -> Option<&'a Node> {
     let name = mount.text_of("name").unwrap_or_default();
     match workload.template(name) {
@@ -241,13 +243,13 @@ fn source<'a>(workload: &Workload<'a>, mount: &Node) -> Option<&'a Node> {
     }
 }
 
-/// The kind of a mount's volume. One of which nothing is said is an emptyDir to Kubernetes.
+/// Returns the kind of a mount's volume. A volume without a kind is an emptyDir to Kubernetes.
 fn kind_of<'a>(workload: &Workload<'a>, mount: &Node) -> Option<&'a str> {
     let volume = source(workload, mount)?;
     Some(kinds(volume).next().unwrap_or("emptyDir"))
 }
 
-/// What a volume says of its kind: one key, as a rule.
+/// Returns the kinds that a volume names: one key, as a rule.
 fn kinds(volume: &Node) -> impl Iterator<Item = &str> {
     let keys = volume.entries().iter().filter_map(|entry| entry.key.text());
     keys.filter(|key| *key != "name")
@@ -261,7 +263,7 @@ fn goes_with_the_pod(workload: &Workload<'_>, mount: &Node) -> bool {
     is_of(workload, mount, &EPHEMERAL)
 }
 
-/// Whether the mount, or its volume as a whole, can't be written.
+/// Whether the mount, or its volume as a whole, is read-only.
 fn is_read_only(workload: &Workload<'_>, mount: &Node) -> bool {
     let said = |node: &Node| node.get("readOnly").is_some_and(Node::is_true);
     let volume = source(workload, mount).map(Node::entries);
@@ -294,7 +296,7 @@ fn may_hold_databases(workload: &Workload<'_>, mount: &Node) -> bool {
 }
 
 impl<'a> Volumes<'a> {
-    /// A directory with databases: on what it lies, and who else can reach that.
+    /// Checks the volume of a directory with databases, and who else can reach it.
     fn databases(
         &mut self,
         workload: &Workload<'a>,
@@ -328,7 +330,7 @@ impl<'a> Volumes<'a> {
         Ok(())
     }
 
-    /// The mounts for the supervisor's container, and what they need of the environment.
+    /// Returns the mounts for the supervisor's container, and takes the variables that they need.
     #[must_use]
     pub fn copies(&self, copied: &mut Copied<'_>) -> Vec<Value> {
         let mounts = self.mounts.iter();
@@ -336,7 +338,7 @@ impl<'a> Volumes<'a> {
     }
 }
 
-/// A mount for another container, at the same place.
+/// Returns a mount for another container, at the same place.
 #[must_use]
 pub fn copy(mount: &Node, copied: &mut Copied<'_>) -> Value {
     let name = mount.text_of("name").unwrap_or_default();
@@ -358,7 +360,7 @@ pub fn copy(mount: &Node, copied: &mut Copied<'_>) -> Value {
     copy
 }
 
-/// Whether the pod is one of a StatefulSet, each of which has claims of its own.
+/// Whether the pod is one of a StatefulSet whose pods have claims of their own.
 #[must_use]
 pub fn has_claims_of_its_own(workload: &Workload<'_>) -> bool {
     workload.controller == Controller::StatefulSet

@@ -1,4 +1,4 @@
-//! Which object is a workload that runs SQL, and which of its containers does.
+//! The workloads of a manifest: the objects that run SQL, and the container of each that does.
 
 mod choice;
 mod keys;
@@ -13,17 +13,17 @@ use choice::{choose, starts_engine, words};
 use keys::{odd_key, unambiguous};
 use left::{maker, none_of, other};
 
-/// A refusal, and the offset that it is about.
+/// A reason for a refusal, and the offset that it is about.
 #[derive(Debug)]
 pub struct Objection {
-    /// Why.
+    /// The reason for the refusal.
     pub why: Why,
-    /// Where.
+    /// The offset in the text that the refusal is about, where there is one.
     pub at: Option<usize>,
 }
 
 impl Objection {
-    /// One about a node.
+    /// Returns an objection about a node.
     pub fn new(why: Why, node: &Node) -> Self {
         Self {
             why,
@@ -31,14 +31,14 @@ impl Objection {
         }
     }
 
-    /// Whether it is about a supervisor that is there already.
+    /// Whether the objection is that the workload has the supervisor already.
     #[must_use]
     pub const fn is_there(&self) -> bool {
         matches!(self.why, Why::AlreadyThere(_))
     }
 }
 
-/// What manages the pod.
+/// The controller that manages the pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Controller {
     /// A Deployment.
@@ -49,14 +49,14 @@ pub enum Controller {
     DeploymentConfig,
     /// A ReplicaSet that no Deployment makes.
     ReplicaSet,
-    /// The ReplicaSet's elder.
+    /// A ReplicationController, the forerunner of the ReplicaSet.
     ReplicationController,
-    /// None: a pod by itself.
+    /// No controller: a pod by itself.
     Pod,
 }
 
 impl Controller {
-    /// By the object's kind.
+    /// Returns the controller for an object's kind.
     fn of(kind: &str) -> Option<Self> {
         Some(match kind {
             "Deployment" => Self::Deployment,
@@ -69,7 +69,7 @@ impl Controller {
         })
     }
 
-    /// The version of the API that it belongs to.
+    /// Returns the version of the API that the controller belongs to.
     const fn api(self) -> &'static str {
         match self {
             Self::Deployment | Self::StatefulSet | Self::ReplicaSet => "apps/v1",
@@ -78,7 +78,7 @@ impl Controller {
         }
     }
 
-    /// The steps from the object to what holds the pod's metadata and spec.
+    /// Returns the steps from the object to the node that holds the pod's metadata and spec.
     const fn template(self) -> &'static [Step] {
         match self {
             Self::Pod => &[],
@@ -90,38 +90,38 @@ impl Controller {
 /// A workload that runs SQL.
 #[derive(Clone, Debug)]
 pub struct Workload<'a> {
-    /// What it is.
+    /// The controller of the pod, by the object's kind.
     pub controller: Controller,
-    /// The object.
+    /// The node of the object.
     pub root: &'a Node,
-    /// The steps to it in its document: none, or into the items of a List.
+    /// The steps to the object in its document: none, or into the items of a List.
     pub base: Vec<Step>,
-    /// Its `spec`.
+    /// The object's `spec`.
     pub spec: &'a Node,
-    /// What holds the pod's metadata and spec.
+    /// The node that holds the pod's metadata and spec.
     pub holder: &'a Node,
     /// The pod's `spec`.
     pub pod: &'a Node,
     /// The pod's containers.
     pub containers: &'a [Node],
-    /// Which of them runs SQL.
+    /// The index of the container that runs SQL.
     pub index: usize,
 }
 
-/// What an object is.
+/// The result of looking at an object.
 #[derive(Debug)]
 pub enum Found<'a> {
-    /// Something else.
+    /// An object that runs no SQL.
     Other,
     /// An object of another kind that runs SQL.
     OtherKind,
-    /// An object that another one makes, and would make anew: that one's kind and name.
+    /// An object that another one makes and would make anew, with that one's kind and name.
     Made(String),
     /// A workload that is to be changed.
     Workload(Workload<'a>),
 }
 
-/// The kind and name of an object, as `Deployment/name`.
+/// Returns the kind and name of an object, as `Deployment/name`.
 #[must_use]
 pub fn object(root: &Node) -> Option<String> {
     let kind = root.text_of("kind")?;
@@ -132,7 +132,7 @@ pub fn object(root: &Node) -> Option<String> {
     })
 }
 
-/// The objects of a document, each with the steps to it: itself, or the items of a List.
+/// Returns the objects of a document, each with the steps to it: the document itself, or the items of a List.
 #[must_use]
 pub fn objects(document: &Document) -> Vec<(Vec<Step>, &Node)> {
     let mut found = Vec::new();
@@ -142,7 +142,7 @@ pub fn objects(document: &Document) -> Vec<(Vec<Step>, &Node)> {
     found
 }
 
-/// Takes an object, or those of a List; a List may hold Lists.
+/// Collects an object, or those of a List; a List may hold Lists.
 fn collect<'a>(object: &'a Node, base: Vec<Step>, found: &mut Vec<(Vec<Step>, &'a Node)>) {
     let kind = object.text_of("kind").unwrap_or_default();
     match object.get("items") {
@@ -157,19 +157,19 @@ fn collect<'a>(object: &'a Node, base: Vec<Step>, found: &mut Vec<(Vec<Step>, &'
 }
 
 impl<'a> Workload<'a> {
-    /// The container that runs SQL.
+    /// Returns the container that runs SQL.
     #[must_use]
     pub fn sql(&self) -> &'a Node {
         &self.containers[self.index]
     }
 
-    /// Every container of the pod, those that run first included.
+    /// Returns all containers of the pod, with the init containers.
     pub fn all_containers(&self) -> impl Iterator<Item = &'a Node> {
         let first = self.pod.get("initContainers").map(Node::items);
         self.containers.iter().chain(first.unwrap_or_default())
     }
 
-    /// The entry of a variable of the SQL container, where it is written there.
+    /// Returns the entry of a variable in the `env` of the SQL container.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<&'a Node> {
         // The last of several counts, as for the kubelet.
@@ -179,21 +179,21 @@ impl<'a> Workload<'a> {
             .rfind(|variable| variable.text_of("name") == Some(name))
     }
 
-    /// The mounts of the SQL container.
+    /// Returns the mounts of the SQL container.
     #[must_use]
     pub fn mounts(&self) -> &'a [Node] {
         let mounts = self.sql().get("volumeMounts").map(Node::items);
         mounts.unwrap_or_default()
     }
 
-    /// The pod's volume of that name.
+    /// Returns the pod's volume of that name.
     #[must_use]
     pub fn volume(&self, name: &str) -> Option<&'a Node> {
         let mut volumes = self.pod.get("volumes")?.items().iter();
         volumes.find(|volume| volume.text_of("name") == Some(name))
     }
 
-    /// The claim template of that name, of a StatefulSet.
+    /// Returns the claim template of that name, of a StatefulSet.
     #[must_use]
     pub fn template(&self, name: &str) -> Option<&'a Node> {
         let mut templates = self.spec.get("volumeClaimTemplates")?.items().iter();
@@ -201,7 +201,8 @@ impl<'a> Workload<'a> {
             .find(|template| template.at(&["metadata", "name"]).and_then(Node::text) == Some(name))
     }
 
-    /// An object of the input that the pod can name: of this kind and name, and in no other namespace.
+    /// Returns an object of the input that the pod can refer to: of this kind and name, and in no other
+    /// namespace.
     #[must_use]
     pub fn named(&self, objects: &[&'a Node], kind: &str, name: &str) -> Option<&'a Node> {
         let part = |object: &'a Node, key| object.at(&["metadata", key]).and_then(Node::text);
@@ -216,13 +217,13 @@ impl<'a> Workload<'a> {
         })
     }
 
-    /// An annotation of the pod.
+    /// Returns an annotation of the pod.
     #[must_use]
     pub fn annotation(&self, key: &str) -> Option<&'a str> {
         self.holder.at(&["metadata", "annotations"])?.text_of(key)
     }
 
-    /// Whether the pod has an annotation whose key begins so.
+    /// Whether the pod has an annotation whose key begins with `prefix`.
     #[must_use]
     pub fn has_annotation(&self, prefix: &str) -> bool {
         let annotations = self.holder.at(&["metadata", "annotations"]);
@@ -230,13 +231,13 @@ impl<'a> Workload<'a> {
         entries.any(|entry| entry.key.text().is_some_and(|key| key.starts_with(prefix)))
     }
 
-    /// A label of the pod.
+    /// Returns a label of the pod.
     #[must_use]
     pub fn label(&self, key: &str) -> Option<&'a str> {
         self.holder.at(&["metadata", "labels"])?.text_of(key)
     }
 
-    /// How many pods it asks for.
+    /// Returns the number of pods that the workload asks for.
     #[must_use]
     pub fn replicas(&self) -> u64 {
         let count = self
@@ -246,29 +247,30 @@ impl<'a> Workload<'a> {
         count.and_then(|count| count.parse().ok()).unwrap_or(1)
     }
 
-    /// The steps to its `spec`.
+    /// Returns the steps to the object's `spec`.
     #[must_use]
     pub fn spec_path(&self) -> Vec<Step> {
         [&self.base[..], &[Step::Key("spec")]].concat()
     }
 
-    /// The steps to what holds the pod's metadata.
+    /// Returns the steps to the node that holds the pod's metadata.
     #[must_use]
     pub fn template_path(&self) -> Vec<Step> {
         [&self.base[..], self.controller.template()].concat()
     }
 
-    /// The steps to the pod's `spec`.
+    /// Returns the steps to the pod's `spec`.
     #[must_use]
     pub fn pod_path(&self) -> Vec<Step> {
         [&self.template_path()[..], &[Step::Key("spec")]].concat()
     }
 }
 
-/// Looks at an object of a document, with the steps to it. `chosen` is the container that was asked for.
+/// Looks at an object of a document, with the steps to it. `chosen` is the name of the container that was
+/// asked for.
 ///
 /// # Errors
-/// When it is a workload that runs SQL and can't be understood.
+/// When the object is a workload that runs SQL and can't be understood.
 pub fn look<'a>(
     document: &'a Document,
     (base, root): (&[Step], &'a Node),
@@ -333,7 +335,7 @@ pub fn look<'a>(
     Ok(Found::Workload(workload))
 }
 
-/// The supervisor in this pod, by its program or by its image.
+/// Refuses a pod that has the supervisor already, by its program or by its image.
 fn already_there(workload: &Workload<'_>) -> Result<(), Objection> {
     for container in workload.all_containers() {
         let name = container.text_of("name").unwrap_or("?");

@@ -1,10 +1,11 @@
-//! When a child that has ended is started anew: at once at first, and later with each one that has not lived long.
+//! When a child that has ended is started anew: at once at first, and later with each child that did not live
+//! long.
 
 use std::time::{Duration, Instant};
 
-/// From the first end to the next start.
+/// The pause between the first end and the next start.
 const FIRST: Duration = Duration::from_millis(10);
-/// One that has lived for so long does not count as one of a row of failures.
+/// The time after which the end of a child does not count as one of a row of failures.
 const LIVED: Duration = Duration::from_secs(5);
 
 /// The pauses between the starts of one child, each twice as long as the one before.
@@ -17,7 +18,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Pauses of `longest` at most. The first start is due at once.
+    /// Returns a back-off whose pauses are `longest` at most. The first start is due at once.
     #[must_use]
     pub fn new(longest: Duration) -> Self {
         let now = Instant::now();
@@ -29,7 +30,7 @@ impl Backoff {
         }
     }
 
-    /// When the next start is due.
+    /// Returns when the next start is due.
     #[must_use]
     pub fn due(&self) -> Instant {
         self.next

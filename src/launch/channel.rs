@@ -2,7 +2,8 @@
 //!
 //! | from PID 1 | when |
 //! | --- | --- |
-//! | [`ToAgent::State`] | first, to each agent that it starts, with the descriptors of [`Kept`]; and when the command was started, or may be again |
+//! | [`ToAgent::State`] | first, to each agent that it starts, with the descriptors of [`Kept`] |
+//! | [`ToAgent::State`] | the command was started, or may be started again |
 //! | [`ToAgent::Stop`] | the container is asked to stop |
 //! | [`ToAgent::Look`] | the command has ended, and no engine is known |
 //! | [`ToAgent::Ended`] | the engine has ended |
@@ -15,7 +16,8 @@
 //! | [`FromAgent::Lock`] | the lease is taken, with the descriptor of the lock beside its claim |
 //! | [`FromAgent::Start`] | the gate is open |
 //! | [`FromAgent::Leave`] | the command is not to be started again |
-//! | [`FromAgent::Engine`] | an engine was found, with its pidfds; [`FromAgent::NoEngine`] where PID 1 asked and there is none |
+//! | [`FromAgent::Engine`] | an engine was found, with its pidfds |
+//! | [`FromAgent::NoEngine`] | PID 1 asked for the engine, and there is none |
 //! | [`FromAgent::Accepted`], [`FromAgent::Declined`], [`FromAgent::Terminated`] | during a stop |
 //!
 //! Nothing in here allocates.
@@ -31,70 +33,71 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
-/// How often the agent says that it runs.
+/// The pause between two reports of the agent that it runs.
 pub const BEAT: Duration = Duration::from_secs(1);
-/// An agent that says nothing for this long is killed, and another one is started.
+/// The silence after which an agent is killed, and another one is started.
 pub const SILENCE: Duration = Duration::from_secs(8);
 /// The value of [`FromAgent::RunUntil`] by which the engine is killed at once.
 pub const FENCE: u64 = 0;
-/// The value of [`FromAgent::RunUntil`] that never comes.
+/// The value of [`FromAgent::RunUntil`] for a moment that never comes.
 pub const NO_LIMIT: u64 = u64::MAX;
 
 const _: () = assert!(BEAT.as_secs() * 4 <= SILENCE.as_secs());
 
 /// Bytes of a message: a kind, an `i32`, two `u64`.
 const BYTES: usize = 24;
-/// Descriptors that go with a message at most.
+/// The number of descriptors that go with a message at most.
 const DESCRIPTORS: usize = 2;
 
-/// What PID 1 keeps for its agents, from one to the next.
+/// The descriptors that PID 1 keeps for its agents, from one to the next.
 #[derive(Debug, Default)]
 pub struct Kept {
-    /// A file in memory for what an agent must not forget.
+    /// A file in memory for what has to outlive an agent.
     pub memory: Option<OwnedFd>,
     /// The socket that listens for the kubelet's probes; absent where the port could not be taken.
     pub listener: Option<OwnedFd>,
 }
 
-/// How far PID 1 is.
+/// The step that PID 1 is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// The command was not started yet.
     Waiting,
-    /// It was.
+    /// The command was started.
     Running,
-    /// It has ended, and so has the engine.
+    /// The command has ended, and so has the engine.
     Ended,
-    /// It has ended, nothing of it is left, and it may be started again.
+    /// The command has ended, nothing of it is left, and it may be started again.
     Again,
 }
 
 /// A message of PID 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ToAgent {
-    /// What an agent has to know at its start.
+    /// The state of PID 1: the first message to an agent, and sent again when the command was started or may
+    /// be started again.
     State {
-        /// How far PID 1 is.
+        /// The step that PID 1 is at.
         phase: Phase,
         /// The signal by which the container was asked to stop; zero where it was not.
         stop: i32,
     },
     /// The container is asked to stop, by this signal.
     Stop(i32),
-    /// Is there an engine?
+    /// PID 1 asks whether there is an engine.
     Look,
     /// The outer `sqlservr` has ended.
     Ended {
-        /// Its pid.
+        /// The pid of the outer `sqlservr`.
         pid: i32,
-        /// Its status as of waitpid(2), where it is known.
+        /// The exit status as of waitpid(2), where it is known.
         status: Option<i32>,
     },
     /// Everything has ended.
     Finish {
-        /// Nothing of the command is left: no process of it can write any more.
+        /// Whether nothing of the command is left, so that no process of it can write any more.
         clear: bool,
-        /// How the container ends, as of waitpid(2); none where nothing was started.
+        /// The status with which the container ends, as of waitpid(2); none where nothing was started.
         status: Option<i32>,
     },
 }
@@ -104,36 +107,37 @@ pub enum ToAgent {
 pub enum FromAgent {
     /// The agent runs.
     Beat,
-    /// The engine may run until then: nanoseconds of CLOCK_BOOTTIME.
+    /// The engine may run until this moment, in nanoseconds of CLOCK_BOOTTIME.
     RunUntil(u64),
-    /// The command may be started, under this epoch of the lease; zero without one.
+    /// The command may be started, under this epoch of the lease; zero without a lease.
     Start(u64),
-    /// This is the outer `sqlservr`. The pidfds of it and of the engine below it come along, where the
-    /// kernel gives them.
+    /// An engine was found, whose outer `sqlservr` has this pid. The pidfds of that process and of the engine
+    /// below it come along, where the kernel gives them.
     Engine(i32),
-    /// There is no engine.
+    /// PID 1 asked for the engine, and there is none.
     NoEngine,
-    /// Keep this descriptor, and have the engine inherit it: the lock beside the lease's claim.
+    /// PID 1 is to keep this descriptor, and to have the engine inherit it: the lock beside the lease's
+    /// claim.
     Lock,
-    /// The supervisor sees to the stop: within this many milliseconds the engine gets its SIGTERM.
+    /// The supervisor carries the stop out: within this many milliseconds the engine gets its SIGTERM.
     Accepted(u64),
-    /// Nobody sees to the stop.
+    /// The supervisor does not carry the stop out.
     Declined,
     /// The engine was sent its SIGTERM.
     Terminated,
-    /// The command is not to be started again: the container ends.
+    /// The command is not to be started again, so that the container ends.
     Leave,
 }
 
 /// A message that can be written into, and read from, `BYTES`.
 pub trait Message: Sized {
-    /// The kind, the `i32` and the two `u64` of the message.
+    /// Returns the kind, the `i32` and the two `u64` of the message.
     fn parts(self) -> (u8, i32, u64, u64);
-    /// The message of these parts; none where no message has them.
+    /// Returns the message of these parts; none where no message has them.
     fn of(parts: (u8, i32, u64, u64)) -> Option<Self>;
 }
 
-/// A status as the second number of a message: 0 for none.
+/// Returns a status as the second number of a message: 0 for none.
 fn number(status: Option<i32>) -> u64 {
     status.map_or(0, |status| u64::from(status.cast_unsigned()) + 1)
 }
@@ -212,7 +216,7 @@ impl Message for FromAgent {
 /// The descriptors that came with a message, in the order in which they were sent.
 pub type Descriptors = [Option<OwnedFd>; DESCRIPTORS];
 
-/// A new channel: PID 1's end, and the agent's.
+/// Returns a new channel: PID 1's end, and the agent's.
 ///
 /// # Errors
 ///
@@ -223,7 +227,7 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
 }
 
-/// Sends `message`, with these descriptors. It waits for nothing.
+/// Sends `message`, with these descriptors. Waits for nothing.
 ///
 /// # Errors
 ///
@@ -253,7 +257,7 @@ pub fn send<M: Message>(
     }
 }
 
-/// Receives the next message that this version understands; none where there is none. It waits for
+/// Receives the next message that this version understands; returns none where there is none. Waits for
 /// nothing.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! The command: started, signalled, and what is left below PID 1 when it has ended.
+//! The command: its start, its signals, and what is left of it below PID 1 when it has ended.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -12,19 +12,19 @@ use nix::unistd::Pid;
 
 use super::log::{Log, Value};
 
-/// The variable that tells the engine's processes the volume's epoch.
+/// The variable by which the engine's processes know the volume's epoch.
 pub const EPOCH_VARIABLE: &str = "SQL_EDGE_SUPERVISOR_EPOCH";
 
-/// The children of this thread, and so of this process, which has no other (Linux 3.17).
+/// The file with the children of this thread, and so of this process, which has no other (Linux 3.17).
 const CHILDREN: &str = "/proc/thread-self/children";
-/// Bytes that are read of it: some hundred children; the others follow when these have ended.
+/// Bytes that are read of `CHILDREN`: some hundred children; the others follow when these have ended.
 const MAX_BYTES: usize = 4096;
-/// Children that are remembered to have had their SIGTERM.
+/// The number of children whose SIGTERM is remembered.
 const REMEMBERED: usize = 64;
 
-/// The exit code of a command that is there and can't be run, as the shells have it ...
+/// The exit code of a command that exists and can't be run, as the shells have it.
 pub const CANT_RUN: u8 = 126;
-/// ... and of one that is not there.
+/// The exit code of a command that does not exist, as the shells have it.
 const NOT_FOUND: u8 = 127;
 
 /// Starts `command`, which is not empty, in this process group: a terminal's signals reach it and the
@@ -46,8 +46,8 @@ pub fn start(program: &Path, command: &[OsString], epoch: u64) -> io::Result<Pid
     Ok(Pid::from_raw(child.id().cast_signed()))
 }
 
-/// Becomes `command`, with the signals as they were before PID 1 took them. Returns why not, and the exit
-/// code for that.
+/// Becomes `command`, with the signals as they were before PID 1 took them. Returns, where that fails, the
+/// error and the exit code for it.
 #[must_use]
 pub fn become_command(command: &[OsString]) -> (io::Error, u8) {
     let (program, arguments) = command.split_first().unzip();
@@ -65,18 +65,18 @@ pub fn become_command(command: &[OsString]) -> (io::Error, u8) {
     (error, code)
 }
 
-/// What is left of the command, below this process.
+/// The processes that are left of the command, below this process.
 #[derive(Debug)]
 pub struct Rest {
-    /// PID 1 of its namespace: then everybody in it may be signalled.
+    /// Whether this process is PID 1 of its namespace: then every process in it may be signalled.
     is_first: bool,
-    /// Who has had a SIGTERM.
+    /// The processes that were sent SIGTERM.
     asked: [i32; REMEMBERED],
     count: usize,
 }
 
 impl Rest {
-    /// Of the process `own`.
+    /// Returns the rest below the process `own`.
     #[must_use]
     pub fn of(own: Pid) -> Self {
         Self {
@@ -86,8 +86,8 @@ impl Rest {
         }
     }
 
-    /// Signals each child but `spared`, SIGTERM once; whether there is one. What is below a child becomes
-    /// a child when that has ended.
+    /// Signals each child but `spared`, with SIGTERM once. Returns whether there is such a child. The
+    /// children of a child become children of this process when it has ended.
     pub fn signal(&mut self, signal: Signal, spared: Option<Pid>, log: Log) -> bool {
         let mut bytes = [0; MAX_BYTES];
         let read = File::open(CHILDREN).and_then(|mut file| file.read(&mut bytes));
@@ -131,8 +131,8 @@ impl Rest {
         true
     }
 
-    /// Kills everything at once. Where this is not PID 1 of its namespace, that is what is known and its
-    /// children: what they leave follows, see [`Self::signal`].
+    /// Kills everything at once. Where this process is not PID 1 of its namespace, it kills its own children:
+    /// what they leave follows, see [`Self::signal`].
     pub fn kill(&mut self, log: Log) {
         if !self.is_first || !kill_all(Signal::SIGKILL) {
             self.signal(Signal::SIGKILL, None, log);
@@ -140,13 +140,13 @@ impl Rest {
     }
 }
 
-/// Everything in this PID namespace but PID 1 itself, which has to be the caller (kill(2)); whether there
-/// is anything.
+/// Signals everything in this PID namespace but PID 1 itself, which has to be the caller (kill(2)). Returns
+/// whether there is anything.
 fn kill_all(signal: Signal) -> bool {
     kill(Pid::from_raw(-1), signal).is_ok()
 }
 
-/// As the shells pass it on: the code, or 128 and the signal's number.
+/// Returns the exit code as the shells pass it on: the code, or 128 and the signal's number.
 #[must_use]
 pub fn exit_code(raw: i32) -> u8 {
     let status = ExitStatus::from_raw(raw);

@@ -1,4 +1,4 @@
-//! Until when the engine may run, in CLOCK_BOOTTIME.
+//! The moment until which the engine may run, in CLOCK_BOOTTIME.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use super::channel::{FENCE, NO_LIMIT};
 use super::log::{Log, Value};
 
-/// A moment, and a timer that becomes readable when it has come, at once after a suspend.
+/// A moment, and a timer that becomes readable when the moment has come, at once after a suspend.
 #[derive(Debug)]
 pub struct Deadline {
     timer: TimerFd,
@@ -18,7 +18,7 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// One that never comes.
+    /// Returns a deadline that never comes.
     ///
     /// # Errors
     ///
@@ -32,15 +32,15 @@ impl Deadline {
         })
     }
 
-    /// What becomes readable when it has come; none where it is not set, or has come already: it would
-    /// wake nobody but for nothing.
+    /// Returns the descriptor that becomes readable when the deadline has come; none where the deadline is
+    /// not set, or has passed already, so that it does not wake the loop for nothing.
     #[must_use]
     pub fn readable(&self) -> Option<BorrowedFd<'_>> {
         let ahead = self.until != NO_LIMIT && !self.is_over();
         ahead.then(|| self.timer.as_fd())
     }
 
-    /// Sets it to these nanoseconds since the machine's start.
+    /// Sets the deadline to these nanoseconds since the machine's start.
     pub fn set(&mut self, until: u64) {
         self.until = until;
         let set = match until {
@@ -59,14 +59,14 @@ impl Deadline {
         }
     }
 
-    /// Whether it has come.
+    /// Whether the deadline has passed.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.until == FENCE || self.until <= now()
     }
 }
 
-/// Nanoseconds of CLOCK_BOOTTIME; as many as there are in 584 years.
+/// Returns the nanoseconds of CLOCK_BOOTTIME. They suffice for 584 years.
 #[must_use]
 pub fn now() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);

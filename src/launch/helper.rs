@@ -15,13 +15,13 @@ use super::backoff::Backoff;
 use super::channel::{self, Descriptors, FromAgent, Kept, SILENCE, ToAgent};
 use super::log::{Log, Value};
 
-/// The longest pause before the next agent is started. The lease needs its renewals: a few of these pauses have to
-/// fit into the time that a renewal counts for.
+/// The longest pause before the next agent is started. The lease needs its renewals: a few of these pauses
+/// have to fit into the time that a renewal counts for.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// Messages that are taken at a time; the next ones follow in the next turn.
+/// The number of messages that are received at a time; the next ones follow in the next turn.
 pub const MAX_MESSAGES: usize = 64;
 
-/// The agent's process, and what is kept from one to the next.
+/// The agent's process, and what is kept from one agent to the next.
 #[derive(Debug)]
 pub struct Helper {
     program: PathBuf,
@@ -32,13 +32,13 @@ pub struct Helper {
     channel: Option<OwnedFd>,
     last_sign: Instant,
     backoff: Backoff,
-    /// No other one follows.
+    /// Whether no other agent is to be started.
     retired: bool,
 }
 
 impl Helper {
-    /// None that runs yet: [`Self::tend`] starts it. The port of the probes is taken here, so that no
-    /// connection is refused while an agent is replaced.
+    /// Returns a helper without an agent: [`Self::tend`] starts one. The port of the probes is taken here, so
+    /// that no connection is refused while an agent is replaced.
     #[must_use]
     pub fn new(program: PathBuf, arguments: Vec<OsString>, listen: SocketAddr, log: Log) -> Self {
         // What can't be had costs what an agent remembers of the one before; the engine runs on.
@@ -74,19 +74,19 @@ impl Helper {
         }
     }
 
-    /// Its process, if one runs.
+    /// Returns the pid of the agent, if one runs.
     #[must_use]
     pub fn pid(&self) -> Option<Pid> {
         self.pid
     }
 
-    /// What becomes readable with its messages.
+    /// Returns the descriptor that becomes readable with the agent's messages.
     #[must_use]
     pub fn readable(&self) -> Option<BorrowedFd<'_>> {
         self.channel.as_ref().map(AsFd::as_fd)
     }
 
-    /// When [`Self::tend`] has something to do.
+    /// Returns when [`Self::tend`] has something to do.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
         match self.pid {
@@ -95,7 +95,7 @@ impl Helper {
         }
     }
 
-    /// The next message.
+    /// Receives the agent's next message.
     pub fn receive(&mut self) -> Option<(FromAgent, Descriptors)> {
         match channel::receive(self.channel.as_ref()?) {
             Ok(Some((message, descriptors))) => {
@@ -111,8 +111,8 @@ impl Helper {
         }
     }
 
-    /// Sends it a message; whether there is an agent to take it. One that is not taken at once is not
-    /// waited for: whatever it is about has a deadline without the agent.
+    /// Sends the agent a message. Returns whether there is an agent to take it. A message that is not taken
+    /// at once is not waited for: whatever it is about has a deadline without the agent.
     pub fn send(&self, message: ToAgent) -> bool {
         let Some(channel) = &self.channel else {
             return false;
@@ -120,7 +120,7 @@ impl Helper {
         channel::send(channel, message, &[]).is_ok()
     }
 
-    /// Takes in that this process was reaped; whether it was the agent.
+    /// Takes in that the process `pid` was reaped. Returns whether it was the agent.
     pub fn ended(&mut self, pid: Pid, code: u8) -> bool {
         if self.pid != Some(pid) {
             return false;
@@ -139,15 +139,15 @@ impl Helper {
         true
     }
 
-    /// There is none any more; the next one is due after a pause.
+    /// Forgets the agent, which does not run any more; the next one is due after a pause.
     fn lose(&mut self) {
         self.pid = None;
         self.channel = None;
         self.backoff.ended(Instant::now());
     }
 
-    /// Kills one that is silent, and starts one where there is none and it is time. `state` is what a new
-    /// one is told first.
+    /// Kills an agent that is silent, and starts one where none runs and it is time. `state` is the first
+    /// message to a new agent.
     pub fn tend(&mut self, state: ToAgent) {
         if let Some(pid) = self.pid
             && self.last_sign.elapsed() >= SILENCE
@@ -164,7 +164,7 @@ impl Helper {
         }
     }
 
-    /// Ends it; no other one follows.
+    /// Ends the agent; no other one follows.
     pub fn retire(&mut self) {
         self.kill();
         self.pid = None;

@@ -3,13 +3,17 @@
 //!
 //! | in the image | is started | by |
 //! | --- | --- | --- |
-//! | `/app/asdepackage/AsdePackage` | `permissions_check.sh` before the shell line with the companions and `sqlservr` | Azure SQL Edge |
-//! | `/opt/mssql/bin/launch_sqlservr.sh` | that, with `sqlservr` as its argument: it checks permissions, starts the engine and runs what sets up databases and users | SQL Server 2022 CU18 and later, 2025 |
+//! | `/app/asdepackage/AsdePackage` | `permissions_check.sh`, companions, `sqlservr` | Azure SQL Edge |
+//! | `/opt/mssql/bin/launch_sqlservr.sh` | that, with `sqlservr` | SQL Server 2022 CU18 and later, 2025 |
 //! | `/opt/mssql/bin/permissions_check.sh` | that, before `sqlservr` | SQL Server 2019, 2022 up to CU17 |
 //! | none of them | `sqlservr` | SQL Server 2017, images of one's own |
 //!
-//! What is not there is left out of the shell line, so that nothing is started that can't be. Reading the root
-//! directory is all that happens here.
+//! The launcher `launch_sqlservr.sh` takes `sqlservr` as its argument: it checks permissions, starts the
+//! engine and runs what sets up databases and users. In SQL Edge's image `permissions_check.sh` stands before
+//! the shell line with the companions and `sqlservr`.
+//!
+//! What is not there is left out of the shell line, so that nothing is started that can't be. Reading the
+//! root directory is all that happens here.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -30,23 +34,23 @@ const COMPANION: &str = "/app/asdepackage/AsdePackage";
 const LAUNCHPAD: &str = "/opt/mssql/bin/launchpadd";
 const LAUNCHPAD_ARGUMENTS: &str = "-usens=false -enableOutboundAccess=true -usesameuser=true -sqlGroup root -- -reparentOrphanedDescendants=true -useDefaultLaunchers=false";
 
-/// A start command, and what it was chosen by.
+/// A start command, and the kind of image that it was chosen by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageCommand {
     /// The program and its arguments.
     pub words: Vec<OsString>,
-    /// What the image is taken for, as the log says it.
+    /// The kind that the image is taken for, as it is logged.
     pub kind: &'static str,
 }
 
-/// Why an image starts nothing.
+/// The image starts nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{SQLSERVR} is not in this image, or can't be run: give the command that starts the engine after `--`"
 )]
 pub struct NoEngine;
 
-/// Returns what the image whose files lie below `root` starts by itself.
+/// Returns the command that the image whose files lie below `root` starts by itself.
 ///
 /// # Errors
 ///
@@ -83,7 +87,7 @@ pub fn command(root: &Path) -> Result<ImageCommand, NoEngine> {
     })
 }
 
-/// SQL Edge's shell line, the same in three dumps of `docker inspect`.
+/// Returns SQL Edge's shell line, the same in three dumps of `docker inspect`.
 fn edge_line(launchpad: bool) -> String {
     let mut line = String::new();
     if launchpad {

@@ -2,22 +2,22 @@
 //!
 //! | step | what happens |
 //! | --- | --- |
-//! | wait | the agent says when the command may be started; a signal to stop ends the container |
-//! | run | everything that ends is reaped; signals are passed on to the engine; the agent is started anew where it ends |
-//! | stop | the agent is told, and the supervisor sees to it; where nobody does, the signal goes to the engine |
+//! | wait | the agent reports when the command may be started; a signal to stop ends the container |
+//! | run | ended processes are reaped, signals passed on to the engine, an agent that has ended is replaced |
+//! | stop | the supervisor, asked through the agent, carries it out; else the signal goes to the engine |
 //! | end | the engine is gone, or there was none and the command has ended |
 //! | clear | what is left gets SIGTERM, and SIGKILL in the end |
-//! | again | with `engine-restart: in-place` the agent says whether the command is started anew, which is the step "run" again |
+//! | again | with `engine-restart: in-place` the agent decides whether the command runs anew, as in "run" |
 //! | leave | the agent has its last work to do |
 //!
 //! In each of them the agent may end, hang or be stopped, and **the dead-man's switch** holds: past the
-//! moment until which the agent has said that the engine may run, everything is killed. That moment is one
-//! of CLOCK_BOOTTIME, which counts a suspend, and its timer wakes this process as soon as the machine runs
-//! again; it is looked at before anything else is done.
+//! moment until which the engine may run, as the agent has reported it, everything is killed. That moment is
+//! one of CLOCK_BOOTTIME, which counts a suspend, and its timer wakes this process as soon as the machine
+//! runs again; it is looked at before anything else is done.
 //!
-//! **The exit status** is the engine's: of waitpid(2) where it was this process's child, which it is
-//! once its own parent is dead; of its pidfd where another one has reaped it (Linux 6.15). Where
-//! neither tells, it is the command's, whose shell passes on how its last command ended.
+//! **The exit status** is the engine's: of waitpid(2) where it was this process's child, which it is once its
+//! own parent is dead; of its pidfd where another one has reaped it (Linux 6.15). Where neither shows it, it
+//! is the command's, whose shell passes on how its last command ended.
 
 mod ending;
 mod signals;
@@ -42,28 +42,28 @@ use super::log::{Log, Value};
 use super::termination::TerminationMessage;
 use signals::ACCEPTED_WITHIN;
 
-/// Children that are reaped at a time; the next ones follow in the next turn.
+/// The number of children that are reaped at a time; the next ones follow in the next turn.
 const MAX_REAPED: usize = 4096;
-/// Signals that are taken at a time.
+/// The number of signals that are taken at a time.
 const MAX_SIGNALS: usize = 64;
 
-/// The SIGTERM of the supervisor's stop may be this late.
+/// The time by which the SIGTERM of the supervisor's stop may be late.
 const ORDER_SLACK: Duration = Duration::from_secs(2);
 /// The longest stop that is left to the supervisor. The kubelet's own grace is shorter as a rule.
 const LONGEST_STOP: Duration = Duration::from_secs(3600);
 
-/// The agent looks for an engine in this time, when the command has ended.
+/// The time in which the agent looks for an engine, when the command has ended.
 const LOOK_WITHIN: Duration = Duration::from_secs(1);
 /// The engine, as the agent has found it.
 #[derive(Debug)]
 struct Engine {
     pid: Pid,
-    /// Absent where the kernel, or a seccomp filter, refuses pidfds: then the agent tells of the end by
-    /// finding none, and this process where it reaps it.
+    /// The pidfd of the outer process. Absent where the kernel, or a seccomp filter, refuses pidfds: then the
+    /// agent reports the end by finding no engine, or this process reaps it.
     outer: Option<OwnedFd>,
-    /// Of the engine below the outer process.
+    /// The pidfd of the engine below the outer process.
     inner: Option<OwnedFd>,
-    /// The outer one has ended.
+    /// Whether the outer process has ended.
     gone: bool,
 }
 
@@ -71,23 +71,23 @@ struct Engine {
 #[derive(Clone, Copy, Debug)]
 struct Stop {
     signal: Signal,
-    /// When the signal is passed on, unless the engine has had its SIGTERM by then.
+    /// The moment at which the signal is passed on, unless the engine has had its SIGTERM by then.
     due: Instant,
     done: bool,
 }
 
-/// What ends the wait for the gate.
+/// The state of the gate during the wait for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gate {
     Shut,
-    /// Open, with the epoch of the lease.
+    /// The gate is open, with the epoch of the lease.
     Open(u64),
     Stopped(Signal),
-    /// The container ends.
+    /// The agent does not have the command started again: the container ends.
     Left,
 }
 
-/// PID 1.
+/// The state of PID 1.
 #[derive(Debug)]
 pub struct Init {
     settings: Settings,
@@ -103,10 +103,10 @@ pub struct Init {
     command_status: Option<i32>,
     engine: Option<Engine>,
     engine_status: Option<i32>,
-    /// The agent has said that there is no engine.
+    /// Whether the agent has reported that there is no engine.
     no_engine: bool,
     stop: Option<Stop>,
-    /// Somebody has said until when the engine may run.
+    /// Whether a moment was received until which the engine may run.
     limited: bool,
     /// The lock beside the lease's claim.
     lock: Option<OwnedFd>,
@@ -114,7 +114,7 @@ pub struct Init {
 }
 
 impl Init {
-    /// One that has started nothing yet.
+    /// Returns a PID 1 that has started nothing yet.
     #[must_use]
     pub fn new(
         settings: Settings,
@@ -145,7 +145,7 @@ impl Init {
         }
     }
 
-    /// Runs to the end; the exit code.
+    /// Runs to the end. Returns the exit code.
     pub fn run(mut self) -> u8 {
         match self.admitted(None) {
             Gate::Open(epoch) => {
@@ -171,7 +171,7 @@ impl Init {
         }
     }
 
-    /// Whether what the container is there for has ended.
+    /// Whether the engine has ended, or the command where there is no engine.
     fn is_over(&mut self) -> bool {
         if let Some(engine) = &self.engine {
             return engine.gone;
@@ -257,7 +257,7 @@ impl Init {
         let _ = poll(&mut polled, timeout);
     }
 
-    /// Turns until `met` or the deadline.
+    /// Takes turns until `met` is true or the deadline has passed.
     fn until(&mut self, deadline: Instant, met: impl Fn(&Self) -> bool) {
         while !met(self) && Instant::now() < deadline {
             self.turn(Some(deadline));
@@ -301,7 +301,8 @@ impl Init {
         }
     }
 
-    /// The lock lasts as long as a descriptor of it is open anywhere: here, and in what is started from now on.
+    /// Keeps the lock, which lasts as long as a descriptor of it is open anywhere: here, and in what is
+    /// started from now on.
     fn keep(&mut self, [lock, _]: Descriptors) {
         let Some(lock) = lock else { return };
         if let Err(error) = fcntl_setfd(&lock, FdFlags::empty()) {

@@ -1,4 +1,4 @@
-//! PID 1's log: lines on standard error, without an allocation, and without a wait for who reads them.
+//! PID 1's log: lines on standard error, without an allocation, and without a wait for the reader of them.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
@@ -14,16 +14,16 @@ use crate::config::{LogConfig, LogFormat};
 /// Bytes of a line at most; what is longer is cut. A pipe takes as much as this whole (PIPE_BUF).
 const MAX_BYTES: usize = 1024;
 
-/// Where lines go, and how they look.
+/// The log, with the level and the format of its lines.
 #[derive(Clone, Copy, Debug)]
 pub struct Log(pub LogConfig);
 
-/// A value of a line.
+/// A value in a line.
 #[derive(Clone, Copy)]
 pub enum Value<'a> {
     /// A number.
     Number(i64),
-    /// A text of the program's own or of the system's: escaped as Rust does.
+    /// A text of the program's own or of the system's, which is quoted and escaped.
     Text(&'a dyn fmt::Display),
 }
 
@@ -59,12 +59,12 @@ impl fmt::Write for Quoted<'_> {
 }
 
 impl Log {
-    /// Something that is worth knowing.
+    /// Logs something that is worth knowing.
     pub fn info(self, message: &str, fields: &[(&str, Value<'_>)]) {
         self.line(Level::INFO, message, fields);
     }
 
-    /// Something that should not be.
+    /// Logs something that should not be.
     pub fn warn(self, message: &str, fields: &[(&str, Value<'_>)]) {
         self.line(Level::WARN, message, fields);
     }
@@ -132,7 +132,7 @@ fn json(
     write!(line, ",\"target\":\"{}\"}}", module_path!())
 }
 
-/// Writes a line, unless that would have to wait: who collects the log may be stuck.
+/// Writes a line, unless that would have to wait: the process that collects the log may be stuck.
 fn emit(line: &[u8]) {
     let stderr = io::stderr();
     if is_writable(stderr.as_fd()) {

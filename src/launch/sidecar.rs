@@ -14,9 +14,9 @@
 //! | its own exit, a wrong configuration included | the container ends with that status |
 //! | anything, after SIGTERM, SIGINT or SIGQUIT | the container ends with that status |
 //!
-//! For the same reason the container has no livenessProbe: whether the supervisor is healthy, as `/healthz` says
-//! it, is told to this parent by a byte in a pipe. A container that the kubelet or the kernel ends as a whole is
-//! started again by the kubelet, as ever.
+//! For the same reason the container has no livenessProbe: a byte in a pipe reports to this parent that the
+//! supervisor is healthy, by the same verdict as `/healthz`. A container that the kubelet or the kernel ends
+//! as a whole is started again by the kubelet, as ever.
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -36,14 +36,15 @@ use super::backoff::Backoff;
 use super::command::exit_code;
 use super::log::{Log, Value};
 
-/// The variable that tells the supervisor that its standard input is the pipe to its parent.
+/// The variable by which the supervisor knows that its standard input is the pipe to its parent.
 const BEATS: &str = "SQL_EDGE_SUPERVISOR_BEATS";
-/// A supervisor that has not been healthy for this long is replaced: as long as a livenessProbe of 10 s takes.
+/// The time after which a supervisor that has not been healthy is replaced, the same as with a livenessProbe
+/// of 10 s.
 const SILENCE: Duration = Duration::from_secs(30);
-/// This process looks at the time this often. A look that is much later was one after the container had stood
-/// still, in which the supervisor could say nothing either.
+/// The pause between two looks at the time. A look that is much later follows a time in which the container
+/// stood still, and in which the supervisor could report nothing either.
 const LOOK: Duration = Duration::from_secs(5);
-/// Bytes that are taken at a time.
+/// Bytes that are read at a time.
 const MAX_BEATS: usize = 64;
 
 /// The first process of a PID namespace.
@@ -51,23 +52,23 @@ const FIRST: i32 = 1;
 /// The longest pause before the next supervisor is started.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Whether this process is the first one of a container, and so has to be that parent. In a pod with a
-/// shared PID namespace it is not: there the kubelet's restart is the only one.
+/// Whether this process is the first one of a container, and so has to be the parent of the supervisor. In a
+/// pod with a shared PID namespace it is not: there the kubelet's restart is the only one.
 #[must_use]
 pub fn is_first() -> bool {
     Pid::this().as_raw() == FIRST
 }
 
-/// Tells the parent, if there is one, that the supervisor does its work. Never waits: a pipe that is full has
-/// enough for the parent to read.
+/// Reports to the parent, if there is one, that the supervisor does its work. Never waits: a pipe that is
+/// full has enough for the parent to read.
 pub fn beat() {
     if std::env::var_os(BEATS).is_some() {
         let _ = rustix::io::write(std::io::stdin(), &[0]);
     }
 }
 
-/// Starts this program with `arguments` as the supervisor, and stays until that one has ended for good; the
-/// exit code.
+/// Starts this program with `arguments` as the supervisor, and stays until that one has ended for good.
+/// Returns the exit code.
 ///
 /// # Errors
 ///
@@ -99,9 +100,9 @@ struct Sidecar {
     log: Log,
     signals: SignalFd,
     supervisor: Option<Pid>,
-    /// Where it says that it is healthy.
+    /// The pipe over which the supervisor reports that it is healthy.
     beats: Option<OwnedFd>,
-    /// When it last did.
+    /// When the supervisor last reported that it is healthy.
     last_sign: Instant,
     /// When this process last looked at the time.
     looked: Instant,
@@ -161,7 +162,7 @@ impl Sidecar {
         Ok(())
     }
 
-    /// Takes in what the supervisor says, and kills one that has said nothing for long.
+    /// Reads what the supervisor reports, and kills one that has reported nothing for long.
     fn listen(&mut self) {
         let now = Instant::now();
         let mut bytes = [0; MAX_BEATS];
@@ -194,15 +195,15 @@ impl Sidecar {
         }
     }
 
-    /// There is none any more; the next one is due after a pause.
+    /// Forgets the supervisor, which does not run any more; the next one is due after a pause.
     fn lose(&mut self) {
         self.supervisor = None;
         self.beats = None;
         self.backoff.ended(Instant::now());
     }
 
-    /// Waits for a signal, which the end of a child is too, for a sign of the supervisor, and where there is none,
-    /// for the time to start one.
+    /// Waits for a signal, which the end of a child is too, for a report of the supervisor, and where none
+    /// runs, for the time to start one.
     fn wait(&self) {
         let left = match self.supervisor {
             Some(_) => LOOK,
@@ -248,7 +249,7 @@ impl Sidecar {
         }
     }
 
-    /// Takes in all that have ended; the exit code where the container is to end with it.
+    /// Reaps all children that have ended. Returns the exit code where the container is to end.
     fn reap(&mut self) -> Option<u8> {
         loop {
             let (pid, status) = match wait(WaitOptions::NOHANG) {

@@ -1,4 +1,4 @@
-//! The container's termination message, where PID 1 itself has something to say.
+//! The container's termination message, where PID 1 itself writes one.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -16,7 +16,7 @@ pub const DEFAULT_PATH: &str = "/dev/termination-log";
 pub struct TerminationMessage(Option<File>);
 
 impl TerminationMessage {
-    /// The one at `path`, if it is there and a regular file.
+    /// Returns the message at `path`, if the file is there and a regular one.
     #[must_use]
     pub fn at(path: &Path) -> Self {
         let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
@@ -28,8 +28,8 @@ impl TerminationMessage {
         Self(file.ok().filter(regular))
     }
 
-    /// Writes the message over what is there. Its file is the node's, whose disk may stall: nothing may
-    /// have to be done any more but to end.
+    /// Writes the message over what is there. Its file is the node's, whose disk may stall: by then nothing
+    /// may have to be done any more but to end.
     pub fn write(&mut self, message: &dyn fmt::Display) {
         if let Some(file) = &mut self.0 {
             // Without it the container ends all the same, and its log tells why.

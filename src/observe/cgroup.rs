@@ -22,9 +22,9 @@ use crate::decide::observation::{CgroupReport, Observation};
 pub(super) use group::OomCounter;
 use group::{Files, Membership};
 
-/// Reads the control group of `engine_pid` each `interval` and reports it; without an engine, a
-/// report in which everything is absent, so that nothing of a former engine is taken for present.
-/// Ends never; drop it to end it.
+/// Reads the control group of `engine_pid` each `interval` and reports it; without an engine, a report in
+/// which everything is absent, so that nothing of a former engine is taken for present. Never ends; drop the
+/// future to end it.
 pub async fn observe(interval: Duration, engine_pid: EnginePid, sink: Sink) {
     let mut meter = Meter::new(PROC_ROOT);
     let mut ticks = tokio::time::interval(interval);
@@ -49,7 +49,7 @@ struct Current {
     /// `/proc/PID/cgroup` as it was when the files were opened.
     membership: String,
     files: Files,
-    /// Periods and throttled periods at the reading before.
+    /// The periods and the throttled periods at the reading before.
     before: Option<(u64, u64)>,
 }
 
@@ -97,8 +97,8 @@ impl Current {
     }
 }
 
-/// Share of periods throttled between two readings of (periods, throttled periods), 0 to 1; absent
-/// where the group has no quota, and so no periods, or where the counters went backwards.
+/// Returns the share of periods throttled between two readings of (periods, throttled periods), 0 to 1;
+/// absent where the group has no quota, and so no periods, or where the counters went backwards.
 fn throttled_ratio(before: (u64, u64), now: (u64, u64)) -> Option<f64> {
     let periods = now.0.checked_sub(before.0)?;
     let throttled = now.1.checked_sub(before.1)?;

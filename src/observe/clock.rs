@@ -14,7 +14,7 @@ use crate::decide::time::{SupervisedClock, Time};
 #[derive(Clone, Debug)]
 pub struct Clock {
     origin: Instant,
-    /// How far CLOCK_BOOTTIME was ahead at the origin.
+    /// The time by which CLOCK_BOOTTIME was ahead at the origin.
     ahead: Duration,
     inner: Arc<Mutex<Inner>>,
 }
@@ -22,12 +22,12 @@ pub struct Clock {
 #[derive(Debug)]
 struct Inner {
     clock: SupervisedClock,
-    /// A stall that no one has fetched yet.
+    /// The stall that no one has fetched yet.
     stall: Option<Duration>,
 }
 
 impl Clock {
-    /// Starts at zero, now.
+    /// Starts a clock at zero, now.
     #[must_use]
     pub fn start(stall_after: Duration) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl Clock {
         }
     }
 
-    /// The present moment. Whoever asks first after a stall makes the clock leave it out.
+    /// Returns the present moment. The first reading after a stall makes the clock leave the stall out.
     #[must_use]
     pub fn now(&self) -> Time {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,23 +54,23 @@ impl Clock {
         now
     }
 
-    /// The present moment for another thread: it must not end a stall of the one that decides, which
-    /// would never be seen then.
+    /// Returns the present moment to another thread, which must not end a stall of the deciding one: that
+    /// stall would never be seen then.
     #[must_use]
     pub fn peek(&self) -> Time {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.clock.peek(self.origin.elapsed())
     }
 
-    /// The moment at which `tokio`'s clock will show `at`, if no stall comes between.
+    /// Returns the moment at which `tokio`'s clock will show `at`, if no stall comes between.
     #[must_use]
     pub fn instant(&self, at: Time) -> Instant {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         self.origin + inner.clock.lost() + at.elapsed()
     }
 
-    /// The stall that ended with a reading since this was asked last, a suspend of the machine included.
-    /// Whoever decides asks right after its own reading, before it decides anything.
+    /// Returns the stall that ended with a reading since the last call, a suspend of the machine included.
+    /// The deciding thread calls it right after its own reading, before it decides anything.
     #[must_use]
     pub fn take_stall(&self) -> Option<Duration> {
         self.inner
@@ -81,16 +81,16 @@ impl Clock {
     }
 }
 
-/// How far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC: for how long the machine has been suspended. Where the
-/// thread is held up between the two readings it is less by that time, never more.
+/// Returns the time by which CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC, for which the machine has been
+/// suspended. Where the thread is held up between the two readings it is less by that time, never more.
 fn boottime_ahead() -> Duration {
     let read = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
     let boottime = read(ClockId::Boottime);
     boottime.saturating_sub(read(ClockId::Monotonic))
 }
 
-/// Reads the clock at each tick, so that a gap between two readings is a stall, and reports those.
-/// Ends never; drop it to end it.
+/// Reads the clock at each tick, so that a gap between two readings is a stall, and reports those. Never
+/// ends; drop the future to end it.
 pub async fn observe(sink: Sink) {
     let mut ticks = tokio::time::interval(SupervisedClock::TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

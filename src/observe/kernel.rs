@@ -18,8 +18,8 @@ pub async fn observe(sink: Sink) {
     sink.send(Observation::Host(facts())).await;
 }
 
-/// The properties of the node. The stack's limit is the supervisor's own: the container runtime gives every
-/// container of a node the same.
+/// Returns the properties of the node. The stack's limit is the supervisor's own: the container runtime gives
+/// every container of a node the same.
 fn facts() -> HostFacts {
     HostFacts {
         page_bytes: u64::try_from(page_size()).ok(),
@@ -35,7 +35,7 @@ fn cpu_suffices() -> Option<bool> {
     Some(found)
 }
 
-/// On other architectures the engine has other needs, which nobody has published.
+/// Returns none: on other architectures the engine has other needs, which nobody has published.
 #[cfg(not(target_arch = "x86_64"))]
 fn cpu_suffices() -> Option<bool> {
     None

@@ -1,10 +1,11 @@
 //! Where the engine listens: the sockets that its processes hold, and what it was configured with.
 //!
-//! The kernel tells of the listeners of this process's own network namespace over netlink (`diag`), and
-//! lists the sockets of any in `/proc/PID/net/tcp` and `tcp6` (proc_pid_net(5)), which costs more. It says
-//! in `/proc/PID/fd` which of them a process holds: by the inode in `socket:[4026]`. Reading another process's descriptors takes the same user (ptrace(2), "ptrace access
-//! mode checking"). So the supervisor can do it where the pod shares its process namespace, and the agent
-//! always; what is seen stands in [`EnginePid::network`], by which [`target`] chooses the address to ask.
+//! The kernel reports the listeners of this process's own network namespace over netlink (`diag`), and lists
+//! the sockets of any namespace in `/proc/PID/net/tcp` and `tcp6` (proc_pid_net(5)), which costs more. In
+//! `/proc/PID/fd` it shows which of them a process holds: by the inode in `socket:[4026]`. Reading another
+//! process's descriptors takes the same user (ptrace(2), "ptrace access mode checking"). So the supervisor
+//! can do it where the pod shares its process namespace, and the agent always; what is seen stands in
+//! [`EnginePid::network`], by which [`target`] chooses the address to ask.
 //!
 //! **Limits.** At most `MAX_LISTENERS` sockets, `MAX_FDS` descriptors and `MAX_TABLE_BYTES` of each
 //! table are looked at; listeners come first in the kernel's tables.
@@ -24,19 +25,21 @@ use std::time::Duration;
 use super::process::EnginePid;
 use crate::decide::observation::EngineNetwork;
 
-/// How often it is looked while the engine does not listen yet, or has just begun to ...
+/// The pause between two looks while the engine does not listen yet, or has just begun to.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// ... and how often once it has listened for a while.
+/// The pause between two looks once the engine has listened for a while.
 const STEADY_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Looks at an engine that listens before it counts as steady: the listener for clients opens last.
+/// The number of looks at an engine that listens before it counts as steady: the listener for clients opens
+/// last.
 const LOOKS_TO_STEADY: u32 = 30;
 
-/// Sockets kept. An engine has four to ten.
+/// The number of sockets that are kept. An engine has four to ten.
 const MAX_LISTENERS: usize = 64;
 
-/// Descriptors looked at; what Microsoft's own unit file allows the engine stays below it.
+/// The number of descriptors that are looked at; what Microsoft's own unit file allows the engine stays below
+/// it.
 const MAX_FDS: usize = 1 << 17;
 
 /// Bytes read of each table of sockets; a line has 150.
@@ -48,10 +51,10 @@ const MAX_ENVIRONMENT_BYTES: u64 = 256 * 1024;
 /// The state LISTEN in the tables of sockets (include/net/tcp_states.h).
 const LISTEN: &str = "0A";
 
-/// Looks for ever, and tells those who follow [`EnginePid::network`] what is new.
+/// Looks for ever, and sets [`EnginePid::network`] to what is seen.
 ///
 /// # Cancel safety
-/// Drop it to end it; nothing is held between two looks.
+/// Drop the future to end it; nothing is held between two looks.
 pub async fn observe(proc_root: PathBuf, engine: EnginePid) {
     let mut looks = (None, 0);
     loop {
@@ -89,7 +92,7 @@ pub fn look(proc_root: &Path, pid: i32) -> EngineNetwork {
     }
 }
 
-/// The network namespace that this process itself is in.
+/// Returns the network namespace that this process itself is in.
 #[must_use]
 pub fn own_namespace(proc_root: &Path) -> Option<u64> {
     namespace(&proc_root.join("self"))
@@ -100,8 +103,8 @@ fn namespace(directory: &Path) -> Option<u64> {
     Some(found.ino())
 }
 
-/// The sockets on which this process listens; none where its descriptors can't be read. `near`: it is in
-/// the network namespace of this one.
+/// Returns the sockets on which this process listens; none where its descriptors can't be read. `near`: it is
+/// in the network namespace of this one.
 fn sockets(directory: &Path, near: bool) -> Option<Vec<SocketAddr>> {
     let mut inodes = BTreeSet::new();
     for entry in fs::read_dir(directory.join("fd")).ok()?.take(MAX_FDS) {
@@ -127,7 +130,7 @@ fn sockets(directory: &Path, near: bool) -> Option<Vec<SocketAddr>> {
     Some(found)
 }
 
-/// All listeners in the network namespace of a process, by its tables.
+/// Returns all listeners in the network namespace of a process, by its tables.
 fn tables(directory: &Path) -> Vec<(SocketAddr, u64)> {
     let mut found = Vec::new();
     for table in ["net/tcp", "net/tcp6"] {
@@ -141,7 +144,7 @@ fn tables(directory: &Path) -> Vec<(SocketAddr, u64)> {
     found
 }
 
-/// The address and the inode of a line of the table, if it is a listener:
+/// Returns the address and the inode of a line of the table, if it is a listener:
 /// `0: 0100007F:0599 00000000:0000 0A 00000000:00000000 00:00000000 00000000 10001 0 4026 ...`.
 fn listener(line: &str) -> Option<(SocketAddr, u64)> {
     let mut fields = line.split_ascii_whitespace().skip(1);
@@ -154,7 +157,7 @@ fn listener(line: &str) -> Option<(SocketAddr, u64)> {
     Some((SocketAddr::new(address(ip)?, port), inode))
 }
 
-/// An address as the kernel prints it: words of 32 bits, each in the machine's own order of bytes.
+/// Parses an address as the kernel prints it: words of 32 bits, each in the machine's own order of bytes.
 fn address(hex: &str) -> Option<IpAddr> {
     let word = |at: usize| {
         let word = u32::from_str_radix(hex.get(at..at + 8)?, 16).ok()?;
@@ -173,8 +176,8 @@ fn address(hex: &str) -> Option<IpAddr> {
     }
 }
 
-/// `MSSQL_TCP_PORT` and `MSSQL_IP_ADDRESS` of the process. Its environment holds the password of `sa` as
-/// a rule: nothing else is kept of it.
+/// Returns `MSSQL_TCP_PORT` and `MSSQL_IP_ADDRESS` of the process. Its environment holds the password of `sa`
+/// as a rule: nothing else is kept of it.
 fn variables(directory: &Path) -> (Option<u16>, Option<IpAddr>) {
     let mut text = Vec::new();
     let read = File::open(directory.join("environ"))

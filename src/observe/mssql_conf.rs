@@ -13,7 +13,7 @@ use crate::records::beneath::Below;
 /// The file's name in the data directory.
 const NAME: &str = "mssql.conf";
 
-/// Bytes of the file that are read; one with every setting has a tenth of it.
+/// Bytes of the file that are read; a file with every setting has a tenth of them.
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// The settings of one file.
@@ -21,8 +21,8 @@ const MAX_BYTES: u64 = 64 * 1024;
 pub struct MssqlConf(Vec<(String, String, String)>);
 
 impl MssqlConf {
-    /// The settings in the file of the volume at `data_dir`; none where there is no file, or it can't be
-    /// read. No link is followed. May wait for as long as the device does.
+    /// Reads the settings in the file of the volume at `data_dir`; none where there is no file, or it can't
+    /// be read. No link is followed. May wait for as long as the device does.
     #[must_use]
     pub fn read(data_dir: &Path) -> Self {
         let mut text = Vec::new();
@@ -34,7 +34,7 @@ impl MssqlConf {
         }
     }
 
-    /// The settings in `text`. Lines that are no settings are passed over, as the engine does.
+    /// Parses the settings in `text`. Lines that are no settings are passed over, as the engine does.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut section = String::new();
@@ -56,7 +56,7 @@ impl MssqlConf {
         Self(settings)
     }
 
-    /// The value of a setting, the last one where it stands twice; none where it is empty.
+    /// Returns the value of a setting, the last one where it stands twice; none where it is empty.
     #[must_use]
     pub fn get(&self, section: &str, key: &str) -> Option<&str> {
         let mut settings = self.0.iter().rev();

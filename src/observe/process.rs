@@ -1,15 +1,16 @@
 //! The `sqlservr` processes: found by the kernel's `comm`, watched by pidfd, read from `/proc`.
 //!
-//! **What is sent.** [`ProcessReport::Running`] and [`ProcessReport::NotFound`] at each interval, and
-//! at once when who runs, or in which state, is seen to change. [`ProcessReport::Exited`] once for
-//! each watched process, as soon as the kernel makes its pidfd readable, which is before anyone has
-//! reaped it. What follows an exit is what `/proc` says then: `Running` with state `Zombie` while
-//! the dead process waits to be reaped, `Running` with a parent only while its engine is gone, and
-//! `NotFound` when nothing is left. A zombie that is there when the supervisor starts is reported in
-//! the same order: its exit, then its state. So an exit is never missed, and never told twice.
+//! **What is sent.** [`ProcessReport::Running`] and [`ProcessReport::NotFound`] at each interval, and at once
+//! when other processes, or other states of them, are seen. [`ProcessReport::Exited`] once for each watched
+//! process, as soon as the kernel makes its pidfd readable, which is before anyone has reaped it. What
+//! follows an exit is what `/proc` shows then: `Running` with state `Zombie` while the dead process waits to
+//! be reaped, `Running` with a parent only while its engine is gone, and `NotFound` when nothing is left. A
+//! zombie that is there when the supervisor starts is reported in the same order: its exit, then its state.
+//! So an exit is never missed, and never reported twice.
 //!
-//! **Whose.** A process is watched only if its data directory is the very volume that the supervisor
-//! watches, see [`volume`]: a host, or a pod that shares its process namespace, may have other instances.
+//! **Which processes.** A process is watched only if its data directory is the very volume that the
+//! supervisor watches, see [`volume`]: a host, or a pod that shares its process namespace, may have other
+//! instances.
 //!
 //! **Cost.** While parent and engine are attached a round reads these two; all of `/proc` is read
 //! only while one of them is missing, and each `SURROUNDINGS_INTERVAL` for what runs beside them.
@@ -42,22 +43,23 @@ use table::{Family, Surroundings, Table};
 use volume::WatchedVolume;
 use watched::Watch;
 
-/// Where procfs is mounted.
+/// The directory at which procfs is mounted.
 pub(super) const PROC_ROOT: &str = "/proc";
 
-/// How often all of `/proc` is read for companions and a dump while everything is attached.
+/// The pause between two readings of all of `/proc` for companions and a dump while everything is attached.
 const SURROUNDINGS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often a missing process is looked for, at the start and after an exit ...
+/// The pause between two searches for a missing process, at the start and after an exit.
 const SEARCH_INTERVAL: Duration = Duration::from_millis(100);
 
-/// ... for this long; from then on once an interval.
+/// The time for which a missing process is searched for each `SEARCH_INTERVAL`; from then on once an
+/// interval.
 const SEARCH_SPAN: Duration = Duration::from_secs(10);
 
-/// The pid of the engine (of its parent while there is none), shared with the observers that read
-/// other things of the same process. Nothing is kept open by it: whoever reads by this pid must bear
-/// that the process ends meanwhile. With it the mount that the engine has, where somebody else sees it.
-/// And with it where it listens, whoever sees that.
+/// The pid of the engine (of its parent while there is none), shared with the observers that read other
+/// things of the same process. Nothing is kept open by it: a reader by this pid must bear that the process
+/// ends meanwhile. The engine's mounts come with it, where another process sees them, and where the engine
+/// listens, whoever sees that.
 #[derive(Clone, Debug, Default)]
 pub struct EnginePid {
     pid: Arc<AtomicI32>,
@@ -66,32 +68,32 @@ pub struct EnginePid {
 }
 
 impl EnginePid {
-    /// The pid in the supervisor's pid namespace; none while no engine lives.
+    /// Returns the pid in the supervisor's pid namespace; none while no engine lives.
     #[must_use]
     pub fn get(&self) -> Option<i32> {
         Some(self.pid.load(Ordering::Relaxed)).filter(|pid| *pid > 0)
     }
 
-    /// Sets it. Only the process observer does so, and tests in its place.
+    /// Sets the pid. Only the process observer does so, and tests in its place.
     pub fn set(&self, pid: Option<i32>) {
         self.pid.store(pid.unwrap_or(0), Ordering::Relaxed);
     }
 
-    /// What `launch` sees at a directory of the engine; none where there is no `launch`, or it can't
-    /// tell.
+    /// Returns the mount that `launch` sees at a directory of the engine; none where there is no `launch`, or
+    /// it can't read the mount.
     #[must_use]
     pub fn mount_at(&self, directory: &Path) -> Option<EngineMount> {
         let mounts = self.mounts.lock().unwrap_or_else(PoisonError::into_inner);
         mounts.get(directory).cloned()
     }
 
-    /// Where the engine listens, and each change of it.
+    /// Returns the network of the engine, where it listens, and each change of it.
     #[must_use]
     pub fn network(&self) -> watch::Receiver<Option<EngineNetwork>> {
         self.network.subscribe()
     }
 
-    /// Sets that; only a change is told.
+    /// Sets the network of the engine; receivers see a change only.
     pub fn set_network(&self, seen: Option<EngineNetwork>) {
         self.network.send_if_modified(|known| {
             let news = *known != seen;
@@ -102,26 +104,26 @@ impl EnginePid {
         });
     }
 
-    /// Sets what it sees, by the engine's directories.
+    /// Sets the mounts that `launch` sees, by the engine's directories.
     pub fn set_mounts(&self, mounts: BTreeMap<PathBuf, EngineMount>) {
         *self.mounts.lock().unwrap_or_else(PoisonError::into_inner) = mounts;
     }
 }
 
-/// The living processes below `ancestor`, however far, the oldest first; read once, now.
+/// Returns the living processes below `ancestor`, however far, the oldest first; `/proc` is read once, now.
 #[must_use]
 pub fn below(proc_root: &Path, ancestor: i32) -> Vec<ProcessId> {
     Table::read(proc_root, "").below(ancestor).collect()
 }
 
-/// The outermost living process called `name` below `ancestor`; read once, now.
+/// Returns the outermost living process called `name` below `ancestor`; `/proc` is read once, now.
 #[must_use]
 pub fn outermost_below(proc_root: &Path, name: &str, ancestor: i32) -> Option<ProcessId> {
     Table::read(proc_root, name).outermost_below(ancestor)
 }
 
 /// Watches the processes named by `config` whose data directory is `volume`, and keeps `engine_pid` up to
-/// date. Ends never; drop it to end it. It must run on a tokio runtime with I/O and time enabled.
+/// date. Never ends; drop the future to end it. It must run on a tokio runtime with I/O and time enabled.
 pub async fn observe(
     config: ProcessConfig,
     volume: WatchedVolume,
@@ -150,7 +152,7 @@ struct Attached {
 }
 
 impl Attached {
-    /// Waits for the end of either. Cancel safe: it only waits.
+    /// Waits for the end of either process. Cancel safe: it only waits.
     async fn ended(&self) -> ProcessRole {
         tokio::select! {
             biased;
@@ -172,14 +174,14 @@ impl Attached {
             .find_map(|role| self.slot(role).take_if(|watch| watch.id == id))
     }
 
-    /// Parent and engine are there and live.
+    /// Whether parent and engine are there and live.
     fn complete(&self) -> bool {
         let lives = |slot: &Option<Watch>| slot.as_ref().is_some_and(Watch::lives);
         lives(&self.parent) && lives(&self.engine)
     }
 }
 
-/// What makes a report go out at once when it differs from the one before.
+/// The part of a report that has it sent at once when it differs from the one before.
 type Shape = Option<(ProcessId, Option<ProcessId>, RunState, RunState)>;
 
 struct Observer {
@@ -220,7 +222,7 @@ impl Observer {
         }
     }
 
-    /// One look at `/proc`; a report if one is due or something changed.
+    /// Takes a look at `/proc`, and sends a report if one is due or something changed.
     async fn round(&mut self) {
         let now = Instant::now();
         for role in [ProcessRole::Engine, ProcessRole::Parent] {
@@ -248,8 +250,8 @@ impl Observer {
         };
     }
 
-    /// Reads one watched process; lets go of it when it is gone or has become another program.
-    /// An end that no pidfd told is told here.
+    /// Reads one watched process; lets go of it when it is gone or has become another program. An end that no
+    /// pidfd showed is reported here.
     async fn refresh(&mut self, role: ProcessRole) {
         let Some(watch) = self.attached.slot(role) else {
             return;
@@ -265,7 +267,7 @@ impl Observer {
         }
     }
 
-    /// Tells the end of a watched process, unless the wake-up was none.
+    /// Reports the end of a watched process, unless the wake-up was for nothing.
     async fn exit(&mut self, role: ProcessRole) {
         let Some(watch) = self.attached.slot(role) else {
             return;
@@ -318,7 +320,7 @@ impl Observer {
         }
     }
 
-    /// The watch that is kept on `id`, or a new one. A kept one keeps its role: an engine that
+    /// Returns the watch that is kept on `id`, or a new one. A kept one keeps its role: an engine that
     /// outlives its parent moves into the parent's place, but is still the engine when it ends.
     fn watch(&mut self, id: ProcessId, role: ProcessRole) -> Option<Watch> {
         self.attached
@@ -369,7 +371,7 @@ impl Observer {
     }
 }
 
-/// The directory of a process below the root of a procfs.
+/// Returns the directory of a process below the root of a procfs.
 fn directory(proc_root: &Path, pid: i32) -> PathBuf {
     proc_root.join(pid.to_string())
 }

@@ -5,7 +5,7 @@
 //! | [`ping`] | standing | does it answer at once |
 //! | [`login`] | a fresh one each time, closed again | would a new client be served |
 //! | [`databases`] | standing | `sys.databases` and the progress of recovery |
-//! | [`diagnostics`] | standing, streaming | what the engine says of itself |
+//! | [`diagnostics`] | standing, streaming | what the engine reports of itself |
 //! | [`dac`] | a fresh one, only while the ping is silent | does it answer an administrator |
 //!
 //! Three connections stand and a fourth lives for the milliseconds of a login. They are not shared:

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::Receiver;
 
 use crate::decide::observation::{Observation, Observed};
 
-/// How long a test waits for an event that does not come, before it fails. No test depends on it.
+/// The time that a test waits for an event that does not come, before it fails. No test depends on it.
 const HANG: Duration = Duration::from_secs(60);
 
 /// A name that no other test, and no other run of the tests on this machine, uses; it fits in a comm.
@@ -67,7 +67,7 @@ pub(super) fn tool(program: &str, arguments: &[&str]) {
     );
 }
 
-/// The next observation.
+/// Returns the next observation.
 pub(super) async fn next(receiver: &mut Receiver<Observed<Observation>>) -> Observation {
     let next = tokio::time::timeout(HANG, receiver.recv()).await;
     next.expect("nothing was observed")
@@ -84,7 +84,7 @@ pub(super) struct AsUser {
 }
 
 impl AsUser {
-    /// The uid of SQL Server's images.
+    /// Takes the uid of SQL Server's images.
     pub(super) fn mssql() -> Self {
         assert!(nix::unistd::geteuid().is_root(), "this test needs root");
         let capabilities = rustix::thread::capabilities(None).unwrap();

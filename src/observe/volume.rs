@@ -1,15 +1,15 @@
-//! The volumes: is each a mount, which, is it the engine's too, has it room, does a write reach it.
+//! The volumes: whether each is a mount, and which; whether it is the engine's too, has room, and takes a
+//! write.
 //!
-//! Each has a thread of its own, because any of these calls may wait for a device that does not answer
-//! (a hung NFS server, a stopped FUSE daemon, a frozen file system), and no deadline can end such a
-//! wait; so one that stalls delays no other one's checks. [`VolumeEvent::Began`] goes out before the first of them: a check that began
-//! and does not end is what a stalled volume looks like. The next check waits for it, so that never
-//! more than one is in flight. Nobody waits for this thread, not even the end of the process.
+//! Each has a thread of its own, because any of these calls may wait for a device that does not answer (a
+//! hung NFS server, a stopped FUSE daemon, a frozen file system), and no deadline can end such a wait; so a
+//! volume that stalls delays no other one's checks. [`VolumeEvent::Began`] goes out before the first of them:
+//! a check that began and does not end is what a stalled volume looks like. The next check waits for it, so
+//! that never more than one is in flight. Nobody waits for this thread, not even the end of the process.
 //!
-//! On a volume nothing is touched but the folder [`FOLDER`] and the one small file in it. What the
-//! engine writes there of itself, its errorlog and its dumps, is read here too, and so is the file
-//! with its standard output, which may lie on another volume: should that one stall, it shows as a
-//! stall of this one.
+//! On a volume nothing is touched but the folder [`FOLDER`] and the one small file in it. What the engine
+//! writes there of itself, its errorlog and its dumps, is read here too, and so is the file with its standard
+//! output, which may lie on another volume: should that one stall, it shows as a stall of this one.
 
 mod dumps;
 pub mod layout;
@@ -62,11 +62,10 @@ const SOON: Duration = Duration::from_millis(500);
 /// The thread's name, as `/proc/PID/task/TID/comm` shows it.
 pub const THREAD_NAME: &str = "volume";
 
-/// The running threads. Dropping it tells each to end once its present check is over, and waits for
-/// nothing.
+/// The running threads. When dropped, each ends once its present check is over, and nothing is waited for.
 #[derive(Debug)]
 pub struct VolumeThreads {
-    /// Nothing is ever sent: that it is gone is the message.
+    /// The sender whose drop ends the threads; nothing is ever sent over it.
     _stop: Sender<()>,
 }
 
@@ -88,21 +87,23 @@ fn thread(run: impl FnOnce() + Send + 'static) -> io::Result<()> {
     Ok(())
 }
 
-/// What the process `pid` sees at `directory`; absent where its mountinfo can't be read. With `apart` the
-/// directory has to be the mount point itself. It touches nothing on the volume, and so waits for nothing.
+/// Returns the mount that the process `pid` sees at `directory`; absent where its mountinfo can't be read.
+/// With `apart` the directory has to be the mount point itself. Nothing on the volume is touched, and so
+/// nothing waits.
 #[must_use]
 pub fn mount_seen_by(pid: i32, directory: &Path, apart: bool) -> Option<EngineMount> {
     mounts::engine_mount(Path::new(PROC_ROOT), pid, directory, apart)
 }
 
-/// The directory of the volume with `master.mdf`, where the lease and the history lie. May wait for the
-/// volume that mssql.conf lies on.
+/// Returns the directory of the volume with `master.mdf`, where the lease and the history lie. May wait for
+/// the volume that mssql.conf lies on.
 #[must_use]
 pub fn main_directory(config: &VolumeConfig) -> PathBuf {
     main_directories(config).0
 }
 
-/// The same as the supervisor and as the engine's container names it.
+/// Returns the directory of the volume with `master.mdf`, as the supervisor and as the engine's container
+/// name it.
 #[must_use]
 pub fn main_directories(config: &VolumeConfig) -> (PathBuf, PathBuf) {
     match layout::read(config).main() {
@@ -172,7 +173,7 @@ fn watch(
     }
 }
 
-/// The time from this check to the next one; `count` checks came before it. A volume whose identity is about to be
+/// Returns the time from this check to the next one; `count` checks came before it. A volume whose identity is about to be
 /// written is looked at again soon: the gate waits for it.
 fn pace(config: &VolumeConfig, identity: Option<&IdentityFile>, count: u32) -> Duration {
     match identity {
@@ -182,19 +183,19 @@ fn pace(config: &VolumeConfig, identity: Option<&IdentityFile>, count: u32) -> D
     }
 }
 
-/// What is kept from one check of a volume to the next.
+/// The state that is kept from one check of a volume to the next.
 #[derive(Debug)]
 struct Checker {
     directory: PathBuf,
     engine_directory: PathBuf,
-    /// It is a mount point of its own, and not the data directory below one further up.
+    /// Whether the directory is a mount point of its own, and not the data directory below one further up.
     apart: bool,
     writer: write::Writer,
     errorlog: Option<Log>,
     output: Option<Log>,
     dumps: Option<PathBuf>,
     master: Option<Below>,
-    /// None: the volume has no identity.
+    /// The sources of the identity; none where the volume has no identity.
     identity: Option<(Expected, Places)>,
 }
 
@@ -230,7 +231,7 @@ impl Checker {
         }
     }
 
-    /// One check, what can't block first.
+    /// Makes one check, first what can't block.
     fn check(&mut self, engine_pid: Option<i32>) -> VolumeCheck {
         let proc_root = Path::new(PROC_ROOT);
         let apart = self.apart;
@@ -267,7 +268,7 @@ impl Checker {
     }
 }
 
-/// Room, as statvfs(3) tells it; absent where it can't.
+/// Returns the room, as statvfs(3) reports it; absent where it can't.
 fn space(data_dir: &Path) -> Option<Space> {
     let room = statvfs(data_dir).ok()?;
     Some(Space {
@@ -278,7 +279,7 @@ fn space(data_dir: &Path) -> Option<Space> {
     })
 }
 
-/// Whose directory refused the write: the supervisor's folder where there is one.
+/// Returns the directory that refused the write, with its owner: the supervisor's folder where there is one.
 fn denial(data_dir: &Path) -> Option<Denial> {
     let folder = fs::symlink_metadata(data_dir.join(FOLDER)).ok();
     let is_folder = folder.is_some();

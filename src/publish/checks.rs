@@ -1,4 +1,4 @@
-//! The lines of `?verbose` and of `/healthz`: one check each, with its age.
+//! The lines of `?verbose` and of `/healthz`: each is one check, with its age.
 
 use std::time::Duration;
 
@@ -11,29 +11,29 @@ use crate::decide::observation::{
 use crate::decide::snapshot::{Contact, VolumeState};
 use crate::decide::time::Time;
 
-/// What a check came to.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Mark {
-    /// `[+]`.
+    /// The check passed: `[+]`.
     Ok,
-    /// `[-]`.
+    /// The check failed: `[-]`.
     Failed,
-    /// `[ ]`: nothing is known, which fails nothing.
+    /// Nothing is known, which fails nothing: `[ ]`.
     Unknown,
 }
 
-/// One line.
+/// A check, shown as one line.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
-    /// What was checked.
+    /// The name of what was checked.
     pub name: &'static str,
-    /// What it came to.
+    /// The result of the check.
     pub mark: Mark,
-    /// In words; one line.
+    /// The result in words, on one line.
     pub message: String,
-    /// How old that knowledge is.
+    /// The age of the knowledge that the check rests on.
     #[serde(rename = "ageSeconds", skip_serializing_if = "Option::is_none")]
     pub age: Option<Seconds>,
 }
@@ -57,7 +57,7 @@ impl Check {
         }
     }
 
-    /// As a line of text, in the manner of kube-apiserver's health endpoints.
+    /// Returns the check as a line of text, in the manner of kube-apiserver's health endpoints.
     #[must_use]
     pub fn line(&self) -> String {
         let (mark, word) = match self.mark {
@@ -72,7 +72,7 @@ impl Check {
     }
 }
 
-/// What each observer saw last.
+/// Returns a check for the last observation of each observer.
 #[must_use]
 pub fn observations(view: &View) -> Vec<Check> {
     let snapshot = &view.published.snapshot;
@@ -221,7 +221,7 @@ fn cgroup(view: &View) -> Check {
     Check::new("cgroup", !frozen, message, view.ago(seen.at))
 }
 
-/// Whether the supervisor itself does its work: `/healthz`.
+/// Returns the checks of the supervisor's own work: `/healthz`.
 #[must_use]
 pub fn supervisor(view: &View) -> Vec<Check> {
     let snapshot = &view.published.snapshot;
@@ -235,7 +235,7 @@ pub fn supervisor(view: &View) -> Vec<Check> {
             snapshot.process.as_ref().map(|seen| seen.at),
             bounds.process,
             match snapshot.link {
-                // It speaks when launch is there.
+                // Over a link, nothing is reported before `launch` has connected.
                 Some(_) => Silence::CountsOnceItSpoke,
                 None => Silence::Counts,
             },
@@ -279,12 +279,12 @@ pub fn supervisor(view: &View) -> Vec<Check> {
     checks
 }
 
-/// What it means that an observer has never spoken.
+/// The meaning of it that an observer has not reported anything yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Silence {
-    /// Past its bound it is dead.
+    /// The observer is dead once its bound has passed.
     Counts,
-    /// Nothing: there may be nothing for it to see.
+    /// The silence means nothing: there may be nothing for the observer to see.
     CountsOnceItSpoke,
 }
 
@@ -309,7 +309,7 @@ fn observer(
     bound: Duration,
     silence: Silence,
 ) -> Check {
-    // While nothing is decided, observations reach nobody: their age says nothing of the observer.
+    // While nothing is decided, observations reach nobody: their age shows nothing of the observer.
     let deciding = view.standing() == Standing::Current;
     match last {
         Some(at) if !deciding => {

@@ -1,11 +1,12 @@
-//! The connections that are open, and which of them has to go.
+//! The connections that are open, and the choice of those that have to go.
 //!
-//! One rule serves against slow heads, idle keep-alive, and peers that do not read their answer: what
-//! counts is the time since a connection's last complete request, or since it was accepted. Past the
-//! limit it is closed; and when there are too many, the one that has waited longest makes room for a
-//! new one. A kubelet sends its request at once, so that those who hold on to theirs can't lock it
-//! out. Its connection would go only if as many new ones as the limit allows were accepted between
-//! its own accept and its request's arrival, well under a millisecond.
+//! One rule serves against slow heads, idle keep-alive, and peers that do not read their answer:
+//! what counts is the time since a connection's last complete request, or since it was accepted.
+//! Past the limit the connection is closed; and when there are too many, the one that has waited
+//! longest makes room for a new one. A kubelet sends its request at once, so that clients that hold
+//! on to their connections can't lock it out. Its connection would go only if as many new ones as
+//! the limit allows were accepted between its own accept and its request's arrival, well under a
+//! millisecond.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +32,7 @@ struct Entry {
     close: Arc<Notify>,
 }
 
-/// The place of one connection; dropped, it is free again.
+/// The place of one connection. When it is dropped, the place is free again.
 #[derive(Debug)]
 pub struct Slot {
     id: u64,
@@ -40,7 +41,7 @@ pub struct Slot {
 }
 
 impl Connections {
-    /// A place for a connection accepted at `now`.
+    /// Takes a place for a connection accepted at `now`.
     pub fn open(&self, now: Instant) -> Slot {
         let close = Arc::new(Notify::new());
         let mut inner = self.lock();
@@ -89,14 +90,14 @@ impl Connections {
 }
 
 impl Slot {
-    /// A complete request has arrived.
+    /// Records that a complete request has arrived.
     pub fn requested(&self, now: Instant) {
         if let Some(entry) = self.connections.lock().open.get_mut(&self.id) {
             entry.waiting_since = now;
         }
     }
 
-    /// Returns when this connection has to be closed.
+    /// Waits until this connection has to be closed.
     ///
     /// Cancel safety: a notice given while nobody waits is kept for the next call.
     pub async fn closed(&self) {

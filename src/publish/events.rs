@@ -1,4 +1,4 @@
-//! Kubernetes Events on the pod (events.k8s.io/v1), so that `kubectl describe pod` tells what the
+//! Kubernetes Events on the pod (events.k8s.io/v1), so that `kubectl describe pod` shows what the
 //! supervisor found and did. Off unless `kubernetes-events` is set.
 //!
 //! | module | what it does |
@@ -7,10 +7,12 @@
 //! | [`api`] | posts one event to the API server: one request, one deadline |
 //!
 //! The pod's ServiceAccount needs `create` on `events` in the group `events.k8s.io`, and nothing
-//! else. No event is ever read or changed, so what repeats is counted here and not by the API server.
+//! else. No event is ever read or changed, so that repeats are counted here and not by the API
+//! server.
 //!
-//! **Architecture invariant:** nothing waits for the API server. What can't be sent within the limits
-//! below is dropped and said in the log; a decision, a probe answer, and a restart never notice.
+//! **Architecture invariant:** nothing waits for the API server. What can't be sent within the
+//! limits below is dropped, with a line in the log; a decision, a probe answer, and a restart never
+//! notice.
 
 pub mod api;
 pub mod journal;
@@ -27,14 +29,14 @@ use super::Reader;
 use api::{ApiServer, PostError};
 use journal::{Journal, Note};
 
-/// The number of events that wait for the API server at most. Beyond it the oldest is dropped, since
-/// the newest says how things are.
+/// The greatest number of events that wait for the API server. Beyond it the oldest is dropped,
+/// since the newest shows how things are.
 const MAX_WAITING: usize = 64;
-/// The wait after a failed request, doubled with each further one ...
+/// The wait after a failed request, doubled with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
-/// ... up to this.
+/// The longest wait after a failed request.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
-/// The number of batches between the two tasks; each holds what one decision changed.
+/// The greatest number of batches between the two tasks; each holds what one decision changed.
 const MAX_BATCHES: usize = 16;
 
 /// An event with the time at which its cause was decided.
@@ -50,8 +52,8 @@ pub async fn follow(server: ApiServer, decisions: Reader) {
     tokio::join!(watch(decisions, sender), send(server, batches));
 }
 
-/// Turns each decision into events. A full channel drops the batch: this loop never waits, because a
-/// decision that it missed would be a change that nobody sees.
+/// Turns each decision into events. Where the channel is full, the batch is dropped: this loop
+/// never waits, because a decision that it missed would be a change that nobody sees.
 async fn watch(mut decisions: Reader, sender: mpsc::Sender<Vec<Dated>>) {
     let mut journal = Journal::default();
     let mut dropped = 0_u64;
@@ -75,7 +77,7 @@ async fn watch(mut decisions: Reader, sender: mpsc::Sender<Vec<Dated>>) {
     }
 }
 
-/// Posts what comes, oldest first.
+/// Posts the events that arrive, oldest first.
 async fn send(server: ApiServer, mut batches: mpsc::Receiver<Vec<Dated>>) {
     let mut waiting: VecDeque<Dated> = VecDeque::new();
     let mut backoff = FIRST_BACKOFF;

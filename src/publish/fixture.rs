@@ -39,7 +39,7 @@ pub const LIMITS: Limits = Limits {
     },
 };
 
-/// All of them with their names.
+/// Returns all views with their names.
 pub fn views() -> Vec<(&'static str, View)> {
     [
         "undecided",
@@ -55,7 +55,7 @@ pub fn views() -> Vec<(&'static str, View)> {
     .collect()
 }
 
-/// The view of that name.
+/// Returns the view of that name.
 pub fn view(name: &str) -> View {
     let (published, age) = match name {
         "undecided" => (Published::default(), Duration::ZERO),
@@ -98,7 +98,7 @@ pub fn view(name: &str) -> View {
     }
 }
 
-/// A decision on `findings`, as the engine would shape it.
+/// Returns a decision on `findings`, in the shape that the deciding engine gives it.
 pub fn published(snapshot: Snapshot, findings: &[(Reason, &str)]) -> Published {
     let failing: Vec<_> = findings
         .iter()
@@ -200,7 +200,7 @@ fn logged(number: u32, count: u32) -> LoggedError {
     }
 }
 
-/// A process, a volume, a control group; nothing of SQL yet.
+/// Returns a snapshot with a process, a volume and a control group, and nothing of SQL yet.
 pub fn running() -> Snapshot {
     let mut snapshot = Snapshot::default();
     let mount = Mount {
@@ -266,7 +266,7 @@ pub fn running() -> Snapshot {
     snapshot
 }
 
-/// A check of the one volume that everything lies on.
+/// Returns the observation of a check of the one volume that everything lies on.
 pub fn volume(check: VolumeCheck) -> Observation {
     let data_dir = Path::new("/var/opt/mssql");
     Observation::Volume(VolumeReport {
@@ -290,7 +290,7 @@ fn identity() -> IdentityFacts {
     }
 }
 
-/// Everything answers.
+/// Returns a snapshot in which everything answers.
 pub fn ready() -> Snapshot {
     let mut snapshot = running();
     let answered = |micros| {

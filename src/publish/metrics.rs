@@ -1,10 +1,10 @@
 //! `/metrics`, in Prometheus' text format 0.0.4.
 //!
-//! What happens (a query answered, a process ended, a verdict changed) is counted as it happens, by
-//! [`Metrics::record`] and [`Metrics::decided`] in the deciding loop. What is (verdicts, sizes, the
-//! kernel's own counters) is taken from the last [`super::Published`] when somebody scrapes, through
-//! the same [`View`] as every other answer: a stalled loop can't leave a verdict standing here that
-//! the probes have already withdrawn.
+//! What happens (a query is answered, a process ends, a verdict changes) is counted as it happens,
+//! by [`Metrics::record`] and [`Metrics::decided`] in the deciding loop. What holds (verdicts,
+//! sizes, the kernel's own counters) is taken from the last [`super::Published`] at each scrape,
+//! through the same [`View`] as every other answer: a stalled loop can't leave a verdict standing
+//! here that the probes have already withdrawn.
 
 mod catalogue;
 mod collectors;
@@ -39,7 +39,7 @@ use own::OwnProcess;
 pub struct Metrics {
     instruments: Instruments,
     own: OwnProcess,
-    /// The `sqlservr` seen last, to tell a restart by.
+    /// The `sqlservr` process seen last, by which a restart is noticed.
     process: Mutex<Option<ProcessId>>,
 }
 
@@ -50,7 +50,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Every counter at zero.
+    /// Makes the metrics, with every counter at zero.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -177,7 +177,7 @@ impl Metrics {
         self.own.refresh(now);
     }
 
-    /// The exposition. Reads nothing but memory.
+    /// Returns the exposition. Reads nothing but memory.
     #[must_use]
     pub fn expose(&self, view: &View) -> String {
         let mut mirrored = Families::default();
@@ -209,7 +209,8 @@ fn record_attempt(contact: &Contact, attempt: &Attempt) {
     }
 }
 
-/// How a process ended, as a closed set. Signal numbers are Linux's, the same on amd64 and arm64.
+/// Returns the cause of a process's end, from a closed set. Signal numbers are Linux's, the same on
+/// amd64 and arm64.
 fn exit_cause(exit: &ProcessExit) -> &'static str {
     match exit.status {
         _ if exit.oom_killed => "oom_kill",

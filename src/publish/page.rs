@@ -12,10 +12,10 @@ use crate::decide::snapshot::VolumeState;
 
 const CSS: &str = include_str!("page/page.css");
 
-/// Databases that the page shows; `/status` has the others.
+/// The greatest number of databases that the page shows; `/status` has the others.
 const MAX_ROWS: usize = 200;
 
-/// Makes the page.
+/// Returns the page.
 #[must_use]
 pub fn render(view: &View) -> String {
     let mut page = String::with_capacity(CSS.len() + 8 * 1024);
@@ -35,7 +35,7 @@ pub fn render(view: &View) -> String {
     page
 }
 
-/// `text` as it may stand in an element or in a quoted attribute.
+/// Returns `text` as it may stand in an element or in a quoted attribute.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -207,7 +207,7 @@ fn running_rows(rows: &mut Vec<(&str, String)>, running: &RunningProcess) {
     );
 }
 
-/// A volume's rows; each says which volume it is of where there are several.
+/// Adds a volume's rows; where there are several volumes, each row names its own.
 fn volume(rows: &mut Vec<(&str, String)>, view: &View, state: &VolumeState) {
     let snapshot = &view.published.snapshot;
     let named = |text: String| snapshot.named(&state.volume.name, text);

@@ -1,4 +1,5 @@
-//! From a request to its response, without a socket: the same for TCP and for any other transport.
+//! The way from a request to its response, without a socket: the same for TCP and for any other
+//! transport.
 //!
 //! **Architecture invariant:** a handler gets all it may know in its arguments, never waits and does
 //! no I/O. It can't be slowed by the engine, the disk or the deciding loop.
@@ -23,10 +24,11 @@ pub const TEXT: &str = "text/plain; charset=utf-8";
 /// The media type of JSON.
 pub const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
-/// Prometheus' text exposition format, <https://prometheus.io/docs/instrumenting/exposition_formats/>.
+/// The media type of Prometheus' text exposition format,
+/// <https://prometheus.io/docs/instrumenting/exposition_formats/>.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What a path leads to.
+/// The resource that a path leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route {
     Probe(Probe),
@@ -48,7 +50,8 @@ const ROUTES: &[(&str, Route)] = &[
     ("/", Route::Page),
 ];
 
-/// On every response: answers age within a second, and the page runs nothing and loads nothing.
+/// The headers of every response: answers age within a second, and the page runs nothing and loads
+/// nothing.
 const FIXED_HEADERS: [(HeaderName, &str); 4] = [
     (header::CACHE_CONTROL, "no-store"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -60,11 +63,11 @@ const FIXED_HEADERS: [(HeaderName, &str); 4] = [
     (HeaderName::from_static("x-robots-tag"), "noindex"),
 ];
 
-/// What a handler answers with.
+/// The answer of a handler.
 struct Reply {
     status: StatusCode,
     content_type: &'static str,
-    /// The body is compressed.
+    /// Whether the body is compressed.
     gzip: bool,
     body: Pieces,
 }
@@ -120,7 +123,7 @@ fn answer<B>(route: Route, request: &Request<B>, view: &View, metrics: &Metrics)
     }
 }
 
-/// The supervisor's own families, made now, and what the collectors have rendered before.
+/// Returns the supervisor's own families, made now, and what the collectors have rendered before.
 fn exposition(view: &View, metrics: &Metrics, may_be_gzip: bool) -> Reply {
     let own = metrics.expose(view);
     let collected = &view.collected;
@@ -137,7 +140,7 @@ fn exposition(view: &View, metrics: &Metrics, may_be_gzip: bool) -> Reply {
     }
 }
 
-/// `verbose` as kube-apiserver takes it: its presence counts, not its value.
+/// Whether `query` has `verbose`, as kube-apiserver takes it: its presence counts, not its value.
 fn asks_for_verbose(query: &str) -> bool {
     query
         .split('&')

@@ -12,7 +12,7 @@
 //! | `/` | the same for people, a page without script |
 //!
 //! The four probes and `/healthz` answer in text, with every check on `?verbose`, and in JSON on
-//! `Accept: application/json`. GET and HEAD only: what changes something is not on this port.
+//! `Accept: application/json`. Only GET and HEAD are served: nothing can be changed over this port.
 //!
 //! What a decision's age does to the answers:
 //!
@@ -23,12 +23,12 @@
 //! | `/readyz`, `/gatez` | 503 `NotYetObserved` | as decided | 503 `SupervisorStalled` |
 //! | `/healthz` | 200, then 503 | 200 while observers observe | 503 |
 //!
-//! It runs on a thread of its own with a runtime of its own, so that a deciding loop that is busy or
-//! stuck delays no answer. **Architecture invariant:** nothing on this thread waits for anything but
-//! its sockets and its timer; it reads [`super::Published`] and never writes it.
+//! The server runs on a thread of its own with a runtime of its own, so that a deciding loop that
+//! is busy or stuck delays no answer. **Architecture invariant:** nothing on this thread waits for
+//! anything but its sockets and its timer; it reads [`super::Published`] and never writes it.
 //!
-//! Limits: connections, the bytes and the number of a head's fields, and the time without a complete
-//! request (`connections`). A request's body is never read.
+//! Limits hold for the number of connections, the bytes and the number of a head's fields, and the
+//! time without a complete request (`connections`). A request's body is never read.
 
 use std::convert::Infallible;
 use std::io;
@@ -59,14 +59,15 @@ use crate::decide::time::SupervisedClock;
 use crate::exposition::Exposition;
 use crate::parts::part;
 
-/// Header fields of a request; the kubelet, Prometheus and browsers stay below twenty.
+/// The greatest number of header fields of a request; the kubelet, Prometheus and browsers stay
+/// below twenty.
 const MAX_HEADERS: usize = 64;
-/// hyper takes no smaller buffer for a request's head.
+/// The least number of bytes for a request's head: hyper takes no smaller buffer.
 const MIN_HEADER_BYTES: usize = 8 * 1024;
-/// Pause after an accept that failed for want of descriptors or memory: without it the loop would
-/// spin, as the connection stays in the queue.
+/// The pause after an accept that failed for want of descriptors or memory: without it the loop
+/// would spin, as the connection stays in the queue.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
-/// How long [`ServerHandle::drain`] waits beyond the drain's own limit for the thread to end.
+/// The time that [`ServerHandle::drain`] waits beyond the drain's own limit for the thread to end.
 const JOIN_SLACK: Duration = Duration::from_millis(200);
 
 /// The HTTP server.
@@ -81,7 +82,7 @@ pub struct Bound {
     config: HttpConfig,
 }
 
-/// A server that serves. Dropped, it drains in the background.
+/// A server that serves. When it is dropped, it drains in the background.
 #[derive(Debug)]
 pub struct ServerHandle {
     stop: oneshot::Sender<()>,
@@ -115,7 +116,7 @@ impl Server {
 }
 
 impl Bound {
-    /// The address with the port that was taken.
+    /// Returns the address with the port that was taken.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -182,7 +183,7 @@ impl ServerHandle {
     }
 }
 
-/// What handlers answer from.
+/// The sources that handlers answer from.
 #[derive(Debug)]
 struct Site {
     reader: Reader,
@@ -253,7 +254,7 @@ fn run(
         };
         let mut tasks = JoinSet::new();
         tokio::select! {
-            // It ends when told to, or when the handle is dropped.
+            // It ends when it is asked to, or when the handle is dropped.
             _ = stopped => {}
             () = part("supervisor.http", acceptor.accept(&listener, &mut tasks)) => {}
         }
@@ -295,7 +296,7 @@ impl Acceptor {
         }
     }
 
-    /// What has to happen though nobody asks.
+    /// Does what has to happen even if no request comes.
     fn tick(&self) {
         let view = self.site.view();
         self.connections
@@ -364,7 +365,7 @@ async fn serve_connection<S>(
         .max_buf_size(max_header_bytes)
         // The time for a head is watched by `Connections`, together with the other kinds of waiting.
         .header_read_timeout(None)
-        // A peer that has said all it has to say waits for its answer.
+        // A peer that has closed its sending half waits for its answer.
         .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);

@@ -23,10 +23,11 @@ use parts::{Cgroup, DatabaseView, Process, Sql};
 use restart::LastRestart;
 use volume::Volume;
 
-/// Version of the documents.
+/// The version of the documents.
 pub const VERSION: u32 = 1;
 
-/// A span, written as seconds with the microseconds kept: enough for a round trip, short for an age.
+/// A span, written as seconds with the microseconds kept: enough for a round trip, short for an
+/// age.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Seconds(pub Duration);
 
@@ -53,7 +54,7 @@ struct Document<'a> {
     databases_left_out: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     volume: Option<Volume<'a>>,
-    /// The volumes beside it, where there are several.
+    /// The volumes beside the main one, where there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     other_volumes: Vec<Volume<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,7 +130,7 @@ impl<'a> From<Found<'a>> for FindingView<'a> {
     }
 }
 
-/// Makes the document.
+/// Returns the document.
 #[must_use]
 pub fn document(view: &View) -> Vec<u8> {
     let listed = view.published.snapshot.databases.as_ref();
@@ -170,9 +171,9 @@ pub fn document(view: &View) -> Vec<u8> {
     })
 }
 
-/// `value` as JSON with a newline at its end.
+/// Returns `value` as JSON with a newline at its end.
 pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
-    // Serialising fails for maps whose keys are no strings, and for an implementation that says so:
+    // Serialising fails for maps whose keys are no strings, and for an implementation that refuses:
     // the documents here have neither. Should one ever, an empty object is better than a panic in a
     // supervisor.
     let mut json = serde_json::to_vec(value).unwrap_or_else(|_| b"{}".to_vec());

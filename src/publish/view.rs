@@ -1,5 +1,5 @@
-//! What one request sees: the last [`Published`], how old it is, and what may still be said on the
-//! strength of it.
+//! The view of one request: the last [`Published`], its age, and the answers that may still be
+//! given on the strength of it.
 //!
 //! **Architecture invariant:** this is the only place where the age of a decision changes an answer.
 //! Probe answers, page, status and metrics all ask [`View::answer`], so that they can't disagree.
@@ -15,43 +15,44 @@ use crate::decide::reason::Reason;
 use crate::decide::time::{SupervisedClock, Time};
 use crate::exposition::Exposition;
 
-/// From which age on something counts as not current any more.
+/// The ages from which on something counts as not current any more.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// A decision older than this is not served as one.
+    /// The age beyond which a decision is not served as one.
     pub stale_after: Duration,
-    /// The observers' silence.
+    /// The bounds of the observers' silence.
     pub observers: ObserverBounds,
 }
 
-/// For how long an observer may be silent before `/healthz` calls it dead.
+/// The times for which an observer may be silent before `/healthz` calls it dead.
 ///
 /// The volume's observer has no bound: a stalled disk holds its thread, and that is the volume's
 /// failure. The diagnostics stream has none either: where the engine lacks it, it stays silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObserverBounds {
-    /// Processes.
+    /// The bound for the observer of processes.
     pub process: Duration,
-    /// The standing connection.
+    /// The bound for the ping over the standing connection.
     pub ping: Duration,
-    /// Fresh logins.
+    /// The bound for fresh logins.
     pub login: Duration,
-    /// `sys.databases`; counts only once it has spoken.
+    /// The bound for `sys.databases`; it counts only after a first report.
     pub databases: Duration,
-    /// The control group; counts only once it has spoken.
+    /// The bound for the control group; it counts only after a first report.
     pub cgroup: Duration,
 }
 
 impl ObserverBounds {
-    /// Runs that an observer may miss.
+    /// The number of runs that an observer may miss.
     const MISSED_RUNS: u32 = 3;
-    /// Added to each bound, so that a pace of milliseconds does not make one of milliseconds.
+    /// The time added to each bound, so that a pace of milliseconds does not make a bound of
+    /// milliseconds.
     const SLACK: Duration = Duration::from_secs(5);
-    /// An observer may pause this long on purpose: more logins would prolong a locked login's lock,
-    /// and a list of databases wants a login.
+    /// The time for which an observer may pause on purpose: more logins would prolong a locked
+    /// login's lock, and a list of databases needs a login.
     const LOGIN_PAUSE: Duration = Duration::from_secs(5 * 60);
 
-    /// The bounds that follow from the configured paces.
+    /// Returns the bounds that follow from the configured paces.
     #[must_use]
     pub fn of(config: &Config) -> Self {
         let bound = |interval: Duration, deadline: Duration| {
@@ -71,64 +72,64 @@ impl ObserverBounds {
     }
 }
 
-/// How far the last decision can be relied upon.
+/// The degree to which the last decision can be relied upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// There is none yet.
+    /// No decision was made yet.
     Undecided,
-    /// It is current.
+    /// The decision is current.
     Current,
-    /// It is older than [`Limits::stale_after`].
+    /// The decision is older than [`Limits::stale_after`].
     Stale,
 }
 
 /// The answer to one probe, as it is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer<'a> {
-    /// 200 or 503.
+    /// The verdict, served as 200 or 503.
     pub verdict: Verdict,
-    /// Why it fails; on a pass, what takes from its weight.
+    /// The reasons why the probe fails; on a pass, the reasons that take from its weight.
     pub reasons: Cow<'a, [Reason]>,
-    /// For how long it has been so.
+    /// The time for which the answer has been the same.
     pub lasting: Duration,
 }
 
 /// A reason that holds, as it is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found<'a> {
-    /// Which one.
+    /// The reason.
     pub reason: Reason,
-    /// What it rests on.
+    /// The evidence that the reason rests on.
     pub evidence: Cow<'a, str>,
-    /// For how long.
+    /// The time for which the reason has held.
     pub lasting: Duration,
 }
 
-/// What one request sees.
+/// The view of one request.
 #[derive(Clone, Debug)]
 pub struct View {
     /// The last publication.
     pub published: Arc<Published>,
-    /// For how long it has been the last one, on the HTTP thread's supervised clock.
+    /// The time for which it has been the last one, on the HTTP thread's supervised clock.
     pub age: Duration,
-    /// For how long the supervisor has been up.
+    /// The time for which the supervisor has been up.
     pub uptime: Duration,
-    /// What counts as old.
+    /// The ages from which on something counts as old.
     pub limits: Limits,
-    /// What the collectors have published.
+    /// The exposition that the collectors have published.
     pub collected: Arc<Exposition>,
     /// The present moment on the collectors' clock.
     pub moment: Instant,
 }
 
 impl View {
-    /// The last decision, current or not.
+    /// Returns the last decision, current or not.
     #[must_use]
     pub fn decision(&self) -> Option<&Decision> {
         self.published.decision.as_ref()
     }
 
-    /// How far it can be relied upon.
+    /// Returns how far the last decision can be relied upon.
     #[must_use]
     pub fn standing(&self) -> Standing {
         match self.decision() {
@@ -138,14 +139,14 @@ impl View {
         }
     }
 
-    /// The last restart of the engine that was asked for, and how long ago.
+    /// Returns the last restart of the engine that was asked for, and how long ago that was.
     #[must_use]
     pub fn last_restart(&self) -> Option<(&LastRestart, Duration)> {
         let last = self.decision()?.last_restart.as_ref()?;
         Some((last, last.ago(self.now())))
     }
 
-    /// The present moment on the observers' clock: the decision's, plus its age here.
+    /// Returns the present moment on the observers' clock: the decision's, plus its age here.
     #[must_use]
     pub fn now(&self) -> Time {
         self.decision()
@@ -153,16 +154,17 @@ impl View {
             .plus(self.age)
     }
 
-    /// How long ago `at` was.
+    /// Returns how long ago `at` was.
     #[must_use]
     pub fn ago(&self, at: Time) -> Duration {
         self.now().since(at)
     }
 
-    /// The answer to `probe` that may be given now.
+    /// Returns the answer to `probe` that may be given now.
     ///
     /// Unknown is not failure: without a current decision nothing is restarted, so `/livez` passes;
-    /// nothing is vouched for either, so `/readyz` and `/gatez` fail. What has started has started.
+    /// nothing is vouched for either, so `/readyz` and `/gatez` fail. An engine that has started
+    /// has started: `/startupz` stays as it was last decided.
     #[must_use]
     pub fn answer(&self, probe: Probe) -> Answer<'_> {
         let Some(decision) = self.decision() else {
@@ -199,7 +201,7 @@ impl View {
         }
     }
 
-    /// What was found, and what follows from the decision's age.
+    /// Returns the findings of the decision, and the one that follows from its age.
     pub fn findings(&self) -> impl Iterator<Item = Found<'_>> {
         let standing = self.standing();
         let own = match standing {
@@ -243,8 +245,8 @@ pub struct Freshness {
 }
 
 impl Freshness {
-    /// The HTTP thread ticks four times as often; a longer gap means that it did not run, and then
-    /// the deciding loop did not either.
+    /// The gap that counts as a stall. The HTTP thread ticks four times as often; a longer gap
+    /// means that it did not run, and then the deciding loop did not either.
     const STALL_AFTER: Duration = Duration::from_secs(1);
 
     /// Starts with the publication `sequence`, at the raw reading zero.
@@ -257,8 +259,8 @@ impl Freshness {
         }
     }
 
-    /// The age of the publication `sequence` at the raw reading `elapsed`. A new one is taken to
-    /// have arrived just now, which makes it look younger by at most one
+    /// Returns the age of the publication `sequence` at the raw reading `elapsed`. A new one is
+    /// taken to have arrived just now, which makes it look younger by at most one
     /// [`SupervisedClock::TICK`].
     pub fn age(&mut self, elapsed: Duration, sequence: u64) -> Duration {
         let (now, _) = self.clock.advance(elapsed);

@@ -11,15 +11,15 @@ use crate::decide::observation::{
 };
 use crate::decide::sql_error;
 
-/// `text` on one line: what can't be printed becomes a space, so that a name taken from outside
-/// can't forge a line of its own.
+/// Returns `text` on one line: what can't be printed becomes a space, so that a name taken from
+/// outside can't forge a line of its own.
 pub fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
 }
 
-/// A span with the precision that a person wants.
+/// Returns a span with the precision that a person wants.
 pub fn span(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
@@ -31,7 +31,7 @@ pub fn span(span: Duration) -> String {
     }
 }
 
-/// Bytes in binary units.
+/// Returns a number of bytes in binary units.
 #[allow(clippy::cast_precision_loss)] // for people, one decimal
 pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -58,7 +58,7 @@ pub const fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
-/// As used in labels and documents.
+/// Returns the step as it is used in labels and documents.
 pub const fn restart_step(step: &ActionStep) -> &'static str {
     match step {
         ActionStep::Terminated => "terminated",
@@ -109,7 +109,7 @@ pub fn contact_error(error: &ContactError) -> String {
     }
 }
 
-/// The kind of failure, a closed set fit for a metric's label.
+/// Returns the kind of failure, from a closed set fit for a metric's label.
 pub const fn contact_error_kind(error: &ContactError) -> &'static str {
     match error {
         ContactError::Refused => "refused",
@@ -206,7 +206,7 @@ pub fn volume_fault(fault: VolumeFault) -> String {
     }
 }
 
-/// The kind of fault, a closed set fit for a metric's label.
+/// Returns the kind of fault, from a closed set fit for a metric's label.
 pub const fn volume_fault_kind(fault: VolumeFault) -> &'static str {
     match fault {
         VolumeFault::ReadOnly => "read_only",
@@ -223,7 +223,8 @@ pub const fn volume_fault_kind(fault: VolumeFault) -> &'static str {
     }
 }
 
-/// As `sys.databases.state_desc` spells it, in lower case; fit for a metric's label.
+/// Returns the state as `sys.databases.state_desc` spells it, in lower case; fit for a metric's
+/// label.
 pub const fn database_state(state: DatabaseState) -> &'static str {
     match state {
         DatabaseState::Online => "online",

@@ -15,13 +15,13 @@ use rustix::io::Errno;
 use super::beneath::{self, Root};
 use super::{FOLDER, reserve};
 
-/// What is appended to a file's name until it is synced.
+/// The suffix of a file's name until the file is synced.
 const NEW: &str = ".new";
-/// What is appended to the name of one that was refused; the time follows.
+/// The suffix of the name of a file that was refused; the time follows.
 const REFUSED: &str = ".refused-";
-/// Refused files that are kept of each name.
+/// The number of refused files that are kept of each name.
 const MAX_REFUSED: usize = 3;
-/// Names of a folder that are looked at.
+/// The number of names of a folder that are looked at.
 const MAX_NAMES: usize = 10_000;
 
 /// An open directory.
@@ -31,16 +31,16 @@ pub struct Folder {
     path: PathBuf,
 }
 
-/// Why a file is of no use.
+/// The reason why a file is of no use.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
-    /// The system says no.
+    /// The system refuses to open or read the file.
     #[error("it can't be read: {0}")]
     Io(#[from] io::Error),
-    /// A directory, a link, a pipe.
+    /// The name is that of a directory, a link or a pipe.
     #[error("it is no regular file")]
     NotAFile,
-    /// More than whoever reads it takes.
+    /// The file is longer than its reader takes.
     #[error("it is longer than {0} bytes")]
     TooLong(usize),
 }
@@ -48,9 +48,9 @@ pub enum Unreadable {
 /// A step of a write, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// What an earlier write left.
+    /// Removes what an earlier write left.
     Clear,
-    /// The contents, under the other name, synced.
+    /// Writes the contents, under the other name, and syncs them.
     Write,
     Rename,
     SyncDirectory,
@@ -61,10 +61,10 @@ impl Step {
 }
 
 impl Folder {
-    /// The directory at `path`; links are followed.
+    /// Opens the directory at `path`; links are followed.
     ///
     /// # Errors
-    /// There is none, or it can't be opened.
+    /// There is no such directory, or it can't be opened.
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = openat(CWD, path, flags, Mode::empty())?;
@@ -74,10 +74,10 @@ impl Folder {
         })
     }
 
-    /// The supervisor's folder on the volume at `data_dir`; none where it was never made.
+    /// Opens the supervisor's folder on the volume at `data_dir`; returns none where it was never made.
     ///
     /// # Errors
-    /// It can't be opened, or the data directory is not there.
+    /// The folder can't be opened, or the data directory is not there.
     pub fn on_volume(data_dir: &Path) -> io::Result<Option<Self>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match beneath::open(Root::open(data_dir)?, FOLDER, flags, Mode::empty()) {
@@ -90,10 +90,11 @@ impl Folder {
         }
     }
 
-    /// The same, made where it is missing. The data directory itself is never made.
+    /// Opens the supervisor's folder on the volume at `data_dir`, made where it is missing. The data
+    /// directory itself is never made.
     ///
     /// # Errors
-    /// It can't be opened or made.
+    /// The folder can't be opened or made.
     pub fn make_on_volume(data_dir: &Path) -> io::Result<Self> {
         if let Some(folder) = Self::on_volume(data_dir)? {
             return Ok(folder);
@@ -105,17 +106,17 @@ impl Folder {
         Self::on_volume(data_dir)?.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Where it is.
+    /// Returns the path of the folder.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads a file of at most `max` bytes; none where there is none. No link is followed, and no
+    /// Reads a file of at most `max` bytes; returns none where there is none. No link is followed, and no
     /// pipe is waited for.
     ///
     /// # Errors
-    /// It is there and can't be read, is no file, or longer than that.
+    /// The file is there and can't be read, is no regular file, or is longer than `max`.
     pub fn read(&self, name: &str, max: usize) -> Result<Option<Vec<u8>>, Unreadable> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match beneath::open(&self.fd, name, flags, Mode::empty()) {
@@ -135,10 +136,10 @@ impl Folder {
         }
     }
 
-    /// Puts a file with these contents in the place of the one of that name.
+    /// Puts a file with these contents in the place of the file of that name.
     ///
     /// # Errors
-    /// One of the steps failed: the file before is there, or the new one.
+    /// A step failed: the file before is there, or the new one.
     pub fn replace(&self, name: &str, contents: &[u8], mode: Mode) -> io::Result<()> {
         let all = |folder: &Self| folder.first_steps(Step::ALL.len(), name, contents, mode);
         all(self)
@@ -180,11 +181,11 @@ impl Folder {
         Ok(())
     }
 
-    /// Gives a file another name, so that nothing is written over it, and removes the oldest of those
-    /// that have one. Returns the name.
+    /// Gives a file another name, so that nothing is written over it, and removes the oldest of the files
+    /// that were renamed so. Returns the new name.
     ///
     /// # Errors
-    /// It can't be renamed.
+    /// The file can't be renamed.
     pub fn keep_aside(&self, name: &str) -> io::Result<String> {
         let prefix = format!("{name}{REFUSED}");
         let seconds = |name: String| name.strip_prefix(&prefix)?.parse::<u64>().ok();
@@ -207,10 +208,10 @@ impl Folder {
         Ok(aside)
     }
 
-    /// The names in it, but `.` and `..`, and those that are not UTF-8.
+    /// Returns the names in the folder, without `.`, `..` and those that are not UTF-8.
     ///
     /// # Errors
-    /// It can't be read, or holds more than anybody should have put there.
+    /// The folder can't be read, or holds more than anybody should have put there.
     pub fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in Dir::read_from(&self.fd)? {
@@ -235,7 +236,7 @@ impl Folder {
     /// Syncs the directory itself.
     ///
     /// # Errors
-    /// As the device answers.
+    /// The error of the device.
     pub fn sync(&self) -> io::Result<()> {
         Ok(fsync(&self.fd)?)
     }
@@ -262,7 +263,7 @@ pub(crate) mod tests {
             Self::below(&std::env::temp_dir())
         }
 
-        /// On a file system that is the same everywhere.
+        /// Makes a directory on a file system that is the same everywhere.
         pub(crate) fn in_memory() -> Self {
             Self::below(Path::new("/dev/shm"))
         }

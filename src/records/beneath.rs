@@ -19,10 +19,10 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-/// Components of a path at most; the deepest one here has four.
+/// The number of components of a path at most; the deepest path here has four.
 const MAX_COMPONENTS: usize = 16;
 
-/// What is said of a path with a link in it.
+/// The error of a path with a link in it.
 const IS_LINK: &str =
     "it, or a directory on the way to it, is a symbolic link, which is not followed on the volume";
 
@@ -34,17 +34,17 @@ impl Root {
     /// Opens the directory at `path`; links are followed up to it.
     ///
     /// # Errors
-    /// There is none, or it can't be opened.
+    /// There is no such directory, or it can't be opened.
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(Self(openat(CWD, path, flags, Mode::empty())?))
     }
 
-    /// Opens the regular file at `path` below the directory for reading; none where there is none. A
+    /// Opens the regular file at `path` below the directory for reading; returns none where there is none. A
     /// FIFO or a device is not waited for.
     ///
     /// # Errors
-    /// It can't be opened, a link leads to it, or it is no regular file.
+    /// The file can't be opened, a link leads to it, or it is no regular file.
     pub fn file(&self, path: &str) -> io::Result<Option<File>> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let Some(file) = absent_as_none(open(self, path, flags, Mode::empty()))? else {
@@ -57,16 +57,17 @@ impl Root {
         }
     }
 
-    /// Opens the directory at `path` below this one; none where there is none.
+    /// Opens the directory at `path` below this one; returns none where there is none.
     ///
     /// # Errors
-    /// It can't be opened, a link leads to it, or it is no directory.
+    /// The directory can't be opened, a link leads to it, or it is no directory.
     pub fn directory(&self, path: &str) -> io::Result<Option<Self>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(absent_as_none(open(self, path, flags, Mode::empty()))?.map(Self))
     }
 
-    /// Whether a regular file is at `path`; none where that can't be told, a link among the reasons.
+    /// Whether a regular file is at `path`; none where that can't be determined, because of a link for
+    /// instance.
     #[must_use]
     pub fn has_file(&self, path: &str) -> Option<bool> {
         match open(self, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
@@ -82,12 +83,13 @@ impl Root {
 pub struct Below {
     /// The directory; links are followed up to it.
     pub root: PathBuf,
-    /// The file's path below it, without any.
+    /// The file's path below the directory, without any links.
     pub path: String,
 }
 
 impl Below {
-    /// `file` on the volume whose directory is `volume`; where it is not below that, in its own directory.
+    /// Returns `file` on the volume whose directory is `volume`; where it is not below that, in its own
+    /// directory.
     #[must_use]
     pub fn on(volume: &Path, file: &Path) -> Self {
         let (root, path) = match (file.strip_prefix(volume), file.parent()) {
@@ -101,20 +103,20 @@ impl Below {
         }
     }
 
-    /// Opens it for reading; none where there is none, or it can't be opened.
+    /// Opens the file for reading; returns none where there is none, or it can't be opened.
     #[must_use]
     pub fn file(&self) -> Option<File> {
         Root::open(&self.root).ok()?.file(&self.path).ok()?
     }
 
-    /// Whether it is there; none where that can't be told.
+    /// Whether the file is there; none where that can't be determined.
     #[must_use]
     pub fn is_there(&self) -> Option<bool> {
         has_file(&self.root, &self.path)
     }
 }
 
-/// Whether a regular file is at `path` below the directory `root`; none where that can't be told.
+/// Whether a regular file is at `path` below the directory `root`; none where that can't be determined.
 #[must_use]
 pub fn has_file(root: &Path, path: &str) -> Option<bool> {
     match Root::open(root) {
@@ -145,7 +147,7 @@ pub fn open(directory: impl AsFd, path: &str, flags: OFlags, mode: Mode) -> Resu
     }
 }
 
-/// What [`open`] does where the kernel has no openat2(2).
+/// Opens `path` as [`open`] does, where the kernel has no openat2(2).
 fn component_by_component(
     directory: BorrowedFd<'_>,
     path: &str,
@@ -181,7 +183,7 @@ fn component_by_component(
     Ok(opened)
 }
 
-/// A link is no directory, which is what the kernel says of one where a directory is asked for.
+/// Returns `LOOP` for a link where a directory is asked for: the kernel answers that it is no directory.
 fn link_as_loop(at: BorrowedFd<'_>, component: &str, errno: Errno) -> Errno {
     let is_link = errno == Errno::NOTDIR
         && statat(at, component, AtFlags::SYMLINK_NOFOLLOW)
@@ -193,7 +195,7 @@ fn kind(file: &OwnedFd) -> Result<FileType, Errno> {
     Ok(FileType::from_raw_mode(fstat(file)?.st_mode))
 }
 
-/// An absent file is none; a link is said to be one.
+/// Returns none for an absent file, and an error of its own for a link.
 fn absent_as_none(opened: Result<OwnedFd, Errno>) -> io::Result<Option<OwnedFd>> {
     match opened {
         Ok(file) => Ok(Some(file)),
@@ -214,7 +216,7 @@ mod tests {
 
     type Opener = fn(BorrowedFd<'_>, &str, OFlags, Mode) -> Result<OwnedFd, Errno>;
 
-    /// Both must agree on everything.
+    /// The two ways to open a file, which must agree on everything.
     const OPENERS: [(&str, Opener); 2] = [
         ("openat2", |directory, path, flags, mode| {
             open(directory, path, flags, mode)

@@ -2,11 +2,14 @@
 //!
 //! | file | holds | its version |
 //! | --- | --- | --- |
-//! | `lease.<epoch>` | a claim, one [`block`] of [`BLOCK`] bytes written in one call | 1, since the first release: older and newer supervisors read and follow each other's |
-//! | `holder.<hash>` | what its holder says of itself, and its lock, see [`lock`] | 1; a supervisor that knows nothing of it leaves it alone, and is judged by its claim |
+//! | `lease.<epoch>` | a claim, one [`block`] of [`BLOCK`] bytes written in one call | 1, in every release |
+//! | `holder.<hash>` | what its holder records of itself, and its lock, see [`lock`] | 1 |
 //!
-//! A claim gets its name by link(2) of a file that is written and synced already, so that it
-//! is never seen without its contents; where there are no hard links (SMB) by open(2) with `O_EXCL`.
+//! Older and newer supervisors read and follow each other's claims. A supervisor that knows nothing of the
+//! holder's file leaves it alone, and is judged by its claim.
+//!
+//! A claim gets its name by link(2) of a file that is written and synced already, so that it is never seen
+//! without its contents; where there are no hard links (SMB) by open(2) with `O_EXCL`.
 
 pub mod block;
 pub mod lock;
@@ -28,9 +31,9 @@ use crate::decide::lease::sight::{LockState, Sight};
 use crate::decide::lease::{Claim, Epoch, LeaseReply, LeaseStep, Record};
 use crate::decide::observation::ProcessId;
 
-/// What the names of claims begin with; the epoch follows, in ten digits.
+/// The prefix of the names of claims; the epoch follows, in ten digits.
 const NAME: &str = "lease.";
-/// What the name of a claim begins with before it has one.
+/// The prefix of a claim's name before it has its own.
 const UNNAMED: &str = "claim-";
 const MODE: Mode = Mode::RUSR
     .union(Mode::WUSR)
@@ -41,7 +44,7 @@ fn name(epoch: Epoch) -> String {
     format!("{NAME}{epoch:010}")
 }
 
-/// The epoch in a claim's name.
+/// Returns the epoch in a claim's name.
 fn epoch(name: &str) -> Option<Epoch> {
     let digits = name.strip_prefix(NAME)?;
     let all_digits = digits.len() == 10 && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -54,14 +57,14 @@ pub struct Claims {
     data_dir: PathBuf,
     /// The claim that is being made or renewed.
     file: Option<OwnedFd>,
-    /// What is said of the holder beside its claims.
+    /// The holder's file beside its claims.
     holder: Option<HolderFile>,
-    /// The files of the holders before the present claim are removed.
+    /// Whether the files of the holders before the present claim are removed.
     swept: bool,
 }
 
 impl Claims {
-    /// Those of the volume at `data_dir`. Nothing is looked at yet.
+    /// Returns the claims on the volume at `data_dir`. Nothing is looked at yet.
     #[must_use]
     pub fn on(data_dir: &Path) -> Self {
         Self {
@@ -72,14 +75,14 @@ impl Claims {
         }
     }
 
-    /// The same, with this file beside the claims that are made.
+    /// Returns the claims with this file beside those that are made.
     #[must_use]
     pub fn with_holder(mut self, holder: HolderFile) -> Self {
         self.holder = Some(holder);
         self
     }
 
-    /// Takes back who keeps the lock, for the claims of another run.
+    /// Takes back the keeper of the lock, for the claims of another run.
     pub fn take_keep(&mut self) -> Option<lock::Keep> {
         self.holder.as_mut()?.keep.take()
     }
@@ -91,8 +94,8 @@ impl Claims {
         }
     }
 
-    /// Sees to it that the holder's file is there and says what holds, and removes those of others, whose
-    /// claims this one has followed. To be called while the claim is held.
+    /// Makes sure that the holder's file is there and up to date, and removes those of others, whose claims
+    /// this one has followed. To be called while the claim is held.
     ///
     /// # Errors
     /// The volume can't be read or written.
@@ -117,7 +120,7 @@ impl Claims {
 
     /// Carries out any step but [`LeaseStep::Rest`], which is not for the volume.
     ///
-    /// The folder is opened anew for each: another volume may be mounted there by now, and one that is
+    /// The folder is opened anew for each step: another volume may be mounted there by now, and one that is
     /// to be unmounted must not be held.
     pub fn execute(&mut self, step: &LeaseStep) -> LeaseReply {
         let mut done = self.try_step(step);
@@ -275,12 +278,13 @@ impl Claims {
     }
 }
 
-/// The highest claim on the volume at `data_dir`, for somebody who only looks; none where there is none.
+/// Returns the highest claim on the volume at `data_dir`, for a caller that only looks; none where there is
+/// none.
 ///
 /// # Errors
 /// The volume can't be read.
 pub fn highest(data_dir: &Path) -> io::Result<Option<(Epoch, Record)>> {
-    /// It may be unlinked between the two looks, because a higher one is there.
+    /// The number of tries: a claim may be unlinked between two looks, because a higher one is there.
     const ATTEMPTS: u32 = 3;
     let Some(folder) = Folder::on_volume(data_dir)? else {
         return Ok(None);

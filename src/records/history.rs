@@ -1,5 +1,5 @@
-//! What happened to the engine on this volume: starts, ends, stops, restarts, fences, and which pod it
-//! was. It stays with the data, so that the next pod, and whoever looks for a cause, can read it.
+//! The history of the engine on this volume: starts, ends, stops, restarts, fences, and the pod of each. It
+//! stays with the data, so that the next pod, and whoever looks for a cause, can read it.
 //!
 //! One JSON document, bounded by [`MAX_ENTRIES`] and [`MAX_BYTES`], the oldest entries leaving first.
 //! Times are wall-clock times, for people: nothing is decided by them.
@@ -15,33 +15,33 @@ use super::atomic::{Folder, Unreadable};
 use crate::decide::observation::{ExitStatus, ProcessId, ProcessRole};
 use crate::decide::policy::RestartBy;
 
-/// Its name in the supervisor's folder on the volume.
+/// The name of the file in the supervisor's folder on the volume.
 pub const NAME: &str = "history";
-/// Entries that are kept.
+/// The number of entries that are kept.
 pub const MAX_ENTRIES: usize = 500;
-/// Bytes of the file; a full one of ordinary entries has a third of it.
+/// Bytes of the file; a full history of ordinary entries has a third of them.
 pub const MAX_BYTES: usize = 256 * 1024;
-/// What this version writes and understands.
+/// The version of the contents that is written and understood.
 const VERSION: u64 = 1;
 /// Bytes of a pod's or node's name that are kept.
 const MAX_NAME_BYTES: usize = 64;
 
-/// One thing that happened.
+/// An entry of the history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
-    /// When, RFC 3339, to the millisecond.
+    /// The time of the event, in RFC 3339, to the millisecond.
     pub at: String,
     /// The epoch of the lease that the writer held; zero without a lease.
     pub epoch: u64,
-    /// Who wrote it: the pod's uid, or the holder's id.
+    /// The pod that wrote the entry: its uid, or without one the host's name.
     pub pod: String,
-    /// What.
+    /// The event.
     #[serde(flatten)]
     pub event: Event,
 }
 
-/// What happened.
+/// An event of the history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     tag = "event",
@@ -49,59 +49,59 @@ pub struct Entry {
     rename_all_fields = "camelCase"
 )]
 pub enum Event {
-    /// This supervisor became the holder of the volume.
+    /// The pod that writes became the holder of the volume.
     LeaseTaken,
     /// An engine was seen for the first time.
     Started {
-        /// Its outer process.
+        /// The outer process of the engine.
         process: ProcessId,
-        /// The kernel's name for that boot, by which pids are told apart.
+        /// The kernel's name for that boot, by which equal pids are distinguished.
         boot: String,
-        /// In the same container as the one before.
+        /// Whether the engine was started in the same container as the one before.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         in_place: bool,
     },
-    /// It ended.
+    /// A process of the engine ended.
     Ended {
-        /// Which process of it.
+        /// The process that ended.
         process: ProcessId,
-        /// Its place.
+        /// The role of the process.
         role: ProcessRole,
-        /// How; absent where the kernel did not tell.
+        /// The exit status; absent where the kernel did not report it.
         status: Option<ExitStatus>,
-        /// The kernel killed it for want of memory.
+        /// Whether the kernel killed the process for want of memory.
         oom_killed: bool,
     },
-    /// It was stopped on purpose.
+    /// The engine was stopped on purpose.
     Stopped {
-        /// Without SIGKILL, and with status 0 as far as that is known.
+        /// Whether the engine ended without SIGKILL, and with status 0 as far as that is known.
         clean: bool,
-        /// From the order to its end.
+        /// The time from the order to the engine's end, in milliseconds.
         millis: u64,
-        /// Databases in which a checkpoint was made before ...
+        /// The number of databases in which a checkpoint was made before.
         checkpoints: usize,
-        /// ... out of so many.
+        /// The number of databases in which a checkpoint was wanted.
         wanted: usize,
-        /// How long they took.
+        /// The time that the checkpoints took, in milliseconds.
         checkpoint_millis: u64,
     },
     /// A restart was decided.
     Restarted {
-        /// Who was to carry it out.
+        /// The one that was to carry the restart out.
         by: RestartBy,
-        /// Codes of the reasons.
+        /// The codes of the reasons.
         reasons: Vec<String>,
     },
-    /// It was fenced: another pod holds the volume.
+    /// The engine was fenced: another pod holds the volume.
     Fenced {
-        /// What that rests on.
+        /// The evidence of the fence.
         evidence: String,
     },
     /// An operator accepted the volume as it is.
     Adopted,
 }
 
-/// The document.
+/// The history, which the file holds as one document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
     entries: VecDeque<Entry>,
@@ -120,22 +120,22 @@ struct Read {
     entries: VecDeque<Entry>,
 }
 
-/// Why a file is no history that can be added to.
+/// The reason why a file is no history that can be added to.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// It is no file of ours to begin with.
+    /// The file can't be read to begin with.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    /// It was cut off, or something else has written it.
+    /// The file was cut off, or something else has written it.
     #[error("it is not what a supervisor writes: {0}")]
     Foreign(#[from] serde_json::Error),
-    /// A later supervisor wrote it.
+    /// A later supervisor wrote the file.
     #[error("it is of version {0}, and this supervisor knows version {VERSION}")]
     Version(u64),
 }
 
 impl Entry {
-    /// One that happens now.
+    /// Returns an entry for an event that happens now.
     #[must_use]
     pub fn now(epoch: u64, pod: &str, event: Event) -> Self {
         Self {
@@ -148,10 +148,10 @@ impl Entry {
 }
 
 impl History {
-    /// Reads the file in `folder`; an empty history where there is none.
+    /// Reads the file in `folder`; returns an empty history where there is none.
     ///
     /// # Errors
-    /// It can't be read or understood. The file is left as it is.
+    /// The file can't be read or understood. It is left as it is.
     pub fn read(folder: &Folder) -> Result<Self, Refused> {
         match folder.read(NAME, MAX_BYTES)? {
             None => Ok(Self::default()),
@@ -159,19 +159,19 @@ impl History {
         }
     }
 
-    /// Puts it in the place of the file in `folder`.
+    /// Puts the history in the place of the file in `folder`.
     ///
     /// # Errors
-    /// The system says no: the file before is there, or the new one.
+    /// The system's error: the file before is there, or the new one.
     pub fn write(&mut self, folder: &Folder) -> io::Result<()> {
         let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP;
         folder.replace(NAME, &self.to_bytes(), mode)
     }
 
-    /// Understands the bytes of a file; the oldest entries beyond [`MAX_ENTRIES`] are left behind.
+    /// Parses the bytes of a file; the oldest entries beyond [`MAX_ENTRIES`] are left behind.
     ///
     /// # Errors
-    /// It is torn, foreign or of another version: it has to be kept aside then, not written over.
+    /// The file is torn, foreign or of another version: it has to be kept aside then, not written over.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refused> {
         let document: serde_json::Value = serde_json::from_slice(bytes)?;
         // Another version may look different altogether: that it is one is said first.
@@ -189,7 +189,7 @@ impl History {
         Ok(history)
     }
 
-    /// The bytes of the file, at most [`MAX_BYTES`]: older entries leave until it is so.
+    /// Returns the bytes of the file, at most [`MAX_BYTES`]: older entries leave until it is so.
     #[must_use]
     pub fn to_bytes(&mut self) -> Vec<u8> {
         loop {
@@ -206,19 +206,19 @@ impl History {
         }
     }
 
-    /// Adds what happened.
+    /// Adds an entry.
     pub fn push(&mut self, entry: Entry) {
         self.entries.push_back(entry);
         self.shorten();
     }
 
-    /// What is known, the oldest first.
+    /// Returns the entries, the oldest first.
     pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> + ExactSizeIterator {
         self.entries.iter()
     }
 
-    /// Whether the start of this process is in it already: a supervisor that was restarted sees an
-    /// engine that it knows.
+    /// Whether the start of this process is recorded already: a supervisor that was restarted sees an engine
+    /// that the history knows.
     #[must_use]
     pub fn knows_start_of(&self, process: ProcessId, boot: &str) -> bool {
         self.entries.iter().rev().any(|entry| {
@@ -227,7 +227,7 @@ impl History {
         })
     }
 
-    /// Whether it is in it already that `pod` took the lease with this epoch.
+    /// Whether it is recorded already that `pod` took the lease with this epoch.
     #[must_use]
     pub fn knows_lease_of(&self, pod: &str, epoch: u64) -> bool {
         let mut entries = self.entries.iter().rev();

@@ -1,4 +1,4 @@
-//! The file that says which volume this is. What follows from it: [`crate::decide::identity`].
+//! The file that identifies a volume. What follows from it: [`crate::decide::identity`].
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -15,14 +15,14 @@ use super::atomic::{Folder, Unreadable};
 use super::beneath::Below;
 use crate::decide::identity::{ExpectedId, Identity, IdentityFacts, IdentityFile, Membership};
 
-/// Its name in the supervisor's folder.
+/// The name of the file in the supervisor's folder.
 pub const NAME: &str = "identity";
-/// What this version writes and understands.
+/// The version of a file that names no set of volumes.
 const VERSION: u64 = 1;
-/// The version of one that names a set of volumes; the version before would refuse it as foreign, and says
-/// with this number why.
+/// The version of a file that names a set of volumes. A supervisor of the version before would refuse such a
+/// file as foreign; with this number it reports why.
 const SET_VERSION: u64 = 2;
-/// Bytes that are read. One that names twenty volumes has a quarter of it.
+/// Bytes that are read. A file that names twenty volumes has a quarter of them.
 const MAX_BYTES: usize = 16 * 1024;
 /// Bytes of an id.
 const MAX_ID: usize = 128;
@@ -52,17 +52,17 @@ struct Stored {
     members: BTreeMap<String, String>,
 }
 
-/// Files of the engine that tell which instance a volume is of, for the volume that they lie on.
+/// Files of the engine that show which instance a volume is of, for the volume that they lie on.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
-    /// `.system/instance_id`.
+    /// The file `.system/instance_id`.
     pub instance: Option<Below>,
-    /// `master.mdf`.
+    /// The file `master.mdf`.
     pub master: Option<Below>,
 }
 
 impl Places {
-    /// Those below `data_dir`, where everything lies on one volume.
+    /// Returns the files below `data_dir`, where everything lies on one volume.
     #[must_use]
     pub fn below(data_dir: &Path) -> Self {
         Self {
@@ -72,17 +72,17 @@ impl Places {
     }
 }
 
-/// Where the expected id comes from.
+/// The source of the expected id.
 #[derive(Clone, Debug, Default)]
 pub struct Expected {
-    /// Given as such.
+    /// The id, where it is given as such.
     pub id: Option<String>,
-    /// A file that holds it, read anew each time; an empty one expects nothing.
+    /// The file that holds the id, read anew each time; an empty file expects nothing.
     pub file: Option<PathBuf>,
 }
 
 impl Expected {
-    /// What is expected now.
+    /// Returns the id that is expected now.
     #[must_use]
     pub fn read(&self) -> ExpectedId {
         if let Some(id) = &self.id {
@@ -99,7 +99,7 @@ impl Expected {
     }
 }
 
-/// A new identity, of an id that is expected or of a random one.
+/// Returns a new identity, with an id that is expected or a random one.
 #[must_use]
 pub fn new(expected: &ExpectedId) -> Identity {
     let volume_id = match expected {
@@ -113,13 +113,13 @@ pub fn new(expected: &ExpectedId) -> Identity {
     }
 }
 
-/// The date of an identity that is made now.
+/// Returns the date of an identity that is made now.
 #[must_use]
 pub fn today() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
-/// 122 random bits in the form of a UUID, version 4 (RFC 9562).
+/// Returns 122 random bits in the form of a UUID, version 4 (RFC 9562).
 #[must_use]
 pub fn random_id() -> String {
     let mut bytes = random::<16>();
@@ -135,7 +135,7 @@ pub fn random_id() -> String {
     text
 }
 
-/// Random bytes from the kernel, getrandom(2).
+/// Returns random bytes from the kernel, getrandom(2).
 #[must_use]
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
@@ -190,10 +190,10 @@ fn parse(bytes: &[u8]) -> IdentityFile {
     }
 }
 
-/// Writes it, in the place of the one that is there.
+/// Writes the identity, in the place of the one that is there.
 ///
 /// # Errors
-/// As the volume answers; the one before is there then, or the new one.
+/// The error of the volume; the identity before is there then, or the new one.
 pub fn write(data_dir: &Path, identity: &Identity) -> io::Result<()> {
     let alone = identity.set.is_none() && identity.members.is_empty();
     let stored = Stored {
@@ -210,10 +210,10 @@ pub fn write(data_dir: &Path, identity: &Identity) -> io::Result<()> {
     folder.replace(NAME, &json, MODE)
 }
 
-/// Gives the one that is there another name. Returns the name; none where there is none.
+/// Gives the identity that is there another name. Returns the name; none where there is no identity.
 ///
 /// # Errors
-/// As the volume answers.
+/// The error of the volume.
 pub fn keep_aside(data_dir: &Path) -> io::Result<Option<String>> {
     let Some(folder) = Folder::on_volume(data_dir)? else {
         return Ok(None);
@@ -225,7 +225,7 @@ pub fn keep_aside(data_dir: &Path) -> io::Result<Option<String>> {
     }
 }
 
-/// Looks at all that [`crate::decide::identity::set::judge_set`] wants to know of one volume.
+/// Collects all that [`crate::decide::identity::set::judge_set`] needs to know of one volume.
 #[must_use]
 pub fn facts(data_dir: &Path, expected: &Expected, places: &Places) -> IdentityFacts {
     let instance = places.instance.as_ref();
@@ -238,7 +238,7 @@ pub fn facts(data_dir: &Path, expected: &Expected, places: &Places) -> IdentityF
     }
 }
 
-/// The instance that the engine says it is, once it has written that.
+/// Returns the id of the instance, once the engine has written it.
 fn instance_id(file: &Below) -> Option<String> {
     id_in(file.file()?).ok().flatten()
 }
@@ -252,8 +252,8 @@ fn is_empty(data_dir: &Path) -> Option<bool> {
     others.ok().map(|others| !others)
 }
 
-/// An id in a file of its own, blanks around it left out; none where the file is absent or empty. Links
-/// are followed: a ConfigMap's files are some.
+/// Returns the id in a file of its own, blanks around it left out; none where the file is absent or empty.
+/// Links are followed: a ConfigMap's files are links.
 fn short_text(path: &Path) -> io::Result<Option<String>> {
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     let file = match File::options().read(true).custom_flags(flags).open(path) {
@@ -277,7 +277,7 @@ fn id_in(file: File) -> io::Result<Option<String>> {
     }
 }
 
-/// Whether it can be shown and compared as an id: graphic ASCII characters, not too many.
+/// Whether a text can be shown and compared as an id: graphic ASCII characters, not too many.
 #[must_use]
 pub fn is_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_ID && text.bytes().all(|byte| byte.is_ascii_graphic())

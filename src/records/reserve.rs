@@ -10,12 +10,12 @@ use rustix::io::Errno;
 
 use super::atomic::Folder;
 
-/// Its name in the supervisor's folder.
+/// The name of the file in the supervisor's folder.
 pub const NAME: &str = "reserve";
-/// Its size: a claim, an identity and a history take a third of it.
+/// The size of the file in bytes: a claim, an identity and a history take a third of it.
 const BYTES: u64 = 64 * 1024;
 
-/// Makes it where it is missing. A failure costs nothing now; it is tried again.
+/// Makes the file where it is missing. A failure costs nothing now; it is tried again.
 pub fn keep(folder: &Folder) {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP;
@@ -29,7 +29,7 @@ pub fn keep(folder: &Folder) {
     }
 }
 
-/// Gives its room to what has to be written now. Returns whether there was any.
+/// Removes the file, so that what has to be written now has its room. Returns whether there was any.
 #[must_use]
 pub fn spend(folder: &Folder) -> bool {
     unlinkat(folder, NAME, AtFlags::empty()).is_ok()

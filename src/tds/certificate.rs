@@ -1,13 +1,13 @@
-//! From when and until when certificates are valid: the one that the engine showed, and those of the CA
-//! file. Whether a certificate is good is decided in [`super::trust`].
+//! The validity of certificates: of the one that the engine showed, and of those of the CA file.
+//! Whether a certificate is good is decided in [`super::trust`].
 //!
-//! All of it takes bytes from a peer or a file that may be hostile: each step checks its bounds, none
-//! recurses, and what is not understood ends in `None`.
+//! All of this takes bytes from a peer or a file that may be hostile: each step checks its bounds,
+//! none recurses, and what is not understood ends in `None`.
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-/// ASN.1's tags, X.690.
+/// The tag of a sequence in ASN.1, X.690; those of the other types follow.
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 const UTC_TIME: u8 = 0x17;
@@ -15,7 +15,7 @@ const GENERALIZED_TIME: u8 = 0x18;
 /// The optional version at the head of a certificate, RFC 5280, 4.1.
 const VERSION: u8 = 0xa0;
 
-/// The earliest end of the certificates of a CA file: DER, or any number in PEM.
+/// Returns the earliest end of the certificates of a CA file: one in DER, or any number in PEM.
 pub(crate) fn earliest(file: &[u8]) -> Option<i64> {
     not_after(file).or_else(|| {
         CertificateDer::pem_slice_iter(file)
@@ -24,12 +24,13 @@ pub(crate) fn earliest(file: &[u8]) -> Option<i64> {
     })
 }
 
-/// `notAfter` of a certificate in DER, in seconds since 1970.
+/// Returns `notAfter` of a certificate in DER, in seconds since 1970.
 pub(super) fn not_after(certificate: &[u8]) -> Option<i64> {
     validity(certificate).map(|(_, end)| end)
 }
 
-/// `notBefore` and `notAfter` of a certificate in DER, RFC 5280, 4.1, in seconds since 1970.
+/// Returns `notBefore` and `notAfter` of a certificate in DER, RFC 5280, 4.1, in seconds since
+/// 1970.
 pub(super) fn validity(certificate: &[u8]) -> Option<(i64, i64)> {
     let (outer, _) = element(certificate, SEQUENCE)?;
     let (fields, _) = element(outer, SEQUENCE)?;
@@ -43,7 +44,8 @@ pub(super) fn validity(certificate: &[u8]) -> Option<(i64, i64)> {
     Some((begin, end))
 }
 
-/// The content of the element at the head of `bytes`, if it is one of this tag, and what follows.
+/// Returns the content of the element at the head of `bytes`, if it is one of this tag, and what
+/// follows.
 fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (found, rest) = bytes.split_first()?;
     if *found != tag {
@@ -65,8 +67,8 @@ fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length)
 }
 
-/// A time at the head of `bytes`, in seconds since 1970, and what follows. RFC 5280, 4.1.2.5: in UTC,
-/// with seconds, and with two digits of the year up to 2049.
+/// Reads a time at the head of `bytes`; returns it in seconds since 1970, and what follows. RFC
+/// 5280, 4.1.2.5: in UTC, with seconds, and with two digits of the year up to 2049.
 fn time(bytes: &[u8]) -> Option<(i64, &[u8])> {
     let (text, century, rest) = match element(bytes, UTC_TIME) {
         Some((text, rest)) => {
@@ -89,14 +91,14 @@ fn time(bytes: &[u8]) -> Option<(i64, &[u8])> {
     valid.then_some((seconds, rest))
 }
 
-/// Two digits.
+/// Reads two digits.
 fn digits(text: &[u8], at: usize) -> Option<i64> {
     let digit = |byte: &u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
     Some(digit(text.get(at)?)? * 10 + digit(text.get(at + 1)?)?)
 }
 
-/// Days since 1970-01-01 in the Gregorian calendar. Years are counted from March, so that the day
-/// that leap years have more is the last one.
+/// Returns the days since 1970-01-01 in the Gregorian calendar. Years are counted from March, so
+/// that the day that leap years have more is the last one.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let from_march = (month + 9) % 12;

@@ -1,4 +1,5 @@
-//! The bytes between the client library and the engine: encrypted here, in clear there.
+//! The bytes between the client library and the engine: in clear to the library, encrypted to the
+//! engine.
 //!
 //! The library can encrypt by itself, but its errors are texts, it checks a certificate in one way only,
 //! and it trusts the operating system's store beside a given CA. So the first exchange and the handshake
@@ -25,17 +26,18 @@ use super::trust::Trust;
 use crate::config::TlsMode;
 use crate::decide::observation::{ContactError, Stage};
 
-/// Bytes of a packet that wraps a part of the handshake: the size that holds before the login.
+/// The size in bytes of a packet that wraps a part of the handshake: the one that holds before the
+/// login.
 const PACKET_BYTES: usize = 4096;
 
-/// A connection that is as encrypted as the two sides agreed.
+/// A connection with the encryption that the two sides agreed on.
 pub(crate) struct Channel {
     transport: Transport,
-    /// The library's own PRELOGIN is yet to be swallowed.
+    /// The end of the library's own PRELOGIN, while that is yet to be swallowed.
     swallow: Option<MessageEnd>,
-    /// What is left of the answer to it.
+    /// The rest of the answer to that PRELOGIN.
     answer: &'static [u8],
-    /// The end of the login, where only that is encrypted.
+    /// The end of the login, where only the login is encrypted.
     login: Option<MessageEnd>,
     phase: Phase,
 }
@@ -45,18 +47,18 @@ enum Transport {
     Tls(Box<TlsStream<Wrapped>>),
 }
 
-/// How long TLS is used, where it is.
+/// The progress of a connection to the point where TLS ends, if it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Encrypted,
     /// The login was written, and may wait to be sent.
     LoginWritten,
-    /// The rest is in the clear.
+    /// The rest of the connection is in the clear.
     Clear,
 }
 
 impl Channel {
-    /// Makes it of a connection on which nothing was sent.
+    /// Makes a channel of a connection on which nothing was sent.
     ///
     /// # Errors
     /// [`ContactError::Tls`] where encryption was not agreed upon or the certificate is refused.
@@ -90,7 +92,8 @@ impl Channel {
         })
     }
 
-    /// Asks for the peer's PRELOGIN and nothing else: whether an engine answers, without a line in its log.
+    /// Asks for the peer's PRELOGIN and nothing else: that shows whether an engine answers, without
+    /// a line in its log.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -106,7 +109,7 @@ impl Channel {
         }
     }
 
-    /// Sees to it that an encrypted login is sent before anything is read or written in the clear.
+    /// Makes sure that an encrypted login is sent before anything is read or written in the clear.
     fn poll_login_sent(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let (Phase::LoginWritten, Transport::Tls(tls)) = (self.phase, &mut self.transport) {
             ready!(Pin::new(tls).poll_flush(context))?;
@@ -213,17 +216,18 @@ impl AsyncWrite for Channel {
     }
 }
 
-/// The connection below a handshake, which TDS 7 wraps in packets of PRELOGIN; afterwards it is bare.
+/// The connection below a handshake, which TDS 7 wraps in packets of PRELOGIN; afterwards it is
+/// bare.
 struct Wrapped {
     stream: Limited,
     wraps: bool,
-    /// What the handshake wants to be sent, not yet wrapped.
+    /// The bytes that the handshake wants to send, not yet wrapped.
     unsent: Vec<u8>,
-    /// Packets that are on their way, and how many bytes of them were sent.
+    /// The packets that are on their way, and the number of their bytes that were sent.
     outbound: (Vec<u8>, usize),
-    /// The header of the packet that is being read, and how many bytes of it came.
+    /// The header of the packet that is being read, and the number of its bytes that have come.
     header: ([u8; HEADER_BYTES], usize),
-    /// Bytes left of that packet.
+    /// The number of bytes left of that packet.
     left: usize,
 }
 

@@ -1,4 +1,4 @@
-//! How long an attempt may take, with everything in it.
+//! The time limit of an attempt, with everything in it.
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use crate::decide::observation::{ContactError, Stage};
 pub(crate) struct Deadline(Instant);
 
 impl Deadline {
-    /// `limit` from now.
+    /// Returns the deadline at `limit` from now.
     pub(crate) fn after(limit: Duration) -> Self {
         Self(Instant::now() + limit)
     }
 
-    /// Runs `future` until the deadline; `stage` says in the error how far the attempt was.
+    /// Runs `future` until the deadline; `stage` stands in the error for how far the attempt was.
     ///
     /// # Cancel safety
     /// As `future`: it is dropped at the deadline.

@@ -1,4 +1,5 @@
-//! TCP to the engine: the name's addresses, the connection, and a limit on what is read from it.
+//! TCP connections to the engine: the name's addresses, the connection, and a limit on what is read
+//! from it.
 
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
@@ -16,19 +17,19 @@ use super::error::{bounded, from_io};
 use crate::config::endpoint::{Target, TargetHost};
 use crate::decide::observation::{ContactError, Stage};
 
-/// Addresses of a name that are tried, in the resolver's order.
+/// The greatest number of a name's addresses that are tried, in the resolver's order.
 const MAX_ADDRESSES: usize = 4;
 
-/// Looks a name up on a thread of its own, one lookup at a time: the resolver of the C library can't
-/// be cancelled, and a name server that is silent must not collect threads.
+/// A resolver that looks a name up on a thread of its own, one lookup at a time: the resolver of
+/// the C library can't be cancelled, and a name server that is silent must not collect threads.
 #[derive(Debug, Default)]
 struct Resolver {
-    /// The name that is being looked up, and the lookup.
+    /// The name that is being looked up, and its lookup.
     pending: Option<(String, JoinHandle<io::Result<Vec<IpAddr>>>)>,
 }
 
 impl Resolver {
-    /// The addresses of the host of that name.
+    /// Returns the addresses of the host of that name.
     ///
     /// # Cancel safety
     /// A lookup goes on when this future is dropped; the next call takes up its result. A lookup of
@@ -57,18 +58,19 @@ impl Resolver {
     }
 }
 
-/// Makes TCP connections.
+/// A maker of TCP connections.
 #[derive(Debug, Default)]
 pub(crate) struct Dialer {
     resolver: Resolver,
 }
 
 impl Dialer {
-    /// A connection to `target`, within `deadline`, and the address that it was made to.
+    /// Makes a connection to `target`, within `deadline`; returns it with the address that it was
+    /// made to.
     ///
     /// # Errors
     /// The error of the first address that was tried, unless a later one was refused: that nothing
-    /// listens on 127.0.0.1 says more than that this host has no IPv6.
+    /// listens on 127.0.0.1 explains more than that this host has no IPv6.
     ///
     /// # Cancel safety
     /// A connection that is being made is closed.
@@ -112,7 +114,7 @@ impl Dialer {
     }
 }
 
-/// How many bytes may yet be read from a connection; shared with the one who sets it.
+/// The number of bytes that may yet be read from a connection; shared with the code that sets it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Allowance(Arc<AtomicUsize>);
 
@@ -127,7 +129,7 @@ impl Allowance {
         self.left() == 0
     }
 
-    /// How many may yet be read.
+    /// Returns the number of bytes that may yet be read.
     pub(crate) fn left(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
@@ -146,7 +148,7 @@ pub(crate) struct Limited {
 }
 
 impl Limited {
-    /// Nothing may be read until the allowance is set.
+    /// Limits a connection. Nothing may be read until the allowance is set.
     fn new(stream: TcpStream) -> Self {
         Self {
             stream,

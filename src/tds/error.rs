@@ -1,18 +1,21 @@
-//! From the errors of TCP and TDS to [`ContactError`]; those of TLS are told in [`super::trust`].
+//! Turns the errors of TCP and TDS into [`ContactError`]s; those of TLS are explained in
+//! [`super::trust`].
 
 use std::io;
 
 use crate::decide::observation::{ContactError, ServerError, Stage};
 
-/// Bytes kept of an error's text. It is for people, and a peer may have a say in it.
+/// The number of bytes kept of an error's text. It is for people, and a peer may have chosen its
+/// words.
 const MAX_TEXT_BYTES: usize = 200;
 
-/// An error of TCP, or of name resolution.
+/// Turns an error of TCP, or of name resolution, into a contact's.
 pub(crate) fn from_io(error: &io::Error, stage: Stage) -> ContactError {
     from_kind(error.kind(), &error.to_string(), stage)
 }
 
-/// An error of a login or a query. The text of an ERROR token is left behind: see [`ServerError`].
+/// Turns an error of a login or a query into a contact's. The text of an ERROR token is left
+/// behind: see [`ServerError`].
 pub(crate) fn from_tds(error: &tiberius::error::Error, stage: Stage) -> ContactError {
     use tiberius::error::Error;
     match error {
@@ -48,7 +51,7 @@ fn from_kind(kind: io::ErrorKind, text: &str, stage: Stage) -> ContactError {
     }
 }
 
-/// At most [`MAX_TEXT_BYTES`] of `text`, on one line.
+/// Returns at most [`MAX_TEXT_BYTES`] of `text`, on one line.
 pub(crate) fn bounded(text: &str) -> String {
     let mut end = text.len().min(MAX_TEXT_BYTES);
     while !text.is_char_boundary(end) {

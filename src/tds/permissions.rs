@@ -3,17 +3,17 @@
 
 use crate::config::secret::Password;
 
-/// `sysname` is `nvarchar(128)`: UTF-16 code units.
+/// The longest name of a login in UTF-16 code units: `sysname` is `nvarchar(128)`.
 const MAX_LOGIN_UNITS: usize = 128;
 
-/// What is left of a name without any usable character.
+/// The name of the login where the given one has no usable character.
 const DEFAULT_LOGIN: &str = "sql_edge_supervisor";
 
-/// The script that makes `login`. It runs again without harm, and fails as long as the password in
-/// it is the placeholder, because the password policy refuses that.
+/// Returns the script that makes `login`. It can be run again without harm, and fails as long as
+/// the password in it is the placeholder, because the password policy refuses that.
 ///
 /// Control characters of `login` are left out, and what is longer than a `sysname` is cut off; what
-/// is left is quoted, so that no name can say anything else than a name.
+/// is left is quoted, so that no name can be anything else than a name.
 #[must_use]
 pub fn setup_script(login: &str) -> String {
     let login = usable(login);
@@ -65,14 +65,14 @@ GO
     )
 }
 
-/// A batch, and what may be said of it: the same without the password.
+/// A batch, and its text for logs: the same without the password.
 pub(crate) struct Statement {
     pub(crate) batch: String,
     pub(crate) said: String,
 }
 
-/// What makes `login`, one statement after the other: the login, and the two permissions that
-/// [`setup_script`] grants. The optional ones are an administrator's to give.
+/// Returns the statements that make `login`, in their order: the login, and the two permissions
+/// that [`setup_script`] grants. The optional ones are an administrator's to give.
 pub(crate) fn statements(login: &str, password: &Password) -> [Statement; 3] {
     let name = bracketed(&usable(login));
     let create = |password: &str| {
@@ -98,7 +98,7 @@ pub(crate) fn statements(login: &str, password: &Password) -> [Statement; 3] {
     ]
 }
 
-/// What drops `login`.
+/// Returns the statement that drops `login`.
 pub(crate) fn drop_login(login: &str) -> Statement {
     let batch = format!("DROP LOGIN {}", bracketed(&usable(login)));
     Statement {
@@ -107,7 +107,8 @@ pub(crate) fn drop_login(login: &str) -> Statement {
     }
 }
 
-/// Asks whether there is a login of this name: one row, whose one column is null where there is none.
+/// Returns the batch that asks whether there is a login of this name: one row, whose one column is
+/// null where there is none.
 pub(crate) fn is_there(login: &str) -> String {
     format!("SELECT SUSER_ID({}) AS id", quoted(&usable(login)))
 }

@@ -15,7 +15,7 @@ const ANSWER: u8 = 0x04;
 /// The status bit of a message's last packet.
 pub(super) const END_OF_MESSAGE: u8 = 0x01;
 
-/// Bytes of an answer that are taken; one has some fifty.
+/// The greatest number of bytes of an answer that are taken; one has some fifty.
 const MAX_ANSWER_BYTES: usize = 4096;
 
 /// The options of PRELOGIN.
@@ -23,8 +23,8 @@ const VERSION: u8 = 0x00;
 const ENCRYPTION: u8 = 0x01;
 const TERMINATOR: u8 = 0xff;
 
-/// What is sent, with a place for the encryption: a header, then version, encryption, instance (none),
-/// thread (0) and MARS (off), each with its offset and length, then their values.
+/// The PRELOGIN that is sent, with a place for the encryption: a header, then version, encryption,
+/// instance (none), thread (0) and MARS (off), each with its offset and length, then their values.
 const QUESTION: [u8; 47] = [
     PRELOGIN,
     END_OF_MESSAGE,
@@ -107,7 +107,7 @@ pub(super) const SHOWN: [u8; 26] = [
     2, // encryption
 ];
 
-/// What is encrypted.
+/// The part of a connection that is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encryption {
     Nothing,
@@ -115,7 +115,7 @@ pub(super) enum Encryption {
     Everything,
 }
 
-/// Asks the peer, and returns what the two agree on.
+/// Asks the peer, and returns what the two sides agree on.
 ///
 /// # Errors
 /// The peer does not speak TDS, or declines what `mode` insists on.
@@ -139,7 +139,7 @@ where
     agree(mode, offered)
 }
 
-/// The body of the peer's answer.
+/// Reads the body of the peer's answer.
 async fn answer<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Vec<u8>, ContactError> {
     let failed = |error: std::io::Error| from_io(&error, Stage::Login);
     let mut body = Vec::new();
@@ -175,7 +175,7 @@ async fn answer<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Vec<u8>, Contact
     }
 }
 
-/// The value of the option ENCRYPTION.
+/// Returns the value of the option ENCRYPTION.
 fn encryption(body: &[u8]) -> Option<u8> {
     for option in body.chunks(5) {
         match option {
@@ -190,7 +190,8 @@ fn encryption(body: &[u8]) -> Option<u8> {
     None
 }
 
-/// What follows from both sides' wishes. The peer's: 0 the login, 1 and 3 everything, 2 nothing.
+/// Returns what follows from both sides' wishes. The peer's is 0 for the login, 1 and 3 for
+/// everything, 2 for nothing.
 fn agree(mode: TlsMode, offered: u8) -> Result<Encryption, ContactError> {
     match (mode, offered) {
         (_, 4..) => Err(ContactError::Protocol(format!(
@@ -206,12 +207,12 @@ fn agree(mode: TlsMode, offered: u8) -> Result<Encryption, ContactError> {
     }
 }
 
-/// Finds the end of a message in bytes that come in pieces.
+/// A search for the end of a message in bytes that come in pieces.
 #[derive(Debug, Default)]
 pub(super) struct MessageEnd {
     header: [u8; HEADER_BYTES],
     filled: usize,
-    /// Bytes left of the present packet.
+    /// The number of bytes left of the present packet.
     left: usize,
 }
 

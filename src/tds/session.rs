@@ -20,41 +20,42 @@ use crate::config::secret::{Password, PasswordError};
 use crate::decide::observation::{Certificates, ContactError, ServerError, Stage};
 use crate::decide::sql_error::{SqlErrorClass, classify};
 
-/// How the supervisor names itself in `sys.dm_exec_sessions.program_name`.
+/// The supervisor's name in `sys.dm_exec_sessions.program_name`.
 const APPLICATION_NAME: &str = "sql-edge-supervisor";
 
-/// How it names itself where it collects metrics, so that their cost can be told apart.
+/// The supervisor's name there where it collects metrics, so that their cost can be seen apart.
 pub(crate) const COLLECT_APPLICATION_NAME: &str = "sql-edge-supervisor/collect";
 
-/// Whether a program of this name is the supervisor itself, for whatever it asks.
+/// Whether a program of this name is the supervisor itself, whatever it asks for.
 pub(crate) fn is_own_application(name: &str) -> bool {
     name.strip_prefix(APPLICATION_NAME)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// `master` is there as soon as the engine serves; the login's default database may be recovering,
-/// and a login into it would fail with 4064 while the engine is well.
+/// The database of a login. `master` is there as soon as the engine serves; the login's default
+/// database may be recovering, and a login into it would fail with 4064 while the engine is well.
 const DATABASE: &str = "master";
 
-/// Bytes that a TLS handshake and a login may send: a certificate chain and a few tokens.
+/// The greatest number of bytes that a TLS handshake and a login may send: a certificate chain and
+/// a few tokens.
 const MAX_LOGIN_BYTES: usize = 256 * 1024;
 
-/// Bytes of the answer to a query.
+/// The greatest number of bytes of the answer to a query.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 /// The engine's answer to a wrong password.
 const WRONG_PASSWORD: u32 = 18_456;
 
-/// Which of the engine's listeners is asked.
+/// The listener of the engine that is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Door {
-    /// That of clients.
+    /// The listener for clients.
     Clients,
-    /// The dedicated administrator connection's.
+    /// The listener of the dedicated administrator connection.
     Admin,
 }
 
-/// Makes [`Session`]s as the configuration says.
+/// A maker of [`Session`]s by the configuration.
 #[derive(Debug)]
 pub(crate) struct Connector {
     config: SqlConfig,
@@ -68,9 +69,9 @@ pub(crate) struct Connector {
 /// Whether the line break at the end of a password's file belongs to the password.
 #[derive(Debug, Default)]
 struct LineBreak {
-    /// With it the last login worked.
+    /// Whether the last login that worked had the line break in its password.
     belongs: bool,
-    /// The password, without it, with which that was tried last.
+    /// The password, without the line break, for which the other form was tried last.
     tried: Option<Password>,
 }
 
@@ -79,7 +80,7 @@ impl Connector {
         Self::named(config, APPLICATION_NAME)
     }
 
-    /// One whose connections have another name.
+    /// Makes a connector whose connections have another name.
     pub(crate) fn named(config: SqlConfig, application_name: &'static str) -> Self {
         Self {
             config,
@@ -91,7 +92,8 @@ impl Connector {
         }
     }
 
-    /// One for the administrator connection. That a login is refused there says nothing of other logins.
+    /// Makes a connector for the administrator connection. A login refused there shows nothing
+    /// about other logins.
     pub(crate) fn to_admin(config: SqlConfig) -> Self {
         let refusals = Refusals::default();
         Self {
@@ -100,19 +102,20 @@ impl Connector {
         }
     }
 
-    /// Until when the certificates of the last connection are valid, whatever became of it.
+    /// Returns until when the certificates of the last connection are valid, whatever became of it.
     pub(crate) const fn certificates(&self) -> Certificates {
         self.certificates
     }
 
-    /// A new connection with TLS and login, all of it within `deadline`. The password and the CA
-    /// are read before anything is sent, so that a rotated secret is picked up.
+    /// Makes a new connection with TLS and login, all of it within `deadline`. The password and the
+    /// CA are read before anything is sent, so that a rotated secret is picked up.
     ///
     /// While the refusal of this very password stands (see [`Refusals`]) nobody logs in: the engine is asked
     /// for its PRELOGIN alone, which it does not log, and the refusal is the error if it answers that.
     ///
     /// # Errors
-    /// How far it came and why not further; [`ContactError::Credentials`] before the first byte.
+    /// The stage that was reached and the reason why not further; [`ContactError::Credentials`]
+    /// before the first byte.
     ///
     /// # Cancel safety
     /// The connection is closed.
@@ -162,7 +165,7 @@ impl Connector {
         deadline.bound(Stage::Prelogin, knock).await
     }
 
-    /// A connection, as encrypted as the two sides agree, without a login.
+    /// Makes a connection, encrypted as the two sides agree, without a login.
     async fn secure(&mut self, deadline: Deadline) -> Result<(Channel, Allowance), ContactError> {
         let trust = self.trust()?;
         let (stream, name) = self.dial(deadline).await?;
@@ -177,7 +180,7 @@ impl Connector {
             }
             error => error,
         });
-        // A peer that did not come as far as its certificate says nothing of the one it had.
+        // A peer that did not come as far as its certificate shows nothing of the one it had.
         let shown = trust.server_expiry();
         if shown.is_some() || opened.is_ok() {
             self.certificates.server_expiry = shown;
@@ -194,7 +197,8 @@ impl Connector {
         Ok(trust)
     }
 
-    /// A connection on which nothing was sent, and the name that its certificate has to be for.
+    /// Makes a connection on which nothing was sent; returns it with the name that its certificate
+    /// has to be for.
     async fn dial(
         &mut self,
         deadline: Deadline,
@@ -209,7 +213,7 @@ impl Connector {
         Ok((stream, name))
     }
 
-    /// The name that the certificate has to be for: that of the settings, else the host's.
+    /// Returns the name that the certificate has to be for: that of the settings, else the host's.
     fn server_name(&self, target: &Target, address: IpAddr) -> ServerName<'static> {
         let named = self.config.tls_server_name.as_deref();
         let named = named.or(match &target.host {
@@ -239,7 +243,7 @@ impl Connector {
     }
 }
 
-/// The error by which the engine refused the login itself, if it is one.
+/// Returns the error by which the engine refused the login itself, if it is one.
 fn is_refused(error: &ContactError) -> Option<ServerError> {
     let ContactError::Server(error) = error else {
         return None;
@@ -252,10 +256,10 @@ fn is_refused(error: &ContactError) -> Option<ServerError> {
     refused.then_some(*error)
 }
 
-/// What `tiberius` needs to know. It encrypts nothing: that is done below it, in [`Channel`].
+/// Returns the settings for `tiberius`. It encrypts nothing: that is done below it, in [`Channel`].
 fn settings(config: &SqlConfig, application_name: &str, password: &Password) -> tiberius::Config {
     let mut settings = tiberius::Config::new();
-    // It dials nothing; the engine is told this name.
+    // It dials nothing; the engine is sent this name.
     settings.host(config.host.as_deref().unwrap_or("localhost"));
     settings.database(DATABASE);
     settings.application_name(application_name);
@@ -277,10 +281,10 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Runs `batch` and hands each row, with the index of its result set, to `each`.
+    /// Runs `batch` and passes each row, with the index of its result set, to `each`.
     ///
     /// # Errors
-    /// The connection is gone then, whatever the error; rows that came before were handed over.
+    /// The connection is gone then, whatever the error; rows that came before were passed on.
     ///
     /// # Cancel safety
     /// The connection is closed. The engine may still carry out the batch.
@@ -294,8 +298,8 @@ impl Session {
             .await
     }
 
-    /// The same with a limit of its own for the answer's bytes. After an error the
-    /// [`Allowance`] says whether that limit was it.
+    /// Runs `batch` as [`Self::query`] does, with a limit of its own for the answer's bytes. After
+    /// an error the [`Allowance`] shows whether that limit was the cause.
     pub(crate) async fn query_at_most(
         mut self,
         max_bytes: usize,
@@ -341,12 +345,12 @@ impl Session {
             .await
     }
 
-    /// How much may be read, to be set anew for each result set of a stream.
+    /// Returns the allowance, which is to be set anew for each result set of a stream.
     pub(crate) fn allowance(&self) -> Allowance {
         self.allowance.clone()
     }
 
-    /// Says goodbye, so that the engine does not note a broken connection.
+    /// Ends the connection in order, so that the engine does not note a broken one.
     ///
     /// # Cancel safety
     /// The connection is closed all the same.

@@ -21,10 +21,10 @@ impl Standing {
         }
     }
 
-    /// Runs `batch` on the connection it has, or on a new one.
+    /// Runs `batch` on the connection that is kept, or on a new one.
     ///
     /// A connection found closed is replaced once: the engine or an administrator may have ended it
-    /// since the last query, which says nothing about whether it answers now.
+    /// since the last query, which shows nothing about whether the engine answers now.
     ///
     /// # Errors
     /// As [`Connector::open`] and [`Session::query`].

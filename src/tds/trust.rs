@@ -1,10 +1,11 @@
-//! Whose certificate is good: any, or one that the CA file vouches for, and nobody's else.
+//! Decides which certificates are good: any, or only those that the CA file vouches for.
 //!
-//! A certificate is good if it is, byte for byte, one of the file's, as long as it is valid: that is how a
-//! self-signed one is given, which a path validation refuses as it was made by `openssl req -x509` (it calls
-//! itself a CA, and a CA is no server). Its name is not looked at then, as there is only one of it.
-//! Otherwise a path to one of the file's certificates is needed, and the name that the engine is asked by,
-//! or `sql-tls-server-name`. The operating system's store never counts.
+//! A certificate is good if it is, byte for byte, one of the file's, as long as it is valid: that
+//! is how a self-signed one is given, which a path validation refuses as it was made by
+//! `openssl req -x509` (it calls itself a CA, and a CA is no server). Its name is not looked at
+//! then, as no other certificate is the same. Otherwise a path to one of the file's certificates is
+//! needed, and the name that the engine is asked by, or `sql-tls-server-name`. The operating
+//! system's store never counts.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,16 +28,17 @@ use crate::decide::observation::ContactError;
 /// The protocol's name in TLS, by which an engine knows that TDS 8 is meant (MS-TDS 3.2.5.1).
 const TDS_8: &[u8] = b"tds/8.0";
 
-/// Bytes of a CA file.
+/// The greatest size of a CA file, in bytes.
 const MAX_CA_BYTES: u64 = 256 * 1024;
 
-/// Certificates of a CA file that are taken.
+/// The greatest number of certificates that are taken from a CA file.
 const MAX_CERTIFICATES: usize = 256;
 
-/// Names of a certificate that a message repeats.
+/// The greatest number of a certificate's names that a message repeats.
 const MAX_NAMES: usize = 3;
 
-/// What is offered where no signature is verified: all that an engine's certificate may be made with.
+/// The signature schemes that are offered where no signature is verified: all that an engine's
+/// certificate may be made with.
 const UNVERIFIED_SCHEMES: [SignatureScheme; 11] = [
     SignatureScheme::RSA_PKCS1_SHA256,
     SignatureScheme::RSA_PKCS1_SHA384,
@@ -51,10 +53,10 @@ const UNVERIFIED_SCHEMES: [SignatureScheme; 11] = [
     SignatureScheme::ED448,
 ];
 
-/// No certificate was shown.
+/// The expiry where no certificate was shown.
 const UNKNOWN: i64 = i64::MIN;
 
-/// Whom to trust, for one connection.
+/// The certificates that are trusted, for one connection.
 #[derive(Debug)]
 pub(crate) struct Trust {
     verifier: Arc<Verifier>,
@@ -66,10 +68,11 @@ impl Trust {
         Self::of(None)
     }
 
-    /// Trusts those whom the file at `path` vouches for: one certificate in DER, or any number in PEM.
+    /// Trusts the certificates that the file at `path` vouches for: it holds one certificate in
+    /// DER, or any number in PEM.
     ///
     /// # Errors
-    /// [`ContactError::Credentials`]: it can't be read, or holds no certificate.
+    /// [`ContactError::Credentials`]: the file can't be read, or holds no certificate.
     pub(crate) fn file(path: &Path) -> Result<Self, ContactError> {
         let unusable = |error: &dyn std::fmt::Display| {
             let path = path.display();
@@ -105,17 +108,17 @@ impl Trust {
         }
     }
 
-    /// When the first of the file's certificates expires, in seconds since 1970.
+    /// Returns when the first of the file's certificates expires, in seconds since 1970.
     pub(crate) fn ca_expiry(&self) -> Option<i64> {
         self.verifier.authority.as_ref()?.expiry
     }
 
-    /// When the certificate expires that the engine showed; none where it has shown none.
+    /// Returns when the certificate expires that the engine showed; none where it has shown none.
     pub(crate) fn server_expiry(&self) -> Option<i64> {
         Some(self.verifier.shown.load(Ordering::Relaxed)).filter(|seconds| *seconds != UNKNOWN)
     }
 
-    /// What a handshake needs to know; `strict` for TDS 8.
+    /// Returns the TLS configuration of a handshake; `strict` for TDS 8.
     pub(super) fn client(&self, strict: bool) -> Result<ClientConfig, ContactError> {
         let mut config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
@@ -129,7 +132,7 @@ impl Trust {
         Ok(config)
     }
 
-    /// Why a handshake failed, for people, with what to do where that is known.
+    /// Returns why a handshake failed, for people, with what to do where that is known.
     pub(super) fn explain(&self, error: &Error) -> String {
         match error {
             Error::InvalidCertificate(why) => self.explain_certificate(why),
@@ -187,13 +190,13 @@ impl Trust {
     }
 }
 
-/// The date of a certificate, in UTC.
+/// Returns the date of a certificate, in UTC.
 fn date(time: UnixTime) -> String {
     let time = UNIX_EPOCH + Duration::from_secs(time.as_secs());
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
-/// `DnsName("sql")` as the library has it, without what is around the name.
+/// Returns the name in `DnsName("sql")`, as the library writes it.
 fn plain(name: &str) -> String {
     name.split('"').nth(1).unwrap_or(name).to_owned()
 }
@@ -225,13 +228,13 @@ fn certificates(bytes: &[u8]) -> Vec<CertificateDer<'static>> {
     }
 }
 
-/// The CA file.
+/// The content of the CA file.
 #[derive(Debug)]
 struct Authority {
     file: PathBuf,
     expiry: Option<i64>,
     certificates: Vec<CertificateDer<'static>>,
-    /// None where no certificate of the file can be a CA's.
+    /// The path validation; none where no certificate of the file can be a CA's.
     path_validation: Option<Arc<WebPkiServerVerifier>>,
 }
 
@@ -307,7 +310,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// A certificate that is known byte for byte is good while it is valid.
+/// Accepts a certificate that is known byte for byte, while it is valid.
 fn valid_now(validity: Option<(i64, i64)>, now: UnixTime) -> Result<ServerCertVerified, Error> {
     let Some((begin, end)) = validity else {
         return Err(CertificateError::BadEncoding.into());

@@ -27,7 +27,7 @@ impl<'a> Cells<'a> {
             .map(|(_, data)| *data)
     }
 
-    /// A whole number; absent where the cell is NULL, missing or of another kind.
+    /// Returns a whole number; none where the cell is NULL, missing or of another kind.
     pub(crate) fn integer(&self, name: &str) -> Option<i64> {
         match self.find(name)? {
             ColumnData::U8(value) => value.map(i64::from),
@@ -39,7 +39,7 @@ impl<'a> Cells<'a> {
         }
     }
 
-    /// A finite number; absent as in [`Self::integer`].
+    /// Returns a finite number; none as in [`Self::integer`].
     pub(crate) fn number(&self, name: &str) -> Option<f64> {
         let value = match self.find(name)? {
             ColumnData::F32(value) => value.map(f64::from),
@@ -54,7 +54,7 @@ impl<'a> Cells<'a> {
         value.filter(|value| value.is_finite())
     }
 
-    /// A text; absent as in [`Self::integer`].
+    /// Returns a text; none as in [`Self::integer`].
     pub(crate) fn text(&self, name: &str) -> Option<&'a str> {
         match self.find(name)? {
             ColumnData::String(value) => value.as_deref(),
@@ -64,12 +64,12 @@ impl<'a> Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
-    /// Whether there is a column of that name.
+    /// Whether there is a column of this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
 
-    /// The name of the only column, if there is but one.
+    /// Returns the name of the only column, if there is but one.
     pub(crate) fn only_column(&self) -> Option<&'a str> {
         match self.0.as_slice() {
             [(name, _)] => Some(name),
@@ -77,8 +77,8 @@ impl<'a> Cells<'a> {
         }
     }
 
-    /// Any simple value as text, NULL as the empty one; absent where the column is missing, or holds
-    /// a date, bytes or XML, whose texts the engine should make.
+    /// Returns any simple value as text, NULL as the empty one; none where the column is missing,
+    /// or holds a date, bytes or XML, whose texts the engine should make.
     pub(crate) fn label(&self, name: &str) -> Option<Cow<'a, str>> {
         fn shown<T: ToString>(value: Option<&T>) -> Cow<'static, str> {
             value.map_or_else(String::new, ToString::to_string).into()
@@ -98,7 +98,7 @@ impl<'a> Cells<'a> {
         })
     }
 
-    /// A number, or a text that is one; absent as in [`Self::integer`].
+    /// Returns a number, or a text that is one; none as in [`Self::integer`].
     pub(crate) fn value(&self, name: &str) -> Option<f64> {
         match self.find(name)? {
             ColumnData::String(text) => text
@@ -130,14 +130,14 @@ impl<'a> Cells<'a> {
     }
 }
 
-/// The first `limit` characters of `text`.
+/// Returns the first `limit` characters of `text`.
 pub(crate) fn first_chars(text: &str, limit: usize) -> String {
     text.chars().take(limit).collect()
 }
 
 #[cfg(test)]
 impl<'a> Cells<'a> {
-    /// A row as a test wants it.
+    /// Makes a row of the cells that a test gives.
     pub(crate) fn of(cells: &'a [(&'a str, ColumnData<'static>)]) -> Self {
         Self(cells.iter().map(|(name, data)| (*name, data)).collect())
     }

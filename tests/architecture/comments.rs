@@ -4,8 +4,9 @@ use super::{assert_none, sources};
 
 /// Openings that stand for something that was named elsewhere, if anywhere. "Whether" opens what is yes or no.
 const BARE: &[&str] = &[
-    "Another", "As", "For", "How", "In", "It", "Its", "None", "Of", "One", "Same", "So", "Some", "That", "The same",
-    "Them", "There", "These", "They", "This", "Those", "What", "Where", "Which", "Who", "Whom", "Whose",
+    "Another", "As", "For", "How", "In", "It", "Its", "None", "Of", "One", "Same", "So", "Some",
+    "That", "The same", "Them", "There", "These", "They", "This", "Those", "What", "Where",
+    "Which", "Who", "Whom", "Whose",
 ];
 
 /// Whether a doc comment that begins with `text` begins with one of them.
@@ -24,7 +25,10 @@ fn doc_comments_name_their_subject() {
         for (index, line) in source.lines.iter().enumerate() {
             let line = line.trim_start();
             let begins = !before.starts_with("///");
-            if let Some(text) = line.strip_prefix("/// ").filter(|text| begins && is_bare(text)) {
+            if let Some(text) = line
+                .strip_prefix("/// ")
+                .filter(|text| begins && is_bare(text))
+            {
                 broken.push(format!("src/{}:{}: {text}", source.name, index + 1));
             }
             before = line;
@@ -35,10 +39,22 @@ fn doc_comments_name_their_subject() {
 
 #[test]
 fn an_opening_is_bare_as_a_whole_word_only() {
-    for text in ["Which volume.", "It is there.", "The same as JSON.", "One", "None."] {
+    for text in [
+        "Which volume.",
+        "It is there.",
+        "The same as JSON.",
+        "One",
+        "None.",
+    ] {
         assert!(is_bare(text), "{text}");
     }
-    for text in ["Items of it.", "The key.", "Whether it runs.", "Oneshot.", "Into."] {
+    for text in [
+        "Items of it.",
+        "The key.",
+        "Whether it runs.",
+        "Oneshot.",
+        "Into.",
+    ] {
         assert!(!is_bare(text), "{text}");
     }
 }

@@ -145,10 +145,7 @@ fn check_config_reads_the_password_of_each_login_that_is_used() {
         let mut lines = text.lines().skip_while(|line| !line.contains(key)).skip(1);
         lines.next().unwrap_or_default().to_owned()
     };
-    assert_eq!(
-        after("sql-password-file"),
-        "# the password can be read now"
-    );
+    assert_eq!(after("sql-password-file"), "# the password can be read now");
     let warned = after("sql-bootstrap-password-file");
     assert!(warned.starts_with("# warning: "), "{warned}");
     assert!(warned.contains(missing), "{warned}");

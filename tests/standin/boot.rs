@@ -31,13 +31,13 @@ const ORDERS_IN_FLIGHT: usize = 4;
 /// A fault handler may take the first signal; the second one then meets the default action.
 const SIGNAL_ATTEMPTS: usize = 3;
 
-/// The line that tells a test where everything is.
+/// The line by which a test learns the pids, the ports and the control socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcement {
     pub parent_pid: u32,
     pub child_pid: u32,
     pub port: u16,
-    /// Of the administrator connection, where it was asked for.
+    /// The port of the administrator connection, where it was asked for.
     pub dac_port: Option<u16>,
     pub control: Option<std::path::PathBuf>,
 }
@@ -120,7 +120,7 @@ async fn live(
     if let Some(listener) = control {
         tokio::spawn(control::serve(engine.clone(), listener, orders.clone()));
     }
-    // The first phase has begun and the port is as that phase wants it, before anybody hears of the process.
+    // The first phase has begun and the port is as that phase wants it, before the process is announced.
     begun.await.context("starting the life cycle")?;
     engine.until_settled().await;
     announce(&engine)?;
@@ -139,7 +139,7 @@ async fn live(
     Ok(ending)
 }
 
-/// The port of the administrator connection, always on loopback.
+/// Reserves the port of the administrator connection, always on loopback.
 fn reserve_dac(options: &mut Options) -> anyhow::Result<Option<TcpSocket>> {
     let Some(port) = options.dac_port else {
         return Ok(None);
@@ -257,7 +257,7 @@ fn announce(engine: &Engine) -> anyhow::Result<()> {
     written.context("announcing")
 }
 
-/// SIGTERM: no more logins, checkpoint, last words.
+/// Shuts down on SIGTERM: no more logins, a checkpoint, the last lines of the errorlog.
 async fn shut_down(engine: &Arc<Engine>, system_shutdown: bool) {
     engine.current.send_modify(|current: &mut Current| {
         current.phase = Phase::Stopping;

@@ -26,7 +26,7 @@ pub enum Command {
     SetScript {
         script: Box<Script>,
     },
-    /// Back to the healthy default; a start sequence that still runs ends in ready.
+    /// Goes back to the healthy default; a start sequence that still runs ends in ready.
     Reset,
     /// Plays phases now, then ready again.
     StartPhases {
@@ -66,7 +66,7 @@ pub enum Command {
     RemoveDatabase {
         name: String,
     },
-    /// The system's databases and so many more, `db_0001` and on; at most 1,000.
+    /// Sets the system's databases and so many more, `db_0001` and on; at most 1,000.
     ManyDatabases {
         count: usize,
     },
@@ -75,11 +75,11 @@ pub enum Command {
         name: String,
         view: View,
     },
-    /// Takes it back.
+    /// Takes back what is scripted of a view.
     ForgetView {
         name: String,
     },
-    /// Another product: SQL Server in place of Azure SQL Edge.
+    /// Sets another product: SQL Server in place of Azure SQL Edge.
     Product {
         product: Product,
     },
@@ -113,13 +113,13 @@ pub enum Command {
     CloseConnections {
         reset: bool,
     },
-    /// The PEM of the certificate in use; answers [`Reply::Certificate`].
+    /// Asks for the PEM of the certificate in use; answers [`Reply::Certificate`].
     Certificate,
     /// The engine process exits with this status, without a clean shutdown.
     Exit {
         status: u8,
     },
-    /// The start fails for this reason: the engine process says so and exits.
+    /// The start fails for this reason: the engine process reports it and exits.
     FailStart {
         why: FailStart,
     },
@@ -129,8 +129,8 @@ pub enum Command {
     },
     /// The engine process exits and its parent does not reap it.
     Zombie,
-    /// The watchdog makes the first stage of a dump: it stops the engine by SIGSTOP for so long and writes the image's
-    /// words; no program called paldumper runs.
+    /// The watchdog makes the first stage of a dump: it stops the engine by SIGSTOP for so long and writes
+    /// the image's words; no program called paldumper runs.
     Dump {
         ms: u32,
     },
@@ -171,14 +171,15 @@ pub struct Statistics {
     pub refused: BTreeMap<String, u64>,
     /// Completed attention requests.
     pub attentions: u64,
-    /// Application name to statement kind to count. At most [`MAX_APPLICATIONS`] names; the rest is counted as `other`.
+    /// Application name to statement kind to count. At most [`MAX_APPLICATIONS`] names; the rest is counted
+    /// as `other`.
     pub statements: BTreeMap<String, BTreeMap<Kind, u64>>,
-    /// Application name to what its requests cost; names as above.
+    /// Application name to the cost of its requests; names as above.
     #[serde(default)]
     pub requests: BTreeMap<String, Requests>,
 }
 
-/// What the requests of one application cost the engine.
+/// The cost of one application's requests for the engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requests {
     /// Round trips: batches and procedure calls.
@@ -191,7 +192,7 @@ pub struct Requests {
 
 pub const MAX_APPLICATIONS: usize = 64;
 
-/// The entry of an application; one for the rest where there are too many.
+/// Returns the entry of an application; one for the rest where there are too many.
 fn entry<'a, T: Default>(of: &'a mut BTreeMap<String, T>, application: &str) -> &'a mut T {
     let full = of.len() >= MAX_APPLICATIONS && !of.contains_key(application);
     let name = if full { "other" } else { application };

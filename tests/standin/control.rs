@@ -19,7 +19,7 @@ use super::script::{Database, Script};
 
 const MAX_CLIENTS: usize = 16;
 const MAX_LINE_BYTES: u64 = 1 << 20;
-/// 1,000 and the system's own.
+/// The greatest number of databases: 1,000 and the system's own.
 const MAX_DATABASES: usize = 1004;
 
 /// Binds the socket, readable for its owner only; a leftover of an earlier process is replaced.
@@ -77,7 +77,7 @@ async fn converse(
         let mut answer = serde_json::to_vec(&reply)?;
         answer.push(b'\n');
         output.write_all(&answer).await?;
-        // Only now, so that who asked for the end learns that it was heard.
+        // Only now, so that the client that asked for the end receives the answer to that.
         if let Some(ending) = ending {
             engine.ending.send_replace(Some(ending));
         }

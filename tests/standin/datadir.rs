@@ -24,7 +24,7 @@ pub struct StartFailure(pub String);
 
 pub struct DataDirectory {
     pub root: PathBuf,
-    /// Files copied from the template, so this is a new instance (or had lost them).
+    /// The files copied from the template: this is a new instance (or had lost them).
     pub copied: Vec<String>,
     pub instance_id: String,
 }
@@ -72,7 +72,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// As the platform layer prints it: NT status and errno.
+/// Returns an error as the platform layer prints it: NT status and errno.
 fn status(error: &io::Error) -> String {
     let errno = error.raw_os_error().unwrap_or(0);
     let name = match error.kind() {
@@ -85,7 +85,7 @@ fn status(error: &io::Error) -> String {
     format!("Status: {name} errno = {errno:#X}({errno}) {error}")
 }
 
-/// The Windows error number that the messages carry.
+/// Returns the Windows error number that the messages carry.
 fn windows_error(error: &io::Error) -> (u32, &'static str) {
     match error.kind() {
         io::ErrorKind::NotFound => (2, "The system cannot find the file specified."),
@@ -129,7 +129,8 @@ fn instance_id(path: &Path) -> Result<String, StartFailure> {
     }
 }
 
-/// `true` when the file was made; an error when an existing one cannot be opened for writing.
+/// Copies a template file; returns `true` when the file was made, or an error when an existing one cannot be
+/// opened for writing.
 fn copy_template(path: &Path, name: &str) -> Result<bool, StartFailure> {
     let opened = OpenOptions::new().read(true).write(true).open(path);
     match opened {

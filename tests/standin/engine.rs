@@ -39,7 +39,7 @@ pub struct Hangup {
     pub reset: bool,
 }
 
-/// How the process ends.
+/// The way in which the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// SIGTERM or SIGINT: a clean shutdown.
@@ -59,7 +59,7 @@ pub struct Client {
     pub host: String,
     pub application: String,
     pub database: String,
-    /// By the administrator connection: no fault befalls it.
+    /// Whether it came by the administrator connection: no fault befalls it.
     pub administrator: bool,
 }
 
@@ -88,10 +88,10 @@ pub struct Engine {
     /// Whether the listener is open; follows [`Engine::listens`] within a moment.
     pub open: watch::Sender<bool>,
     pub connections: AtomicUsize,
-    /// There is one administrator connection at a time.
+    /// The number of administrator connections: there is one at a time.
     pub administrators: AtomicUsize,
     statistics: Mutex<Statistics>,
-    /// Since the start, whatever the statistics were reset to.
+    /// The batches since the start, whatever the statistics were reset to.
     batches: AtomicU64,
     logins: AtomicU64,
     sessions: Mutex<BTreeMap<u16, Session>>,
@@ -177,7 +177,7 @@ impl Engine {
         }
     }
 
-    /// Tells that a client went to another database.
+    /// Notes that a client went to another database.
     pub fn moved(&self, client: &Client) {
         if let Some(session) = self.sessions().get_mut(&client.spid) {
             session.database.clone_from(&client.database);
@@ -248,7 +248,7 @@ impl Engine {
         })
     }
 
-    /// The databases as they are in the current phase.
+    /// Returns the databases as they are in the current phase.
     pub fn databases(&self) -> Vec<Database> {
         let mut databases = self.script.borrow().databases.clone();
         if let Phase::Recovering {
@@ -356,7 +356,7 @@ impl Engine {
             .cloned()
     }
 
-    /// The fault that befalls this statement, if any; one that is limited in number is used up by one.
+    /// Returns the fault that befalls this statement, if any; one of a limited number is used up by one.
     pub fn fault_for(&self, kind: Kind, text: &str, application: &str) -> Option<Effect> {
         let mut effect = None;
         self.script.send_if_modified(|script| {
@@ -373,7 +373,7 @@ impl Engine {
         effect
     }
 
-    /// Waits until no hang holds this statement any more. A used-up hang holds those it caught until it is removed.
+    /// Waits until no hang holds this statement. A used-up hang holds those it caught until it is removed.
     pub async fn until_healed(&self, kind: Kind, text: &str, application: &str) {
         let holds = |fault: &Fault| {
             fault.effect == Effect::Hang && matches(&fault.on, kind, text, application)

@@ -61,7 +61,7 @@ impl ErrorLog {
         self.enabled.store(enabled, Ordering::Relaxed);
     }
 
-    /// `2026-11-23 04:51:00.12 Server      SQL Server is now ready ...`
+    /// Writes a line: `2026-11-23 04:51:00.12 Server      SQL Server is now ready ...`
     pub fn line(&self, source: &str, text: &str) {
         if !self.enabled.load(Ordering::Relaxed) {
             return;

@@ -1,5 +1,5 @@
-//! Starts that fail, in the words of the image. Who prints them, and what follows, is as in the logs that people
-//! published; the table of faults (`src/decide/faults`) knows them.
+//! Starts that fail, in the words of the image. Who prints them, and what follows, is as in the logs that
+//! people published; the table of faults (`src/decide/faults`) knows them.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::errorlog::ErrorLog;
 
-/// The process ends with this status in each case.
+/// The status with which the process ends in each case.
 pub const STATUS: u8 = 1;
 
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
-/// Why a start fails.
+/// The reason why a start fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailStart {
@@ -44,12 +44,13 @@ impl FailStart {
         serde_json::from_value(name.into()).ok()
     }
 
-    /// Says it: into the errorlog, if the engine has come as far as to have one, else to standard output alone.
+    /// Reports the failure: into the errorlog, if the engine has come as far as to have one, else to
+    /// standard output alone.
     pub fn tell(self, log: Option<&ErrorLog>, data_dir: &Path) {
         for (source, text) in self.lines(data_dir) {
             match log.filter(|_| !source.is_empty()) {
                 Some(log) => log.line(source, &text),
-                // Nobody is left to be told of a failure.
+                // Nobody is left to whom a failure could be reported.
                 None => drop(writeln!(io::stdout(), "{text}")),
             }
         }
@@ -58,7 +59,8 @@ impl FailStart {
         }
     }
 
-    /// Source and text; without a source it is the platform layer that speaks, before there is an errorlog.
+    /// Returns the source and the text of each line; a line without a source is the platform layer's,
+    /// written before there is an errorlog.
     fn lines(self, data_dir: &Path) -> Vec<(&'static str, String)> {
         let said = |source: &'static str, lines: &[&str]| {
             let lines = lines.iter().map(|line| (source, (*line).to_owned()));
@@ -114,7 +116,7 @@ const SYSTEM_DIR: [&str; 1] = [
      LinuxDirectory.cpp:420 [Status: 0xC0000022 Access Denied errno = 0xD(13) Permission denied]",
 ];
 
-/// As in tests/corpus/recorded/errorlog/02, after "ready".
+/// The lines of a start that fails for tempdb, as in tests/corpus/recorded/errorlog/02, after "ready".
 const TEMPDB: [&str; 4] = [
     "Error: 5123, Severity: 16, State: 1.",
     "CREATE FILE encountered operating system error 5(Access is denied.) while attempting to open or create the physical \

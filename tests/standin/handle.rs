@@ -28,12 +28,14 @@ const KILL_TIMEOUT: Timespec = Timespec {
 };
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How a stand-in is started. Everything it writes is under `directory`; the caller owns that.
+/// The options by which a stand-in is started. Everything it writes is under `directory`; the caller owns
+/// that.
 #[derive(Clone, Debug)]
 pub struct StandInOptions {
     /// A path that ends in `sqlservr`: the program, or a link to one that calls `standin::main`.
     pub binary: PathBuf,
-    /// Holds `mssql` (the data directory), the control socket and the output. Short: a socket's path is limited.
+    /// The directory of `mssql` (the data directory), the control socket and the output. Its path is short: a
+    /// socket's path is limited.
     pub directory: PathBuf,
     /// Further arguments, such as `--encryption required`.
     pub arguments: Vec<OsString>,
@@ -73,7 +75,7 @@ impl StandInOptions {
         self.directory.join("mssql")
     }
 
-    /// What the processes wrote to standard output and error.
+    /// Returns the path of what the processes wrote to standard output and error.
     pub fn output(&self) -> PathBuf {
         self.directory.join("output.log")
     }
@@ -153,7 +155,7 @@ impl StandIn {
         self.announcement.port
     }
 
-    /// Of the administrator connection; zero without one.
+    /// Returns the port of the administrator connection; zero without one.
     pub fn dac_port(&self) -> u16 {
         self.announcement.dac_port.unwrap_or_default()
     }
@@ -162,7 +164,7 @@ impl StandIn {
         self.announcement.parent_pid
     }
 
-    /// The engine process.
+    /// Returns the pid of the engine process.
     pub fn child_pid(&self) -> u32 {
         self.announcement.child_pid
     }
@@ -183,7 +185,7 @@ impl StandIn {
         &self.options
     }
 
-    /// The errorlog so far.
+    /// Returns the errorlog so far.
     pub fn errorlog(&self) -> io::Result<String> {
         std::fs::read_to_string(self.data_dir().join("log/errorlog"))
     }
@@ -207,7 +209,7 @@ impl StandIn {
         }
     }
 
-    /// The server's certificate, PEM.
+    /// Returns the server's certificate, PEM.
     pub async fn certificate(&self) -> anyhow::Result<String> {
         match self.command(Command::Certificate).await? {
             Reply::Certificate { pem } => Ok(pem),
@@ -230,7 +232,8 @@ impl StandIn {
         self.parent.wait()
     }
 
-    /// Kills what still runs and starts again, on the same directory and port, with the script of the options.
+    /// Kills what still runs and starts again, on the same directory and port, with the script of the
+    /// options.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.kill();
         let mut options = self.options.clone();
@@ -239,19 +242,20 @@ impl StandIn {
         Ok(())
     }
 
-    /// As [`StandIn::restart`], with another script.
+    /// Restarts as [`StandIn::restart`] does, with another script.
     pub async fn restart_with(&mut self, script: Script) -> anyhow::Result<()> {
         self.options.script = script;
         self.restart().await
     }
 
-    /// SIGKILL for both processes, as a node that loses power.
+    /// Sends SIGKILL to both processes, as on a node that loses power.
     pub fn kill(&mut self) {
         // Either may have ended; neither number is used, so nobody else can be hit.
         let _ = self.signal_child(Signal::KILL);
         let _ = self.signal_parent(Signal::KILL);
         let _ = self.parent.wait();
-        // The engine is not our child: without this its port and files might still be in use after the return.
+        // The engine is not our child: without this its port and files might still be in use after the
+        // return.
         let mut fds = [PollFd::new(&self.child_fd, PollFlags::IN)];
         let _ = poll(&mut fds, Some(&KILL_TIMEOUT));
     }
@@ -337,7 +341,8 @@ pub async fn send(control: &Path, command: &Command) -> anyhow::Result<Reply> {
         .context("the control socket did not answer in time")?
 }
 
-/// The program `sqlservr` beside the running test: Cargo puts examples there, but names no variable for them.
+/// Returns the program `sqlservr` beside the running test: Cargo puts examples there, but names no variable
+/// for them.
 pub fn built_binary() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("finding the own executable")?;
     let target = own

@@ -1,4 +1,4 @@
-//! The phases of a start, one after the other, and what the errorlog says at each.
+//! The phases of a start, one after the other, and the lines of the errorlog at each.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,8 +9,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::engine::{Current, Engine};
 use super::script::{Phase, StartPhase};
 
-/// At which parts of a recovery, in percent of its length, it writes its progress into the errorlog. The real engine
-/// does so seldom and unevenly (tests/corpus/recorded/errorlog/08: 0 %, then 18 % after most of a minute).
+/// The parts of a recovery, in percent of its length, at which it writes its progress into the errorlog. The
+/// real engine does so seldom and unevenly (tests/corpus/recorded/errorlog/08: 0 %, then 18 % after most of
+/// a minute).
 const PROGRESS_PERCENT: [u32; 4] = [3, 55, 60, 94];
 
 #[derive(Debug)]
@@ -21,14 +22,14 @@ pub enum Change {
     Next,
 }
 
-/// A change, and who wants to know when it has happened.
+/// A change, and the sender that reports when it has happened.
 #[derive(Debug)]
 pub struct Order {
     pub change: Change,
     pub done: oneshot::Sender<()>,
 }
 
-/// What has been said in the errorlog already; each is said once a start.
+/// The lines that are in the errorlog already; each is written once a start.
 #[derive(Debug, Default)]
 struct Said {
     listening: bool,
@@ -38,7 +39,7 @@ struct Said {
     collation: bool,
 }
 
-/// Runs for ever; the shutdown drops it. `begun` is told once the first phase is entered.
+/// Runs for ever; the shutdown drops it. `begun` is sent once the first phase is entered.
 pub async fn run(
     engine: Arc<Engine>,
     mut orders: mpsc::Receiver<Order>,
@@ -94,7 +95,7 @@ async fn stay(
     }
 }
 
-/// The first phase, which is over soon.
+/// Writes the line of the first phase, which is over soon.
 fn log_analysis(engine: &Engine, name: &str) {
     engine.errorlog.line(
         "spid20s",
@@ -206,7 +207,7 @@ fn log_ready(engine: &Engine, said: &mut Said) {
     );
 }
 
-/// After "ready", as tests/corpus/recorded/errorlog/13 has it.
+/// Writes the lines after "ready", as tests/corpus/recorded/errorlog/13 has them.
 fn log_collation(engine: &Engine, said: &mut Said) {
     log_ready(engine, said);
     said.collation = true;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::engine::Engine;
 use super::script::{Load, MAX_CPU_THREADS, MAX_IO_WRITES_PER_SECOND, MAX_MEMORY_MIB};
 
-/// One period of work and rest.
+/// The length of one period of work and rest.
 const CPU_PERIOD: Duration = Duration::from_millis(20);
 const WRITE_BYTES: usize = 4096;
 /// The file is written round and round, so that a long test does not fill the disk.
@@ -72,7 +72,7 @@ impl Drop for Running {
     }
 }
 
-/// Memory with a byte written into each page, so that it is resident.
+/// Returns memory with a byte written into each page, so that it is resident.
 fn touched(mib: u32) -> Vec<u8> {
     let mut memory = vec![0_u8; (mib as usize) << 20];
     for page in memory.iter_mut().step_by(PAGE_BYTES) {

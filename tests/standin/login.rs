@@ -15,12 +15,12 @@ use super::tds::packet::{DEFAULT_PACKET_BYTES, MAX_PACKET_BYTES, MIN_PACKET_BYTE
 use super::tds::token::{self, CurrentCommand, DONE_ERROR, Done, DoneKind, Notice, TextChange};
 
 const ADMINISTRATOR: &str = "sa";
-/// The state that the errorlog tells and the client does not: the password did not match.
+/// The state that the errorlog has and the client does not get: the password did not match.
 const STATE_WRONG_PASSWORD: u8 = 8;
 const STATE_UNKNOWN_USER: u8 = 5;
 const STATE_NOT_SET_UP: u8 = 7;
 
-/// Answers the login; the client when it may stay.
+/// Answers the login; returns the client when it may stay.
 pub async fn answer(
     engine: &Arc<Engine>,
     connection: &mut Connection,
@@ -115,7 +115,8 @@ fn judge(engine: &Engine, login: &Login7, door: Door) -> Result<Client, Vec<SqlE
     })
 }
 
-/// A sysadmin gets in whatever the phase, while the engine is not about to end.
+/// Judges a login by the administrator connection: a sysadmin gets in whatever the phase, while the engine
+/// is not about to end.
 fn judge_administrator(engine: &Engine, login: &Login7) -> Result<Client, Vec<SqlError>> {
     if engine.phase() == Phase::Stopping {
         return Err(refuse_while_stopping(engine, login));
@@ -134,7 +135,7 @@ fn judge_administrator(engine: &Engine, login: &Login7) -> Result<Client, Vec<Sq
     })
 }
 
-/// Both in one answer, as tests/corpus/recorded/wire/01 has it.
+/// Returns both errors in one answer, as tests/corpus/recorded/wire/01 has it.
 fn refuse_while_stopping(engine: &Engine, login: &Login7) -> Vec<SqlError> {
     let text = format!(
         "Login failed for user '{}'. Only administrators may connect at this time.",
@@ -150,7 +151,7 @@ fn refuse_while_stopping(engine: &Engine, login: &Login7) -> Vec<SqlError> {
     vec![SqlError::new(6005), refused]
 }
 
-/// As in tests/corpus/recorded/errorlog/12.
+/// Refuses a login whose password can't be evaluated yet, as in tests/corpus/recorded/errorlog/12.
 fn not_set_up(engine: &Engine, login: &Login7) -> Vec<SqlError> {
     let error = login_failed(&login.user);
     let text = format!(

@@ -1,4 +1,5 @@
-//! The logins that clients have made. A real engine keeps them in master: they are there after its next start.
+//! The logins that clients have made. A real engine keeps them in master: they are there after its next
+//! start.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,13 +12,13 @@ fn file(data: &Path) -> PathBuf {
     data.join("logins.json")
 }
 
-/// Those of the data directory; none where none was ever made there.
+/// Reads the logins of the data directory; none where none was ever made there.
 pub fn read(data: &Path) -> Logins {
     let text = std::fs::read(file(data)).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
-/// Keeps them, whole or not at all.
+/// Writes the logins, whole or not at all.
 pub fn write(data: &Path, logins: &Logins) -> io::Result<()> {
     let next = data.join("logins.next");
     std::fs::write(&next, serde_json::to_vec(logins)?)?;

@@ -1,12 +1,12 @@
-//! The engine's numbered messages that the stand-in says by itself or fills in for a script.
+//! The engine's numbered messages that the stand-in sends by itself or fills in for a script.
 
 use serde::{Deserialize, Serialize};
 
 /// Severity above which the engine closes the connection after the message.
 pub const FATAL_CLASS: u8 = 19;
 
-/// An error (or, up to class 10, an information) as a script or the engine gives it. What is left out comes from the
-/// catalogue below.
+/// An error (or, up to class 10, an information) as a script or the engine gives it. What is left out comes
+/// from the catalogue below.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SqlError {
@@ -66,8 +66,8 @@ fn known(number: i32) -> Option<&'static (i32, u8, &'static str)> {
     CATALOGUE.iter().find(|(known, _, _)| *known == number)
 }
 
-/// Number, severity and text, from sys.messages of the 15.0 engine (Microsoft's "Database Engine errors" pages).
-/// 6005 is severity 10 there, but 14 on the wire when it refuses a login.
+/// Number, severity and text, from sys.messages of the 15.0 engine (Microsoft's "Database Engine errors"
+/// pages). 6005 is severity 10 there, but 14 on the wire when it refuses a login.
 #[rustfmt::skip]
 const CATALOGUE: &[(i32, u8, &str)] = &[
     (102, 15, "Incorrect syntax."),

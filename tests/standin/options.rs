@@ -9,30 +9,31 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use super::failure::FailStart;
 use super::tds::prelogin::Encryption;
 
-/// The variable by which who starts the engine tells it the epoch of the volume's lease.
+/// The variable in which whoever starts the engine passes it the epoch of the volume's lease.
 pub const EPOCH: &str = "SQL_EDGE_SUPERVISOR_EPOCH";
 
 #[derive(Clone, Debug)]
 pub struct Options {
     pub data_dir: PathBuf,
     pub listen_address: Ipv4Addr,
-    /// 0: any free port; the announcement tells which.
+    /// The port; 0 is any free one, which the announcement has.
     pub port: u16,
-    /// Of the administrator connection; without it there is none.
+    /// The port of the administrator connection; without it there is none.
     pub dac_port: Option<u16>,
     pub fail_start: Option<FailStart>,
     pub control: Option<PathBuf>,
     pub announce: Option<PathBuf>,
     pub script: Option<PathBuf>,
     pub encryption: Encryption,
-    /// TDS 8: TLS comes first.
+    /// Whether it is TDS 8, in which TLS comes first.
     pub strict: bool,
     pub certificate: Option<(PathBuf, PathBuf)>,
     pub utf16_errorlog: bool,
     pub max_connections: usize,
-    /// Of the lease under which this engine was started; the default of the journal's column `epoch`.
+    /// The epoch of the lease under which this engine was started; the default of the journal's column
+    /// `epoch`.
     pub epoch: i64,
-    /// Never in the arguments, where every process could read it.
+    /// The password of `sa`, never in the arguments, where every process could read it.
     pub sa_password: Option<Secret>,
 }
 

@@ -1,4 +1,5 @@
-//! The two processes: a watchdog that starts the engine, passes SIGTERM on, reaps, and exits as the engine did.
+//! The two processes: a watchdog that starts the engine, passes SIGTERM on, reaps, and exits as the engine
+//! did.
 
 use std::ffi::{CString, OsString};
 use std::io::{self, Read, Write};
@@ -13,16 +14,18 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
-/// The parent's pid, for the engine process alone: it tells its role too. Not an argument, because both processes have
-/// the same command line in the real thing.
+/// The variable with the parent's pid, for the engine process alone: it shows the process its role too. Not
+/// an argument, because both processes have the same command line in the real thing.
 const PARENT_VARIABLE: &str = "STANDIN_PARENT";
-/// The kernel's name of both processes, at most 15 bytes.
+/// The variable with the kernel's name of both processes, at most 15 bytes.
 pub const NAME_VARIABLE: &str = "STANDIN_NAME";
-/// What the engine writes to its parent to be left as a zombie.
+/// The byte that the engine writes to its parent to be left as a zombie.
 pub const DO_NOT_REAP: u8 = b'z';
-/// What the engine writes to its parent for a dump: then for how many milliseconds, little-endian.
+/// The byte that the engine writes to its parent for a dump; the number of milliseconds follows,
+/// little-endian.
 const DUMP: u8 = b'd';
-/// As shells do, and the image's scripts with them.
+/// The number that is added to a signal's for the exit status, as shells do, and the image's scripts with
+/// them.
 const SIGNAL_EXIT_BASE: i32 = 128;
 
 pub fn is_engine() -> bool {
@@ -82,7 +85,7 @@ enum Zombie {
     No,
     /// The engine is left as it is until a signal comes.
     Wanted,
-    /// That signal has come already.
+    /// The signal for the zombie's parent has come already.
     Over,
 }
 
@@ -99,7 +102,8 @@ fn until_ended(
             PollFd::new(signals, PollFlags::IN),
             PollFd::new(&*requests, PollFlags::IN),
         ];
-        // The pipe ends with the engine, or a moment earlier; after its request there is nothing to hear from it.
+        // The pipe ends with the engine, or a moment earlier; after its request nothing more is sent over
+        // it.
         let watched = if zombie == Zombie::No { 3 } else { 2 };
         match poll(&mut fds[..watched], None) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -137,7 +141,7 @@ pub fn ask_for_dump(ms: u32) {
     let _ = pipe.and_then(|pipe| std::fs::File::from(pipe).write_all(&request));
 }
 
-/// The first stage of a dump is made by the watchdog itself (tests/corpus/recorded/process/03).
+/// Makes the first stage of a dump, which is the watchdog's own work (tests/corpus/recorded/process/03).
 fn dump(engine: &OwnedFd, requests: &mut io::PipeReader) -> anyhow::Result<()> {
     let mut ms = [0; 4];
     requests.read_exact(&mut ms).context("reading how long")?;
@@ -151,7 +155,8 @@ fn dump(engine: &OwnedFd, requests: &mut io::PipeReader) -> anyhow::Result<()> {
     send(rustix::process::Signal::CONT)
 }
 
-/// The path given to exec decides the kernel's name of the process, so the engine is started by the same.
+/// Returns the path for exec, which decides the kernel's name of the process: the engine is started by the
+/// one given.
 fn own_path(arguments: &[OsString]) -> anyhow::Result<PathBuf> {
     let given = arguments
         .first()
@@ -173,7 +178,7 @@ fn forward(signals: &SignalFd, engine: &OwnedFd) -> anyhow::Result<()> {
         rustix::process::Signal::TERM
     };
     match pidfd_send_signal(engine, signal) {
-        // It has ended already, which the next poll tells.
+        // It has ended already, which the next poll shows.
         Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
         Err(error) => Err(error).context("forwarding a signal"),
     }

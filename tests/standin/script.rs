@@ -22,8 +22,8 @@ pub struct Script {
     pub faults: Vec<Fault>,
     pub answers: Vec<Answer>,
     pub databases: Vec<Database>,
-    /// What views give in place of, or beside, what the stand-in makes up: by name, `sys.databases`, or by the full
-    /// name, `orders.sys.tables`.
+    /// Rows and errors of views in place of, or beside, what the stand-in makes up: by name,
+    /// `sys.databases`, or by the full name, `orders.sys.tables`.
     pub views: Views,
     pub diagnostics: Diagnostics,
     /// `false`: error 300, then 297, for server-wide views and `sp_server_diagnostics`.
@@ -36,7 +36,7 @@ pub struct Script {
     pub ignore_sigterm: bool,
     /// `false`: the errorlog stands still.
     pub write_errorlog: bool,
-    /// How long a clean shutdown takes: the time for the checkpoints; logins get 6005 and 18451 meanwhile.
+    /// The time that a clean shutdown takes for the checkpoints; logins get 6005 and 18451 meanwhile.
     pub shutdown_ms: u64,
     pub load: Load,
     pub product: Product,
@@ -74,13 +74,13 @@ pub type Views = BTreeMap<String, View>;
 /// A row's cells by the column's name.
 pub type Cells = BTreeMap<String, Json>;
 
-/// What becomes of one view.
+/// The scripted part of one view.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct View {
-    /// The view answers this: 208 where it does not exist, 229 or 916 where it may not be read.
+    /// The error that the view answers: 208 where it does not exist, 229 or 916 where it may not be read.
     pub error: Option<SqlError>,
-    /// All its rows; what a row leaves out is NULL.
+    /// All rows of the view; what a row leaves out is NULL.
     pub rows: Option<Vec<Cells>>,
     /// Changes of rows, in order.
     pub patches: Vec<Patch>,
@@ -113,8 +113,8 @@ pub enum Phase {
     ClosingAtAccept,
     /// Logins get 17187.
     NotReady,
-    /// The databases recover from 0 to 100 percent over the phase's length, or stand at `percent`. With `master` among
-    /// them nothing listens yet, as in the real engine; progress is then in the errorlog alone.
+    /// The databases recover from 0 to 100 percent over the phase's length, or stand at `percent`. With
+    /// `master` among them nothing listens, as in the real engine; progress is then only in the errorlog.
     Recovering {
         databases: Vec<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -125,7 +125,7 @@ pub enum Phase {
         #[serde(default)]
         administrators: bool,
     },
-    /// The first start sets the password of `sa`: "ready" is written, and logins get 18456, state 7 in the errorlog.
+    /// The first start sets the password of `sa`: "ready" is written, logins get 18456 (state 7 in the log).
     SettingUp,
     /// The system databases are rebuilt for another collation: after "ready" the port is refused again.
     ChangingCollation,
@@ -137,13 +137,13 @@ pub enum Phase {
     Stopping,
 }
 
-/// What happens to a connection before its login.
+/// The treatment of a connection before its login.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Accept {
     #[default]
     Answer,
-    /// The listener is closed; opens again when this changes.
+    /// The listener is closed; it opens again when this changes.
     Refuse,
     /// Accepted, then closed.
     Close,
@@ -155,13 +155,13 @@ pub enum Accept {
     TlsGarbage,
 }
 
-/// What becomes of the administrator connection.
+/// The treatment of the administrator connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dac {
     #[default]
     Answer,
-    /// Its listener is closed.
+    /// The listener is closed.
     Refuse,
     /// Accepted, and not answered until this changes.
     Hang,
@@ -170,10 +170,10 @@ pub enum Dac {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoginAnswer {
-    /// By user and password.
+    /// Logins are checked by user and password.
     #[default]
     Check,
-    /// These messages in this order, then the connection closes.
+    /// Logins get these messages in this order, then the connection closes.
     Errors(Vec<SqlError>),
     /// No answer, until this changes.
     Hang,
@@ -186,7 +186,7 @@ pub struct Fault {
     #[serde(default)]
     pub on: Match,
     pub effect: Effect,
-    /// How often, then the fault is gone; for ever without it.
+    /// The number of times after which the fault is gone; for ever without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
 }
@@ -215,7 +215,7 @@ pub enum Effect {
     Hang,
     Error(SqlError),
     Close,
-    /// RST.
+    /// The connection is closed by RST.
     Reset,
 }
 
@@ -327,7 +327,7 @@ impl DatabaseState {
         }
     }
 
-    /// What `USE` and a login to such a database answer; `None` where it opens.
+    /// Returns the error of `USE` and of a login to such a database; `None` where it opens.
     pub fn refusal(self) -> Option<i32> {
         match self {
             Self::Online | Self::Emergency => None,

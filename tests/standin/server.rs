@@ -1,4 +1,4 @@
-//! The listener: open while the phase and the script say so, and at most so many connections.
+//! The listener: open while the phase and the script want it, and at most so many connections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use super::session;
 
 const BACKLOG: u32 = 128;
 
-/// Which of the two ports.
+/// The port that a connection came by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
     Clients,
@@ -93,7 +93,8 @@ fn admit(engine: &Arc<Engine>, stream: TcpStream) {
     spawn(engine, stream, Door::Clients);
 }
 
-/// There is one such connection: a second one is closed at once (17810 in the errorlog).
+/// Admits the administrator connection, of which there is one: a second one is closed at once (17810 in the
+/// errorlog).
 fn admit_administrator(engine: &Arc<Engine>, stream: TcpStream) {
     engine.statistics().administrators += 1;
     if engine.administrators.load(Ordering::Relaxed) > 0 {

@@ -30,7 +30,7 @@ pub async fn run(engine: Arc<Engine>, stream: TcpStream, door: Door) {
     let mut hangup = engine.hangup.subscribe();
     let mut connection = Connection::new(stream);
     let reset = tokio::select! {
-        // A broken connection has nobody to be told about it; the client sees the close.
+        // Nobody is left to whom a broken connection could be reported; the client sees the close.
         result = serve(&engine, &mut connection, door) => result.unwrap_or(false),
         _ = hangup.changed() => engine.hangup.borrow().reset,
     };
@@ -67,8 +67,8 @@ async fn serve(engine: &Arc<Engine>, connection: &mut Connection, door: Door) ->
     }
 }
 
-/// Waits with a client that waits; `false` when the client does not: without this a hang would gather connections
-/// whose clients have long gone.
+/// Waits with a client that waits; `false` when the client does not: without this a hang would gather
+/// connections whose clients have long gone.
 async fn held(connection: &mut Connection, wait: impl Future<Output = ()>) -> io::Result<bool> {
     tokio::select! {
         () = wait => Ok(true),
@@ -76,7 +76,7 @@ async fn held(connection: &mut Connection, wait: impl Future<Output = ()>) -> io
     }
 }
 
-/// Prelogin and TLS; `None` when the connection ends here.
+/// Does prelogin and TLS; returns `None` when the connection ends here.
 async fn greet(
     engine: &Arc<Engine>,
     connection: &mut Connection,
@@ -192,7 +192,8 @@ fn shutdown_notice(engine: &Engine) -> Bytes {
     response.finish()
 }
 
-/// Tells that the request before it ended early. Sent even when that had ended just before, as the protocol wants.
+/// Acknowledges that the request before it ended early. Sent even when that had ended just before, as the
+/// protocol wants.
 async fn acknowledge_attention(
     engine: &Arc<Engine>,
     connection: &mut Connection,
@@ -209,7 +210,7 @@ async fn acknowledge_attention(
     connection.send(bytes.freeze(), true).await
 }
 
-/// Runs a request; the bytes are the end of its response.
+/// Runs a request; returns what becomes of the connection, and the end of the response.
 async fn perform(
     engine: &Arc<Engine>,
     client: &mut Client,

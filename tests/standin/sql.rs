@@ -1,5 +1,6 @@
-//! The little SQL that the stand-in understands: a recursive-descent parser for the statements of a monitoring client
-//! and of a durability test, evaluated against a few catalogue tables. What it does not understand is error 102.
+//! The little SQL that the stand-in understands: a recursive-descent parser for the statements of a
+//! monitoring client and of a durability test, evaluated against a few catalogue tables. What it does not
+//! understand is error 102.
 
 pub mod catalog;
 pub mod diagnostics;
@@ -19,7 +20,7 @@ pub mod statement;
 
 use serde::{Deserialize, Serialize};
 
-/// What a statement asks for, for statistics and for choosing faults.
+/// The kind of a statement, for statistics and for choosing faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {

@@ -1,5 +1,6 @@
-//! A stand-in for the SQL Server engine, as the supervisor meets it: two processes called `sqlservr`, a TDS port, a data
-//! directory, an errorlog. For tests and the demo; it is never shipped, and nothing in it uses the crate that it tests.
+//! A stand-in for the SQL Server engine, as the supervisor meets it: two processes called `sqlservr`, a TDS
+//! port, a data directory, an errorlog. It is for tests and the demo; it is never shipped, and nothing in it
+//! uses the crate that it tests.
 //!
 //! ```text
 //! sqlservr --data-dir DIR [--port 0] [--dac-port 0] [--control SOCKET] [--script FILE] [--announce FILE]
@@ -8,15 +9,16 @@
 //!          [--fail-start evaluation|eula|password|memory|system-dir|master|listen]
 //! ```
 //!
-//! The password of `sa` comes from `MSSQL_SA_PASSWORD` or `SA_PASSWORD`. Once the first phase has begun, one JSON line
-//! tells both pids, the ports and the control socket ([`handle::Announcement`]). From Rust, use [`handle::StandIn`].
+//! The password of `sa` comes from `MSSQL_SA_PASSWORD` or `SA_PASSWORD`. Once the first phase has begun, one
+//! JSON line gives both pids, the ports and the control socket ([`handle::Announcement`]). From Rust, use
+//! [`handle::StandIn`].
 //!
 //! # What is where
 //!
 //! | module | what it does |
 //! | --- | --- |
 //! | `process` | the watchdog: starts the engine, forwards SIGTERM, reaps, exits as the engine did |
-//! | [`failure`] | starts that fail, and what the image says then |
+//! | [`failure`] | starts that fail, with the messages of the image |
 //! | `boot` | the engine process from its first file to its clean shutdown |
 //! | `engine` | the state that all tasks share |
 //! | `lifecycle` | the phases of a start; `server` opens and closes the port by them |
@@ -28,36 +30,44 @@
 //!
 //! # What it imitates
 //!
-//! - Parent and child with the kernel's name `sqlservr` and the same command line. The child dies with its parent
-//!   (PR_SET_PDEATHSIG); the parent exits with the child's status, 128 + signal when it was killed. SIGTERM to either is
-//!   a clean shutdown: the availability manager's line and 17148 in the errorlog (17147 on SIGINT), 6005 and 18451 in one
-//!   answer for logins, 6005, 18456 and 596 and the end of the connection for requests, exit 0.
-//! - TDS 7.2 to 7.4, and TDS 8 (`strict`, TLS first): prelogin, TLS 1.2 inside prelogin packets for the login or the whole session, LOGIN7, batches,
-//!   `sp_executesql` and procedures by name, transaction requests, attention, connection reset, packet sizes.
-//! - SELECT with joins, derived tables and uncorrelated subqueries, WHERE, GROUP BY, HAVING, ORDER BY, TOP, DISTINCT,
-//!   UNION ALL, arithmetic, CASE and the functions that monitoring queries use; `DECLARE`, `SET`, `SELECT @name = ...`,
-//!   `IF`, `BEGIN TRY`, `EXEC (text)`, `sp_executesql`; from the views that exporters read: databases, files and their
-//!   input and output, counters, waits, schedulers, memory, sessions, requests, tempdb, backups and jobs in msdb, tables
-//!   with data retention and streaming jobs. What is easy is counted for real (batches, logins, connections, the
-//!   journal's writes); the rest is made up, and `set_view` changes or refuses it.
-//! - `USE`, `CHECKPOINT`, `WAITFOR DELAY`, `EXEC sp_server_diagnostics`; `CREATE TABLE`, `INSERT`, `SELECT` on
-//!   `dbo.journal (id, epoch)`,
-//!   whose rows are on disk before they are acknowledged, and whose epoch, where the client gives none, is that of the
-//!   environment's `SQL_EDGE_SUPERVISOR_EPOCH`, or 0. Anything else: 102, 207, 208 or 2812, or a scripted answer.
-//! - With `--dac-port`, the dedicated administrator connection: one at a time, for `sa` alone, answering whatever hangs.
-//! - An empty volume silently becomes a new instance; one that cannot be used gives the image's messages and exit 1.
+//! - Parent and child with the kernel's name `sqlservr` and the same command line. The child dies with its
+//!   parent (PR_SET_PDEATHSIG); the parent exits with the child's status, 128 + signal when it was killed.
+//!   SIGTERM to either is a clean shutdown: the availability manager's line and 17148 in the errorlog (17147
+//!   on SIGINT), 6005 and 18451 in one answer for logins, 6005, 18456 and 596 and the end of the connection
+//!   for requests, exit 0.
+//! - TDS 7.2 to 7.4, and TDS 8 (`strict`, TLS first): prelogin, TLS 1.2 inside prelogin packets for the
+//!   login or the whole session, LOGIN7, batches, `sp_executesql` and procedures by name, transaction
+//!   requests, attention, connection reset, packet sizes.
+//! - SELECT with joins, derived tables and uncorrelated subqueries, WHERE, GROUP BY, HAVING, ORDER BY, TOP,
+//!   DISTINCT, UNION ALL, arithmetic, CASE and the functions that monitoring queries use; `DECLARE`, `SET`,
+//!   `SELECT @name = ...`, `IF`, `BEGIN TRY`, `EXEC (text)`, `sp_executesql`; from the views that exporters
+//!   read: databases, files and their input and output, counters, waits, schedulers, memory, sessions,
+//!   requests, tempdb, backups and jobs in msdb, tables with data retention and streaming jobs. What is easy
+//!   is counted for real (batches, logins, connections, the journal's writes); the rest is made up, and
+//!   `set_view` changes or refuses it.
+//! - `USE`, `CHECKPOINT`, `WAITFOR DELAY`, `EXEC sp_server_diagnostics`; `CREATE TABLE`, `INSERT`, `SELECT`
+//!   on `dbo.journal (id, epoch)`, whose rows are on disk before they are acknowledged, and whose epoch,
+//!   where the client gives none, is that of the environment's `SQL_EDGE_SUPERVISOR_EPOCH`, or 0. Anything
+//!   else: 102, 207, 208 or 2812, or a scripted answer.
+//! - With `--dac-port`, the dedicated administrator connection: one at a time, for `sa` alone, answering
+//!   whatever hangs.
+//! - An empty volume silently becomes a new instance; one that cannot be used gives the image's messages and
+//!   exit 1.
 //!
 //! # What it does not
 //!
-//! Transactions (each INSERT is durable by itself), permissions other than VIEW SERVER STATE and what `set_view` refuses,
-//! correlated subqueries, exact numerics with a fraction (they are floats), MARS, TDS 8, integrated logins, prepared statements and cursors, collations other than the default. The password always
-//! comes from the environment, though the real engine keeps the one of the volume's first start. Two things are easier
-//! than in reality: 18401 refuses `sa` too unless told otherwise, and `sp_server_diagnostics` can be sped up.
+//! Transactions (each INSERT is durable by itself), permissions other than VIEW SERVER STATE and what
+//! `set_view` refuses, correlated subqueries, exact numerics with a fraction (they are floats), MARS,
+//! integrated logins, prepared statements and cursors, collations other than the default. The password
+//! always comes from the environment, though the real engine keeps the one of the volume's first start. Two
+//! things are easier than in reality: 18401 refuses `sa` too unless the script has it otherwise, and
+//! `sp_server_diagnostics` can be sped up.
 //!
 //! # Commands of the control socket
 //!
-//! One JSON object a line, `{"command": NAME, ...}`; one reply a line, `{"reply": "done" | "refused" | ...}`. The reply
-//! comes when the change is in force, the listener's state included. Fields are those of [`command::Command`].
+//! One JSON object a line, `{"command": NAME, ...}`; one reply a line,
+//! `{"reply": "done" | "refused" | ...}`. The reply comes when the change is in force, the listener's
+//! state included. Fields are those of [`command::Command`].
 //!
 //! | command | effect |
 //! | --- | --- |
@@ -66,10 +76,11 @@
 //! | `start_phases`, `next_phase` | refusing, closing_at_accept, not_ready, recovering, upgrading, ready |
 //! | `accept` | before the login: answer, refuse, close, reset, hang, tls_garbage |
 //! | `login`, `set_login`, `paused` | any errors or none at all; passwords; 17142 |
-//! | `faults` | by statement kind, text or application: delay, hang, error, close, reset; always or so many times |
+//! | `faults` | by kind, text or application: delay, hang, error, close, reset; always or so many times |
 //! | `answers` | result sets of any type for batches that contain a text |
 //! | `databases`, `set_database`, `remove_database`, `many_databases` | the databases, up to 1,000 |
-//! | `view_server_state`, `set_view`, `forget_view`, `product` | permissions; rows and errors of a view; SQL Server in Edge's place |
+//! | `view_server_state`, `product` | permissions; SQL Server in Edge's place |
+//! | `set_view`, `forget_view` | rows and errors of a view |
 //! | `diagnostics` | states, attributes, silence, missing procedure, time scale |
 //! | `write_errorlog`, `log_line` | the errorlog stands still; a line of one's own |
 //! | `dac` | the administrator connection: answer, refuse, hang |
@@ -77,8 +88,8 @@
 //! | `load`, `close_connections` | work beside the answers; every client is hung up on |
 //! | `ignore_sigterm`, `shutdown_ms`, `exit`, `die`, `zombie` | how the process ends, or does not |
 //!
-//! A hang holds its requests until the fault is removed and never touches the control socket. For a frozen process use
-//! SIGSTOP: then the control socket is frozen too, as it should be.
+//! A hang holds its requests until the fault is removed and never touches the control socket. For a frozen
+//! process use SIGSTOP: then the control socket is frozen too, as it should be.
 
 #![allow(
     dead_code,

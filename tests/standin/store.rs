@@ -1,8 +1,9 @@
 //! The durable table `dbo.journal(id bigint, epoch bigint)`: an append-only file of checksummed records.
 //!
-//! A row is on disk before the client sees its DONE, and is read back from disk by every SELECT, so that a test can
-//! prove what a crash did and did not lose. It is opened with O_APPEND: two engines on one volume, which must not be,
-//! do not overwrite each other's rows, so that a test sees by their order and their epochs who wrote when.
+//! A row is on disk before the client sees its DONE, and is read back from disk by every SELECT, so that a
+//! test can prove what a crash did and did not lose. The file is opened with O_APPEND: two engines on one
+//! volume, which must not be, do not overwrite each other's rows, so that a test sees by their order and
+//! their epochs who wrote when.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -12,10 +13,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 const RECORD_BYTES: usize = 24;
-/// A test that writes more wants another tool; it also bounds what a SELECT holds in memory.
+/// The greatest number of rows. A test that writes more wants another tool; it also bounds what a SELECT
+/// holds in memory.
 const MAX_ROWS: u64 = 4_000_000;
 
-/// What was read and written, and how long that took.
+/// The numbers of reads and writes, their bytes, and the time that they took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Io {
     pub reads: u64,
@@ -29,9 +31,9 @@ pub struct Io {
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    /// One writer at a time; `None` until the table exists.
+    /// The table's file, for one writer at a time; `None` until the table exists.
     file: Mutex<Option<File>>,
-    /// Rows acknowledged: told without touching the disk, which may be stalled.
+    /// The number of acknowledged rows, given without touching the disk, which may be stalled.
     acknowledged: AtomicU64,
     io: Mutex<Io>,
 }
@@ -59,7 +61,7 @@ impl Journal {
         })
     }
 
-    /// What it has read and written since its start.
+    /// Returns what was read and written since the start.
     pub fn io(&self) -> Io {
         *self.io.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,7 +70,7 @@ impl Journal {
         change(&mut self.io.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Rows that are on disk for certain.
+    /// Returns the number of rows that are on disk for certain.
     pub fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::Relaxed)
     }
@@ -115,7 +117,8 @@ impl Journal {
             io.write_ms += milliseconds_since(began);
         });
         if written.is_err() {
-            // Half a batch must not become visible; if this fails too, the checksum still hides a torn record.
+            // Half a batch must not become visible; if this fails too, the checksum still hides a torn
+            // record.
             let _ = file.set_len(end);
         } else {
             self.acknowledged
@@ -124,7 +127,7 @@ impl Journal {
         written
     }
 
-    /// All rows as they are on disk; `None` when the table does not exist.
+    /// Returns all rows as they are on disk; `None` when the table does not exist.
     pub fn rows(&self) -> io::Result<Option<Vec<(i64, i64)>>> {
         let began = Instant::now();
         let rows = self.lock().as_ref().map(read_rows).transpose()?;
@@ -155,14 +158,14 @@ fn encode((id, epoch): (i64, i64)) -> [u8; RECORD_BYTES] {
     record
 }
 
-/// FNV-1a: enough to tell a torn record from a whole one.
+/// Returns the FNV-1a checksum: enough to tell a torn record from a whole one.
 fn checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
 
-/// Rows up to the first record that is not whole.
+/// Reads the rows up to the first record that is not whole.
 fn read_rows(mut file: &File) -> io::Result<Vec<(i64, i64)>> {
     file.seek(SeekFrom::Start(0))?;
     let mut bytes = Vec::new();

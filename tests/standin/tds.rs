@@ -16,7 +16,7 @@ pub mod value;
 
 use bytes::TryGetError;
 
-/// What a peer may get wrong on the wire. Each ends the connection.
+/// An error that a peer makes on the wire. Each ends the connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ProtocolError {
     #[error("unknown packet type {0:#04x}")]

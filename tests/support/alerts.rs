@@ -1,7 +1,7 @@
-//! Scrapes of the real program for the rules' tests: what `/metrics` shows before something befalls it and
-//! after, reduced to the series that an alert reads. An integration test that reaches an alert holds its
-//! own scrape against the recorded one in `tests/monitoring/scrapes`; `tests/monitoring` evaluates the
-//! alert on that.
+//! Scrapes of the real program for the rules' tests: what `/metrics` shows before something befalls it
+//! and after, reduced to the series that an alert reads. An integration test that reaches an alert holds
+//! its own scrape against the recorded one in `tests/monitoring/scrapes`; `tests/monitoring` evaluates
+//! the alert on that.
 //!
 //! `UPDATE_GOLDEN=1 cargo test --test it TEST` records what is missing or has other series.
 
@@ -19,10 +19,10 @@ const RULES: [&str; 5] = [
     "optional/mixin.yaml",
 ];
 
-/// What a recorded file begins with.
+/// The beginning of a recorded file.
 const HEAD: &str = "# Recorded by ";
 
-/// How the time after the second scrape is filled.
+/// The way in which the time after the second scrape is filled.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum GoesOn {
     /// Everything stays as the second scrape shows it.
@@ -44,7 +44,7 @@ pub struct Scrape {
 }
 
 impl Scrape {
-    /// The scrape that has just been answered by `exposition`.
+    /// Reads the scrape that has just been answered by `exposition`.
     pub fn of(exposition: &str) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let lines = exposition.lines().filter(|line| !line.starts_with('#'));
@@ -59,19 +59,19 @@ impl Scrape {
         }
     }
 
-    /// The value of a series, if it is there.
+    /// Returns the value of a series, if it is there.
     pub fn value(&self, series: &str) -> Option<f64> {
         self.samples.get(series).copied()
     }
 
-    /// The sum of all series of a name.
+    /// Returns the sum of all series of a name.
     pub fn sum(&self, name: &str) -> f64 {
         let of_name = self.samples.iter().filter(|(s, _)| name_of(s) == name);
         of_name.map(|(_, value)| value).sum()
     }
 
-    /// The samples that the alert's expression reads. A moment is told from the scrape on, so that it is a
-    /// moment at any time.
+    /// Returns the samples that the alert's expression reads. A moment is given in seconds from the
+    /// scrape on, so that it is a moment at any time.
     fn read_by(&self, alert: &str) -> BTreeMap<String, f64> {
         let expression = expression(alert);
         let names = names(&expression);
@@ -93,7 +93,7 @@ impl Scrape {
     }
 }
 
-/// A series without those labels of the program's own that change with each release or machine.
+/// Returns a series without those labels of the program's own that change with each release or machine.
 fn lasting(series: &str) -> &str {
     match name_of(series) {
         name @ "sql_edge_supervisor_build_info" => name,
@@ -101,7 +101,7 @@ fn lasting(series: &str) -> &str {
     }
 }
 
-/// The name of a series.
+/// Returns the name of a series.
 fn name_of(series: &str) -> &str {
     series.split('{').next().unwrap_or(series)
 }
@@ -110,12 +110,12 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The folder of the recorded scrapes.
+/// Returns the folder of the recorded scrapes.
 pub fn folder() -> PathBuf {
     root().join("tests/monitoring/scrapes")
 }
 
-/// The expression of an alert or a recording rule. The rules files have each in one line.
+/// Returns the expression of an alert or a recording rule. The rules files have each in one line.
 fn expression(rule: &str) -> String {
     let heads = [format!("- alert: {rule}"), format!("- record: {rule}")];
     for file in RULES {
@@ -131,7 +131,7 @@ fn expression(rule: &str) -> String {
     panic!("the rules have no {rule}")
 }
 
-/// The names of the metrics that an expression reads, those behind recording rules included.
+/// Returns the names of the metrics that an expression reads, those behind recording rules included.
 fn names(expression: &str) -> BTreeSet<String> {
     let words = expression.split(|c: char| !(c.is_ascii_alphanumeric() || "_:".contains(c)));
     let mut names = BTreeSet::new();
@@ -149,10 +149,10 @@ fn names(expression: &str) -> BTreeSet<String> {
     names
 }
 
-/// What is recorded of an alert.
+/// The recorded scrapes of an alert.
 #[derive(Clone, Debug, Default)]
 pub struct Recorded {
-    /// The test that reached it.
+    /// The name of the test that reached the alert.
     pub test: String,
     pub before: BTreeMap<String, f64>,
     pub after: BTreeMap<String, f64>,
@@ -160,8 +160,8 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// The two scrapes as far as the alert reads them. What the first one shows already was there before
-    /// anybody could scrape.
+    /// Reduces the two scrapes to what the alert reads. Where the first one shows all of it already, it
+    /// was there before anybody could scrape.
     pub fn of(alert: &str, before: &Scrape, after: Option<&Scrape>, grows: bool) -> Self {
         let mut recorded = Self {
             test: std::thread::current().name().unwrap_or_default().to_owned(),
@@ -238,7 +238,7 @@ impl Recorded {
         recorded
     }
 
-    /// A series of its own that is not among those.
+    /// Returns a series of the recorded ones that is not among `shown`.
     fn missing_in(&self, shown: &BTreeMap<String, f64>) -> Option<String> {
         let wanted = match self.goes_on {
             GoesOn::Gone => &self.before,
@@ -268,8 +268,9 @@ impl Recorded {
     }
 }
 
-/// A series that is recorded for the alert, and that the product does not show in this scrape: perhaps not yet,
-/// where not all collectors have had their first turn. None where nothing is recorded, or is to be recorded now.
+/// Returns a series that is recorded for the alert, and that the product does not show in this scrape:
+/// perhaps not yet, where not all collectors have had their first turn. None where nothing is recorded,
+/// or is to be recorded now.
 pub fn missing(alert: &str, shown: &Scrape) -> Option<String> {
     let path = folder().join(format!("{alert}.prom"));
     if !path.exists() || std::env::var_os("UPDATE_GOLDEN").is_some() {

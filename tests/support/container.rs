@@ -11,20 +11,20 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::unix::pipe;
 
-/// Nothing takes this long; what would hang fails instead.
+/// The longest wait: nothing takes this long, and what would hang fails instead.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A first process, and all that is below it.
 pub struct Container {
-    /// unshare(1), which ends as its child, the first process, does.
+    /// The process of unshare(1), which ends as its child, the first process, does.
     unshare: Child,
-    /// None where it ended before it was found.
+    /// The pid and the pidfd of the first process; none where it ended before it was found.
     init: Option<(i32, OwnedFd)>,
     ended: AsyncFd<OwnedFd>,
     log: PathBuf,
 }
 
-/// One process of it, as this namespace sees it.
+/// A process of the container, as this namespace sees it.
 #[derive(Clone, Debug)]
 pub struct Process {
     pub pid: i32,
@@ -64,12 +64,12 @@ impl Container {
         }
     }
 
-    /// The first process, as this namespace sees it.
+    /// Returns the pid of the first process, as this namespace sees it.
     pub fn init(&self) -> i32 {
         self.init.as_ref().map_or(0, |(pid, _)| *pid)
     }
 
-    /// Everything below the first process, itself not.
+    /// Returns every process below the first one, without that one itself.
     pub fn processes(&self) -> Vec<Process> {
         let all = all_processes();
         let mut below: Vec<i32> = self.init.iter().map(|(pid, _)| *pid).collect();
@@ -83,7 +83,7 @@ impl Container {
         found
     }
 
-    /// Waits until a process below the first one is called so and `wanted`.
+    /// Waits until a process below the first one has this name and is `wanted`.
     pub async fn finds(&self, name: &str, wanted: impl Fn(&Process) -> bool) -> Process {
         until(|| {
             let found = self.processes();
@@ -92,7 +92,7 @@ impl Container {
         .await
     }
 
-    /// Waits for its end; how the runtime sees it.
+    /// Waits for the container's end; returns its exit status as the runtime sees it.
     pub async fn ends(&mut self) -> ExitStatus {
         match tokio::time::timeout(PATIENCE, self.ended.readable()).await {
             Ok(ended) => ended.expect("a pidfd").retain_ready(),
@@ -101,7 +101,7 @@ impl Container {
         self.unshare.wait().expect("it is our child")
     }
 
-    /// What can be said of it where it does not what it should.
+    /// Describes the container, for the case that it does not do what it should.
     fn state(&self) -> String {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let outer = process(self.unshare.id().cast_signed());
@@ -111,7 +111,7 @@ impl Container {
         )
     }
 
-    /// Whether it runs.
+    /// Whether the container runs.
     pub fn runs(&mut self) -> bool {
         self.unshare.try_wait().expect("it is our child").is_none()
     }
@@ -126,7 +126,7 @@ impl Drop for Container {
     }
 }
 
-/// Asks again and again; for what tells of itself by no event.
+/// Asks again and again, for changes that no event reports.
 pub async fn until<T>(mut found: impl FnMut() -> Option<T>) -> T {
     let asked = async {
         loop {
@@ -141,7 +141,7 @@ pub async fn until<T>(mut found: impl FnMut() -> Option<T>) -> T {
         .expect("it comes to be in time")
 }
 
-/// The lines of a file that is a FIFO.
+/// Makes a FIFO, and returns the lines that are written to it.
 pub fn fifo(path: &Path) -> Lines<BufReader<pipe::Receiver>> {
     let mode = nix::sys::stat::Mode::from_bits_truncate(0o600);
     nix::unistd::mkfifo(path, mode).expect("a FIFO");
@@ -167,7 +167,7 @@ fn only_child(unshare: &Child) -> Option<i32> {
     }
 }
 
-/// None where it has ended.
+/// Opens a pidfd; none where the process has ended.
 fn pidfd(pid: i32) -> Option<OwnedFd> {
     pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()
 }
@@ -189,7 +189,7 @@ pub fn all_processes() -> Vec<Process> {
         .collect()
 }
 
-/// By `/proc/PID/stat`, proc_pid_stat(5).
+/// Reads a process from `/proc/PID/stat`, proc_pid_stat(5).
 pub fn process(pid: i32) -> Option<Process> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (head, rest) = stat.rsplit_once(") ")?;
@@ -203,13 +203,13 @@ pub fn process(pid: i32) -> Option<Process> {
     })
 }
 
-/// What tells a test of one run from those of others: a duration that no other sleeps.
+/// Returns the word that tells a test of one run from those of others: a duration that no other sleeps.
 pub fn marker(count: u32) -> String {
     // A day and more: nobody waits for it.
     (100_000 + u64::from(std::process::id() % 100_000) * 10 + u64::from(count)).to_string()
 }
 
-/// The processes anywhere whose command line holds this word.
+/// Returns the processes anywhere whose command line holds this word.
 pub fn with_argument(word: &str) -> Vec<PathBuf> {
     let holds = |pid: i32| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! One GET over HTTP.
+//! A client that makes one request over HTTP.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use hyper::Request;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// No answer takes this long.
+/// The longest wait: no answer takes this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// GET `path`; status and body.
+/// Requests `path` by GET; returns status and body.
 pub async fn get(address: &str, path: &str) -> (u16, String) {
     let answered = tokio::time::timeout(PATIENCE, async {
         let stream = TcpStream::connect(address).await.expect("it listens");
@@ -36,12 +36,12 @@ pub async fn get(address: &str, path: &str) -> (u16, String) {
 /// A response with its bytes as they came.
 pub struct Response {
     pub status: u16,
-    /// By their names in lower case.
+    /// The header fields by their names in lower case.
     pub headers: BTreeMap<String, String>,
     pub body: Bytes,
 }
 
-/// Any method, with an Accept-Encoding.
+/// Requests `path` by any method, with an Accept-Encoding.
 pub async fn get_with(address: &str, method: &str, path: &str, coding: &str) -> Response {
     let answered = tokio::time::timeout(PATIENCE, async {
         let stream = TcpStream::connect(address).await.expect("it listens");

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A directory of its own, removed at the end.
+/// A temporary directory, removed at the end.
 pub struct Scratch(PathBuf);
 
 static COUNT: AtomicU32 = AtomicU32::new(0);

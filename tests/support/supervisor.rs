@@ -1,5 +1,5 @@
-//! The supervisor as a real process. Its JSON log is its stream of events: who waits for something
-//! awaits the line that says so, and never sleeps.
+//! The supervisor as a real process. Its JSON log is its stream of events: a test that waits for
+//! something awaits the line that reports it, and never sleeps.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -14,7 +14,7 @@ use tokio::net::unix::pipe;
 use super::alerts::{Recorded, Scrape, compare, missing};
 use super::http::get;
 
-/// Nothing takes this long; what would hang fails instead.
+/// The longest wait: nothing takes this long, and what would hang fails instead.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running supervisor.
@@ -22,14 +22,14 @@ pub struct Supervisor {
     child: Child,
     lines: Lines<BufReader<pipe::Receiver>>,
     pub address: String,
-    /// Every line so far, as it was written.
+    /// The lines so far, as they were written.
     pub log: String,
-    /// What a scrape showed before that which is to come; the first one, until another is kept.
+    /// The scrape before what is to come; the first one, until another is kept.
     before: Option<Scrape>,
 }
 
 impl Supervisor {
-    /// `binary` with these settings as flags; returns once it supervises.
+    /// Starts `binary` with these settings as flags; returns once it supervises.
     pub async fn start(
         binary: &Path,
         settings: &[(String, String)],
@@ -38,7 +38,7 @@ impl Supervisor {
         Self::start_with(Command::new(binary), settings, environment).await
     }
 
-    /// The same by a command of the caller's making.
+    /// Starts a supervisor as [`Self::start`] does, by a command of the caller's making.
     pub async fn start_with(
         mut command: Command,
         settings: &[(String, String)],
@@ -80,12 +80,12 @@ impl Supervisor {
         self.before = Some(self.scrape().await);
     }
 
-    /// What a scrape shows now.
+    /// Returns what a scrape shows now.
     pub async fn scrape(&self) -> Scrape {
         Scrape::of(&self.get("/metrics").await.1)
     }
 
-    /// The next event of the log that is `wanted`.
+    /// Returns the next event of the log that is `wanted`.
     pub async fn event(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         let found = tokio::time::timeout(PATIENCE, async {
             loop {
@@ -101,7 +101,7 @@ impl Supervisor {
         }
     }
 
-    /// The next event, however long it takes to come.
+    /// Returns the next event, however long it takes to come.
     pub async fn event_without_limit(&mut self) -> Value {
         let line = self.lines.next_line().await.expect("its log is readable");
         let Some(line) = line else {
@@ -112,7 +112,7 @@ impl Supervisor {
         serde_json::from_str(&line).unwrap_or(Value::Null)
     }
 
-    /// Waits until `probe` fails; its reasons.
+    /// Waits until `probe` fails; returns its reasons.
     pub async fn fails(&mut self, probe: &str) -> String {
         let event = self
             .event(|event| event["message"] == "fails" && event["probe"] == probe)
@@ -135,7 +135,7 @@ impl Supervisor {
         }
     }
 
-    /// Waits until a reason of this code is found; its evidence.
+    /// Waits until a reason of this code is found; returns its evidence.
     pub async fn finds(&mut self, code: &str) -> String {
         let event = self
             .event(|event| event["code"] == code && event["evidence"].is_string())
@@ -152,21 +152,22 @@ impl Supervisor {
             .await;
     }
 
-    /// The same for an alert whose series are `wanted`, and stay so.
+    /// Does what [`Self::raises`] does for an alert whose series are `wanted`, and stay so.
     pub async fn raises_when(&self, alert: &str, wanted: impl Fn(&Scrape) -> bool) {
         let after = self.scraped(alert, wanted).await;
         let recorded = Recorded::of(alert, self.was(), Some(&after), false);
         compare(alert, &recorded, &after);
     }
 
-    /// The same for an alert whose series grow on as they did until `wanted`.
+    /// Does what [`Self::raises`] does for an alert whose series grow on as they did until `wanted`.
     pub async fn raises_by_growth(&self, alert: &str, wanted: impl Fn(&Scrape) -> bool) {
         let after = self.scraped(alert, wanted).await;
         let recorded = Recorded::of(alert, self.was(), Some(&after), true);
         compare(alert, &recorded, &after);
     }
 
-    /// The same for an alert on a supervisor that can't be scraped, because it is killed here.
+    /// Does what [`Self::raises`] does for alerts on a supervisor that can't be scraped, because it is
+    /// killed here.
     pub async fn raises_once_killed(mut self, alerts: &[&str]) {
         let before = self.scrape().await;
         self.child.kill().expect("it runs");
@@ -183,7 +184,7 @@ impl Supervisor {
         self.before.as_ref().expect("it was scraped at its start")
     }
 
-    /// The first scrape that is `wanted` and shows all that is recorded for the alert.
+    /// Returns the first scrape that is `wanted` and shows all that is recorded for the alert.
     async fn scraped(&self, alert: &str, wanted: impl Fn(&Scrape) -> bool) -> Scrape {
         let mut lacks = None;
         let found = tokio::time::timeout(PATIENCE, async {
@@ -213,7 +214,7 @@ impl Supervisor {
         Pid::from_child(&self.child)
     }
 
-    /// Whether its process has not ended yet.
+    /// Whether the process has not ended yet.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
@@ -222,7 +223,7 @@ impl Supervisor {
         kill_process(self.pid(), signal).expect("it runs");
     }
 
-    /// SIGTERM; its exit status.
+    /// Ends the supervisor by SIGTERM; returns its exit status, and its log.
     pub async fn terminate(mut self) -> (ExitStatus, String) {
         self.signal(Signal::TERM);
         // Its end closes the log. Had it not ended within the patience, the wait would hang.
@@ -237,7 +238,7 @@ impl Supervisor {
         (status, std::mem::take(&mut self.log))
     }
 
-    /// GET; status and body.
+    /// Requests `path` by GET; returns status and body.
     pub async fn get(&self, path: &str) -> (u16, String) {
         get(&self.address, path).await
     }

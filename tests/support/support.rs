@@ -1,4 +1,4 @@
-//! What the integration tests, the demo and the benchmark share.
+//! The code that the integration tests, the demo and the benchmark share.
 
 #![allow(
     dead_code,

@@ -1,10 +1,10 @@
-//! Real file systems: images on loop devices, and what befalls them. All of it needs root.
+//! Real file systems: images on loop devices, and what befalls them. All of this needs root.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What is made on an image.
+/// The kind of file system that is made on an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Ext4,
@@ -19,7 +19,7 @@ impl Kind {
         }
     }
 
-    /// Bytes of a sparse image. mkfs.xfs makes none below 300 MB.
+    /// Returns the bytes of a sparse image. mkfs.xfs makes none below 300 MB.
     const fn size(self) -> u64 {
         match self {
             Self::Ext4 => 64 << 20,
@@ -28,7 +28,8 @@ impl Kind {
     }
 }
 
-/// A file system of its own on a loop device, mounted. Dropped, it is thawed, unmounted and gone.
+/// A mounted file system of its own on a loop device. When it is dropped, it is thawed, unmounted and
+/// gone.
 pub struct Image {
     at: PathBuf,
     device: String,
@@ -41,7 +42,7 @@ impl Image {
         Self::made_with(kind, &[], scratch, at)
     }
 
-    /// The same with more arguments for mkfs.
+    /// Makes and mounts `kind` as [`Self::mounted`] does, with more arguments for mkfs.
     pub fn made_with(kind: Kind, arguments: &[&str], scratch: &Path, at: &Path) -> Self {
         std::fs::create_dir_all(at).expect("the mount point can be made");
         let name = at.display().to_string().replace('/', "-");
@@ -70,7 +71,7 @@ impl Image {
         &self.at
     }
 
-    /// Mounts it, also once more.
+    /// Mounts the file system, also once more.
     pub fn mount(&self) {
         let options = match self.kind {
             // What a node's error handling comes to.
@@ -85,26 +86,26 @@ impl Image {
         run(&mut command);
     }
 
-    /// Takes it away from below those who use it; what they have open stays.
+    /// Unmounts the file system below those who use it; what they have open stays.
     pub fn unmount_lazily(&self) {
         run(Command::new("umount").arg("-l").arg(&self.at));
     }
 
-    /// As after an error of the device: an ext4 that no longer takes writes.
+    /// Makes an ext4 take no more writes, as after an error of the device.
     pub fn abort(&self) {
         run(Command::new("mount")
             .args(["-o", "remount,abort"])
             .arg(&self.at));
     }
 
-    /// As a device that is gone: everything is an input/output error.
+    /// Shuts the file system down, as if its device were gone: everything is an input/output error.
     pub fn shut_down(&self) {
         run(Command::new("xfs_io")
             .args(["-x", "-c", "shutdown"])
             .arg(&self.at));
     }
 
-    /// Each write waits from now on.
+    /// Freezes the file system: each write waits from now on.
     pub fn freeze(&self) {
         run(Command::new("fsfreeze").arg("-f").arg(&self.at));
     }
@@ -113,7 +114,7 @@ impl Image {
         run(Command::new("fsfreeze").arg("-u").arg(&self.at));
     }
 
-    /// Takes all the room there is, by this file.
+    /// Takes all the room there is, by a file of this name.
     pub fn fill(&self, name: &str) -> PathBuf {
         use std::io::Write as _;
         let path = self.at.join(name);
@@ -127,7 +128,7 @@ impl Image {
         path
     }
 
-    /// Takes all inodes there are, below this directory, also once more.
+    /// Takes all inodes there are, below a directory of this name, also once more.
     pub fn fill_with_names(&self, name: &str) -> PathBuf {
         let path = self.at.join(name);
         std::fs::create_dir_all(&path).expect("there is room for a name");
@@ -151,7 +152,7 @@ impl Drop for Image {
     }
 }
 
-/// A directory mounted at another place. Dropped, it is unmounted.
+/// A directory mounted at another place. When it is dropped, it is unmounted.
 pub struct Bind(PathBuf);
 
 impl Bind {
@@ -163,8 +164,8 @@ impl Bind {
         Self(at.to_owned())
     }
 
-    /// The same directory mounted over itself, read-only. It is made so at `aside`, where nobody has a file
-    /// open on it: one that is open for writing would keep the mount from it.
+    /// Mounts a directory over itself, read-only. The mount is made so at `aside`, where nobody has a
+    /// file open on it: one that is open for writing would keep the mount from it.
     pub fn read_only_over(at: &Path, aside: &Path) -> Self {
         let made = Self::over(at, aside);
         run(Command::new("mount")
@@ -175,12 +176,12 @@ impl Bind {
         over
     }
 
-    /// Another directory in its place, with no moment in which there is none.
+    /// Puts another directory in its place, with no moment in which there is none.
     pub fn cover(&self, source: &Path) {
         run(Command::new("mount").arg("--bind").arg(source).arg(&self.0));
     }
 
-    /// What was mounted last goes.
+    /// Unmounts what was mounted last.
     pub fn uncover(&self) {
         run(Command::new("umount").arg("-l").arg(&self.0));
     }
@@ -196,7 +197,8 @@ impl Drop for Bind {
     }
 }
 
-/// One mount may cover another; the first that fails says that there is none left.
+/// Unmounts all that is mounted at a place. One mount may cover another; the first failure shows that
+/// there is none left.
 fn unmount_all(at: &Path) {
     let unmount = || Command::new("umount").arg("-l").arg(at).output();
     while unmount().is_ok_and(|output| output.status.success()) {}
@@ -207,7 +209,7 @@ pub fn run(command: &mut Command) {
     output(command);
 }
 
-/// What it prints.
+/// Runs a tool that the test can't do without; returns what it prints.
 fn output(command: &mut Command) -> String {
     command.env("PATH", search_path());
     let output = command
@@ -222,13 +224,13 @@ fn output(command: &mut Command) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Where administrators' tools lie, too.
+/// Returns the search path, with the folders of administrators' tools.
 fn search_path() -> String {
     let own = std::env::var("PATH").unwrap_or_default();
     format!("{own}:/usr/sbin:/sbin")
 }
 
-/// What this machine lacks of what file systems need, in words.
+/// Returns what this machine lacks of what file systems need, in words.
 fn lacking() -> String {
     let mut lacks = Vec::new();
     if !rustix::process::geteuid().is_root() {

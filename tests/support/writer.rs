@@ -1,4 +1,4 @@
-//! A client that writes: numbered rows, one after the other, and which of them were acknowledged.
+//! A client that writes numbered rows, one after the other, and notes which of them were acknowledged.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,10 +9,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
-/// A connection or a row that takes longer is given up: its fate is unknown.
+/// The longest wait. A connection or a row that takes longer is given up: its fate is unknown.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Between two attempts where nothing answers: nobody says when it does again.
+/// The pause between two attempts where nothing answers: no event reports when something does again.
 const PAUSE: Duration = Duration::from_millis(20);
 
 const CREATE: &str =
@@ -20,30 +20,30 @@ const CREATE: &str =
 
 type Sql = Client<Compat<TcpStream>>;
 
-/// Where the engine is now, and its password for `sa`.
+/// The port of the engine now, and its password for `sa`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub port: u16,
     pub password: String,
 }
 
-/// What became of the rows.
+/// The fate of the rows.
 #[derive(Clone, Debug, Default)]
 pub struct Written {
     /// Rows that the engine acknowledged.
     pub acknowledged: Vec<i64>,
-    /// Rows that it refused, or said nothing about.
+    /// The number of rows that the engine refused, or did not answer.
     pub failed: u64,
 }
 
 impl Written {
-    /// Rows that were tried.
+    /// Returns the number of rows that were tried.
     pub fn attempted(&self) -> u64 {
         self.acknowledged.len() as u64 + self.failed
     }
 }
 
-/// The running writer. Dropped, it ends.
+/// The running writer. When it is dropped, it ends.
 pub struct Writer {
     written: Arc<Mutex<Written>>,
     progress: watch::Receiver<u64>,
@@ -51,12 +51,12 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Writes rows from 1 on to wherever `target` says, until it is dropped.
+    /// Writes rows from 1 on to the engine that `target` names, until it is dropped.
     pub fn start(target: watch::Receiver<Target>) -> Self {
         Self::counting(target, 1, 1)
     }
 
-    /// The same with the numbers `first`, `first + step` and so on.
+    /// Writes rows with the numbers `first`, `first + step` and so on.
     pub fn counting(target: watch::Receiver<Target>, first: i64, step: i64) -> Self {
         let written = Arc::new(Mutex::new(Written::default()));
         let (progressed, progress) = watch::channel(0);
@@ -73,13 +73,13 @@ impl Writer {
         }
     }
 
-    /// To one place that stays.
+    /// Writes rows to one place that stays.
     pub fn to(port: u16, password: &str) -> Self {
         let password = password.to_owned();
         Self::start(watch::channel(Target { port, password }).1)
     }
 
-    /// So far.
+    /// Returns the rows so far.
     pub fn written(&self) -> Written {
         self.written
             .lock()
@@ -87,13 +87,13 @@ impl Writer {
             .clone()
     }
 
-    /// The acknowledged rows since the last call.
+    /// Takes the acknowledged rows since the last call.
     pub fn take_acknowledged(&self) -> Vec<i64> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut written.acknowledged)
     }
 
-    /// How many were acknowledged.
+    /// Returns the number of acknowledged rows.
     pub fn count(&self) -> u64 {
         *self.progress.borrow()
     }
@@ -129,11 +129,12 @@ async fn write(
             loop {
                 let insert = format!("INSERT INTO dbo.journal (id) VALUES ({id})");
                 let row = id;
-                // A number is never used twice: whether a row that was not acknowledged is there is not known.
+                // A number is never used twice: whether a row that was not acknowledged is there is not
+                // known.
                 id += step;
                 let done = tokio::select! {
                     done = query(&mut sql, &insert) => done,
-                    // Where the engine was may be a pod that answers no more.
+                    // The place where the engine was may be a pod that answers no more.
                     Ok(()) = target.changed() => break,
                 };
                 let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
@@ -149,7 +150,7 @@ async fn write(
     }
 }
 
-/// A connection with the table there.
+/// Makes a connection, and the table where it is missing.
 pub async fn connect(target: &Target) -> anyhow::Result<Sql> {
     let mut config = Config::new();
     config.host("127.0.0.1");

@@ -8,38 +8,39 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, Mode, fchmod, flock};
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
-/// Connections that may wait to be accepted.
+/// The number of connections that may wait to be accepted.
 const BACKLOG: u32 = 16;
 
-/// Why there is no control socket.
+/// The reason why a socket can't be made.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// Another supervisor has it, or is about to.
+    /// The socket belongs to another supervisor, or is about to.
     #[error(
         "another supervisor answers on the control socket {0}: stop it, or give this one a state-dir of its own"
     )]
     Taken(PathBuf),
-    /// Something else is in its place, and is left there.
+    /// A file that is no socket has the path, and is left there.
     #[error(
         "{0} is not a socket and is left as it is: remove it, or give another path as control-socket"
     )]
     NotASocket(PathBuf),
-    /// It can't be made there.
+    /// The socket can't be made at the path.
     #[error("{path}: {what}: {error}", path = .path.display())]
     Unavailable {
-        /// Where.
+        /// The path of the socket.
         path: PathBuf,
-        /// What was tried.
+        /// The step that failed, in words.
         what: &'static str,
-        /// Why it failed.
+        /// The error of that step.
         error: io::Error,
     },
 }
 
-/// The file of a socket that this process made. Dropped, it is removed, unless it is another's by now.
+/// The file of a socket that this process made. When dropped, the file is removed, unless another file has
+/// its path by now.
 ///
-/// To be dropped before the listener: that one keeps the inode, so that no other file can have its
-/// number.
+/// It has to be dropped before the listener: the listener keeps the inode in use, so that no other file can
+/// have its number.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
@@ -47,7 +48,7 @@ pub struct SocketFile {
 }
 
 impl SocketFile {
-    /// Where it is.
+    /// Returns the path of the socket.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -98,7 +99,7 @@ pub async fn bind(path: &Path) -> Result<(UnixListener, SocketFile), BindError> 
     listen(path).map_err(unavailable("it can't be made"))
 }
 
-/// Sees to it that nothing is at `path`: only the socket of a dead supervisor is removed.
+/// Makes sure that nothing is at `path`: only the socket of a dead supervisor is removed.
 async fn make_room(path: &Path) -> Result<(), BindError> {
     let unavailable = |what, error| BindError::Unavailable {
         path: path.to_owned(),

@@ -11,7 +11,7 @@ const OWN: Caller = Caller {
     own: 10_001,
 };
 
-/// What a request is answered with, and what was ordered by it.
+/// Returns the answer to a request, and the orders that it gave.
 async fn ask(method: &str, target: &str, caller: &Caller) -> (Response<()>, Value, Vec<Order>) {
     let request = Request::builder()
         .method(method)
@@ -107,7 +107,7 @@ async fn an_order_that_is_refused_is_told_why() {
     assert_eq!(body, "{\"error\":\"no\"}\n");
 }
 
-/// A socket that serves, and what it was ordered.
+/// Returns a socket that serves, and the number of the orders that it received.
 async fn serving(
     name: &str,
     connection: Duration,

@@ -1,4 +1,4 @@
-//! Who this process is, among those who contend for the lease.
+//! The identity of this process among those that contend for the lease.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -23,9 +23,10 @@ const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 /// The inode of the machine's own pid namespace (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
 const MACHINE_NAMESPACE: u64 = 0xEFFF_FFFC;
 
-/// Returns the holder that this process works for. All of a pod are one, however often they are started:
-/// by the pod's uid, without it by the pid namespace, and in the machine's own by the process. An id that
-/// an earlier run of the pod has used, as `state-dir` tells, is its own as well.
+/// Returns the holder that this process works for. All processes of a pod are one holder, however often they
+/// are started: it is named by the pod's uid, without that by the pid namespace, and in the machine's own
+/// namespace by the process. An id that an earlier run of the pod used, as kept in `state-dir`, is its own
+/// too.
 pub fn this(config: &HolderConfig) -> Observer {
     let boot_id = boot_id();
     let host = rustix::system::uname();
@@ -70,8 +71,9 @@ pub fn this(config: &HolderConfig) -> Observer {
     }
 }
 
-/// Whether `id` is that under which another process of this pod claimed last, as `state-dir` tells, which the
-/// pod's containers share. A supervisor and the agent of its SQL container have each a pid namespace.
+/// Whether `id` is the one under which another process of this pod claimed last, as kept in `state-dir`,
+/// which the pod's containers share. A supervisor and the agent of its SQL container each have a pid
+/// namespace.
 #[must_use]
 pub fn is_of_this_pod(config: &HolderConfig, id: &str) -> bool {
     let kept = Folder::open(&config.state_dir).map(|folder| folder.read(NAME, MAX_BYTES));
@@ -81,7 +83,7 @@ pub fn is_of_this_pod(config: &HolderConfig, id: &str) -> bool {
     }
 }
 
-/// The pid namespace of this process; none where /proc does not show its first process.
+/// Returns the pid namespace of this process; none where /proc does not show its first process.
 fn namespace() -> Option<PidNamespace> {
     Some(PidNamespace {
         inode: std::fs::metadata("/proc/self/ns/pid").ok()?.ino(),
@@ -89,7 +91,7 @@ fn namespace() -> Option<PidNamespace> {
     })
 }
 
-/// When a process, or this one, started.
+/// Returns when the process `pid`, or this process without one, was started, in clock ticks.
 fn start_ticks(pid: Option<i32>) -> Option<u64> {
     let process = match pid {
         Some(pid) => Process::new(pid),
@@ -98,7 +100,7 @@ fn start_ticks(pid: Option<i32>) -> Option<u64> {
     Some(process.ok()?.stat().ok()?.starttime)
 }
 
-/// The id that an earlier run kept, if it was another one; `id` is kept in its place.
+/// Returns the id that an earlier run kept, if it differs from `id`, and keeps `id` in its place.
 fn earlier(state_dir: &Path, id: &str) -> io::Result<Vec<String>> {
     DirBuilder::new()
         .recursive(true)

@@ -67,7 +67,7 @@ impl Running {
         }
     }
 
-    /// Ends it as a crash does, once its thread is gone.
+    /// Ends the lease holder as a crash does, once its thread is gone.
     fn crash(self) {
         drop(self.holder);
         while self.reports.recv_timeout(PATIENCE).is_ok() {}
@@ -183,7 +183,8 @@ fn without_a_pod_uid_the_holder_is_the_namespace_or_the_process() {
     assert_eq!(holder_identity::this(&elsewhere).identity, one.identity);
 }
 
-/// A claim of somebody who can't be told from this process: a random name, as older versions had.
+/// Leaves a claim of a holder that can't be distinguished from this process: a random name, as older versions
+/// had.
 fn leave_claim(config: &HolderConfig, boot_id: &str) -> Claim {
     let claim = Claim {
         epoch: 1,

@@ -1,12 +1,12 @@
 //! What the lease holder's thread waits for: a moment, a command, or a change of the claims.
 //!
-//! The moment is one of CLOCK_BOOTTIME, in which the time of a suspend counts: a timer of that clock that
-//! has run out meanwhile wakes the thread when the machine resumes. A wait by CLOCK_MONOTONIC, as that of a
+//! The moment is one of CLOCK_BOOTTIME, in which the time of a suspend counts: a timer of that clock that has
+//! run out meanwhile wakes the thread when the machine resumes. A wait by CLOCK_MONOTONIC, as that of a
 //! channel, would go on for as long as it had left.
 //!
-//! A change is told by inotify(7), where the file system has it: a release, and the end of a process that
-//! had the holder's file open. On a remote one it tells nothing of other machines, and the thread looks at
-//! its own pace.
+//! A change is reported by inotify(7), where the file system has it: a release, and the end of a process that
+//! had the holder's file open. On a remote file system it reports nothing of other machines, and the thread
+//! looks at its own pace.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,21 +24,21 @@ use rustix::time::{
 
 use crate::records::FOLDER;
 
-/// From a change of the claims to the look at them. A change seldom comes alone, and the kernel tells of
-/// the close of a locked file just before it frees the lock.
+/// The delay between a change of the claims and the look at them. A change seldom comes alone, and the kernel
+/// reports the close of a locked file just before it frees the lock.
 const SETTLE: Duration = Duration::from_millis(20);
 
-/// Returns CLOCK_BOOTTIME, which counts the time in which the machine was suspended.
+/// Returns the time of CLOCK_BOOTTIME, which counts the time in which the machine was suspended.
 pub fn now() -> Duration {
     Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default()
 }
 
-/// The other end of a [`Wait`]: wakes it, also when the last clone is dropped.
+/// The other end of a [`Wait`], which wakes the thread, also when its last clone is dropped.
 #[derive(Debug)]
 pub struct Waker(OwnedFd);
 
 impl Waker {
-    /// Wakes the thread. Commands are given before.
+    /// Wakes the thread. Commands are sent before.
     pub fn wake(&self) {
         // It fails only where 2^64 - 2 wakes are not taken yet: the thread wakes all the same.
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
@@ -51,18 +51,18 @@ impl Drop for Waker {
     }
 }
 
-/// Why a wait has ended.
+/// The reason why a wait has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Woken {
-    /// The moment has come.
+    /// The moment was reached.
     Time,
-    /// There may be commands.
+    /// Commands may have been sent.
     Commands,
     /// The claims have changed.
     Claims,
 }
 
-/// The thread's end.
+/// The waiting end, which the thread has.
 #[derive(Debug)]
 pub struct Wait {
     commands: OwnedFd,
@@ -71,7 +71,7 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// Makes both ends.
+    /// Makes both ends of a wait.
     ///
     /// # Errors
     /// The process has no descriptor left.
@@ -88,7 +88,7 @@ impl Wait {
         Ok((wait, waker))
     }
 
-    /// Looks for changes of the claims on the volume at `data_dir` from now on, or no more.
+    /// Watches the claims on the volume at `data_dir` for changes from now on; without one, watches no more.
     pub fn watch_claims(&mut self, data_dir: Option<&Path>) {
         match (data_dir, &self.claims) {
             (None, _) => self.claims = None,
@@ -98,7 +98,7 @@ impl Wait {
         }
     }
 
-    /// Waits until the moment `until`, or for what comes before.
+    /// Waits until the moment `until`, or until a command or a change of the claims comes before.
     pub fn until(&self, until: Duration) -> Woken {
         if now() >= until {
             return Woken::Time;
@@ -156,7 +156,7 @@ fn watch(data_dir: &Path) -> Result<OwnedFd, Errno> {
     Ok(claims)
 }
 
-/// Takes everything that is there to be read.
+/// Reads everything that is there to be read.
 fn drain(fd: BorrowedFd<'_>) {
     let mut bytes = [0_u8; 4096];
     while rustix::io::read(fd, &mut bytes).is_ok_and(|count| count == bytes.len()) {}

@@ -1,4 +1,4 @@
-//! The lease holder's thread: one step of the state machine after the other, and what is asked in between.
+//! The lease holder's thread: one step of the state machine after the other, with the commands in between.
 
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::time::Duration;
@@ -18,16 +18,17 @@ pub(super) struct Work<R> {
     config: HolderConfig,
     wait: Wait,
     report: R,
-    /// None: there is no lease, or somebody else of the same pod contends for it.
+    /// The state machine of the lease; none where there is no lease, or another process of the same pod
+    /// contends for it.
     machine: Option<LeaseMachine>,
-    /// The lease is contended for from here.
+    /// Whether the lease is contended for from here.
     contends: bool,
     engine: Option<ProcessId>,
     keep: Option<Keep>,
     claims: Claims,
     released: Option<SyncSender<()>>,
     logged: Option<LeaseState>,
-    /// Why the holder's file could not be written, as it was said last.
+    /// The error of writing the holder's file, as it was logged last.
     complaint: Option<String>,
 }
 
@@ -65,7 +66,7 @@ impl<R: Fn(LeaseReport)> Work<R> {
         self.machine = Some(LeaseMachine::new(me, nonce, self.config.terms()));
     }
 
-    /// Until nobody can give commands any more.
+    /// Runs until nobody can send commands any more.
     pub(super) fn run(mut self, commands: &Receiver<Command>) {
         let mut step = LeaseStep::Rest(Duration::ZERO);
         loop {
@@ -88,7 +89,7 @@ impl<R: Fn(LeaseReport)> Work<R> {
         }
     }
 
-    /// Keeps what is said of the holder beside its claim up to date.
+    /// Keeps the holder's file beside its claim up to date.
     fn tend_holder(&mut self) {
         if !self
             .machine
@@ -108,7 +109,7 @@ impl<R: Fn(LeaseReport)> Work<R> {
         self.complaint = complaint;
     }
 
-    /// Reports the lease's state, and answers who waits for the release.
+    /// Reports the lease's state, and answers the command that waits for the release.
     fn report(&mut self) {
         self.report_state();
         // Last of all: who waits for it ends the process.
@@ -147,7 +148,7 @@ impl<R: Fn(LeaseReport)> Work<R> {
         });
     }
 
-    /// Rests for `span`, and does what is asked. False where it is to end.
+    /// Rests for `span`, and obeys the commands that are sent. Returns false where the thread is to end.
     fn rest(&mut self, span: Duration, commands: &Receiver<Command>) -> bool {
         let end = now().saturating_add(span);
         // Who holds it looks at its own pace, and makes the changes itself.
@@ -173,7 +174,7 @@ impl<R: Fn(LeaseReport)> Work<R> {
         }
     }
 
-    /// Does what is asked. Returns whether the rest is over with it.
+    /// Obeys a command. Returns whether the rest is over with it.
     fn obey(&mut self, command: Command) -> bool {
         match command {
             Command::Contend(contends) if contends != self.contends => {

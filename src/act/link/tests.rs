@@ -9,7 +9,7 @@ use super::*;
 use crate::decide::observation::ProcessReport;
 use crate::link::{ProbeVerdict, VERSION};
 
-/// What would hang fails instead.
+/// The time after which a test that hangs fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A served link, in a directory of its own.
@@ -87,7 +87,7 @@ fn word(epoch: u64) -> Verdicts {
     }
 }
 
-/// The next message but a beat.
+/// Returns the next message that is no beat.
 async fn next(connection: &mut Connection) -> Result<SupervisorMessage, LinkError> {
     let next = timeout(PATIENCE, async {
         loop {

@@ -24,7 +24,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// Takes hold of `id`, if it is still there and called `name`; none where it has ended.
+    /// Takes hold of the process `id`, if it is still there and called `name`; returns none where it has
+    /// ended.
     pub fn confirm(proc_root: &Path, name: &str, id: ProcessId) -> Result<Option<Self>, Obstacle> {
         let pid = id.pid;
         if pid <= INIT || u32::try_from(pid) == Ok(std::process::id()) {
@@ -58,7 +59,7 @@ impl Target {
         Ok(Some(Self { id, pidfd, process }))
     }
 
-    /// Sends a signal. One that has ended needs none.
+    /// Sends a signal. A process that has ended needs none.
     pub fn signal(&self, signal: Signal) -> Result<(), Obstacle> {
         let pid = self.id.pid;
         match self.pidfd.signal(signal) {
@@ -68,7 +69,7 @@ impl Target {
         }
     }
 
-    /// Waits for its end, reaped or not. Cancel safe: it only waits.
+    /// Waits for the end of the process, reaped or not. Cancel safe: it only waits.
     pub async fn ended(&self) {
         loop {
             self.pidfd.ended().await;
@@ -79,7 +80,8 @@ impl Target {
         }
     }
 
-    /// It has ended, reaped or not. Its directory in `/proc` is held open, and is nobody else's.
+    /// Whether the process has ended, reaped or not. Its directory in `/proc` is held open, so that no other
+    /// process can have it.
     pub fn is_dead(&self) -> bool {
         self.process.stat().map_or(true, |stat| is_dead(&stat))
     }

@@ -18,10 +18,10 @@ use crate::decide::decision::{Decision, Restart};
 use crate::decide::policy::RestartBy;
 use crate::decide::reason::Reason;
 
-/// A restart waits this long for its message; the file is the container's, whose disk may stall.
+/// The time that a restart waits for its message; the file is the container's, whose disk may stall.
 pub const WAIT: Duration = Duration::from_millis(250);
 
-/// What the kubelet reads of it.
+/// Bytes of the message that the kubelet reads.
 const MAX_BYTES: usize = 4096;
 
 /// The termination message, written over at each restart.
@@ -29,12 +29,12 @@ const MAX_BYTES: usize = 4096;
 pub struct TerminationLog {
     path: Option<PathBuf>,
     proc_root: PathBuf,
-    /// A write that was not waited for to its end: while it stalls there is no other one.
+    /// The write that was not waited for to its end; no other one begins while it stalls.
     pending: Option<JoinHandle<()>>,
 }
 
 impl TerminationLog {
-    /// By the settings, or the kubelet's default.
+    /// Returns the log at the path of the settings, or at the kubelet's default.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         Self {
@@ -80,12 +80,12 @@ impl TerminationLog {
     }
 }
 
-/// Where it is.
+/// The place of the message's file.
 #[derive(Debug)]
 enum Place {
-    /// As the settings say.
+    /// The path of the settings.
     Given(PathBuf),
-    /// At the kubelet's default path in the file system of the process of this `/proc` directory.
+    /// The kubelet's default path in the file system of the process of this `/proc` directory.
     Of(PathBuf),
 }
 
@@ -112,8 +112,8 @@ impl Place {
     }
 }
 
-/// What is written before the first signal of `restart`; nothing where it is a stop that somebody
-/// ordered: there is nothing to explain.
+/// Returns the message before the first signal of `restart`; empty for a stop that somebody ordered, where
+/// there is nothing to explain.
 #[must_use]
 pub fn before(restart: &Restart, now: SystemTime, decision: &Decision) -> String {
     match restart.is_stop() {
@@ -122,8 +122,8 @@ pub fn before(restart: &Restart, now: SystemTime, decision: &Decision) -> String
     }
 }
 
-/// What is written: one line with the time, who restarts, the reasons with their evidence, and what to
-/// do about the first of them. `before` is what the supervisor itself could not do, if it tried.
+/// Returns the message: one line with the time, who restarts, the reasons with their evidence, and what to do
+/// about the first of them. `before` is why the supervisor could not do it itself, if it tried.
 #[must_use]
 pub fn message(
     now: SystemTime,
@@ -160,7 +160,7 @@ pub fn message(
     one_line(&line)
 }
 
-/// `text` on a line of at most [`MAX_BYTES`].
+/// Returns `text` on a line of at most [`MAX_BYTES`].
 fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len() + 1);
     for c in text.chars() {

@@ -60,7 +60,7 @@ fn restart(parent: ProcessId, engine: Option<ProcessId>, grace: Duration) -> Res
     }
 }
 
-/// The steps of carrying `restart` out, twice.
+/// Returns the steps that are reported when `restart` is carried out twice.
 async fn steps(name: &str, restart: &Restart) -> Vec<ActionStep> {
     let steps_reported = Mutex::new(Vec::new());
     let report = |report: ActionReport| {
@@ -105,7 +105,7 @@ async fn who_is_stopped_or_deaf_gets_sigkill_once_the_grace_is_over() {
     assert_eq!(engine.0.wait().unwrap().signal(), Some(9));
 }
 
-/// The steps of fencing, twice.
+/// Returns the steps that are reported when `fence` is carried out twice.
 async fn fenced(name: &str, fence: &Restart) -> Vec<ActionStep> {
     let steps_reported = Mutex::new(Vec::new());
     let report = |report: ActionReport| {

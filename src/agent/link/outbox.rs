@@ -1,5 +1,5 @@
-//! What is still to be sent: events, each once and in their order, then the state of things, of which
-//! only the last counts.
+//! The messages that are still to be sent: events, each once and in their order, then the state of things, of
+//! which only the last counts.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -10,7 +10,8 @@ use crate::decide::observation::{
 };
 use crate::link::{AGENT_HOLDS_LEASE, AgentMessage, Connection, LinkError};
 
-/// Events kept while nobody takes them; the oldest go first. A life of the engine makes five.
+/// The number of events that are kept while nobody takes them; the oldest go first. A life of the engine
+/// makes five.
 const MAX_EVENTS: usize = 32;
 
 /// The messages that are to be sent.
@@ -19,18 +20,18 @@ pub struct Outbox {
     events: VecDeque<AgentMessage>,
     process: Latest<ProcessReport>,
     cgroup: Latest<CgroupReport>,
-    /// By the engine's directories, the data directory the first.
+    /// The mounts by the engine's directories, the data directory the first.
     mounts: Latest<Vec<(PathBuf, Option<EngineMount>)>>,
     network: Latest<Option<EngineNetwork>>,
     log: Latest<EngineLog>,
     restarts: Latest<u32>,
     lease: Latest<LeaseReport>,
     stop: Latest<i32>,
-    /// The version of who is at the other end, or was last.
+    /// The protocol's version of the supervisor that is linked, or was last.
     version: u32,
     /// The outer `sqlservr` that was last seen to run.
     running: Option<ProcessId>,
-    /// The outer process's end as the observer saw it, while it did not see how.
+    /// The outer process's end as the observer saw it, without its status.
     vague: Option<ProcessExit>,
     /// The last exit that was queued.
     queued: Option<ProcessExit>,
@@ -53,7 +54,7 @@ impl<T> Default for Latest<T> {
 }
 
 impl<T: Clone + PartialEq> Latest<T> {
-    /// Sets what is not the same as before.
+    /// Sets a value that differs from the one before.
     fn set_new(&mut self, value: T) {
         if self.value.as_ref() != Some(&value) {
             self.set(value);
@@ -90,38 +91,38 @@ impl Outbox {
         }
     }
 
-    /// What is seen at the engine's directories, the data directory the first.
+    /// Sets the mounts that are seen at the engine's directories, the data directory the first.
     pub fn mounts(&mut self, mounts: Vec<(PathBuf, Option<EngineMount>)>) {
         self.mounts.set_new(mounts);
     }
 
-    /// Where the engine listens.
+    /// Sets the sockets on which the engine listens.
     pub fn network(&mut self, seen: Option<EngineNetwork>) {
         self.network.set_new(seen);
     }
 
-    /// What the errorlog says.
+    /// Sets the state of the errorlog.
     pub fn log(&mut self, log: EngineLog) {
         self.log.set(log);
     }
 
-    /// How often the engine was started again in this container.
+    /// Sets the number of times that the engine was started again in this container.
     pub fn restarts(&mut self, count: u32) {
         self.restarts.set_new(count);
     }
 
-    /// The state of the lease.
+    /// Sets the state of the lease.
     pub fn lease(&mut self, report: LeaseReport) {
         self.lease.set(report);
     }
 
-    /// The container is asked to stop.
+    /// Sets that the container is asked to stop, by `signal`.
     pub fn stop(&mut self, signal: i32) {
         self.stop.set(signal);
     }
 
-    /// The outer process has ended, as PID 1 knows. It counts unless the observer knew as well, which
-    /// alone knows of a kill for want of memory.
+    /// Takes in that the outer process has ended, as PID 1 knows. It counts unless the observer knew as well,
+    /// which alone knows of a kill for want of memory.
     pub fn ended(&mut self, pid: i32, status: Option<ExitStatus>) {
         if self.queued.is_some_and(|queued| queued.process.pid == pid) {
             return;
@@ -166,7 +167,7 @@ impl Outbox {
         self.events.push_back(event);
     }
 
-    /// To somebody new, of this version of the protocol: the state has to be sent as a whole.
+    /// Prepares for a new supervisor, of this version of the protocol: the state has to be sent as a whole.
     pub fn resend(&mut self, version: u32) {
         self.version = version;
         self.process.sent = false;
@@ -226,7 +227,7 @@ impl Outbox {
     }
 }
 
-/// In version 1 there is one volume, which is the data directory's.
+/// Returns the message of the mounts. In version 1 there is one volume, which is the data directory's.
 fn mounts_message(mounts: Vec<(PathBuf, Option<EngineMount>)>, version: u32) -> AgentMessage {
     if version >= AGENT_HOLDS_LEASE {
         return AgentMessage::Mounts(mounts);

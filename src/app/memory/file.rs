@@ -15,13 +15,13 @@ use crate::decide::time::Time;
 use crate::records::atomic::{Folder, Unreadable};
 use crate::records::boot_id;
 
-/// Its name in the directory.
+/// The name of the file in the directory.
 pub const NAME: &str = "state.json";
-/// Bytes that are read. A whole one has less than a tenth of it.
+/// Bytes that are read. A whole file has less than a tenth of them.
 const MAX_BYTES: usize = 64 * 1024;
-/// What this version writes and understands.
+/// The version of the contents that is written and understood.
 const VERSION: u64 = 1;
-/// No moment and no span of a memory is longer: a century.
+/// The longest moment or span of a memory: a century.
 const MAX_SPAN: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
 /// The file's contents.
@@ -30,9 +30,9 @@ const MAX_SPAN: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 pub struct Stored {
     version: u64,
     written: Moment,
-    /// The supervised moment at which it was written.
+    /// The supervised moment at which the file was written.
     pub at: Time,
-    /// What is remembered.
+    /// The memory.
     pub memory: Memory,
 }
 
@@ -40,11 +40,11 @@ pub struct Stored {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Moment {
-    /// The kernel's name for this boot; empty where it does not tell.
+    /// The kernel's name for this boot; empty where the kernel does not report it.
     boot_id: String,
-    /// CLOCK_BOOTTIME.
+    /// The time of CLOCK_BOOTTIME.
     boottime: Duration,
-    /// Since 1970.
+    /// The time since 1970.
     wall_clock: Duration,
 }
 
@@ -70,7 +70,7 @@ impl Moment {
     }
 }
 
-/// Why a file is of no use.
+/// The reason why a file is of no use.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     #[error(transparent)]
@@ -93,7 +93,7 @@ impl Stored {
         }
     }
 
-    /// How long ago it was written, and whether that was in this boot.
+    /// Returns how long ago the file was written, and whether that was in this boot.
     pub fn passed(&self, now: &Moment) -> (Duration, bool) {
         let then = &self.written;
         let same_boot = then.boot_id == now.boot_id && !now.boot_id.is_empty();
@@ -128,7 +128,7 @@ impl Stored {
     }
 }
 
-/// Reads the file in `directory`; none where there is none.
+/// Reads the file in `directory`; returns none where there is none.
 pub fn read(directory: &Path) -> Result<Option<Stored>, Refused> {
     let folder = match Folder::open(directory) {
         Ok(folder) => folder,
@@ -155,7 +155,7 @@ pub fn write(directory: &Path, stored: &Stored) -> io::Result<()> {
     Folder::open(directory)?.replace(NAME, &json, Mode::RUSR | Mode::WUSR)
 }
 
-/// Gives the file in `directory` another name, and removes the oldest of those that have one.
+/// Gives the file in `directory` another name, and removes the oldest of the files that were renamed so.
 pub fn keep_aside(directory: &Path) -> io::Result<PathBuf> {
     let aside = Folder::open(directory)?.keep_aside(NAME)?;
     Ok(directory.join(aside))

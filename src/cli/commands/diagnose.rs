@@ -1,4 +1,4 @@
-//! The arguments of `diagnose`.
+//! The command line of `diagnose`.
 
 use std::path::PathBuf;
 

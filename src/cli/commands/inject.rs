@@ -1,4 +1,4 @@
-//! `inject`: its flags, and what they take.
+//! The command line of `inject`: its flags, and the values that they take.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use super::flag;
 use crate::inject::facts::Uid;
 use crate::inject::names::PASSWORD_KEY;
 
-/// The command with its flags.
+/// Returns the command with its flags.
 pub fn command() -> Command {
     let value = |name: &'static str, placeholder: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(placeholder).help(help)
@@ -55,7 +55,7 @@ pub fn command() -> Command {
         .arg(flag("if-needed", "End with 0, and print it as it is, where nothing is to be done: the supervisor is there, or nothing runs SQL"))
 }
 
-/// A path from the root.
+/// Parses a path from the root.
 fn parse_absolute(text: &str) -> Result<String, String> {
     match text.starts_with('/') && text.len() > 1 {
         true => Ok(text.to_owned()),
@@ -63,7 +63,7 @@ fn parse_absolute(text: &str) -> Result<String, String> {
     }
 }
 
-/// `none` or a number.
+/// Parses `none` or a number.
 fn parse_uid(text: &str) -> Result<Uid, String> {
     match text {
         "none" => Ok(Uid::Assigned),
@@ -74,7 +74,7 @@ fn parse_uid(text: &str) -> Result<Uid, String> {
     }
 }
 
-/// `name` or `name:key`.
+/// Parses `name` or `name:key`.
 fn parse_secret(text: &str) -> Result<(String, String), String> {
     let (name, key) = text.split_once(':').unwrap_or((text, PASSWORD_KEY));
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);

@@ -1,13 +1,14 @@
 //! The last backup of each database and kind, from msdb: its end, its size, its duration.
 //!
-//! Wants SELECT on `msdb.dbo.backupset`. What copies files or takes snapshots of a volume leaves no
-//! row there; a database without any backup has no sample, and `sql_edge_database_info` tells of it.
+//! The collector needs SELECT on `msdb.dbo.backupset`. Tools that copy files or take snapshots of a
+//! volume leave no row there; a database without any backup has no sample, and is found by
+//! `sql_edge_database_info`.
 
 use super::{OWN, Plain, SELDOM, everywhere, metrics, timestamp};
 use crate::collect::Output;
 use crate::tds::value::Cells;
 
-/// Databases that were dropped keep their history.
+/// The batch. Databases that were dropped keep their history, and are left out.
 const BATCH: &str = "\
 SELECT b.database_name AS db, b.type, CAST(b.backup_size AS bigint) AS bytes,
        DATEDIFF(second, b.backup_start_date, b.backup_finish_date) AS duration,

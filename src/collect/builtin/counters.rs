@@ -1,16 +1,16 @@
-//! `sys.dm_os_performance_counters`: what the engine counts of itself, of its locks, its buffer pool
-//! and of each database's log.
+//! `sys.dm_os_performance_counters`: the engine's counts of its own work, its locks, its buffer
+//! pool and each database's log.
 //!
-//! The object's name begins with the instance's, `SQLServer:` for a default instance on Linux too,
-//! which is cut off. A ratio is one counter divided by another, its base; what ends in `/sec` is a
-//! count since the engine's start all the same
+//! The name of a counter's object begins with the instance's, which is `SQLServer:` for a default
+//! instance on Linux too, and which is cut off. A ratio is one counter divided by another, its
+//! base; a counter whose name ends in `/sec` is a count since the engine's start all the same
 //! (<https://learn.microsoft.com/sql/relational-databases/system-dynamic-management-views/sys-dm-os-performance-counters-transact-sql>).
 
 use super::{ALLOY, AWARAGI, OWN, SQL_EXPORTER, metrics};
 use crate::collect::{Collector, Failure, Metric, Output, Reading, Scope};
 use crate::tds::value::Cells;
 
-/// Bytes of a page of a data file, which the buffer manager counts in.
+/// Bytes of a page of a data file, the unit that the buffer manager counts in.
 const PAGE_BYTES: f64 = 8192.0;
 const KIB: f64 = 1024.0;
 const MILLISECOND: f64 = 1e-3;
@@ -155,16 +155,16 @@ metrics! {
         "Bytes that backups and restores read and wrote.";
 }
 
-/// Which instances of a counter are wanted.
+/// The instances of a counter that are wanted.
 #[derive(Clone, Copy)]
 enum Of {
-    /// The only one, without a name.
+    /// The only instance, which has no name.
     Server,
-    /// The one over all instances.
+    /// The instance that is the total of all instances.
     All,
-    /// This one.
+    /// The instance of this name.
     One(&'static str),
-    /// Each, which is a database.
+    /// Every instance, each of which is a database.
     Databases,
 }
 
@@ -242,7 +242,8 @@ impl Collector for Counters {
     }
 }
 
-/// What has to wait for its other half.
+/// The state of a reading: the rows so far, and the ratios, whose two halves come in rows of their
+/// own.
 #[derive(Default)]
 struct Answer {
     rows: usize,
@@ -265,7 +266,7 @@ impl Ratio {
         }
     }
 
-    /// None before the first of whatever it is a share of.
+    /// Returns the ratio; none until there is something that it is a share of.
     fn value(&self) -> Option<f64> {
         let whole = self.whole.filter(|whole| *whole > 0.0)?;
         Some(self.part? / whole)

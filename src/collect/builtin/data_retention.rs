@@ -1,8 +1,8 @@
-//! Azure SQL Edge's data retention: which databases delete old rows, and in how many tables.
+//! Azure SQL Edge's data retention: the databases that delete old rows, and in how many tables.
 //!
-//! The tables are looked at in their databases, those with data retention alone, with one more
-//! statement for each inside the one batch. That wants CONNECT ANY DATABASE or a user in each; a
-//! database that the login can't enter has no count.
+//! The tables are counted inside their databases, only in those with data retention, by one more
+//! statement for each in the one batch. That needs CONNECT ANY DATABASE, or a user in each
+//! database; a database that the login can't enter has no count.
 
 use super::{OWN, Plain, SELDOM, flag, metrics};
 use crate::collect::{Engine, Output};

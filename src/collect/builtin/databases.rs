@@ -1,4 +1,5 @@
-//! Databases: their states and options, and what keeps each log from being used again.
+//! Databases: their states and options, and the reason why each log's space can't be used again
+//! yet.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use super::{AWARAGI, OWN, Plain, everywhere, flag, metrics, timestamp, word};
 use crate::collect::Output;
 use crate::tds::value::Cells;
 
-/// `sys.databases.state`
+/// The value of `sys.databases.state` for a database that is online.
 const ONLINE: i64 = 0;
 
 const BATCH: &str = "\

@@ -1,17 +1,18 @@
-//! Input and output of each file: how often, how much, and how long it was waited for.
+//! Input and output of each file: the number of operations, their bytes, and the time spent waiting
+//! for them.
 //!
-//! The exporters have it by database, each in its own way: awaragi's the largest of a database's
-//! files in milliseconds, the others their sum in seconds.
+//! The other exporters have it by database, each in its own way: awaragi's has the largest value of
+//! a database's files in milliseconds, the others have their sum in seconds.
 
 use super::{ALLOY, AWARAGI, OWN, SQL_EXPORTER, metrics};
 use crate::collect::{Collector, Failure, Metric, Output, Reading, Scope};
 use crate::tds::value::{Cells, first_chars};
 
-/// `sysname` is `nvarchar(128)`.
+/// The longest name in characters: `sysname` is `nvarchar(128)`.
 const MAX_NAME_CHARS: usize = 128;
 const MILLISECOND: f64 = 1e-3;
 
-/// The files' names want VIEW ANY DEFINITION; without it they are numbers.
+/// The batch. The files' names need VIEW ANY DEFINITION; without it the files are shown by number.
 const BATCH: &str = "\
 SELECT DB_NAME(s.database_id) AS db, s.file_id, f.name AS file_name,
        s.num_of_reads, s.num_of_bytes_read, s.io_stall_read_ms,
@@ -61,7 +62,7 @@ impl Collector for Io {
     }
 }
 
-/// Awaragi's types and their columns.
+/// The types of awaragi's metric, each with its column.
 const TYPES: [(&str, &str); 4] = [
     ("read", "io_stall_read_ms"),
     ("write", "io_stall_write_ms"),
@@ -69,7 +70,7 @@ const TYPES: [(&str, &str); 4] = [
     ("queued_write", "io_stall_queued_write_ms"),
 ];
 
-/// The database whose files come just now: rows are in its order.
+/// The sums of the database whose files come just now: the rows are ordered by database.
 #[derive(Default)]
 struct Answer {
     database: String,
@@ -131,7 +132,7 @@ impl Reading for Answer {
 }
 
 impl Answer {
-    /// Exposes the database that is complete, and begins anew.
+    /// Exposes the database whose rows are complete, and begins anew.
     fn flush(&mut self, out: &mut Output<'_>) {
         let done = std::mem::take(self);
         let database = done.database.as_str();

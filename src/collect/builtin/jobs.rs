@@ -1,17 +1,17 @@
 //! The Agent's jobs: whether each is enabled, and how its last run ended.
 //!
-//! Wants SELECT on `msdb.dbo.sysjobs` and `msdb.dbo.sysjobservers`.
+//! The collector needs SELECT on `msdb.dbo.sysjobs` and `msdb.dbo.sysjobservers`.
 
 use super::{MAX_ROWS, OWN, SELDOM, metrics, timestamp};
 use crate::collect::{Collector, Failure, Metric, Output, Reading, Scope};
 use crate::tds::value::Cells;
 
-/// `last_run_outcome`: 0 failed, 1 succeeded, 3 cancelled, 5 unknown, which is never run.
+/// Values of `last_run_outcome`: 0 failed, 1 succeeded, 3 cancelled, 5 unknown, which is never run.
 const SUCCEEDED: i64 = 1;
 const UNKNOWN: i64 = 5;
 
-/// Days, times of day and durations are numbers whose digits are a date's: 20261102, 13005. A day
-/// that is none, as of a job that never ran, gives NULL.
+/// The batch. Days, times of day and durations are numbers whose digits are a date's, such as
+/// 20261102 or 13005. A day that is none, as of a job that never ran, gives NULL.
 const BATCH: &str = "\
 SELECT j.name, j.enabled, s.last_run_outcome AS outcome,
        DATEDIFF_BIG(second, '19700101', TRY_CAST(CAST(NULLIF(s.last_run_date, 0) AS char(8)) AS datetime))
@@ -61,7 +61,7 @@ impl Collector for Jobs {
     }
 }
 
-/// How many jobs have come.
+/// The state of a reading: the number of jobs that have come.
 struct Answer {
     jobs: usize,
 }

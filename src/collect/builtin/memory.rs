@@ -1,4 +1,4 @@
-//! Memory: of the process, of the system as the engine sees it, and what the engine aims at.
+//! Memory: of the process, of the system as the engine sees it, and the engine's targets.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Requests that run, who blocks whom, and how far long ones have come.
+//! Requests that run, the sessions that block others, and the progress of long requests.
 
 mod blocking;
 
@@ -9,13 +9,13 @@ use crate::collect::{Collector, Failure, Metric, Output, Reading, Scope};
 use crate::tds::value::{Cells, first_chars};
 use blocking::Blocking;
 
-/// `status` is `nvarchar(30)`, `command` is `nvarchar(32)`.
+/// The longest word in characters: `status` is `nvarchar(30)`, `command` is `nvarchar(32)`.
 const MAX_WORD_CHARS: usize = 32;
 const PERCENT: f64 = 0.01;
 const MILLISECOND: f64 = 1e-3;
 
-/// Without VIEW SERVER STATE the view shows the own request and no error. The collector's own
-/// request says nothing of the engine.
+/// The batch. Without VIEW SERVER STATE the view shows the own request and no error. The
+/// collector's own request is left out, as it shows nothing of the engine.
 const BATCH: &str = "\
 SELECT HAS_PERMS_BY_NAME(NULL, NULL, N'VIEW SERVER STATE') AS is_allowed;
 SELECT r.session_id, r.blocking_session_id, r.status, r.command, DB_NAME(r.database_id) AS db,
@@ -41,7 +41,7 @@ metrics! {
         "How far backups, restores, checks and recoveries have come, 0 to 1.";
 }
 
-/// All that a request can be; others are shown as they come.
+/// The statuses that a request can have; others are shown as they come.
 const STATUSES: [&str; 6] = [
     "background",
     "rollback",

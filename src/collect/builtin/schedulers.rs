@@ -6,7 +6,8 @@ use super::{OWN, Plain, everywhere, metrics, timestamp};
 use crate::collect::Output;
 use crate::tds::value::Cells;
 
-/// Hidden schedulers serve the engine itself, and one the administrator's connection.
+/// The batch. Hidden schedulers, which serve the engine itself, and the one of the administrator's
+/// connection are left out.
 const BATCH: &str = "\
 SELECT COUNT(*) AS schedulers, SUM(current_tasks_count) AS tasks,
        SUM(runnable_tasks_count) AS runnable, SUM(current_workers_count) AS workers,

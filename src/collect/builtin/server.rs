@@ -1,4 +1,4 @@
-//! What every login may know: the engine answers, its version, its clock.
+//! What every login may read: that the engine answers, its version, its clock.
 
 use super::{ALLOY, AWARAGI, PlainReading, SQL_EXPORTER, metrics};
 use crate::collect::{Collector, Metric, Output, Reading, Scope};
@@ -55,7 +55,7 @@ fn row(_result_set: usize, cells: &Cells<'_>, out: &mut Output<'_>) {
     out.maybe(&TIME, &[], time);
 }
 
-/// 15 and 0 of `15.0.2000.1559`, as the number 15.0.
+/// Returns the first two numbers of a version as one: for `15.0.2000.1559`, 15 and 0 as 15.0.
 fn major_minor(version: &str) -> Option<f64> {
     let mut parts = version.split('.');
     let (major, minor) = (parts.next()?, parts.next()?);

@@ -1,7 +1,7 @@
-//! Sessions: how many there are, of whom, in which database.
+//! Sessions: how many there are, from which hosts, and in which databases.
 //!
-//! Without VIEW SERVER STATE the views show the own session and no error, so that the permission is
-//! asked for first.
+//! Without VIEW SERVER STATE the views show the own session and no error, so that the batch asks
+//! for the permission first.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,14 @@ use super::{ALLOY, AWARAGI, MAX_ROWS, OWN, SQL_EXPORTER, metrics, word};
 use crate::collect::{Collector, Failure, Metric, Output, Reading, Scope};
 use crate::tds::value::{Cells, first_chars};
 
-/// `host_name` is `nvarchar(128)`, and what the client says it is.
+/// The longest host name in characters: `host_name` is `nvarchar(128)`, and is whatever the client
+/// sent.
 const MAX_HOST_CHARS: usize = 128;
-/// `sysname` is `nvarchar(128)`.
+/// The longest name of a database in characters: `sysname` is `nvarchar(128)`.
 const MAX_NAME_CHARS: usize = 128;
 
-/// `sys.sysprocesses` has a row for each thread of a session; the exporters count those.
+/// The batch. `sys.sysprocesses` has a row for each thread of a session; the other exporters count
+/// those.
 const BATCH: &str = "\
 SELECT HAS_PERMS_BY_NAME(NULL, NULL, N'VIEW SERVER STATE') AS is_allowed;
 SELECT DB_NAME(dbid) AS db, COUNT(*) AS sessions FROM sys.sysprocesses GROUP BY dbid;
@@ -37,7 +39,7 @@ metrics! {
         "Sessions of users in the database.";
 }
 
-/// All that a session of a user can be; others are shown as they come.
+/// The statuses that a user's session can have; others are shown as they come.
 const STATUSES: [&str; 4] = ["running", "sleeping", "dormant", "preconnect"];
 
 #[derive(Debug)]
@@ -66,7 +68,7 @@ struct Answer {
     is_allowed: bool,
     statuses: BTreeMap<String, f64>,
     databases: BTreeMap<String, f64>,
-    /// By host and database; bounded, since any client may name any host.
+    /// Sessions by host and database; bounded, since any client may name any host.
     clients: BTreeMap<(String, String), f64>,
     system: f64,
     in_transaction: f64,

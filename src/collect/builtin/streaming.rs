@@ -1,6 +1,7 @@
 //! Azure SQL Edge's streaming jobs by status.
 //!
-//! They are looked at in their databases, as the tables with data retention are; it wants the same.
+//! The jobs are read inside their databases, as the tables with data retention are, and need the
+//! same permissions.
 
 use super::{OWN, Plain, SELDOM, metrics};
 use crate::collect::{Engine, Output};
@@ -27,7 +28,7 @@ pub(super) const STREAMING: Plain = Plain {
     row,
 };
 
-/// The statuses that are documented
+/// Exposes the number of jobs of one status, for the statuses that are documented
 /// (<https://learn.microsoft.com/previous-versions/azure/azure-sql-edge/create-stream-analytics-job>).
 fn row(_result_set: usize, cells: &Cells<'_>, out: &mut Output<'_>) {
     let status = match cells.integer("status") {

@@ -9,7 +9,7 @@ use crate::tds::value::Cells;
 const PAGE_BYTES: f64 = 8192.0;
 const KIB: f64 = 1024.0;
 
-/// Databases without row versions are left out: almost all.
+/// The batch. Databases without row versions, which are almost all, are left out.
 const BATCH: &str = "\
 SELECT SUM(unallocated_extent_page_count) AS free_pages,
        SUM(user_object_reserved_page_count) AS user_objects,

@@ -1,4 +1,4 @@
-//! Reading rows without an engine.
+//! Reads a collector's rows in tests, without an engine.
 
 use tiberius::ColumnData;
 
@@ -24,7 +24,7 @@ pub(super) fn all_profiles() -> Profiles {
     words.fold(Profiles::NONE, |all, (_, profile)| all.and(profile))
 }
 
-/// The samples that these result sets give with every profile on, one a line, in order.
+/// Returns the samples that these result sets give with every profile on, one a line, in order.
 pub(super) fn samples(
     collector: &dyn Collector,
     sets: &[Vec<Row>],
@@ -61,7 +61,7 @@ pub(super) fn samples(
     Ok(lines.filter(|line| !line.starts_with('#')).collect())
 }
 
-/// The samples of the families whose names begin so.
+/// Returns the samples of the families whose names begin with `prefix`.
 pub(super) fn samples_of(
     prefix: &str,
     collector: &dyn Collector,

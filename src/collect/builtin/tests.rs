@@ -1,4 +1,4 @@
-//! What all collectors have in common.
+//! Tests of what all collectors have in common.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,8 @@ use super::testing::{all_profiles, samples};
 use super::*;
 use crate::exposition::{Families, Fragment, Kind, is_label_name, is_metric_name};
 
-/// The 15.0 engine of Azure SQL Edge has none of these, or the login may not use them.
+/// Texts that no batch may hold: the 15.0 engine of Azure SQL Edge has none of these, or the login
+/// may not use them.
 const NOT_THERE: &[&str] = &[
     "FORMAT(",
     "PARSE(",
@@ -26,7 +27,7 @@ const NOT_THERE: &[&str] = &[
     "DBCC",
 ];
 
-/// Lines of a batch that fit on a screen.
+/// The greatest number of lines of a batch, so that it fits on a screen.
 const MAX_LINES: usize = 25;
 const MAX_COLUMNS: usize = 120;
 
@@ -128,7 +129,8 @@ fn nonsense_exposes_nothing_wrong() {
     }
 }
 
-/// One series of each family with every profile on: what promtool's lint is held against.
+/// The golden exposition has one series of each family with every profile on; promtool's lint
+/// checks it.
 #[test]
 fn the_golden_exposition_is_current() {
     let mut families = Families::new();

@@ -1,5 +1,5 @@
-//! Waits by category: what requests wait for. Idle waits, in which nobody waits for anything, are
-//! left out.
+//! Waits by category: what requests wait for. Idle waits, those of threads that have nothing to do,
+//! are left out.
 
 mod categories;
 
@@ -49,7 +49,7 @@ struct Sum {
     signal_ms: f64,
 }
 
-/// A sum for each category, by its place among all.
+/// The sums of a reading: one for each category, by its place in [`Category::ALL`].
 #[derive(Default)]
 struct Answer {
     sums: [Sum; Category::ALL.len()],

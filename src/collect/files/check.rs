@@ -1,8 +1,9 @@
-//! From a file's text to what it defines, or to everything that is wrong with it. Pure.
+//! Turns a file's text into what it defines, or into the list of everything that is wrong with it.
+//! Pure.
 //!
 //! The format is sql_exporter's, with these differences: `timestamp_value` is refused, because a
 //! sample that is served several times has the time of its scrape; `no_prepared_statement` is
-//! accepted and means nothing, because none is prepared.
+//! accepted and has no effect, because no statement is prepared.
 
 mod metric;
 
@@ -19,7 +20,7 @@ use crate::config::metrics::is_collector_name;
 use crate::config::mistake::Mistake;
 use metric::{Found, QueryUse, metric};
 
-/// Metrics, and queries, of one collector.
+/// The greatest number of metrics, and of queries, of one collector.
 const MAX_ITEMS: usize = 200;
 
 /// The longest `min_interval`.
@@ -28,10 +29,11 @@ const MAX_INTERVAL: Duration = Duration::from_secs(7 * 24 * 3600);
 const FILE_KEYS: &[&str] = &["collector_name", "min_interval", "metrics", "queries"];
 const QUERY_KEYS: &[&str] = &["query_name", "query", "no_prepared_statement"];
 
-/// Reads the text of the file at `path`. What it exposes is entered in `names` where it is good.
+/// Reads the text of the file at `path`. The names of what a good file exposes are entered in
+/// `names`.
 ///
 /// # Errors
-/// All that is wrong, each with its line.
+/// All mistakes, each with its line.
 pub(super) fn check(
     path: &Path,
     text: &str,
@@ -113,7 +115,7 @@ fn document(root: &Node, names: &Names, notes: &mut Notes<'_>) -> Option<Definit
     })
 }
 
-/// Notes a name that is taken.
+/// Notes a mistake where the metric's name is taken.
 fn check_name(at: &str, found: &Found, before: &[Metric], names: &Names, notes: &mut Notes<'_>) {
     let (name, key) = (&found.family.name, format!("{at}.metric_name"));
     let what = if before.iter().any(|metric| metric.family.name == *name) {
@@ -140,7 +142,8 @@ fn collector_name(fields: &Fields<'_>, names: &Names, notes: &mut Notes<'_>) -> 
     None
 }
 
-/// As Prometheus writes durations, `90s` or `1h30m`; zero without a unit is one too.
+/// Returns the value of `min_interval`, written as Prometheus writes durations, `90s` or `1h30m`; a
+/// zero without a unit is one too.
 fn min_interval(fields: &Fields<'_>, notes: &mut Notes<'_>) -> Option<Duration> {
     let Some((text, node)) = fields.text("min_interval", notes) else {
         // Absent, or noted.
@@ -160,7 +163,7 @@ fn min_interval(fields: &Fields<'_>, notes: &mut Notes<'_>) -> Option<Duration> 
     }
 }
 
-/// The queries of the file, and the index of each by its name.
+/// Returns the queries of the file, and the index of each by its name.
 fn named_queries(
     fields: &Fields<'_>,
     notes: &mut Notes<'_>,
@@ -193,7 +196,7 @@ fn named_queries(
     (queries, named)
 }
 
-/// What the engine would refuse in any case.
+/// Notes what any engine would refuse in a query.
 fn check_query(key: &str, text: &str, node: &Node, notes: &mut Notes<'_>) {
     let is_go = |line: &str| line.trim().eq_ignore_ascii_case("go");
     if text.lines().any(is_go) {

@@ -1,4 +1,4 @@
-//! What a file defines, and how its answers are read.
+//! The content of a collector's file, and the reading of its answers.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -8,14 +8,14 @@ use std::time::Duration;
 use crate::collect::{Collector, Failure, Metric, Output, Reading, Scope};
 use crate::tds::value::Cells;
 
-/// The only column of the result set between the answers to two queries of one batch.
+/// The name of the only column of the result set between the answers to two queries of one batch.
 const MARKER: &str = "sql_edge_supervisor_next_query";
 
 /// A collector from a file.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct FileCollector(pub(super) Arc<Definition>);
 
-/// What the file says.
+/// The content of a collector's file.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Definition {
     pub(super) name: String,
@@ -24,34 +24,34 @@ pub(super) struct Definition {
     pub(super) queries: Vec<Query>,
 }
 
-/// A query, and what is read from its rows.
+/// A query, and the series that are read from its rows.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Query {
     pub(super) text: String,
     pub(super) series: Vec<Series>,
 }
 
-/// What each row gives for one metric. The metric's labels are the keys, the static ones and the one
-/// for the values, in this order.
+/// The samples that each row gives for one metric. The metric's labels are the keys, the static
+/// ones and the one for the values, in this order.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Series {
-    /// The index of the metric.
+    /// The index of the metric in the definition.
     pub(super) metric: usize,
-    /// Columns whose values are labels of the same names.
+    /// The columns whose values are labels of the same names.
     pub(super) keys: Vec<String>,
-    /// Values of the static labels.
+    /// The values of the static labels.
     pub(super) fixed: Vec<String>,
     pub(super) values: Values,
 }
 
-/// Where the samples' values come from.
+/// The source of the samples' values.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Values {
-    /// From one column.
+    /// A column of this name.
     Column(String),
-    /// From each of these, whose name is a label's value.
+    /// Several columns, the name of each of which is a label's value.
     Columns(Vec<String>),
-    /// It is always this.
+    /// A value that is always the same.
     Fixed(f64),
 }
 
@@ -68,7 +68,8 @@ impl Collector for FileCollector {
         self.0.min_interval
     }
 
-    /// Each query runs in a scope of its own: its variables, its USE and its SET end with it.
+    /// Returns the batch. Each query runs in a scope of its own: its variables, its USE and its SET
+    /// end with it.
     fn batch(&self, _scope: &Scope) -> String {
         let mut batch = String::new();
         for (index, query) in self.0.queries.iter().enumerate() {
@@ -94,9 +95,9 @@ impl Collector for FileCollector {
 /// An answer as it is read.
 struct FileReading {
     definition: Arc<Definition>,
-    /// The query whose rows arrive.
+    /// The index of the query whose rows arrive.
     query: usize,
-    /// Why the rows are not what the file promises.
+    /// The reason why the rows are not what the file promises.
     problem: Option<String>,
 }
 
@@ -171,7 +172,7 @@ fn expose(
     Ok(())
 }
 
-/// Why a column's value can't be used.
+/// Returns the reason why a column's value can't be used.
 fn fault(column: &str, cells: &Cells<'_>, needed: &str) -> String {
     match cells.has(column) {
         true => format!("column {column:?} can't be read as {needed}"),

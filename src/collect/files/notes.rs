@@ -1,4 +1,4 @@
-//! What is wrong with a file, gathered while it is read, and the readers of its values.
+//! The mistakes of a file, gathered while it is read, and the readers of its values.
 
 use std::path::Path;
 
@@ -30,7 +30,7 @@ impl<'a> Notes<'a> {
         self.add(key, value, node.line, what, advice);
     }
 
-    /// Notes a mistake that is no value's.
+    /// Notes a mistake that is not one of a value.
     pub(super) fn line(&mut self, key: &str, line: u64, what: &str, advice: &str) {
         self.add(key, None, line, what, advice);
     }
@@ -48,12 +48,12 @@ impl<'a> Notes<'a> {
         });
     }
 
-    /// How many there are.
+    /// Returns the number of mistakes.
     pub(super) fn count(&self) -> usize {
         self.mistakes.len()
     }
 
-    /// `value`, if there is no mistake.
+    /// Returns `value` if there is no mistake, else the mistakes.
     pub(super) fn unless_any<T>(self, value: Option<T>) -> Result<T, Vec<Mistake>> {
         match (ConfigErrors::unless_empty(self.mistakes, ()), value) {
             (Err(errors), _) => Err(errors.mistakes().to_vec()),
@@ -64,16 +64,16 @@ impl<'a> Notes<'a> {
     }
 }
 
-/// The entries of a map, and where it stands.
+/// The entries of a map, with the map's place in the file.
 pub(super) struct Fields<'a> {
-    /// Such as `metrics[2]`; empty for the document.
+    /// The path of the map, such as `metrics[2]`; empty for the document.
     at: String,
     line: u64,
     entries: &'a [(String, Node)],
 }
 
 impl<'a> Fields<'a> {
-    /// Of a map that may have these keys and no others.
+    /// Reads the fields of a map that may have these keys and no others.
     pub(super) fn of(
         at: &str,
         node: &'a Node,
@@ -108,7 +108,7 @@ impl<'a> Fields<'a> {
         Some(fields)
     }
 
-    /// The key with where it stands.
+    /// Returns `key` with the path of the map that it stands in.
     pub(super) fn key(&self, key: &str) -> String {
         match self.at.as_str() {
             "" => key.to_owned(),
@@ -116,18 +116,18 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The map's line.
+    /// Returns the map's line.
     pub(super) const fn line(&self) -> u64 {
         self.line
     }
 
-    /// The value of `key`; an empty one counts as none.
+    /// Returns the value of `key`; an empty one counts as none.
     pub(super) fn find(&self, key: &str) -> Option<&'a Node> {
         let (_, node) = self.entries.iter().find(|(known, _)| known == key)?;
         (node.value != Value::Null).then_some(node)
     }
 
-    /// A text, if there is one.
+    /// Returns the text of `key`, if there is one.
     pub(super) fn text(&self, key: &str, notes: &mut Notes<'_>) -> Option<(&'a str, &'a Node)> {
         let node = self.find(key)?;
         let text = plain(&self.key(key), node, notes)?;
@@ -138,7 +138,7 @@ impl<'a> Fields<'a> {
         Some((text, node))
     }
 
-    /// A text that has to be there.
+    /// Returns the text of `key`, which has to be there.
     pub(super) fn required(&self, key: &str, notes: &mut Notes<'_>) -> Option<(&'a str, &'a Node)> {
         if self.find(key).is_none() {
             notes.line(&self.key(key), self.line, "is missing", "add it");
@@ -147,7 +147,7 @@ impl<'a> Fields<'a> {
         self.text(key, notes)
     }
 
-    /// The items of a list, each with where it stands; a single value is no list.
+    /// Returns the items of a list, each with its path; a single value is no list.
     pub(super) fn list(&self, key: &str, notes: &mut Notes<'_>) -> Vec<(String, &'a Node)> {
         let Some(node) = self.find(key) else {
             return Vec::new();
@@ -162,7 +162,7 @@ impl<'a> Fields<'a> {
         items.map(|(index, node)| (at(index), node)).collect()
     }
 
-    /// The entries of a map.
+    /// Returns the entries of a map.
     pub(super) fn map(&self, key: &str, notes: &mut Notes<'_>) -> &'a [(String, Node)] {
         let Some(node) = self.find(key) else {
             return &[];
@@ -176,7 +176,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The text of a scalar.
+/// Returns the text of a scalar.
 pub(super) fn plain<'a>(key: &str, node: &'a Node, notes: &mut Notes<'_>) -> Option<&'a str> {
     if let Value::Text(text) = &node.value {
         return Some(text);

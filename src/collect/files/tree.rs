@@ -9,7 +9,7 @@ use serde_saphyr::Spanned;
 /// A value, and the line that it begins on.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Node {
-    /// Counted from 1.
+    /// The line, counted from 1.
     pub(super) line: u64,
     pub(super) value: Value,
 }
@@ -25,7 +25,7 @@ pub(super) enum Value {
 }
 
 impl Value {
-    /// What it is, after "is".
+    /// Returns the kind of the value in words that may follow "is".
     pub(super) const fn kind(&self) -> &'static str {
         match self {
             Self::Null => "empty",
@@ -36,10 +36,10 @@ impl Value {
     }
 }
 
-/// Reads a document. Pure.
+/// Reads a YAML document. Pure.
 ///
 /// # Errors
-/// Where it is not YAML; the line, 0 where it is not known, and what is wrong.
+/// The text is not YAML: the line, 0 where it is not known, and what is wrong.
 pub(super) fn parse(text: &str) -> Result<Node, (u64, String)> {
     let options = serde_saphyr::options! {
         // `off` and `yes` are words here, not booleans.

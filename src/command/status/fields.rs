@@ -1,5 +1,5 @@
-//! A part of the document whose fields are told by their names, for people: `residentBytes` becomes
-//! `resident  9.7 MiB`.
+//! Writing of a part of the document, with labels and units from the names of its fields: `residentBytes`
+//! becomes `resident  9.7 MiB`.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::{joined, text};
 use crate::command::table::safe;
 use crate::config::kind::show_duration;
 
-/// What only programs want: with the pid it tells a process from its successor.
+/// The name of a field that only programs want: with the pid it distinguishes a process from its successor.
 const HIDDEN: &str = "startTicks";
 
 /// Writes the fields of `part` below `title`; nothing where there are none.
@@ -29,7 +29,7 @@ pub fn block(title: &str, part: &Value, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The scalars in `part` with their labels, such as `ping round trip`. The parser bounds the depth.
+/// Adds the scalars in `part` with their labels, such as `ping round trip`. The parser bounds the depth.
 fn flatten(prefix: &str, part: &Value, fields: &mut Vec<(String, String)>) {
     match part {
         Value::Object(map) => {
@@ -49,7 +49,7 @@ fn flatten(prefix: &str, part: &Value, fields: &mut Vec<(String, String)>) {
     }
 }
 
-/// Label and value, by the unit that ends the name.
+/// Returns the label and the value of a field, by the unit that ends its name.
 fn quantity(name: &str, value: &Value) -> (String, String) {
     let number = value.as_f64().filter(|number| *number >= 0.0);
     let shown = number.and_then(|number| {
@@ -70,7 +70,7 @@ fn quantity(name: &str, value: &Value) -> (String, String) {
     }
 }
 
-/// `cpuThrottledPeriods` as words.
+/// Returns a name such as `cpuThrottledPeriods` as words.
 fn words(name: &str) -> String {
     let mut words = String::with_capacity(name.len() + 4);
     for letter in name.chars() {

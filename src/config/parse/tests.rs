@@ -10,7 +10,7 @@ use super::super::show::{effective_yaml, reference};
 use super::super::sources::{Environment, Flags};
 use super::*;
 
-/// What must never be shown.
+/// A secret that must never be shown.
 const CANARY: &str = "c4naryP@ss";
 
 #[derive(Default)]
@@ -52,7 +52,7 @@ impl Given<'_> {
     }
 }
 
-/// A value of each setting that is not its default, and breaks no relation.
+/// Returns a value of the setting that is not its default, and breaks no relation.
 fn sample(setting: &Setting) -> &'static str {
     match setting.key {
         "listen" => "127.0.0.1:1234",
@@ -559,7 +559,7 @@ fn what_check_config_prints_can_be_fed_back() {
     }
 }
 
-/// Texts that come close to being values, and any others.
+/// Generates texts that come close to being values, and any others.
 fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),

@@ -1,30 +1,30 @@
-//! The parts of the table of settings.
+//! The sections of the table of settings.
 
-/// What a setting belongs to; the headings of the help.
+/// The section that a setting belongs to; the sections are the headings of the help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
-    /// How the probes are served.
+    /// The probes and metrics, and the HTTP server for them.
     Http,
-    /// How the engine is asked.
+    /// The connections to the engine, and its queries.
     Sql,
-    /// What is collected of the engine.
+    /// The metrics that are collected of the engine.
     Metrics,
-    /// What else is observed.
+    /// The observed processes, the volume and the control group.
     Observe,
-    /// Which volume it is, and whose.
+    /// The identity and the lease of the volume.
     Lease,
-    /// When a verdict changes.
+    /// The policy by which verdicts change and the engine is restarted or stopped.
     Policy,
     /// The supervisor itself.
     Supervisor,
-    /// The SQL container's first process.
+    /// The SQL container's first process, `launch`, and its link to the supervisor.
     Launch,
-    /// Kubernetes Events.
+    /// The Kubernetes Events on the pod.
     Events,
 }
 
 impl Section {
-    /// Its heading.
+    /// Returns the heading of the section.
     #[must_use]
     pub const fn heading(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! The bounds, choices and made defaults that the table of settings names.
+//! The bounds, the choices and the computed defaults that the table of settings names.
 
 use std::time::Duration;
 
@@ -15,21 +15,22 @@ pub(super) const fn ms(count: u64) -> Duration {
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// How often something is looked at. Below 10 ms the looking itself would be the load.
+/// The bounds of an observer's pace. Below 10 ms the looking itself would be the load.
 pub(super) const PACE: Span = span(ms(10), HOUR);
-/// How often the engine is asked. Its observers go no faster, whatever they are told.
+/// The bounds of the pace of queries. The engine's observers go no faster, whatever is configured.
 pub(super) const QUERY_PACE: Span = span(ms(50), HOUR);
-/// How often the engine is asked for metrics: Prometheus scrapes no faster than once a second.
+/// The bounds of the pace of metrics: Prometheus scrapes no faster than once a second.
 pub(super) const COLLECT_PACE: Span = span(ms(1_000), HOUR);
-/// How long one try may take.
+/// The bounds of the deadline of one attempt.
 pub(super) const DEADLINE: Span = span(ms(10), HOUR);
-/// From SIGTERM to SIGKILL. None at all is a way to say that no clean shutdown is waited for.
+/// The bounds of the time from SIGTERM to SIGKILL. Zero means that no clean shutdown is waited for.
 pub(super) const GRACE: Span = span(Duration::ZERO, HOUR);
-/// How long a state may last before it means something.
+/// The bounds of the time that a state may last before it means something.
 pub(super) const PATIENCE: Span = span(ms(10), DAY);
-/// `sp_server_diagnostics` takes no repeat interval under 5 s, and counts in whole seconds.
+/// The bounds of the repeat interval of `sp_server_diagnostics`, which takes none under 5 s and counts in
+/// whole seconds.
 pub(super) const DIAGNOSTICS_INTERVAL: Span = span(ms(5_000), HOUR).whole_seconds();
-/// HealthCheckTimeout of SQL Server's resource agents: at least 15 s.
+/// The bounds of HealthCheckTimeout: at least 15 s, as in SQL Server's resource agents.
 pub(super) const HEALTH_CHECK_TIMEOUT: Span = span(ms(15_000), HOUR).whole_seconds();
 
 pub(super) const TLS: Choice<TlsMode> = Choice(&[
@@ -70,7 +71,7 @@ pub(super) const fn bytes(min: u64, max: u64) -> Bytes {
 pub(super) const KIB: u64 = 1 << 10;
 pub(super) const TIB: u64 = 1 << 40;
 
-/// A third of HealthCheckTimeout, as the resource agents of SQL Server have it.
+/// Returns a third of HealthCheckTimeout, as the resource agents of SQL Server have it.
 pub(super) fn third_of_health_check_timeout(config: &Config) -> String {
     let seconds = config.sql.diagnostics.deadline.as_secs() / 3;
     show_duration(Duration::from_secs(seconds).clamp(DIAGNOSTICS_INTERVAL.min, HOUR))
@@ -80,7 +81,7 @@ pub(super) fn socket_in_state_dir(config: &Config) -> String {
     config.state_dir.join("control.sock").display().to_string()
 }
 
-/// What the kubelet's own signals and the end of the container need is left of the pod's grace.
+/// Returns the pod's grace less the time that the kubelet's own signals and the end of the container need.
 pub(super) fn within_pod_grace(config: &Config) -> String {
     const LEFT: Duration = Duration::from_secs(5);
     let grace = config.stop.pod_grace;

@@ -1,4 +1,4 @@
-//! Which of all that a log says explains the end of an engine.
+//! The search for the message of a log that explains the end of an engine.
 
 use super::{End, Fault, HostSign, Rank, all};
 use crate::decide::observation::{
@@ -6,53 +6,53 @@ use crate::decide::observation::{
 };
 use crate::decide::reason::Reason;
 
-/// SIGILL.
+/// The number of SIGILL.
 const ILLEGAL_INSTRUCTION: i32 = 4;
 
-/// SIGABRT, SIGBUS and SIGSEGV, also as a shell or the image's own scripts report them.
+/// The numbers of SIGABRT, SIGBUS and SIGSEGV, which a shell or the image's own scripts report as well.
 const CRASH_SIGNALS: [i32; 3] = [6, 7, 11];
 
 /// The exit status of the image's own crash handler (microsoft/mssql-docker, issue 776).
 const CRASH_HANDLED: i32 = 255;
 
-/// Severities from which on an error is the engine's own trouble, and no user's.
+/// The severity from which on an error is the engine's own trouble, and no user's.
 const SEVERE: u8 = 17;
 
-/// The exit status by which a shell says that a command can't be executed.
+/// The exit status of a shell whose command can't be executed.
 const NOT_EXECUTABLE: i32 = 126;
 
-/// What is known beside the logs.
+/// The facts that are known beside the logs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Facts {
-    /// The kernel.
+    /// The version of the kernel.
     pub kernel: Option<KernelVersion>,
-    /// Properties of the node.
+    /// The properties of the node.
     pub host: Option<HostFacts>,
-    /// The engine's product and build, where the log does not tell it.
+    /// The engine's product and build, where the log does not name them.
     pub engine: Option<EngineBuild>,
-    /// How the process ended, where it was seen.
+    /// The exit status of the process, where its end was seen.
     pub status: Option<ExitStatus>,
-    /// The engine had started, as its answers have shown, whatever the log says of it.
+    /// Whether the engine had started, as its answers have shown, whatever the log has of it.
     pub started: bool,
 }
 
-/// What explains the end of an engine.
+/// The cause that explains the end of an engine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cause {
-    /// The reason.
+    /// The reason of the catalogue.
     pub reason: Reason,
-    /// How much it explains; absent where no row of the table fits.
+    /// The measure of how much the cause explains; absent where no row of the table fits.
     pub rank: Option<Rank>,
-    /// The log says, here or later, that the engine ends or can't go on.
+    /// Whether the log shows, here or later, that the engine ends or can't go on.
     pub ends: bool,
-    /// What the log says, and what that means.
+    /// The quoted log, and its meaning.
     pub evidence: String,
     /// The row of the table, where one fits.
     pub fault: Option<&'static Fault>,
 }
 
 impl Cause {
-    /// What to do about it.
+    /// Returns the advice for an operator.
     #[must_use]
     pub fn help(&self) -> &'static str {
         self.fault
@@ -66,13 +66,13 @@ impl Cause {
     }
 }
 
-/// What explains that the engine which wrote `log` ended.
+/// Returns the cause for which the engine that wrote `log` ended, if one is found.
 ///
-/// A row that says why the engine can't go on counts before all others. Where the log says only that it
-/// ends, the first error before that which explains it is the cause: later ones are its consequences.
-/// In a start any error that may be why is taken; of an engine that had started only one after which the
-/// log says the end, since others are somebody's daily trouble. Where no row fits a start, the engine's
-/// last error stands for itself.
+/// A message that shows why the engine can't go on counts before all others. Where the log shows only that
+/// the engine ends, the first error before that which explains it is the cause: later ones are its
+/// consequences. In a start any error that may be the cause is taken; of an engine that had started, only
+/// one after which the log shows the end, since others are somebody's daily trouble. Where no row fits a
+/// start, the engine's last error stands for itself.
 #[must_use]
 pub fn cause(log: &EngineLog, facts: &Facts) -> Option<Cause> {
     let engine = log.engine.or(facts.engine);
@@ -105,7 +105,7 @@ pub fn cause(log: &EngineLog, facts: &Facts) -> Option<Cause> {
     }
 }
 
-/// Whether nothing that is known speaks against the row.
+/// Whether nothing that is known of the engine and the host speaks against the row.
 fn applies(fault: &Fault, engine: Option<EngineBuild>, facts: &Facts) -> bool {
     fault.engines.include(engine) != Some(false)
         && fault.host.holds(facts.kernel, facts.host) != Some(false)
@@ -132,7 +132,7 @@ fn named(message: &LoggedMessage, fault: &'static Fault, log: &EngineLog) -> Cau
     }
 }
 
-/// A message as evidence quotes it.
+/// Returns a message as evidence quotes it.
 #[must_use]
 pub fn quote(message: &LoggedMessage) -> String {
     match message.number {
@@ -175,7 +175,7 @@ fn known_crash(
     })
 }
 
-/// A fatal error that the platform layer reported and the table does not know.
+/// Returns the cause for a fatal error that the platform layer reported and the table does not know.
 fn unknown_crash(log: &EngineLog) -> Option<Cause> {
     let crash = log.crash.as_ref()?;
     Some(Cause {
@@ -191,7 +191,7 @@ fn unknown_crash(log: &EngineLog) -> Option<Cause> {
     })
 }
 
-/// An end without a message that the host explains.
+/// Returns the cause of an end without a message that a property of the host explains.
 fn by_end(engine: Option<EngineBuild>, facts: &Facts) -> Option<Cause> {
     let end = end_of(facts.status?)?;
     let fault = all().find(|fault| {
@@ -222,7 +222,7 @@ fn end_of(status: ExitStatus) -> Option<End> {
     }
 }
 
-/// The row's meaning, with the property of the host that it depends on.
+/// Returns the row's meaning, with the property of the host that it depends on.
 fn with_host(fault: &Fault, facts: &Facts) -> String {
     match (fault.host, facts.kernel, facts.host) {
         (HostSign::NewKernel, Some(kernel), _) => {
@@ -239,7 +239,7 @@ fn with_host(fault: &Fault, facts: &Facts) -> String {
     }
 }
 
-/// The engine's last error, in its own words; where it has none, its last line.
+/// Returns the engine's last error as the cause, in its own words; where it has none, its last line.
 fn unnamed(log: &EngineLog) -> Option<Cause> {
     let problem = |message: &LoggedMessage| {
         message

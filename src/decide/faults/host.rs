@@ -3,10 +3,10 @@
 use super::{End, Engines, Fault, HostSign, ROW, Rank, end, text};
 use crate::decide::reason::Reason;
 
-/// What the loader says where a security module forbids it, and the library is whole.
+/// Parts of the loader's messages where a security module forbids the loading, and the library is whole.
 const PROTECTION: &[&str] = &["memory protection", "segment prot", "executable stack"];
 
-/// The engine itself, which has a row of its own where it can't be executed.
+/// The path of the engine itself, which has a row of its own where it can't be executed.
 const SQLSERVR: &[&str] = &["/opt/mssql/bin/sqlservr"];
 
 pub(super) const FAULTS: &[Fault] = &[

@@ -1,9 +1,9 @@
-//! Troubles of a running engine, and what ends one.
+//! Faults of a running engine: those that only trouble it, and those that end it.
 
 use super::{Fault, ROW, Rank, number, text};
 use crate::decide::reason::Reason;
 
-/// What most rows here share.
+/// The values that most rows here share.
 const PROBLEM: Fault = Fault {
     rank: Rank::Problem,
     ..ROW

@@ -3,7 +3,7 @@
 use super::{Fault, ROW, Rank, number, text};
 use crate::decide::reason::Reason;
 
-/// Makes room, whatever found none.
+/// The advice to make room, whatever step of the start found none.
 const ROOM: &str = "Enlarge the volume or free space (dumps and old errorlogs under log/), then start again: the upgrade begins anew. Do not restore or rebuild master: it is not lost.";
 
 pub(super) const FAULTS: &[Fault] = &[

@@ -3,49 +3,49 @@
 use super::{Fault, ROW, Rank, number, text};
 use crate::decide::reason::Reason;
 
-/// Numbers under which the engine tells that a file can't be opened, made, enlarged or written.
+/// The numbers under which the engine reports that a file can't be opened, made, enlarged or written.
 const FILE: &[u32] = &[5120, 5123, 5133, 5149, 17_053, 17_204, 17_207];
 
-/// Numbers under which it tells that master can't be opened.
+/// The numbers under which the engine reports that master can't be opened.
 const MASTER: &[u32] = &[17_113, 17_114];
 
-/// ERROR_FILE_NOT_FOUND, ERROR_PATH_NOT_FOUND.
+/// The errors of a missing file: ERROR_FILE_NOT_FOUND, ERROR_PATH_NOT_FOUND.
 const MISSING: &[u32] = &[2, 3];
 
-/// ERROR_ACCESS_DENIED.
+/// The error of a refused access: ERROR_ACCESS_DENIED.
 const DENIED: &[u32] = &[5];
 
-/// ERROR_WRITE_PROTECT.
+/// The error of a read-only volume: ERROR_WRITE_PROTECT.
 const PROTECTED: &[u32] = &[19];
 
-/// ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION.
+/// The errors of a file that another process uses: ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION.
 const LOCKED: &[u32] = &[32, 33];
 
-/// ERROR_DISK_FULL, ERROR_HANDLE_DISK_FULL, ERROR_DISK_QUOTA_EXCEEDED.
+/// The errors of missing room: ERROR_DISK_FULL, ERROR_HANDLE_DISK_FULL, ERROR_DISK_QUOTA_EXCEEDED.
 const NO_ROOM: &[u32] = &[112, 39, 1295];
 
-/// ERROR_INVALID_PARAMETER: what EINVAL becomes, the answer of open(2) to O_DIRECT where it is not known.
+/// ERROR_INVALID_PARAMETER, which EINVAL becomes: the error of open(2) where O_DIRECT is not known.
 const INVALID: &[u32] = &[87];
 
-/// What EIO and its kin become: ERROR_NOT_READY, ERROR_CRC, ERROR_WRITE_FAULT, ERROR_READ_FAULT,
+/// The errors that EIO and its kin become: ERROR_NOT_READY, ERROR_CRC, ERROR_WRITE_FAULT, ERROR_READ_FAULT,
 /// ERROR_GEN_FAILURE, ERROR_NETWORK_BUSY and the like, ERROR_IO_DEVICE, ERROR_DISK_CORRUPT.
 const IO: &[u32] = &[
     6, 21, 23, 29, 30, 31, 51, 53, 54, 55, 59, 64, 121, 483, 1117, 1167, 1392, 1450,
 ];
 
-/// ERROR_INVALID_FUNCTION, ERROR_NOT_SUPPORTED: an operation that the file system does not know.
+/// The errors of an operation that the file system lacks: ERROR_INVALID_FUNCTION, ERROR_NOT_SUPPORTED.
 const UNKNOWN: &[u32] = &[1, 50];
 
-/// ERROR_HANDLE_EOF, ERROR_INVALID_DATA, ERROR_BAD_FORMAT and ERROR_FILE_CORRUPT.
+/// The errors of damage: ERROR_HANDLE_EOF, ERROR_INVALID_DATA, ERROR_BAD_FORMAT and ERROR_FILE_CORRUPT.
 const DAMAGED: &[u32] = &[38, 13, 11, 1392];
 
-/// Numbers under which the engine tells that a file can't be opened.
+/// The numbers under which the engine reports that a file can't be opened.
 const OPEN: &[u32] = &[5120, 17_204, 17_207];
 
-/// How the data file of master is called, in whatever directory.
+/// The name of master's data file, in whatever directory.
 const DATA: &[&str] = &["/master.mdf"];
 
-/// How the log of master is called.
+/// The name of master's log file, in whatever directory.
 const LOG: &[&str] = &["/mastlog.ldf"];
 
 /// Parts of the names of the system databases' files.

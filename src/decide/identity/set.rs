@@ -1,11 +1,11 @@
-//! Do these volumes belong together? The one judgement of all identities, and what is to be written.
+//! The judgement of all volumes together: whether they belong to one set, and the identities to write.
 //!
 //! The main volume, the one with `master.mdf`, is judged as a single volume is ([`super::judge`]). Its id
-//! names the set: each other volume that the gate wants carries it with its own name in the set, and the
-//! main volume records their ids. So a claim that was swapped is told by the others, whichever it is,
-//! and one that is missing by the main volume's record.
+//! names the set: each other volume that the gate requires carries it with its own name in the set, and
+//! the main volume records their ids. So a claim that was swapped is known by the others, whichever it
+//! is, and one that is missing by the main volume's record.
 //!
-//! A volume without a set's mark is taken into the set where nothing says that it is another's: it has
+//! A volume without a set's mark is taken into the set where nothing shows that it is another's: it has
 //! no identity and none was recorded under its name, or it has one that an earlier version wrote for
 //! the same instance.
 
@@ -24,21 +24,21 @@ use votes::Votes;
 pub use writes::adoption;
 use writes::{expected, writes};
 
-/// A volume with what was seen of its identity.
+/// A volume with the facts of its identity.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
     /// The volume.
     pub volume: &'a Arc<Volume>,
-    /// What the last check saw; absent where no check has ended, or nothing was looked at.
+    /// The facts that the last check saw; absent where no check has ended, or nothing was looked at.
     pub facts: Option<&'a IdentityFacts>,
 }
 
-/// What follows for one volume.
+/// The judgement of one volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
-    /// The volume's name; one that is recorded and not mounted is here too.
+    /// The name of the volume, which may be one that is recorded and not mounted.
     pub name: String,
-    /// The judgement; none where there is nothing to judge by yet.
+    /// The judgement; absent where there is nothing to judge by yet.
     pub judgement: Option<Judgement>,
 }
 
@@ -50,27 +50,27 @@ pub struct IdentityWrite {
     pub volume: String,
     /// The directory that the supervisor's folder lies in.
     pub path: PathBuf,
-    /// What was found there, and must be there still.
+    /// The identity file that was found there, and must be there still.
     pub before: IdentityFile,
-    /// What is to be there. Without a volume id, a new one is drawn; without a date, it is today's.
+    /// The identity to write. Without a volume id, a new one is drawn; without a date, it gets today's.
     pub identity: Identity,
-    /// The one that is there is kept under another name.
+    /// Whether the file that is there is kept under another name.
     pub keep_aside: bool,
-    /// Why, for the log.
+    /// The cause of the write, for the log.
     pub why: &'static str,
 }
 
 /// The judgement of all volumes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Set {
-    /// Each volume's, the main one's first.
+    /// The judgement of each volume, the main one first.
     pub judged: Vec<Judged>,
-    /// What is missing of the record, if it may be written.
+    /// The identities that are missing from the record, if they may be written.
     pub writes: Vec<IdentityWrite>,
 }
 
 impl Set {
-    /// The id of the main volume, once it is established.
+    /// Returns the id of the main volume, once it is established.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         match self.judged.first()?.judgement.as_ref()? {
@@ -79,8 +79,8 @@ impl Set {
         }
     }
 
-    /// Whether the volume with `master.mdf` is there, as far as its place tells: where it is not mounted,
-    /// the directory below it is another one's.
+    /// Whether the volume with `master.mdf` is there, as far as its place shows: where it is not mounted,
+    /// the directory at that place belongs to another volume.
     #[must_use]
     pub fn has_main(&self) -> bool {
         let main = self
@@ -102,7 +102,7 @@ impl Set {
     }
 }
 
-/// Judges the volumes that the gate wants. `remembered` is the id of the main volume that this pod has
+/// Judges the volumes that the gate requires. `remembered` is the id of the main volume that this pod has
 /// used before, if it has.
 #[must_use]
 pub fn judge_set(volumes: &[Seen<'_>], remembered: Option<&str>, init: VolumeInit) -> Set {
@@ -174,7 +174,7 @@ pub fn judge_set(volumes: &[Seen<'_>], remembered: Option<&str>, init: VolumeIni
     set
 }
 
-/// Whether another volume says that it belongs to another set than the main one's.
+/// Whether another volume is marked with another set than the main one's.
 fn disagrees(main: &IdentityFacts, votes: &Votes<'_>) -> bool {
     matches!(&main.file, IdentityFile::Known(known) if votes.has_other_than(&known.volume_id))
 }
@@ -186,14 +186,14 @@ fn unjudged(seen: &Seen<'_>) -> Judged {
     }
 }
 
-/// The version before this one knew one volume, the data directory's. What it remembered of a pod with
-/// several is the id of one that is not the main volume.
+/// Whether the remembered `id` is of the version before this one, which knew one volume, the data
+/// directory's: in a pod with several, that is the id of one that is not the main volume.
 fn is_of_earlier_version(others: &[Seen<'_>], main: &IdentityFacts, id: &str) -> bool {
     let has = |facts: &IdentityFacts| matches!(&facts.file, IdentityFile::Known(known) if known.volume_id == id);
     !has(main) && others.iter().filter_map(|seen| seen.facts).any(has)
 }
 
-/// The main volume: by itself as a single one is, then by what the others say.
+/// Judges the main volume: by itself as a single one is, then by the marks of the others.
 fn judge_main(
     main: &Seen<'_>,
     facts: &IdentityFacts,
@@ -245,13 +245,13 @@ fn judge_main(
     }
 }
 
-/// What the main volume knows of the others.
+/// The record of the set, as the main volume has it.
 #[derive(Debug)]
 struct Record {
-    /// The id of the set; none before the main volume has an identity.
+    /// The id of the set; absent where neither the main volume, the memory nor another volume gives it.
     set: Option<String>,
     members: BTreeMap<String, String>,
-    /// The instance that was set up on the main volume, or is there where that is not recorded yet.
+    /// The instance that was set up on the main volume, or is seen where that is not recorded yet.
     instance: Option<String>,
 }
 
@@ -332,7 +332,7 @@ impl Record {
         }
     }
 
-    /// Of the volume with `.system`: the instance there has to be the one of `master.mdf`.
+    /// Judges a marked volume: an instance on the one with `.system` has to be that of `master.mdf`.
     fn instance_on(&self, seen: &Seen<'_>, facts: &IdentityFacts, found: &str) -> Judgement {
         let recorded = self.instance.as_ref();
         let recorded = recorded.filter(|recorded| Some(*recorded) != self.set.as_ref());

@@ -1,4 +1,4 @@
-//! One contender for the lease: which step comes next, given what came of the one before.
+//! The state machine of one contender for the lease: the next step, given the reply to the one before.
 //!
 //! Time is CLOCK_BOOTTIME, since any origin: only differences count.
 
@@ -9,31 +9,32 @@ pub use super::stage::{Loss, Making, Stage, Tenure, Watch};
 use super::{Claim, Epoch, LeaseReply, LeaseStep, MAX_EPOCH, Record, Terms};
 use crate::decide::observation::ProcessId;
 
-/// Its state. The fields are open for the tests, which move all of its moments at once.
+/// The state of one contender for the lease. The fields are open for the tests, which move all of its
+/// moments at once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LeaseMachine {
-    /// Who it is.
+    /// The contender itself, as it looks at claims.
     pub me: Observer,
-    /// Which run.
+    /// The number that distinguishes this run of the supervisor from every other.
     pub nonce: u64,
-    /// The times.
+    /// The times of the protocol.
     pub terms: Terms,
-    /// What is under way.
+    /// The step that is under way.
     pub stage: Stage,
-    /// What it holds.
+    /// The claim that is held, if there is one.
     pub tenure: Option<Tenure>,
-    /// What it held and lost, until it holds one again.
+    /// The claim that was held and lost, until one is held again.
     pub lost: Option<Loss>,
-    /// Another's claim that it watches.
+    /// The claim of another holder that is watched.
     pub watch: Option<Watch>,
-    /// Why the last round came to nothing, if so.
+    /// The cause for which the last round came to nothing, if it did.
     pub failure: Option<String>,
-    /// It is to be given up, or was.
+    /// Whether the lease is to be given up, or was.
     pub releasing: bool,
 }
 
 impl LeaseMachine {
-    /// One that knows nothing yet; `nonce` tells this run from every other.
+    /// Creates a contender that knows nothing yet; `nonce` distinguishes this run from every other.
     #[must_use]
     pub fn new(me: Observer, nonce: u64, terms: Terms) -> Self {
         Self {
@@ -49,24 +50,24 @@ impl LeaseMachine {
         }
     }
 
-    /// Takes note of the engine that runs under the claim, as its holder's details say it to others.
+    /// Takes in the engine that runs under the claim, which the holder's details show to others.
     pub fn see_engine(&mut self, engine: Option<ProcessId>) {
         self.me.details.engine = engine;
     }
 
-    /// Gives the lease up at the next rest, for ever. Only where the engine is known to be gone.
+    /// Gives the lease up at the next rest, for ever. Allowed only where the engine is known to be gone.
     pub fn release(&mut self) {
         self.releasing = true;
     }
 
-    /// Whether what is to be given up was given up, or can't be.
+    /// Whether the lease that is to be given up was given up, or can't be.
     #[must_use]
     pub fn is_released(&self) -> bool {
         self.releasing && self.tenure.is_none() && self.stage == Stage::Idle
     }
 
-    /// Takes the reply to the step before (to the first one: [`LeaseReply::Done`]) at the moment it came, and
-    /// says the next step.
+    /// Takes in the reply to the step before, at the moment at which it came, and returns the next step. The
+    /// first call takes [`LeaseReply::Done`].
     pub fn next(&mut self, reply: LeaseReply, now: Duration) -> LeaseStep {
         let stage = std::mem::replace(&mut self.stage, Stage::Idle);
         match (stage, reply) {
@@ -112,7 +113,7 @@ impl LeaseMachine {
         self.wait_for(Stage::Looking, LeaseStep::List)
     }
 
-    /// A round begins.
+    /// Begins a round.
     fn begin(&mut self, now: Duration) -> LeaseStep {
         let Some(tenure) = &self.tenure else {
             return match self.releasing {
@@ -190,8 +191,8 @@ impl LeaseMachine {
         LeaseStep::Rest(self.terms.look)
     }
 
-    /// Whether the claim that is watched has been renewed between two looks, now or before. One that was
-    /// torn may have been in the making.
+    /// Whether the claim that is watched has been renewed between two looks, now or before. A torn one does
+    /// not count: it may have been in the making.
     fn is_renewal(&self, epoch: Epoch, record: &Record) -> bool {
         let watched = self.watch.as_ref().filter(|seen| seen.epoch == epoch);
         watched.is_some_and(|seen| {
@@ -249,7 +250,7 @@ impl LeaseMachine {
         self.wait_for(Stage::Claiming(next, claim, began), step)
     }
 
-    /// Another one has made this claim, or a higher one.
+    /// Returns the next step where another contender has made this claim, or a higher one.
     fn forestalled(&mut self, epoch: Epoch) -> LeaseStep {
         match &self.tenure {
             Some(tenure) => {
@@ -347,7 +348,8 @@ impl LeaseMachine {
         self.wait_for(Stage::Renewing(next, claim, began), step)
     }
 
-    /// Its own file is not there. Who may only be fenced by a higher epoch looks for one.
+    /// Returns the next step where the contender's own file is not there. In an advisory lease, which only
+    /// a higher epoch ends, it looks for one.
     fn gone(&mut self, claim: Claim) -> LeaseStep {
         if self.terms.strict || self.releasing {
             return self.lose(claim.epoch, None);
@@ -355,8 +357,9 @@ impl LeaseMachine {
         self.wait_for(Stage::Missing(claim), LeaseStep::List)
     }
 
-    /// Without a higher one nobody has taken it: somebody has emptied the folder, or another volume is
-    /// in its place. A new claim is made, and until it is held the old one counts.
+    /// Returns the next step after the look for a higher epoch. Without one nobody has taken the lease:
+    /// somebody has emptied the folder, or another volume is in its place. A new claim is made, and until
+    /// it is held the old one counts.
     fn missed(&mut self, claim: Claim, epochs: &[Epoch], now: Duration) -> LeaseStep {
         match epochs.last() {
             Some(&highest) if highest > claim.epoch => self.lose(claim.epoch, Some(highest)),

@@ -1,4 +1,4 @@
-//! When the lease may be given up: only where the engine is known to be gone.
+//! The condition for a release of the lease: the engine is known to be gone.
 //!
 //! A released claim is followed at once, so that an engine that still ran would write the volume beside the
 //! next one. Whoever gives the lease up has to hand in an [`EngineGone`], and this is the only place that
@@ -15,7 +15,8 @@ use crate::decide::time::Time;
 pub struct EngineGone(());
 
 impl EngineGone {
-    /// Judges by what the supervisor has seen up to its decision `at` that it is in `phase`.
+    /// Returns the proof if the supervisor has seen the end of the engine, which is in `phase` by the
+    /// decision at the moment `at`.
     ///
     /// PID 1 of the SQL container ends right after its engine, and the link with it: the end that it
     /// reported before counts for as long as nobody can have started an engine unseen, which is `patience`.
@@ -35,8 +36,8 @@ impl EngineGone {
         (reported || gone).then_some(Self(()))
     }
 
-    /// Judges inside the engine's own container, whose PID 1 starts it and sees its end: it was never
-    /// started, or no process of the container is left that could write.
+    /// Returns the proof inside the engine's own container, whose PID 1 starts the engine and sees its end:
+    /// the engine was never started, or no process of the container is left that could write.
     #[must_use]
     pub fn in_container(was_started: bool, processes_left: bool) -> Option<Self> {
         (!was_started || !processes_left).then_some(Self(()))

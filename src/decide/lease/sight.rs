@@ -1,4 +1,4 @@
-//! Whose a claim is, and whether that holder is gone: what one look at the highest claim proves.
+//! The proof that one look at the highest claim gives: whose the claim is, and whether that holder is gone.
 //!
 //! **Whose it is.** A holder is known by what lives as long as its pod or its container, never by what a
 //! restart of a container can lose. From one look three answers are possible, and only one of them is a
@@ -16,7 +16,7 @@
 use super::{Claim, HolderIdentity, Record};
 use crate::decide::observation::ProcessId;
 
-/// By what a holder's id is known.
+/// The basis of a holder's id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum IdentityBasis {
     /// The pod's uid.
@@ -24,73 +24,74 @@ pub enum IdentityBasis {
     Pod,
     /// The pid namespace, which lives as long as the container, or as the pod that shares it.
     Namespace,
-    /// The process alone: it runs in the machine's own pid namespace, which it shares with everybody.
+    /// The process alone, which runs in the machine's own pid namespace and shares it with everybody.
     Process,
 }
 
 /// A pid namespace of one boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PidNamespace {
-    /// Its inode. The kernel gives it to another one later.
+    /// The inode of the namespace, which the kernel gives to another one later.
     pub inode: u64,
-    /// When its first process started, clock ticks after boot: this tells the two apart.
+    /// The start time of the namespace's first process, clock ticks after boot: it distinguishes two
+    /// namespaces with the same inode.
     pub start_ticks: u64,
 }
 
-/// What a holder says of itself beside its claim, in its lock file. It means something only on the boot of
-/// the claim.
+/// The details that a holder writes of itself beside its claim, in its lock file. They mean something only
+/// on the boot of the claim.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct HolderDetails {
-    /// By what its id is known.
+    /// The basis of the holder's id.
     pub basis: IdentityBasis,
-    /// Its pid namespace.
+    /// The pid namespace of the holder.
     pub namespace: PidNamespace,
     /// The engine that runs under the claim, in that namespace.
     pub engine: Option<ProcessId>,
-    /// A lock is held on the file for as long as the holder or its engine lives.
+    /// Whether a lock is held on the file for as long as the holder or its engine lives.
     pub locks: bool,
 }
 
-/// What was found of a holder's lock.
+/// The state of a holder's lock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum LockState {
-    /// There is none, or nothing can be concluded from it.
+    /// The lock does not exist, or nothing can be concluded from it.
     #[default]
     Absent,
-    /// A process of this machine holds it.
+    /// A process of this machine holds the lock.
     Held,
-    /// No process holds it.
+    /// No process holds the lock.
     Free,
 }
 
-/// Who can write a file system at one time, by its type.
+/// The machines that can write a file system at one time, by its type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum FileSystemReach {
     /// Several machines, or nobody knows.
     #[default]
     Shared,
-    /// The processes of one kernel, and it ends with its boot: tmpfs. Locks count.
+    /// The processes of one kernel, with whose boot the file system ends: tmpfs. Locks count.
     Kernel,
     /// The processes of one machine: ext4, xfs and the like on a block device. Locks count, and the next
     /// boot or another machine mounts it only when the one before can write it no more.
     Machine,
 }
 
-/// What one look at the highest claim has found.
+/// The result of one look at the highest claim.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Sight {
-    /// What stands in the claim's file.
+    /// The contents of the claim's file.
     pub record: Record,
-    /// What its holder says of itself; absent where there is nothing of the run that wrote the claim.
+    /// The details of the holder; absent where there are none of the run that wrote the claim.
     pub details: Option<HolderDetails>,
-    /// The holder's lock.
+    /// The state of the holder's lock.
     pub lock: LockState,
-    /// Who can write the file system.
+    /// The machines that can write the file system.
     pub reach: FileSystemReach,
 }
 
 impl From<Record> for Sight {
-    /// A look that found nothing but the record.
+    /// Creates the result of a look that found nothing but the record.
     fn from(record: Record) -> Self {
         Self {
             record,
@@ -101,30 +102,30 @@ impl From<Record> for Sight {
     }
 }
 
-/// Whose a claim is, as far as it is proven.
+/// The relation of a claim to the holder that looks, as far as it is proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Relation {
-    /// This holder's: another run's of the same pod, or of the supervisor of the same engine.
+    /// The claim is this holder's: of another run of the same pod, or of the supervisor of the same engine.
     Own,
-    /// Another holder's.
+    /// The claim is another holder's.
     Other,
-    /// It can't be told.
+    /// The relation can't be proven.
     Uncertain,
 }
 
-/// The holder that looks.
+/// The holder that looks at a claim.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Observer {
-    /// Who it is.
+    /// The identity of this holder.
     pub identity: HolderIdentity,
-    /// Ids under which earlier runs of the same pod may have claimed.
+    /// The ids under which earlier runs of the same pod may have claimed.
     pub earlier_ids: Vec<String>,
-    /// What else it knows of itself.
+    /// The details of this holder.
     pub details: HolderDetails,
 }
 
 impl Observer {
-    /// Whose `claim` is. `renewed`: it was seen to change between two looks.
+    /// Returns the relation of `claim` to this holder. `renewed`: it was seen to change between two looks.
     #[must_use]
     pub fn relation(
         &self,
@@ -166,11 +167,12 @@ impl Observer {
     /// Whether the holder of `claim` is proven to be gone, with its engine, so that the claim is followed
     /// without a wait.
     ///
-    /// - Its lock is free, on a file system of one kernel or machine: whoever could hold it has ended. The
-    ///   lock is held by the agent, by PID 1 of its container and by the engine, so that it is free only
-    ///   when none of them is left.
-    /// - It was another boot's, on a file system of one machine, nobody here holds its lock, and the lease
-    ///   is advisory: this machine could not have mounted it while the other one could write it.
+    /// - The holder's lock is free, on a file system of one kernel or machine: whoever could hold it has
+    ///   ended. The lock is held by the agent, by PID 1 of its container and by the engine, so that it is
+    ///   free only when none of them is left.
+    /// - The holder was of another boot, on a file system of one machine, nobody here holds its lock, and
+    ///   the lease is advisory: this machine could not have mounted the file system while the other one
+    ///   could write it.
     #[must_use]
     pub fn is_gone(&self, claim: &Claim, sight: &Sight, strict: bool) -> bool {
         let counts = sight.reach != FileSystemReach::Shared;
@@ -246,7 +248,7 @@ mod tests {
         }
     }
 
-    /// Whose the claim of `id` on `boot` is for `mine`, before and after it was seen to be renewed.
+    /// Returns the relation of the claim of `id` on `boot` to `mine`, before and after a renewal was seen.
     fn relations(
         mine: &HolderDetails,
         (id, boot): (&str, &str),

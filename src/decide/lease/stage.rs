@@ -1,4 +1,4 @@
-//! What a contender has in its hands, and how far it is.
+//! The claims that a contender holds, has lost or watches, and the step that it is at.
 
 use std::time::Duration;
 
@@ -8,73 +8,75 @@ use super::{Claim, Epoch, Record};
 /// A claim that is held.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Tenure {
-    /// What was last written.
+    /// The claim as it was last written.
     pub claim: Claim,
-    /// When the last successful renewal began.
+    /// The moment at which the last successful renewal began.
     pub renewed: Duration,
 }
 
 /// A claim that was held.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Loss {
-    /// Its epoch.
+    /// The epoch that was held.
     pub epoch: Epoch,
-    /// The higher one that was seen.
+    /// The higher epoch that was seen, if one was.
     pub by: Option<Epoch>,
 }
 
 /// A claim that is watched.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Watch {
-    /// Its epoch.
+    /// The epoch of the claim.
     pub epoch: Epoch,
-    /// What stands in it.
+    /// The contents of the claim's file.
     pub record: Record,
-    /// What its holder said of itself when that was last read.
+    /// The details of the holder when they were last read.
     pub details: Option<HolderDetails>,
-    /// It was seen to be renewed.
+    /// Whether the claim was seen to be renewed.
     pub renewed: bool,
-    /// When that was first read to its end.
+    /// The moment at which these contents were first read to their end.
     pub since: Duration,
-    /// When it was last read to its end.
+    /// The moment at which these contents were last read to their end.
     pub until: Duration,
 }
 
 /// The step whose reply is awaited.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
-    /// A rest.
+    /// A rest between two rounds.
     Idle,
-    /// The list, to find the highest claim.
+    /// The list of the claims, to find the highest one.
     Looking,
-    /// The highest claim; when that was asked for.
+    /// The read of the highest claim; the moment at which it was asked for.
     Reading(Epoch, Duration),
-    /// The taking of the holder's lock, before this claim is made; since when that has been under way.
+    /// The taking of the holder's lock, before this claim is made; the moment at which that began.
     Locking(Claim, Duration),
-    /// The making of a claim, or its first write or syncs.
+    /// The making of a claim, or its first write or syncs; the moment at which that began.
     Claiming(Making, Claim, Duration),
-    /// The removal of the lower claims, of which some are left; whether all went well so far.
+    /// The removal of the lower claims, once this one is made; the moment at which that began, the epochs
+    /// that are left, and whether all went well so far.
     Clearing(Claim, Duration, Vec<Epoch>, bool),
-    /// The removal of a claim of its own that is not the highest.
+    /// The removal of the contender's own claim where it is not the highest.
     Withdrawing,
-    /// The opening of its own claim, to renew or release it.
+    /// The opening of the contender's own claim, to renew or release it; the moment at which that began.
     Opening(Duration),
-    /// The write into it, its sync, and the list afterwards.
+    /// The write into the own claim, its sync, and the list afterwards; the moment at which the renewal
+    /// began.
     Renewing(Making, Claim, Duration),
-    /// The list, after its own file was not found.
+    /// The list of the claims, after the file of the own claim was not found.
     Missing(Claim),
-    /// The release; whether it is written.
+    /// The release; whether the record is written already.
     Releasing(bool),
 }
 
-/// How far the making, or the renewal, of a claim is.
+/// The part of making, or of renewing, a claim that is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Making {
     /// The file is being made.
     Create,
-    /// Its record is being written.
+    /// The record is being written.
     Write,
-    /// It is being synced.
+    /// The file is being synced.
     Sync,
     /// The directory is being synced.
     SyncDirectory,

@@ -1,4 +1,4 @@
-//! What the state machine of the lease says at one moment, without a step.
+//! The state of the lease at one moment, read from the state machine without a step.
 
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ impl LeaseMachine {
         self.tenure.as_ref().is_some_and(in_time)
     }
 
-    /// Until when the engine may run, CLOCK_BOOTTIME, where the lease is strict and held: whoever ends it
-    /// then, without asking anybody, keeps the bound of the protocol. None where there is no such limit, or
-    /// nothing is held: the limit that was given before stands then.
+    /// Returns the moment until which the engine may run, CLOCK_BOOTTIME, where the lease is strict and
+    /// held: whoever ends the engine then, without asking anybody, keeps the bound of the protocol. Absent
+    /// where there is no such limit, or nothing is held: the limit that was returned before stands then.
     #[must_use]
     pub fn run_until(&self) -> Option<Duration> {
         let tenure = self.tenure.as_ref().filter(|_| self.terms.strict)?;
@@ -36,7 +36,7 @@ impl LeaseMachine {
         }
     }
 
-    /// The lease's state at this moment.
+    /// Returns the state of the lease at this moment.
     #[must_use]
     pub fn state(&self, now: Duration) -> LeaseState {
         match (&self.tenure, &self.lost, &self.watch) {
@@ -61,7 +61,7 @@ impl LeaseMachine {
         }
     }
 
-    /// The state of a lease of which another claim is watched.
+    /// Returns the state of a lease of which another claim is watched.
     fn watched(&self, lost: Option<&Loss>, watch: &Watch) -> LeaseState {
         let (epoch, holder) = (watch.epoch, watch.record.holder().cloned());
         let unchanged = watch.until.saturating_sub(watch.since);

@@ -1,31 +1,31 @@
-//! What became of an action.
+//! The reports on an action, and on the link to `launch`.
 
 use serde::{Deserialize, Serialize};
 
 use super::process::ProcessId;
 
-/// A step of an action on the engine's processes.
+/// A report on an action on the engine's processes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ActionReport {
     /// The parent `sqlservr` that the action is about.
     pub process: ProcessId,
-    /// How far it came.
+    /// The step that the action came to.
     pub step: ActionStep,
 }
 
-/// Whether there is a way to `launch`, in whose container the engine runs: then its words on the
-/// processes count, and nobody else's.
+/// The state of the link to `launch`, in whose container the engine runs: with a link, only what `launch`
+/// reports of the processes counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LinkReport {
-    /// There is; what it sees follows.
+    /// The link stands; what `launch` sees follows.
     Linked,
-    /// There was, in this run or in an earlier one. What became of the processes is not known.
+    /// The link stood, in this run or in an earlier one. What became of the processes is not known.
     Lost,
 }
 
-/// How far an action came.
+/// A step that an action came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ActionStep {
@@ -35,6 +35,6 @@ pub enum ActionStep {
     Killed,
     /// The process is gone.
     Done,
-    /// It can't be carried out, or had no effect; why, in a line for people.
+    /// The action can't be executed, or had no effect; the text gives the cause, in a line for people.
     Failed(String),
 }

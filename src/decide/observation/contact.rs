@@ -6,30 +6,30 @@ use serde::Serialize;
 
 use super::super::time::Time;
 
-/// One attempt to be answered by the engine.
+/// An attempt to be answered by the engine.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
-    /// When it began; its [`Observed::at`](super::Observed::at) is when it ended.
+    /// The moment at which the attempt began; its [`Observed::at`](super::Observed::at) is when it ended.
     pub started: Time,
-    /// How it ended.
+    /// The result of the attempt.
     pub result: AttemptResult,
 }
 
-/// How an attempt ended.
+/// The result of an attempt.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum AttemptResult {
     /// The query's result arrived after this long.
     Answered {
-        /// From the first byte sent to the last one read.
+        /// The time from the first byte sent to the last one read.
         round_trip: Duration,
     },
-    /// It did not.
+    /// The attempt failed with this error.
     Failed(ContactError),
 }
 
-/// Why an attempt failed.
+/// The error with which an attempt failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ContactError {
@@ -37,7 +37,7 @@ pub enum ContactError {
     Refused,
     /// The peer closed or reset the connection.
     Closed,
-    /// The deadline passed.
+    /// The deadline passed at this stage.
     TimedOut(Stage),
     /// No route, name not resolved, or another error of the network below TCP.
     Unreachable(String),
@@ -51,29 +51,29 @@ pub enum ContactError {
     Credentials(String),
 }
 
-/// How far an attempt came before its deadline, in the order of the stages.
+/// The stage that an attempt reached before its deadline; the stages are in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Stage {
-    /// TCP connect.
+    /// The TCP connect.
     Connect,
-    /// Prelogin: the connection was accepted and nothing came back.
+    /// The prelogin: the connection was accepted and nothing came back.
     Prelogin,
     /// TLS and login, after the listener had answered the prelogin.
     Login,
-    /// The query.
+    /// The query, after the login.
     Query,
 }
 
-/// An ERROR token of the engine. Its text is left out: errors are told apart by number, and a text
-/// may carry names of the user's objects.
+/// An ERROR token of the engine. Its text is left out: errors differ by number, and a text may carry names
+/// of the user's objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerError {
-    /// Message number, as in `sys.messages`.
+    /// The message number, as in `sys.messages`.
     pub number: u32,
-    /// State.
+    /// The state of the error.
     pub state: u8,
-    /// Severity.
+    /// The severity of the error.
     pub class: u8,
 }

@@ -1,4 +1,4 @@
-//! The volumes and the control group.
+//! The reports on the volumes, the control group and the node.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use super::log::{Dumps, EngineLog};
 use crate::decide::identity::IdentityFacts;
 use crate::decide::volumes::Volume;
 
-/// What became of the checks of one volume.
+/// A report on the checks of one volume.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VolumeReport {
-    /// Which volume.
+    /// The volume that is checked.
     pub volume: Arc<Volume>,
-    /// What happened.
+    /// The event of the check.
     pub event: VolumeEvent,
 }
 
-/// A volume's check, as a thread of its own makes it.
+/// An event of a volume's check, which a thread of its own makes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum VolumeEvent {
     /// A check began; until its result arrives it is in flight.
@@ -35,45 +35,45 @@ pub struct VolumeCheck {
     pub mount: Option<Mount>,
     /// The mount that `sqlservr` sees there; absent where its mountinfo can't be read.
     pub engine_mount: Option<EngineMount>,
-    /// Bytes and inodes, statvfs(3).
+    /// The room on the volume in bytes and inodes, statvfs(3).
     pub space: Option<Space>,
-    /// How the write, fsync and read back went.
+    /// The result of the write, fsync and read back.
     pub write: WriteCheck,
-    /// Who was refused what, where the write was.
+    /// The directory and the process that was refused it, where the write was refused.
     pub denial: Option<Denial>,
     /// Whether `data/master.mdf` is there.
     pub master_present: Option<bool>,
-    /// What tells whether it is the volume that is meant; absent where that was not looked at.
+    /// The facts that show whether this is the volume that is meant; absent where they were not looked at.
     pub identity: Option<IdentityFacts>,
-    /// `log/errorlog`.
+    /// The engine's `log/errorlog`.
     pub errorlog: Option<EngineLog>,
     /// The file that the engine's standard output is written to, where one is configured.
     pub output: Option<EngineLog>,
-    /// Crash dumps below `log`; absent where it can't be read.
+    /// The crash dumps below `log`; absent where that directory can't be read.
     pub dumps: Option<Dumps>,
 }
 
-/// A mount at the data directory (proc_pid_mountinfo(5)).
+/// A mount at a volume's directory (proc_pid_mountinfo(5)).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Mount {
-    /// `major:minor` of the device.
+    /// The `major:minor` number of the device.
     pub device: String,
-    /// Which directory of that file system is mounted.
+    /// The directory of that file system that is mounted.
     pub root: String,
-    /// File system type.
+    /// The type of the file system.
     pub fs_type: String,
-    /// Mounted read-only, or its super block is.
+    /// Whether the mount or its super block is read-only.
     pub read_only: bool,
 }
 
-/// What `sqlservr` sees at its data directory.
+/// The mount that `sqlservr` sees at a volume's directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum EngineMount {
-    /// No mount of its own: it writes to the container's layer.
+    /// The directory is no mount of its own: `sqlservr` writes to the container's layer.
     NotMounted,
-    /// This one.
+    /// The directory is this mount.
     Mounted(Mount),
 }
 
@@ -81,13 +81,13 @@ pub enum EngineMount {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Denial {
-    /// It is the supervisor's own folder; else the data directory.
+    /// Whether the directory is the supervisor's own folder; else it is the data directory.
     pub folder: bool,
-    /// The directory's owner.
+    /// The owner of the directory.
     pub uid: u32,
-    /// The directory's group.
+    /// The group of the directory.
     pub gid: u32,
-    /// Its permissions, the lowest twelve bits of the mode.
+    /// The permissions of the directory, the lowest twelve bits of the mode.
     pub mode: u32,
     /// The supervisor's effective user.
     pub by_uid: u32,
@@ -95,57 +95,57 @@ pub struct Denial {
     pub by_gid: u32,
 }
 
-/// Room on the volume.
+/// The room on a volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Space {
-    /// Size, bytes.
+    /// The size of the volume, bytes.
     pub total_bytes: u64,
-    /// Free for a process without privileges, bytes.
+    /// The room that is free for a process without privileges, bytes.
     pub free_bytes: u64,
-    /// Inodes; zero on a file system that has no such limit.
+    /// The number of inodes; zero on a file system that has no such limit.
     pub total_inodes: u64,
-    /// Free inodes.
+    /// The number of free inodes.
     pub free_inodes: u64,
 }
 
-/// How the write, fsync and read back of a small file went.
+/// The result of the write, fsync and read back of a small file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum WriteCheck {
-    /// All of it, in this time.
+    /// All three succeeded, in this time.
     Written(Duration),
-    /// It failed.
+    /// The check failed with this fault.
     Failed(VolumeFault),
-    /// Not tried in this check.
+    /// The write was not tried in this check.
     Skipped,
 }
 
-/// Why the volume could not be written or read.
+/// The fault for which a volume could not be written or read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum VolumeFault {
-    /// EROFS.
+    /// EROFS: the file system is read-only.
     ReadOnly,
     /// ENOSPC: no byte or no inode is left.
     NoSpace,
     /// EDQUOT: the volume may have room, the quota has none.
     Quota,
-    /// EIO.
+    /// EIO: the input or output failed.
     Io,
-    /// EACCES or EPERM.
+    /// EACCES or EPERM: the supervisor may not write the directory.
     PermissionDenied,
     /// ENOENT or ENOTDIR: the data directory is not there.
     Missing,
-    /// ESTALE: the server knows the files no longer.
+    /// ESTALE: the file server does not know the files any more.
     Stale,
     /// ENOTCONN or EHOSTDOWN: the daemon or server behind the mount is gone.
     NotConnected,
-    /// What was read is not what was written.
+    /// The bytes that were read are not those that were written.
     Mismatch,
-    /// EINVAL for O_DIRECT, with which the engine opens each of its files; tried while it has none here.
+    /// EINVAL for O_DIRECT, with which the engine opens each of its files; tried while it has none open here.
     NoDirectIo,
-    /// Another errno.
+    /// The write failed with another errno, this one.
     Other(i32),
 }
 
@@ -153,32 +153,33 @@ pub enum VolumeFault {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CgroupReport {
-    /// `memory.max` or `memory.limit_in_bytes`; absent where there is no limit.
+    /// The limit of memory, `memory.max` or `memory.limit_in_bytes`; absent where there is no limit.
     pub memory_limit_bytes: Option<u64>,
-    /// `memory.current` or `memory.usage_in_bytes`.
+    /// The memory in use, `memory.current` or `memory.usage_in_bytes`.
     pub memory_bytes: Option<u64>,
-    /// `memory.events` `oom_kill`, or `memory.oom_control`.
+    /// The number of OOM kills, `oom_kill` of `memory.events` or of `memory.oom_control`.
     pub oom_kills: Option<u64>,
-    /// Processor time used: `cpu.stat` `usage_usec`, or `cpuacct.usage`. Absent where others than the
-    /// engine's container use the same group.
+    /// The processor time used so far, `usage_usec` of `cpu.stat` or `cpuacct.usage`. Absent where others
+    /// than the engine's container use the same group.
     pub cpu_used: Option<Duration>,
-    /// Bytes read and written: `io.stat`, or `blkio.throttle.io_service_bytes`. Absent as above.
+    /// The bytes read and written so far, `io.stat` or `blkio.throttle.io_service_bytes`. Absent where
+    /// others than the engine's container use the same group.
     pub io_bytes: Option<u64>,
-    /// `cpu.stat` `nr_periods`.
+    /// The number of periods of the cpu limit, `nr_periods` of `cpu.stat`.
     pub cpu_periods: Option<u64>,
-    /// `cpu.stat` `nr_throttled`.
+    /// The number of periods in which the group was throttled, `nr_throttled` of `cpu.stat`.
     pub cpu_throttled_periods: Option<u64>,
-    /// `cpu.stat` `throttled_usec`, or `throttled_time`.
+    /// The time for which the group was throttled, `throttled_usec` or `throttled_time` of `cpu.stat`.
     pub cpu_throttled: Option<Duration>,
-    /// Share of periods throttled since the observation before, 0 to 1.
+    /// The share of periods throttled since the observation before, 0 to 1.
     pub throttled_ratio: Option<f64>,
-    /// `cgroup.freeze`/`cgroup.events`, or `freezer.state`.
+    /// Whether the group is frozen, by `cgroup.freeze` and `cgroup.events`, or `freezer.state`.
     pub frozen: Option<bool>,
-    /// Pressure stall information, `some avg10`, percent: cpu.
+    /// The pressure stall information of cpu, `some avg10`, percent.
     pub pressure_cpu: Option<f64>,
-    /// The same for memory.
+    /// The pressure stall information of memory, `some avg10`, percent.
     pub pressure_memory: Option<f64>,
-    /// The same for io.
+    /// The pressure stall information of io, `some avg10`, percent.
     pub pressure_io: Option<f64>,
 }
 
@@ -186,15 +187,15 @@ pub struct CgroupReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KernelVersion {
-    /// The 6 of 6.7.
+    /// The first number of the release: the 6 of 6.7.
     pub major: u32,
-    /// The 7 of 6.7.
+    /// The second number of the release: the 7 of 6.7.
     pub minor: u32,
 }
 
 impl KernelVersion {
-    /// The first two numbers of a release: `6.18.44-fc`, `5.10.0-28-amd64`, `4.18.0-553.el8.x86_64`; absent
-    /// where it begins with no version.
+    /// Returns the first two numbers of a release: `6.18.44-fc`, `5.10.0-28-amd64`,
+    /// `4.18.0-553.el8.x86_64`; absent where it begins with no version.
     #[must_use]
     pub fn parse(release: &str) -> Option<Self> {
         let mut numbers = release.split(|c: char| !c.is_ascii_digit());
@@ -205,15 +206,16 @@ impl KernelVersion {
     }
 }
 
-/// Properties of the node and of the container's limits that the engine depends on. What can't be told is
-/// absent.
+/// The properties of the node and of the container's limits that the engine depends on. A property that
+/// can't be read is absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HostFacts {
-    /// Size of a memory page, bytes.
+    /// The size of a memory page, bytes.
     pub page_bytes: Option<u64>,
-    /// The processor has SSE4.2 and AVX.
+    /// Whether the processor has SSE4.2 and AVX.
     pub cpu_suffices: Option<bool>,
-    /// The stack's size has no limit: RLIMIT_STACK, as the container runtime gives it to every container.
+    /// Whether the stack's size has no limit: RLIMIT_STACK, as the container runtime sets it for every
+    /// container.
     pub stack_unlimited: Option<bool>,
 }

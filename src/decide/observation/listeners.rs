@@ -1,4 +1,4 @@
-//! Where the engine listens, and where it is asked.
+//! The addresses on which the engine listens, and the one at which it is asked.
 
 use core::net::SocketAddr;
 
@@ -13,12 +13,12 @@ pub struct ListenersReport {
     /// The addresses on which the engine's processes listen for clients, read from the kernel's table of
     /// sockets. Left out are the administrator connection, the launchers' port and the platform layer's
     /// own (1434, 1431, 135 by default): those are open in a start that serves nobody yet. An empty list
-    /// says that the engine does not listen. Absent where nobody can read whose the sockets are.
+    /// means that the engine does not listen. Absent where nobody can read whose the sockets are.
     pub listening: Option<Vec<SocketAddr>>,
     /// The address that the configuration names: settings, `MSSQL_TCP_PORT`, `MSSQL_IP_ADDRESS`,
     /// mssql.conf. Absent where it names none.
     pub configured: Option<SocketAddr>,
-    /// The address that the supervisor asks. Absent where it has none: a host name that can't be resolved.
+    /// The address that the supervisor asks. Absent where it has none: the host name can't be resolved.
     pub asked: Option<SocketAddr>,
 }
 

@@ -1,4 +1,4 @@
-//! What the engine says of itself where nobody asks it: its errorlog and its standard output.
+//! The engine's logs: its errorlog and its standard output.
 
 use core::net::IpAddr;
 use std::time::Duration;
@@ -7,68 +7,68 @@ use serde::{Deserialize, Serialize};
 
 use crate::decide::faults::{self, Fault};
 
-/// One of the engine's logs, as far as it was written by the present start of the engine.
+/// A log of the engine, as far as it was written by the present start of the engine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EngineLog {
-    /// Size of the file, bytes: that it grows is progress.
+    /// The size of the file, bytes: that it grows is progress.
     pub bytes: u64,
     /// The product and the build that the log's banner names.
     pub engine: Option<EngineBuild>,
-    /// How far the start has come.
+    /// The progress of the start.
     pub start: LoggedStart,
-    /// The recovery that was reported last, until the log says that recovery is complete (3408).
+    /// The recovery that was reported last, until the log shows that recovery is complete (3408).
     pub recovery: Option<LoggedRecovery>,
-    /// The upgrade step that was reported last, until the log says that recovery is complete (3408).
+    /// The upgrade step that was reported last, until the log shows that recovery is complete (3408).
     pub upgrade: Option<LoggedUpgrade>,
-    /// Upgrade scripts run: the log names one, and has not said that recovery is complete (3408) since.
+    /// Whether upgrade scripts run: the log names one, and no complete recovery (3408) since.
     pub upgrading: bool,
-    /// A stop on purpose that the log has seen to begin.
+    /// The stop on purpose that has begun by the log, if one has.
     pub stop: Option<LoggedStop>,
-    /// The log says that the engine ends or has ended, whoever wanted it.
+    /// Whether the log shows that the engine ends or has ended, whoever wanted it.
     pub ending: bool,
-    /// The addresses that the engine says it listens on, in the order of the log.
+    /// The addresses on which the engine listens by its log, in the order of the log.
     pub listening: Vec<ListenAddress>,
-    /// What the log says of the dedicated administrator connection.
+    /// The state of the dedicated administrator connection, if the log shows it.
     pub dac: Option<LoggedDac>,
-    /// Errors by number, in the order of their first appearance.
+    /// The errors by number, in the order of their first appearance.
     pub errors: Vec<LoggedError>,
-    /// Messages that may explain an end or a trouble, in the order of their first appearance.
+    /// The messages that may explain an end or a trouble, in the order of their first appearance.
     pub messages: Vec<LoggedMessage>,
     /// The fatal error that the platform layer below the engine reported: its fields on one line.
     pub crash: Option<String>,
-    /// How many entries were read, by who wrote them.
+    /// The number of entries that were read, by who wrote them.
     pub lines: LoggedLines,
     /// The last line that holds any text, bounded.
     pub last_line: String,
 }
 
-/// Entries of a log by who wrote them.
+/// The number of entries of a log, by who wrote them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoggedLines {
-    /// The engine: date and time stand before them.
+    /// The entries of the engine: date and time stand before them.
     pub dated: u64,
-    /// A launcher, the platform layer, or nobody knows.
+    /// The entries of a launcher, of the platform layer, or of an unknown writer.
     pub undated: u64,
 }
 
-/// How far a start has come, by the log alone.
+/// The progress of a start, by the log alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoggedStart {
-    /// The log has the beginning of this start and is in a language whose "ready" is known: that it was
-    /// not written can be relied on.
+    /// Whether the log has the beginning of this start and is in a language whose "ready" is known: that
+    /// "ready" was not written can be relied on.
     pub begun: bool,
-    /// "SQL Server is now ready for client connections" (17126): logins are taken. Upgrades, msdb and
-    /// tempdb may still follow, and may fail.
+    /// Whether "SQL Server is now ready for client connections" (17126) was written: logins are taken.
+    /// Upgrades, msdb and tempdb may still follow, and may fail.
     pub ready: bool,
-    /// "Recovery is complete" (3408): the start is over.
+    /// Whether "Recovery is complete" (3408) was written: the start is over.
     pub complete: bool,
-    /// The system databases are being rebuilt for another collation (`MSSQL_COLLATION`): the port may
-    /// be refused meanwhile, also after 17126.
+    /// Whether the system databases are being rebuilt for another collation (`MSSQL_COLLATION`): the port
+    /// may be refused meanwhile, also after 17126.
     pub collation_rebuild: bool,
-    /// Databases that were started, upgrade steps and indexes that were rebuilt so far.
+    /// The number of databases that were started, upgrade steps, and indexes that were rebuilt so far.
     pub steps: u32,
 }
 
@@ -76,25 +76,25 @@ pub struct LoggedStart {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EngineBuild {
-    /// It is Azure SQL Edge.
+    /// Whether the product is Azure SQL Edge.
     pub edge: bool,
     /// The year in the product's name; absent for Azure SQL Edge.
     pub year: Option<u16>,
-    /// Major version, minor version, build and revision: 16.0.4105.2.
+    /// The major version, minor version, build and revision: 16.0.4105.2.
     pub version: Option<[u16; 4]>,
 }
 
-/// Progress of a recovery, message 3450.
+/// The progress of a recovery, message 3450.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoggedRecovery {
-    /// The database.
+    /// The database that is recovered.
     pub database: String,
-    /// 0 to 100.
+    /// The share that is done, percent, 0 to 100.
     pub percent: u8,
-    /// What the engine expects to be left.
+    /// The time that the engine expects to be left.
     pub remaining: Option<Duration>,
-    /// 1 analysis, 2 redo, 3 undo.
+    /// The phase of the recovery: 1 analysis, 2 redo, 3 undo.
     pub phase: Option<u8>,
 }
 
@@ -108,39 +108,39 @@ pub struct LoggedUpgrade {
     pub step: String,
 }
 
-/// A line by which the log says that a stop on purpose has begun.
+/// A line of the log that shows that a stop on purpose has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LoggedStop {
-    /// 17148: the answer to SIGTERM.
+    /// Message 17148: the answer to SIGTERM.
     StopRequest,
-    /// 17147: `SHUTDOWN`, or the machine goes down.
+    /// Message 17147: `SHUTDOWN`, or the machine goes down.
     SystemShutdown,
-    /// 6006: `SHUTDOWN` by a login.
+    /// Message 6006: `SHUTDOWN` by a login.
     Statement,
     /// The availability manager goes offline because the engine shuts down; the first line of a stop.
     AvailabilityManager,
 }
 
-/// An address on which the engine says that it listens.
+/// An address on which the engine listens by its log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListenAddress {
-    /// The address; absent for `'any'`.
+    /// The IP address; absent for `'any'`.
     pub address: Option<IpAddr>,
-    /// It is an address of IPv6.
+    /// Whether it is an address of IPv6.
     pub ipv6: bool,
     /// The port.
     pub port: u16,
 }
 
-/// What the log says of the dedicated administrator connection.
+/// The state of the dedicated administrator connection, as the log shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LoggedDac {
-    /// It is listened for on this port.
+    /// The engine listens for it on this port.
     Port(u16),
-    /// The edition has none (Express, without trace flag 7806).
+    /// The edition has no such connection (Express, without trace flag 7806).
     Disabled,
 }
 
@@ -149,13 +149,13 @@ pub enum LoggedDac {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoggedError {
-    /// Message number, as in `sys.messages`.
+    /// The message number, as in `sys.messages`.
     pub number: u32,
-    /// State of the last one.
+    /// The state of the last of these errors.
     pub state: u8,
-    /// Severity of the last one.
+    /// The severity of the last of these errors.
     pub class: u8,
-    /// How often.
+    /// The number of times that the error was written.
     pub count: u32,
 }
 
@@ -163,34 +163,35 @@ pub struct LoggedError {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoggedMessage {
-    /// Message number; absent where none stands in the log.
+    /// The message number; absent where none stands in the log.
     pub number: Option<u32>,
-    /// State.
+    /// The state of the message.
     pub state: u8,
-    /// Severity.
+    /// The severity of the message.
     pub severity: u8,
-    /// The error of the operating system that it tells, by the numbers of Windows.
+    /// The error of the operating system that the message names, by the numbers of Windows.
     pub os_error: Option<u32>,
-    /// The text, on one line and bounded.
+    /// The text of the message, on one line and bounded.
     pub text: String,
-    /// It came before the start was complete.
+    /// Whether the message came before the start was complete.
     pub in_start: bool,
-    /// How often it came.
+    /// The number of times that the message came.
     pub count: u32,
-    /// The row of the table of faults that it fits.
+    /// The row of the table of faults that the message fits.
     #[serde(skip)]
     pub fault: Option<&'static Fault>,
 }
 
-/// Crash dumps below the engine's `log` directory: `core.sqlservr.*` and `SQLDump*`.
+/// The crash dumps below the engine's `log` directory: `core.sqlservr.*` and `SQLDump*`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Dumps {
-    /// How many: a core with its companions counts once.
+    /// The number of dumps: a core with its companions counts once.
     pub count: u32,
-    /// Bytes of all of them.
+    /// The size of all dumps together, bytes.
     pub bytes: u64,
-    /// Bytes of those that are not finished (`core.sqlservr.PID.temp`); absent where there is none.
+    /// The size of the dumps that are not finished (`core.sqlservr.PID.temp`), bytes; absent where there is
+    /// none.
     pub writing_bytes: Option<u64>,
 }
 

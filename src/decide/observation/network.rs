@@ -1,4 +1,4 @@
-//! What the engine's own side shows of where it listens.
+//! The addresses on which the engine listens, as its own processes show them.
 
 use core::net::{IpAddr, SocketAddr};
 
@@ -14,8 +14,8 @@ pub struct EngineNetwork {
     pub sockets: Option<Vec<SocketAddr>>,
     /// The network namespace that these sockets are in, by its inode; absent where it can't be read.
     pub namespace: Option<u64>,
-    /// `MSSQL_TCP_PORT` in the process's environment.
+    /// The value of `MSSQL_TCP_PORT` in the process's environment.
     pub tcp_port: Option<u16>,
-    /// `MSSQL_IP_ADDRESS` in the process's environment.
+    /// The value of `MSSQL_IP_ADDRESS` in the process's environment.
     pub ip_address: Option<IpAddr>,
 }

@@ -1,56 +1,56 @@
-//! What is seen of the `sqlservr` processes.
+//! The reports on the `sqlservr` processes.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A process, told apart from a later one with the same pid by its start time.
+/// The identity of a process: its start time distinguishes it from a later one with the same pid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ProcessId {
     /// The pid in the supervisor's pid namespace.
     pub pid: i32,
-    /// Start time in clock ticks after boot: field 22 of `/proc/PID/stat`, proc_pid_stat(5).
+    /// The start time in clock ticks after boot: field 22 of `/proc/PID/stat`, proc_pid_stat(5).
     pub start_ticks: u64,
 }
 
-/// What is known of the `sqlservr` processes.
+/// A report on the `sqlservr` processes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ProcessReport {
-    /// No process of the configured name can be seen. Without a shared PID namespace that says
-    /// nothing about whether one runs.
+    /// No process of the configured name can be seen. Without a shared PID namespace that proves nothing
+    /// about whether one runs.
     NotFound,
-    /// It runs.
+    /// A process of that name runs.
     Running(RunningProcess),
-    /// One of the watched processes ended.
+    /// A watched process ended.
     Exited(ProcessExit),
 }
 
-/// A running `sqlservr`: on Linux a parent that watches over, and a child that is the engine.
+/// A running `sqlservr`: on Linux a parent that watches over its child, and the child, which is the engine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunningProcess {
     /// The outermost `sqlservr`, the one to signal.
     pub parent: ProcessId,
-    /// The engine: the child `sqlservr`; none until the parent has made it.
+    /// The engine: the child `sqlservr`; absent until the parent has made it.
     pub engine: Option<ProcessId>,
-    /// State of the parent.
+    /// The state of the parent.
     pub parent_state: RunState,
-    /// State of the engine (of the parent while there is no child).
+    /// The state of the engine (of the parent while there is no child).
     pub state: RunState,
-    /// A `paldumper` that belongs to it runs: a core dump is being written.
+    /// The pid of a `paldumper` that belongs to the engine, if one runs: a core dump is being written.
     pub dumper: Option<i32>,
-    /// Processor time used so far by parent and engine together, user and system.
+    /// The processor time used so far by parent and engine together, user and system.
     pub cpu: Option<Duration>,
-    /// Bytes read from and written to storage so far; absent where `/proc/PID/io` may not be read.
+    /// The bytes read from and written to storage so far; absent where `/proc/PID/io` may not be read.
     pub io_bytes: Option<u64>,
-    /// Resident memory of parent and engine, bytes.
+    /// The resident memory of parent and engine, bytes.
     pub resident_bytes: Option<u64>,
-    /// Threads of parent and engine.
+    /// The number of threads of parent and engine.
     pub threads: Option<u64>,
-    /// Open file descriptors of parent and engine.
+    /// The number of open file descriptors of parent and engine.
     pub open_fds: Option<u64>,
-    /// Companions of the image that run beside it (`launchpadd`, `AsdePackage`).
+    /// The number of companions of the image that run beside the engine (`launchpadd`, `AsdePackage`).
     pub companions: u32,
 }
 
@@ -58,11 +58,11 @@ pub struct RunningProcess {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RunState {
-    /// `R`.
+    /// `R`: running, or ready to run.
     Running,
-    /// `S`, `I`.
+    /// `S`, `I`: sleeping or idle.
     Sleeping,
-    /// `D`: uninterruptible, as a rule waiting for storage.
+    /// `D`: in an uninterruptible wait, as a rule for storage.
     DiskSleep,
     /// `T`: stopped by a signal.
     Stopped,
@@ -78,32 +78,33 @@ pub enum RunState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProcessExit {
-    /// Which one ended.
+    /// The process that ended.
     pub process: ProcessId,
-    /// Whether it was the engine (the child) or the parent.
+    /// The role of that process: the engine (the child) or the parent.
     pub role: ProcessRole,
-    /// How; absent where the kernel does not tell (before Linux 6.15 only a parent learns it).
+    /// The exit status; absent where the kernel does not report it (before Linux 6.15 only a parent learns
+    /// it).
     pub status: Option<ExitStatus>,
-    /// The `oom_kill` counter of its control group rose with its death.
+    /// Whether the `oom_kill` counter of the control group rose with the death of the process.
     pub oom_killed: bool,
 }
 
-/// Which of the two `sqlservr` processes.
+/// The role of a `sqlservr` process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ProcessRole {
-    /// The outer one.
+    /// The outer process, which watches over the engine.
     Parent,
     /// The engine.
     Engine,
 }
 
-/// How a process ended.
+/// The exit status of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ExitStatus {
-    /// It exited with this code.
+    /// The process exited with this code.
     Code(i32),
-    /// This signal ended it.
+    /// The process was ended by this signal.
     Signal(i32),
 }

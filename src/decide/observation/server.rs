@@ -1,4 +1,4 @@
-//! What the engine says of itself and of its databases.
+//! The reports of the engine on itself and on its databases.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,49 +7,49 @@ use serde::Serialize;
 
 use super::contact::{Attempt, ContactError, ServerError};
 
-/// What the `sp_server_diagnostics` stream brought.
+/// A report of the `sp_server_diagnostics` stream, or its failure.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum DiagnosticsReport {
-    /// One result set.
+    /// A result set arrived.
     Report(Diagnostics),
-    /// The engine can't or may not run it (2812, 297, 300 ...): absent, not failed.
+    /// The procedure can't or may not be run (2812, 297, 300 ...): the report is absent, not failed.
     Unavailable(ServerError),
     /// The stream broke or went silent.
     Failed(Attempt),
 }
 
-/// One result set of `sp_server_diagnostics`. Each field is absent where the engine left it out.
+/// A result set of `sp_server_diagnostics`. Each field is absent where the engine left it out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Diagnostics {
-    /// Component `system`: spinlocks, access violations, dumps, non-yielding tasks.
+    /// The state of component `system`: spinlocks, access violations, dumps, non-yielding tasks.
     pub system: Option<ComponentState>,
-    /// Component `resource`: memory.
+    /// The state of component `resource`: memory.
     pub resource: Option<ComponentState>,
-    /// Component `query_processing`: workers, schedulers, deadlocks.
+    /// The state of component `query_processing`: workers, schedulers, deadlocks.
     pub query_processing: Option<ComponentState>,
-    /// Component `io_subsystem`; never a cause for a restart.
+    /// The state of component `io_subsystem`; never a cause for a restart.
     pub io_subsystem: Option<ComponentState>,
-    /// `queryProcessing/@tasksCompletedWithinInterval`.
+    /// The tasks completed within the interval, `queryProcessing/@tasksCompletedWithinInterval`.
     pub tasks_completed: Option<u64>,
-    /// `queryProcessing/@pendingTasks`.
+    /// The number of pending tasks, `queryProcessing/@pendingTasks`.
     pub pending_tasks: Option<u64>,
-    /// `queryProcessing/@maxWorkers`.
+    /// The highest number of workers, `queryProcessing/@maxWorkers`.
     pub max_workers: Option<u64>,
-    /// `queryProcessing/@workersCreated`.
+    /// The number of workers created, `queryProcessing/@workersCreated`.
     pub workers_created: Option<u64>,
-    /// `queryProcessing/@workersIdle`.
+    /// The number of idle workers, `queryProcessing/@workersIdle`.
     pub workers_idle: Option<u64>,
-    /// `queryProcessing/@hasDeadlockedSchedulersOccurred`.
+    /// Whether schedulers deadlocked, `queryProcessing/@hasDeadlockedSchedulersOccurred`.
     pub deadlocked_schedulers: Option<bool>,
-    /// `system/@nonYieldingTasksReported`.
+    /// The number of non-yielding tasks, `system/@nonYieldingTasksReported`.
     pub non_yielding_tasks: Option<u64>,
-    /// `system/@totalDumpRequests`.
+    /// The number of requested dumps, `system/@totalDumpRequests`.
     pub dump_requests: Option<u64>,
-    /// `resource/@outOfMemoryExceptions`.
+    /// The number of out-of-memory exceptions, `resource/@outOfMemoryExceptions`.
     pub out_of_memory_exceptions: Option<u64>,
-    /// `ioSubsystem/@totalLongIos`.
+    /// The number of long inputs and outputs, `ioSubsystem/@totalLongIos`.
     pub long_ios: Option<u64>,
 }
 
@@ -59,104 +59,105 @@ pub struct Diagnostics {
 pub struct EngineDirectory {
     /// The directory, as the engine names it.
     pub directory: PathBuf,
-    /// Writes to the files there that were done since the engine started.
+    /// The number of writes to the files there that were done since the engine started.
     pub writes: u64,
 }
 
-/// State of a component of `sp_server_diagnostics`.
+/// The state of a component of `sp_server_diagnostics`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ComponentState {
-    /// 0, or a value not documented.
+    /// The state is not known: 0, or a value that is not documented.
     Unknown,
-    /// 1.
+    /// The component is clean: 1.
     Clean,
-    /// 2.
+    /// The component has a warning: 2.
     Warning,
-    /// 3.
+    /// The component is in error: 3.
     Error,
 }
 
-/// What `sys.databases` said.
+/// The result of reading `sys.databases`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum DatabasesReport {
-    /// Its rows.
+    /// The rows of `sys.databases`.
     Listed(DatabaseList),
-    /// It could not be read.
+    /// The view could not be read.
     Failed(ContactError),
 }
 
-/// Rows of `sys.databases`, ordered by `database_id`.
+/// The rows of `sys.databases`, ordered by `database_id`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseList {
-    /// The rows kept.
+    /// The rows that were kept.
     pub databases: Vec<Database>,
-    /// How many more there were than the supervisor keeps.
+    /// The number of rows beyond those that the supervisor keeps.
     pub left_out: u32,
 }
 
-/// One row of `sys.databases`, with its recovery where one is under way.
+/// A row of `sys.databases`, with its recovery where one is under way.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Database {
-    /// `name`.
+    /// The name of the database.
     pub name: String,
-    /// `state`.
+    /// The state of the database.
     pub state: DatabaseState,
-    /// `is_read_only`.
+    /// Whether the database is read-only, `is_read_only`.
     pub read_only: bool,
-    /// Recovery: `sys.dm_exec_requests.percent_complete` of its `DB STARTUP`, 0 to 100.
+    /// The progress of its recovery, `sys.dm_exec_requests.percent_complete` of its `DB STARTUP`, 0 to 100.
     pub recovery_percent: Option<f64>,
-    /// Recovery: `estimated_completion_time`.
+    /// The time that its recovery is expected to take still, `estimated_completion_time`.
     pub recovery_remaining: Option<Duration>,
 }
 
-/// `sys.databases.state`.
+/// The state of a database, `sys.databases.state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum DatabaseState {
-    /// 0.
+    /// The database is online: 0.
     Online,
-    /// 1.
+    /// The database is being restored: 1.
     Restoring,
-    /// 2.
+    /// The database is being recovered: 2.
     Recovering,
-    /// 3.
+    /// The recovery of the database is pending: 3.
     RecoveryPending,
-    /// 4.
+    /// The database is suspect: 4.
     Suspect,
-    /// 5.
+    /// The database is in emergency mode: 5.
     Emergency,
-    /// 6.
+    /// The database is offline: 6.
     Offline,
-    /// 7, 10, or a value not documented.
+    /// The database is in another state: 7, 10, or a value that is not documented.
     Other(u8),
 }
 
-/// Until when the certificates of the engine's TLS are valid, in seconds since 1970. Nothing is decided
-/// by it: a time of the calendar is for people.
+/// The times until which the certificates of the engine's TLS are valid, in seconds since 1970. Nothing is
+/// decided by them: a time of the calendar is for people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Certificates {
-    /// The one that the engine shows to clients; none where TLS 1.3 hides it, or there is no TLS.
+    /// The expiry of the certificate that the engine shows to clients; absent where TLS 1.3 hides it, or
+    /// there is no TLS.
     pub server_expiry: Option<i64>,
-    /// The earliest of the CA file; none where there is no such file.
+    /// The earliest expiry in the CA file; absent where there is no such file.
     pub ca_expiry: Option<i64>,
 }
 
-/// What the engine says of itself.
+/// The properties that the engine reports of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerProperties {
-    /// `SERVERPROPERTY('ProductVersion')`.
+    /// The version of the product, `SERVERPROPERTY('ProductVersion')`.
     pub version: String,
-    /// `SERVERPROPERTY('Edition')`.
+    /// The name of the edition, `SERVERPROPERTY('Edition')`.
     pub edition: String,
-    /// `SERVERPROPERTY('EngineEdition')`; 9 is Azure SQL Edge.
+    /// The number of the edition, `SERVERPROPERTY('EngineEdition')`; 9 is Azure SQL Edge.
     pub engine_edition: i32,
-    /// `SERVERPROPERTY('IsSingleUser')`: one connection is all that the engine takes. Absent where it
-    /// was not read.
+    /// Whether one connection is all that the engine takes, `SERVERPROPERTY('IsSingleUser')`. Absent where
+    /// it was not read.
     pub single_user: Option<bool>,
 }

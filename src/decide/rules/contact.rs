@@ -13,7 +13,7 @@ use super::super::sql_error::{SqlErrorClass, classify};
 use super::super::time::Time;
 use super::{Condition, Timers, View};
 
-/// Fresh logins in a row that got no answer, from which the engine counts as busy although the
+/// The number of fresh logins in a row without an answer from which the engine counts as busy although the
 /// standing connection answers: a single slow login takes no endpoint away.
 const SILENT_LOGINS: u32 = 2;
 
@@ -43,7 +43,7 @@ pub fn rule(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     }
 }
 
-/// Errors that say by themselves what is wrong.
+/// Adds a finding for an error that shows by itself what is wrong.
 fn refused_by_name(contact: &str, error: &ContactError, findings: &mut Findings) {
     match error {
         ContactError::Server(error) => answered_with(contact, *error, findings),
@@ -76,7 +76,7 @@ fn answered_with(contact: &str, error: ServerError, findings: &mut Findings) {
     );
 }
 
-/// The reason that stands for a class of errors.
+/// Returns the reason that stands for a class of errors.
 fn reason_of(class: SqlErrorClass) -> Reason {
     match class {
         SqlErrorClass::Starting => Reason::Starting,
@@ -105,7 +105,7 @@ fn reason_of(class: SqlErrorClass) -> Reason {
     }
 }
 
-/// Nothing was answered: a hang where nothing advances either, else hard work.
+/// Judges an engine that answers nothing: it hangs where nothing advances either, else it works hard.
 fn hang(view: &View<'_>, findings: &mut Findings) {
     let Some(owed) = view.snapshot.answers.owed_since else {
         return;
@@ -155,7 +155,7 @@ fn greeted(view: &View<'_>) -> bool {
     greeted.is_some_and(|at| view.now.since(at) < view.policy.unresponsive_after)
 }
 
-/// The port is refused. `over`: since when it is known that the start is over.
+/// Judges a refused port. `over`: the moment since which it is known that the start is over.
 fn listener(view: &View<'_>, over: Option<Time>, findings: &mut Findings) {
     let refused = |contact: &Contact| match view.tried_lately(contact) {
         true => contact.refused_since,
@@ -166,7 +166,7 @@ fn listener(view: &View<'_>, over: Option<Time>, findings: &mut Findings) {
     let Some(since) = since else { return };
     let since = since.max(view.engine.phase_since).max(view.excused);
     let since = since.max(view.snapshot.deaf_since.unwrap_or(Time::ZERO));
-    // The start says that it is over in the moment in which it opens the port, and is heard first.
+    // The start logs that it is over in the moment in which it opens the port, and the log is read first.
     let since = since.max(over.unwrap_or(Time::ZERO));
     // Without a view of the process a refused port may just as well be a restart under way.
     if view.process().is_none() {
@@ -182,7 +182,7 @@ fn listener(view: &View<'_>, over: Option<Time>, findings: &mut Findings) {
     }
 }
 
-/// For how long a refused port is borne; for ever where it may be another port than the engine's.
+/// Returns the time for which a refused port is borne; absent, for ever, where it may not be the engine's.
 fn patience_with_a_refusal(view: &View<'_>, over: bool) -> Option<Duration> {
     let snapshot = view.snapshot;
     let answered = snapshot.ping.last_success.max(snapshot.login.last_success);
@@ -201,13 +201,13 @@ fn patience_with_a_refusal(view: &View<'_>, over: bool) -> Option<Duration> {
     }
 }
 
-/// The log says that the start is over, and nothing of it has begun anew.
+/// Whether the log shows that the start is over, and nothing of it has begun anew.
 fn complete(view: &View<'_>) -> bool {
     view.logs()
         .any(|(_, log)| log.start.complete && !log.start.collation_rebuild)
 }
 
-/// The engine listens on another address than the one that is configured.
+/// Adds a finding where the engine listens on another address than the one that is configured.
 fn elsewhere(view: &View<'_>, findings: &mut Findings) {
     let Some(listeners) = view.listeners() else {
         return;
@@ -230,8 +230,8 @@ fn elsewhere(view: &View<'_>, findings: &mut Findings) {
     findings.add(Reason::ListeningElsewhere, evidence);
 }
 
-/// What the engine says of itself where the supervisor's own login passes: an ordinary client would be
-/// turned away.
+/// Adds findings for what turns an ordinary client away though the supervisor's own login passes, by the
+/// engine's own reports.
 fn turned_away(view: &View<'_>, findings: &mut Findings) {
     let server = view.snapshot.server.as_ref();
     let single = server.filter(|seen| seen.at >= view.engine.since);
@@ -244,7 +244,7 @@ fn turned_away(view: &View<'_>, findings: &mut Findings) {
     }
 }
 
-/// How many fresh logins in a row got no answer, where they are enough to speak of.
+/// Returns the number of fresh logins in a row that got no answer, where they are enough to count.
 fn silent_logins(view: &View<'_>) -> Option<u32> {
     let login = &view.snapshot.login;
     let last = login.last.as_ref()?;
@@ -252,7 +252,7 @@ fn silent_logins(view: &View<'_>) -> Option<u32> {
     silent.then_some(login.failures)
 }
 
-/// Clients that connect get no answer, while the standing connection does.
+/// Adds a finding where clients that connect get no answer, while the standing connection does.
 fn deaf(view: &View<'_>, findings: &mut Findings) {
     // Where that one is silent too there is no sign of life to call the engine busy.
     let life = view.snapshot.ping.last_success.is_some() && view.snapshot.ping.error().is_none();
@@ -262,7 +262,8 @@ fn deaf(view: &View<'_>, findings: &mut Findings) {
     }
 }
 
-/// An engine that works and answers nothing, or takes no new client in, for longer than the operator bears.
+/// Adds a finding for an engine that works and answers nothing, or takes no new client in, for longer than
+/// the configured limit.
 fn busy_for_too_long(view: &View<'_>, findings: &mut Findings) {
     let limit = view.policy.busy_limit;
     if limit.is_zero() || view.process().is_none() || !view.engine.started || !asked(view) {
@@ -284,8 +285,8 @@ fn busy_for_too_long(view: &View<'_>, findings: &mut Findings) {
     }
 }
 
-/// Readiness needs an answer that is fresh. This rule comes last: it speaks only where no other one
-/// has named what is wrong.
+/// Adds a finding where the answer that readiness needs is not fresh. This rule comes last: it adds one
+/// only where no other rule has named what is wrong.
 pub fn freshness(view: &View<'_>, findings: &mut Findings) {
     if view.engine.phase != Phase::Running {
         return;
@@ -328,7 +329,7 @@ fn answered_lately(view: &View<'_>, within: Duration) -> bool {
     last.is_some_and(|at| view.now.since(at) < within)
 }
 
-/// What shows that an engine lives that answers no query.
+/// Describes the sign of life of an engine that answers no query.
 fn sign_of_life(view: &View<'_>) -> String {
     let administrator = view.snapshot.dac.last_success;
     let arrived = |report: &&Observed<Diagnostics>| Some(report.at) >= administrator;
@@ -343,7 +344,8 @@ fn sign_of_life(view: &View<'_>) -> String {
     }
 }
 
-/// 701, 802, 17803 and their like, and nothing else for a while.
+/// Adds a finding where errors of missing memory (701, 802, 17803 and their like) were all that came for a
+/// while.
 fn out_of_memory(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     let exhausted = |contact: &Contact| match contact.error() {
         Some(ContactError::Server(error)) if view.tried_lately(contact) => {

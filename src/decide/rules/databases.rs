@@ -1,4 +1,4 @@
-//! `sys.databases`: `master` and the required databases.
+//! The states of `master` and the required databases, by `sys.databases`.
 
 use super::super::decision::Phase;
 use super::super::findings::{Findings, seconds};
@@ -41,7 +41,7 @@ pub fn rule(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     }
 }
 
-/// A recovery for which nothing at all advances: it would stand like that for ever.
+/// Adds a finding for a recovery in which nothing at all advances: it would stand like that for ever.
 fn stalled_recovery(
     view: &View<'_>,
     databases: &[Database],

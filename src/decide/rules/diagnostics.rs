@@ -1,5 +1,5 @@
-//! `sp_server_diagnostics`, by Microsoft's failure-condition semantics: io_subsystem and events
-//! never count, a component that is missing or unknown is no error.
+//! The reports of `sp_server_diagnostics`, by Microsoft's failure-condition semantics: io_subsystem and
+//! events never count, a component that is missing or unknown is no error.
 
 use super::super::findings::Findings;
 use super::super::observation::ContactError;
@@ -36,8 +36,8 @@ pub fn rule(view: &View<'_>, findings: &mut Findings) {
     }
 }
 
-/// The stream fails by an error that says nothing of the engine's state. Errors of the table have reasons
-/// of their own, by the ping and the login.
+/// Adds a finding where the stream fails with an error that shows nothing of the engine's state. Errors of
+/// the table have reasons of their own, by the ping and the login.
 fn unavailable(view: &View<'_>, findings: &mut Findings) {
     if let Some(failed) = &view.snapshot.diagnostics.failed
         && let ContactError::Server(error) = failed.value

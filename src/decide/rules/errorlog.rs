@@ -1,4 +1,4 @@
-//! What the engine's log tells of its troubles, where nobody has to act on an answer.
+//! The troubles that the engine's log shows and that change no answer.
 
 use std::time::Duration;
 

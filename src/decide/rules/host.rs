@@ -1,4 +1,4 @@
-//! The control group, the supervisor itself, and what an operator said.
+//! The control group, the supervisor itself, and the maintenance that an operator ordered.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::super::findings::{Findings, seconds};
 use super::super::reason::Reason;
 use super::View;
 
-/// How long a stall of the supervisor is shown after it ended.
+/// The time for which a stall of the supervisor is shown after it ended.
 const STALL_SHOWN: Duration = Duration::from_secs(60);
 
 pub fn rule(view: &View<'_>, findings: &mut Findings) {

@@ -1,4 +1,4 @@
-//! Which volumes they are, and whether they belong together.
+//! The identities of the volumes: whether they are the right ones, and belong together.
 
 use super::super::findings::Findings;
 use super::super::identity::Judgement;

@@ -1,4 +1,4 @@
-//! The lease on the volume.
+//! The state of the lease on the volume: held, held elsewhere, not renewed, lost.
 
 use super::super::findings::{Findings, seconds};
 use super::super::lease::{Epoch, HolderIdentity, LeaseMode, LeaseState};
@@ -103,9 +103,10 @@ fn held(
     findings.add(reason, evidence);
 }
 
-/// Nobody else is known to hold it. Where it binds strictly, an engine that runs all the same has had a
-/// renewal's time at most, and an earlier run of the supervisor may have renewed it last. Where the agent
-/// of the SQL container holds it, that one's PID 1 ends the engine in time.
+/// Adds a finding for a lease that is not held, where nobody else is known to hold it. A strict lease of an
+/// engine that runs all the same is lost, once the time of a renewal has passed since the supervisor's start:
+/// an earlier run may have renewed it last. Where the agent of the SQL container holds the lease, its PID 1
+/// ends the engine in time.
 fn not_held(view: &View<'_>, evidence: String, findings: &mut Findings) {
     let strict = view.policy.lease == LeaseMode::Strict
         && view.snapshot.running().is_some()

@@ -12,7 +12,7 @@ use super::super::sql_error::{SqlErrorClass, classify};
 use super::super::time::Time;
 use super::{Condition, Timers, View};
 
-/// SIGKILL.
+/// The number of SIGKILL.
 const KILL: i32 = 9;
 
 pub fn rule(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
@@ -68,7 +68,7 @@ fn gone(view: &View<'_>, findings: &mut Findings) {
     }
 }
 
-/// That the supervisor itself ended it, and why.
+/// Returns the reasons as text, where the supervisor itself ended the process.
 pub(super) fn ended_by_supervisor(exit: &Observed<ProcessExit>, view: &View<'_>) -> Option<String> {
     let last = view.last_restart?;
     let ours = last.by == RestartBy::Supervisor
@@ -78,7 +78,7 @@ pub(super) fn ended_by_supervisor(exit: &Observed<ProcessExit>, view: &View<'_>)
     ours.then(|| format!(", by the supervisor for {}", codes.join(", ")))
 }
 
-/// Which reason an exit is, and its evidence.
+/// Returns the reason for an exit, with its evidence.
 fn describe(exit: &Observed<ProcessExit>, view: &View<'_>) -> (Reason, String) {
     let pid = exit.value.process.pid;
     let ago = seconds(view.now.since(exit.at));
@@ -106,8 +106,8 @@ fn describe(exit: &Observed<ProcessExit>, view: &View<'_>) -> (Reason, String) {
     }
 }
 
-/// What looks dead and answers is alive, whatever the table of processes says of it: a first thread that
-/// has ended is a zombie while others serve. The time counts from the last answer.
+/// Returns `since`, or the last answer if that is later. An engine that looks dead and answers is alive,
+/// whatever the table of processes shows: a first thread that has ended is a zombie while others serve.
 fn unanswered(view: &View<'_>, since: Time) -> Time {
     let answered = view.snapshot.answers.last;
     answered.map_or(since, |answered| answered.max(since))
@@ -133,7 +133,8 @@ fn zombie(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     }
 }
 
-/// A dump stops the engine by ptrace. A stop by signal alone is none: nothing would end it.
+/// Adds a finding for a dump, which stops the engine by ptrace. A stop by signal alone is no dump: nothing
+/// would end it.
 fn dump(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     let process = view.process();
     let traced = process.is_some_and(|process| process.state == RunState::Traced);
@@ -156,8 +157,8 @@ fn dump(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     findings.add(Reason::DumpInProgress, evidence);
 }
 
-/// The engine itself says that it shuts down (17188, 6005); or it lets nobody in but administrators, and
-/// had served before (18451): that is how a shutdown meets new logins.
+/// Whether the engine itself reports that it shuts down (17188, 6005); or lets nobody in but administrators,
+/// and had served before (18451): that is how a shutdown meets new logins.
 fn says_stopping(contact: &Contact, view: &View<'_>) -> bool {
     let Some(ContactError::Server(error)) = contact.error() else {
         return false;
@@ -169,7 +170,7 @@ fn says_stopping(contact: &Contact, view: &View<'_>) -> bool {
     }
 }
 
-/// A log that was read at `since` or later says that a stop on purpose has begun.
+/// Whether a log that was read at `since` or later shows that a stop on purpose has begun.
 fn logs_stop(view: &View<'_>, since: Time) -> bool {
     let mut logs = view.snapshot.logs_since(since);
     logs.any(|(_, log)| log.stop.is_some())

@@ -1,4 +1,4 @@
-//! What the rules may use of the snapshot: each observation up to its age. An older one is absent.
+//! The observations of the snapshot that the rules may use: each up to its age. An older one is absent.
 
 use std::time::Duration;
 
@@ -10,45 +10,45 @@ use super::super::snapshot::Contact;
 use super::View;
 
 impl View<'_> {
-    /// The engine's process, as it was looked at just now.
+    /// Returns the engine's process, if it was looked at just now.
     #[must_use]
     pub fn process(&self) -> Option<&RunningProcess> {
         self.snapshot.running().filter(|_| self.watches())
     }
 
-    /// Whether somebody looks at the processes.
+    /// Whether somebody looks at the processes: the last report on them is fresh.
     #[must_use]
     pub fn watches(&self) -> bool {
         let process = self.snapshot.process.as_ref();
         process.is_some_and(|seen| self.is_fresh(seen, self.policy.ages.process))
     }
 
-    /// Where the engine listens and is asked.
+    /// Returns the addresses on which the engine listens and the one at which it is asked.
     #[must_use]
     pub fn listeners(&self) -> Option<&ListenersReport> {
         self.fresh(self.snapshot.listeners.as_ref(), self.policy.ages.listeners)
     }
 
-    /// The last report of `sp_server_diagnostics`.
+    /// Returns the last report of `sp_server_diagnostics`.
     #[must_use]
     pub fn diagnostics(&self) -> Option<&Diagnostics> {
         let last = self.snapshot.diagnostics.last.as_ref();
         self.fresh(last, self.policy.ages.diagnostics)
     }
 
-    /// The list of databases.
+    /// Returns the list of databases.
     #[must_use]
     pub fn databases(&self) -> Option<&DatabaseList> {
         self.fresh(self.snapshot.databases.as_ref(), self.policy.ages.databases)
     }
 
-    /// The control group.
+    /// Returns the report on the control group.
     #[must_use]
     pub fn cgroup(&self) -> Option<&CgroupReport> {
         self.fresh(self.snapshot.cgroup.as_ref(), self.policy.ages.cgroup)
     }
 
-    /// The logs of this start of the engine.
+    /// Returns the logs of this start of the engine, with their names.
     pub fn logs(&self) -> impl Iterator<Item = (&'static str, &EngineLog)> {
         self.snapshot.logs_since(self.engine.since)
     }
@@ -60,13 +60,13 @@ impl View<'_> {
         last.is_some_and(|last| self.is_fresh(last, self.policy.ages.contact))
     }
 
-    /// Whether the questions go to the engine that is watched, in a manner that it understands. What another
-    /// peer leaves open or refuses counts against nobody, nor does a question that this engine could never
-    /// answer.
+    /// Whether the questions go to the engine that is watched, in a manner that it understands. A question
+    /// that another peer leaves open or refuses counts against nobody, nor does one that this engine could
+    /// never answer.
     ///
-    /// It has answered in this run; or in an earlier one, and it is at the address that is asked now (its
-    /// processes are seen to listen there, or that is where it answered). A peer that closes such a question
-    /// unanswered may not have understood it: encryption may be configured otherwise than before.
+    /// The engine has answered in this run; or in an earlier one, and it is at the address that is asked now
+    /// (its processes are seen to listen there, or that is where it answered). A peer that closes such a
+    /// question unanswered may not have understood it: encryption may be configured otherwise than before.
     #[must_use]
     pub fn asks_the_engine(&self) -> bool {
         let listeners = self.listeners();

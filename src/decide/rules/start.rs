@@ -1,4 +1,4 @@
-//! The start: how far it is, that it stands still, why it failed.
+//! The start of the engine: its progress, its standstill, and the cause of its failure.
 
 use super::super::decision::Phase;
 use super::super::diagnosis::describe;
@@ -14,17 +14,17 @@ use super::super::sql_error::{SqlErrorClass, classify};
 use super::View;
 use super::process::ended_by_supervisor;
 
-/// `SERVERPROPERTY('EngineEdition')` of Azure SQL Edge.
+/// The value of `SERVERPROPERTY('EngineEdition')` of Azure SQL Edge.
 const EDGE_ENGINE_EDITION: i32 = 9;
 
-/// Ends that somebody else wanted: SIGKILL and SIGTERM.
+/// The ends that somebody else wanted: exit code 0, SIGKILL and SIGTERM.
 const WANTED: [ExitStatus; 3] = [
     ExitStatus::Code(0),
     ExitStatus::Signal(9),
     ExitStatus::Signal(15),
 ];
 
-/// What an engine says of its volume that a write and fsync on the volume tests as well.
+/// The reasons in an engine's log about its volume that a write and fsync on the volume test as well.
 const OF_THE_VOLUME: [Reason; 3] = [
     Reason::VolumeReadOnly,
     Reason::VolumeIoError,
@@ -78,7 +78,7 @@ fn starting(view: &View<'_>, findings: &mut Findings) {
     );
 }
 
-/// Whether it is *known* that the start goes on. That nobody got an answer says nothing of it: the
+/// Whether it is *known* that the start goes on. That nobody got an answer proves nothing of it: the
 /// supervisor may have no password, or another address.
 fn under_way(view: &View<'_>) -> bool {
     if says_starting(&view.snapshot.ping) || says_starting(&view.snapshot.login) {
@@ -93,7 +93,7 @@ fn under_way(view: &View<'_>) -> bool {
     }
 }
 
-/// The engine itself says that it is not ready yet (17187).
+/// Whether the engine itself reports that it is not ready yet (17187).
 fn says_starting(contact: &Contact) -> bool {
     let Some(ContactError::Server(error)) = contact.error() else {
         return false;
@@ -101,7 +101,8 @@ fn says_starting(contact: &Contact) -> bool {
     classify(error.number).is_some_and(|row| row.class == SqlErrorClass::Starting)
 }
 
-/// While `master` recovers nothing listens: only the log tells.
+/// Adds a finding for a recovery in the log: while `master` recovers nothing listens, and only the log
+/// shows it.
 fn recovery(view: &View<'_>, findings: &mut Findings) {
     let logged = view
         .logs()
@@ -112,7 +113,7 @@ fn recovery(view: &View<'_>, findings: &mut Findings) {
     }
 }
 
-/// The engine ended: for a cause that its logs tell, or one that can be told from outside.
+/// Adds a finding for the cause for which the engine ended, which its logs or its exit status show.
 fn ended(view: &View<'_>, findings: &mut Findings) {
     let seen = view.snapshot.last_exit.as_ref();
     // One that the supervisor ended did not end for what its log says last.
@@ -163,8 +164,8 @@ fn ended(view: &View<'_>, findings: &mut Findings) {
     }
 }
 
-/// Whether what the engine said of its volume before it ended was looked at after its end, by a write and fsync
-/// on each volume. One that fails is found by the volume's own rule.
+/// Whether the fault of the volume that ended the engine has passed: a write and fsync on each volume have
+/// succeeded since. One that fails is found by the volume's own rule.
 fn has_healed(view: &View<'_>, reason: Reason) -> bool {
     let passed = |state: &VolumeState| {
         let written = state.check().map(|check| check.write);

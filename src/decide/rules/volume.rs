@@ -1,4 +1,4 @@
-//! The volumes: what each is found to be, by itself.
+//! The volumes: the findings on each of them by itself.
 
 use super::super::decision::Phase;
 use super::super::findings::{Findings, seconds};
@@ -11,10 +11,10 @@ use super::super::snapshot::VolumeState;
 use super::super::volumes::Use;
 use super::View;
 
-/// File systems in memory.
+/// The types of file systems in memory.
 const IN_MEMORY: [&str; 2] = ["tmpfs", "ramfs"];
 
-/// Where directories lie that go with a pod or a container: an emptyDir (`pods/UID/volumes/` and the
+/// The places of directories that go with a pod or a container: an emptyDir (`pods/UID/volumes/` and the
 /// plugin's name with `~` for `/`, kubernetes pkg/volume/emptydir), and the volume that containerd makes
 /// for a `VOLUME` of the image that nobody mounts (containerd internal/cri, `containers/ID/volumes/ID`).
 const EPHEMERAL: [(&str, &str); 2] = [
@@ -25,7 +25,7 @@ const EPHEMERAL: [(&str, &str); 2] = [
     ),
 ];
 
-/// What was found of one volume. Of two findings with one reason the first one's evidence stays.
+/// The findings on one volume. Of two findings with one reason the first one's evidence stays.
 #[derive(Debug, Default)]
 struct Found(Vec<(Reason, String)>);
 
@@ -37,7 +37,7 @@ impl Found {
     }
 }
 
-/// Judges each volume by itself. What is wrong with one that the gate does not want is a notice.
+/// Judges each volume by itself. A fault of one that the gate does not require is a notice.
 pub fn rule(view: &View<'_>, findings: &mut Findings) {
     let volumes = &view.snapshot.volumes;
     if volumes.is_empty() {
@@ -86,7 +86,7 @@ fn one(view: &View<'_>, state: &VolumeState, found: &mut Found, findings: &mut F
         return;
     };
     let check = &checked.value;
-    // Of two reasons to call it not mounted, the first one's evidence is told.
+    // Of two reasons to call it not mounted, the first one's evidence is shown.
     replaced(view, state, check, found);
     mount(view, state, check, found);
     seen_by_both(check, found);
@@ -102,7 +102,7 @@ fn one(view: &View<'_>, state: &VolumeState, found: &mut Found, findings: &mut F
     }
 }
 
-/// Directories that go with the container.
+/// Adds a finding for directories that go with the container.
 fn outside(view: &View<'_>, findings: &mut Findings) {
     if !view.policy.require_mount {
         return;
@@ -173,7 +173,7 @@ fn mount(view: &View<'_>, state: &VolumeState, check: &VolumeCheck, findings: &m
     }
 }
 
-/// What goes with the pod or the container, in words.
+/// Describes a mount that goes with the pod or the container; absent for any other.
 fn ephemeral(mount: &Mount) -> Option<&'static str> {
     if IN_MEMORY.contains(&mount.fs_type.as_str()) {
         return Some("in memory");
@@ -184,7 +184,7 @@ fn ephemeral(mount: &Mount) -> Option<&'static str> {
     found.map(|(_, what)| *what)
 }
 
-/// The mount that the supervisor sees has to be the engine's.
+/// Adds a finding where the mount that the supervisor sees is not the engine's.
 fn seen_by_both(check: &VolumeCheck, findings: &mut Found) {
     match (&check.engine_mount, &check.mount) {
         (Some(EngineMount::NotMounted), Some(_)) => {
@@ -199,7 +199,7 @@ fn seen_by_both(check: &VolumeCheck, findings: &mut Found) {
     }
 }
 
-/// What has become of the mount beneath the running engine.
+/// Adds findings for a mount that was replaced or taken away beneath the running engine.
 fn replaced(view: &View<'_>, state: &VolumeState, check: &VolumeCheck, findings: &mut Found) {
     let Some(mounts) = view.mounts.get(&state.volume.name) else {
         return;
@@ -224,7 +224,7 @@ fn replaced(view: &View<'_>, state: &VolumeState, check: &VolumeCheck, findings:
     }
 }
 
-/// A mount in evidence: type, device and the directory that is mounted.
+/// Formats a mount for evidence: type, device and the directory that is mounted.
 fn of(mount: &Mount) -> String {
     format!("{} {} {}", mount.fs_type, mount.device, mount.root)
 }
@@ -281,7 +281,7 @@ fn write(check: &VolumeCheck, findings: &mut Found) {
     findings.add(reason, evidence);
 }
 
-/// What it is that was used up, by statvfs(3) right after the refusal.
+/// Describes the room that was used up, by statvfs(3) right after the refusal.
 fn lacking(space: Option<Space>) -> String {
     match space {
         Some(space) if space.total_inodes > 0 && space.free_inodes == 0 => {
@@ -292,7 +292,7 @@ fn lacking(space: Option<Space>) -> String {
     }
 }
 
-/// Whose the directory is, and who was refused.
+/// Describes the owner of the directory, and the user that was refused.
 fn denied(denial: Option<Denial>) -> String {
     let Some(denial) = denial else {
         return String::new();
@@ -342,7 +342,7 @@ fn room(view: &View<'_>, space: Space, dumps: Option<Dumps>, findings: &mut Foun
     }
 }
 
-/// What dumps take of the volume, where there are any.
+/// Describes the room that dumps take of the volume, where there are any.
 fn taken(dumps: Option<Dumps>) -> String {
     match dumps {
         Some(dumps) if dumps.bytes > 0 => {

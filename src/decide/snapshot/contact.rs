@@ -1,52 +1,52 @@
-//! What came of asking the engine.
+//! The contacts with the engine, and its answers.
 
 use super::super::observation::{
     Attempt, AttemptResult, ComponentState, ContactError, Diagnostics, Observed, ServerError, Stage,
 };
 use super::super::time::Time;
 
-/// One way to reach the engine.
+/// A way to reach the engine, with the results of its attempts.
 #[derive(Clone, Debug, Default)]
 pub struct Contact {
     /// The last attempt.
     pub last: Option<Observed<Attempt>>,
-    /// When a query was last answered with a result.
+    /// The moment at which a query was last answered with a result.
     pub last_success: Option<Time>,
-    /// Failures since then.
+    /// The number of failed attempts since then.
     pub failures: u32,
-    /// Since when each attempt was refused by the kernel: nothing listens.
+    /// The moment since which each attempt was refused by the kernel: nothing listens.
     pub refused_since: Option<Time>,
-    /// Since when each attempt was left open: accepted, and not answered.
+    /// The moment since which each attempt was left open: accepted, and not answered.
     pub silent_since: Option<Time>,
 }
 
-/// Whether the engine, by whatever way, answers.
+/// The answers of the engine, by whatever way.
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
-    /// When it last answered anything, an error included.
+    /// The moment at which the engine last answered anything, an error included.
     pub last: Option<Time>,
-    /// Since when it has owed an answer: the start of the first attempt after [`Self::last`] that
-    /// got none.
+    /// The moment since which the engine has owed an answer: the start of the first attempt after
+    /// [`Self::last`] that got none.
     pub owed_since: Option<Time>,
-    /// When the listener last took a connection up, answered its prelogin or completed its login, though
-    /// no query was answered on it.
+    /// The moment at which the listener last took a connection up, answered its prelogin or completed its
+    /// login, though no query was answered on it.
     pub greeted: Option<Time>,
 }
 
-/// What the diagnostics stream brought.
+/// The state of the diagnostics stream.
 #[derive(Clone, Debug, Default)]
 pub struct DiagnosticsView {
     /// The last report.
     pub last: Option<Observed<Diagnostics>>,
-    /// Why there is none, where the engine refuses it.
+    /// The error with which the engine refuses the stream, if it does.
     pub unavailable: Option<ServerError>,
     /// The error with which the stream failed last, until a report comes.
     pub failed: Option<Observed<ContactError>>,
-    /// Reports in a row with `system` in error.
+    /// The number of reports in a row with `system` in error.
     pub system_errors: u32,
-    /// Reports in a row with `resource` in error.
+    /// The number of reports in a row with `resource` in error.
     pub resource_errors: u32,
-    /// Reports in a row with `query_processing` in error.
+    /// The number of reports in a row with `query_processing` in error.
     pub query_processing_errors: u32,
 }
 
@@ -77,7 +77,7 @@ impl Contact {
         self.last = Some(Observed { at, value: attempt });
     }
 
-    /// The error of the last attempt, if it failed.
+    /// Returns the error of the last attempt, if it failed.
     #[must_use]
     pub fn error(&self) -> Option<&ContactError> {
         match &self.last.as_ref()?.value.result {
@@ -106,8 +106,8 @@ impl Answers {
 }
 
 impl Answers {
-    /// Notes that the listener took the connection up: the attempt came as far as the login, and for one
-    /// whose connection is fresh no further than `furthest`.
+    /// Takes in that the listener took a connection up: the attempt timed out in the login or later, but
+    /// no later than in `furthest`.
     pub(super) fn greet(&mut self, at: Time, result: &AttemptResult, furthest: Stage) {
         if let AttemptResult::Failed(ContactError::TimedOut(stage)) = result
             && (Stage::Login..=furthest).contains(stage)
@@ -118,7 +118,7 @@ impl Answers {
 }
 
 impl AttemptResult {
-    /// The engine said something, be it an error: its threads run.
+    /// Whether the engine answered, be it with an error: its threads run.
     #[must_use]
     pub fn is_answer(&self) -> bool {
         match self {
@@ -129,7 +129,7 @@ impl AttemptResult {
         }
     }
 
-    /// The engine had something to answer and did not. Where nothing was asked (no credentials) or
+    /// Whether the engine had something to answer and did not. Where nothing was asked (no credentials) or
     /// nobody could be reached, it owes nothing.
     #[must_use]
     pub fn owes_answer(&self) -> bool {

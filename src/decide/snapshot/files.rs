@@ -1,4 +1,4 @@
-//! The directories in which files of databases lie, and when they were last written.
+//! The directories in which files of databases lie, and the last writes to them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,19 +8,19 @@ use crate::decide::observation::EngineDirectory;
 use crate::decide::time::Time;
 use crate::decide::volumes::Volume;
 
-/// One directory.
+/// A directory in which files of databases lie, with the last writes to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectoryState {
     /// The directory, as the engine names it.
     pub directory: PathBuf,
-    /// Writes that were done there since the engine started.
+    /// The number of writes that were done there since the engine started.
     pub writes: u64,
-    /// The last two looks between which there were some.
+    /// The moments of the last two looks between which there were writes.
     pub wrote: Option<(Time, Time)>,
 }
 
 impl Snapshot {
-    /// The volume that holds a directory of the engine.
+    /// Returns the volume that holds a directory of the engine.
     #[must_use]
     pub fn volume_of(&self, directory: &Path) -> Option<&Arc<Volume>> {
         let volumes = self.volumes.iter().map(|state| &state.volume);
@@ -29,7 +29,8 @@ impl Snapshot {
             .max_by_key(|volume| volume.engine_path.components().count())
     }
 
-    /// When a write of the engine to this volume was last seen to be done that was not done at `since`.
+    /// Returns the moment at which a write of the engine to this volume was last seen to be done, of those
+    /// that were not done at `since`.
     #[must_use]
     pub fn wrote_since(&self, volume: &str, since: Time) -> Option<Time> {
         let written = self.directories.iter().filter_map(|state| {

@@ -1,12 +1,12 @@
-//! How far recoveries are, over all that tells of them.
+//! The progress of recoveries, by `sys.databases` and by the logs.
 
 use super::Snapshot;
 
-/// How far recoveries are: the listed percentages, and phase and percentage in each log.
+/// The progress of recoveries: the listed percentages, and phase and percentage in each log.
 pub type Recovered = (Vec<f64>, Vec<(Option<u8>, u8)>);
 
 impl Snapshot {
-    /// How far the recoveries are that are listed or logged.
+    /// Returns the progress of the recoveries that are listed or logged.
     #[must_use]
     pub fn recovered(&self) -> Recovered {
         let lists = self.databases.iter();

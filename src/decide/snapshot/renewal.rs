@@ -1,4 +1,4 @@
-//! The lease in the snapshot: its age goes on while the supervisor does not run.
+//! The lease in the snapshot: the age of its renewal goes on while the supervisor does not run.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::decide::time::Time;
 /// An age at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Aged {
-    /// The moment.
+    /// The moment at which the age was taken.
     pub at: Time,
-    /// The age that it was then.
+    /// The age at that moment.
     pub age: Duration,
 }
 
 impl Aged {
-    /// The age at `now`.
+    /// Returns the age at `now`.
     #[must_use]
     pub fn now(&self, now: Time) -> Duration {
         self.age.saturating_add(now.since(self.at))
@@ -25,7 +25,7 @@ impl Aged {
 }
 
 impl Snapshot {
-    /// The epoch of the lease, while it is held.
+    /// Returns the epoch of the lease, while it is held.
     #[must_use]
     pub fn epoch(&self) -> Option<Epoch> {
         match self.lease.as_ref()?.value.state {

@@ -8,16 +8,16 @@ use crate::decide::observation::{EngineLog, Observed, VolumeCheck, VolumeEvent, 
 use crate::decide::time::Time;
 use crate::decide::volumes::{Layout, Use, Volume};
 
-/// One volume and its checks.
+/// A volume and its checks.
 #[derive(Clone, Debug)]
 pub struct VolumeState {
-    /// Which volume.
+    /// The volume that is checked.
     pub volume: Arc<Volume>,
     /// The last finished check.
     pub checked: Option<Observed<VolumeCheck>>,
-    /// When that check began.
+    /// The moment at which that check began.
     pub began: Option<Time>,
-    /// When the check now in flight began.
+    /// The moment at which the check now in flight began.
     pub pending: Option<Time>,
 }
 
@@ -31,13 +31,13 @@ impl VolumeState {
         }
     }
 
-    /// What the last finished check saw.
+    /// Returns the result of the last finished check.
     #[must_use]
     pub fn check(&self) -> Option<&VolumeCheck> {
         self.checked.as_ref().map(|seen| &seen.value)
     }
 
-    /// When the last finished check began to look.
+    /// Returns the moment at which the last finished check began to look.
     #[must_use]
     pub fn looked(&self) -> Option<Time> {
         self.began
@@ -46,19 +46,19 @@ impl VolumeState {
 }
 
 impl Snapshot {
-    /// The volume with `master.mdf`.
+    /// Returns the volume with `master.mdf`.
     #[must_use]
     pub fn main_volume(&self) -> Option<&VolumeState> {
         self.volumes.iter().find(|state| state.volume.is_main())
     }
 
-    /// The volume of that name.
+    /// Returns the volume of that name.
     #[must_use]
     pub fn volume(&self, name: &str) -> Option<&VolumeState> {
         self.volumes.iter().find(|state| state.volume.name == name)
     }
 
-    /// Evidence with the name of the volume that it is of; without where all lies on one volume.
+    /// Returns evidence with the name of the volume that it is of; without, where all lies on one volume.
     #[must_use]
     pub fn named(&self, volume: &str, evidence: String) -> String {
         match self.volumes.as_slice() {
@@ -69,7 +69,7 @@ impl Snapshot {
         }
     }
 
-    /// The volumes with what was seen of their identities.
+    /// Returns the volumes with the facts of their identities.
     #[must_use]
     pub fn identities(&self) -> Vec<Seen<'_>> {
         let volumes = self.volumes.iter();
@@ -80,18 +80,18 @@ impl Snapshot {
         seen.collect()
     }
 
-    /// What the finished checks saw, the main volume's first.
+    /// Returns the results of the finished checks, the main volume's first.
     pub fn checks(&self) -> impl Iterator<Item = &VolumeCheck> {
         self.volumes.iter().filter_map(VolumeState::check)
     }
 
-    /// The engine's logs, those that can be read.
+    /// Returns the engine's logs that can be read, with their names.
     pub fn logs(&self) -> impl Iterator<Item = (&'static str, &EngineLog)> {
         self.logs_since(Time::ZERO)
     }
 
-    /// The engine's logs, where they were read by a check that began at `since` or later: an earlier one saw
-    /// those of the start before.
+    /// Returns the engine's logs, where they were read by a check that began at `since` or later: an earlier
+    /// one saw those of the start before.
     pub fn logs_since(&self, since: Time) -> impl Iterator<Item = (&'static str, &EngineLog)> {
         let find = |log: fn(&VolumeCheck) -> Option<&EngineLog>| {
             self.volumes.iter().find_map(move |state| {
@@ -111,7 +111,8 @@ impl Snapshot {
             .filter_map(|(name, log)| Some((name, log?)))
     }
 
-    /// From now on these are the volumes: what was seen of them before stays, what is none is dropped.
+    /// Takes in the volumes that there are from now on: what was seen of them before stays, and one that is
+    /// no volume any more is dropped.
     pub(super) fn apply_layout(&mut self, layout: Layout) {
         let mut before = std::mem::take(&mut self.volumes);
         self.outside = layout.outside;

@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::decide::observation::LoggedRecovery;
 
-/// As the errorlog has it.
+/// Returns a line as the errorlog has it.
 fn dated(text: &str) -> String {
     format!("2026-11-23 04:51:00.12 spid9s      {text}\r\n")
 }
@@ -16,7 +16,7 @@ fn read(lines: &[&str]) -> EngineLog {
     reader.log(7)
 }
 
-/// The same, each line with date and source.
+/// Reads lines as [`read`] does, each with date and source.
 fn read_dated(lines: &[&str]) -> EngineLog {
     let lines: Vec<String> = lines.iter().map(|line| dated(line)).collect();
     read(&lines.iter().map(String::as_str).collect::<Vec<_>>())
@@ -44,7 +44,7 @@ fn the_banner_begins_anew() {
     let log = read_dated(&[MASTER_MISSING[0], MASTER_MISSING[1], banner]);
     assert_eq!(log.engine.and_then(|engine| engine.year), Some(2022));
     assert_eq!((log.messages, log.errors), (vec![], vec![]));
-    // What the image's own script says comes before the banner of the same start.
+    // What the image's own script prints comes before the banner of the same start.
     let script = "SQL Server 2022 will run as non-root by default.";
     let trouble = "<jemalloc>: Unsupported system page size";
     assert_eq!(rows(&read(&[script, trouble, banner])), ["page-size"]);
@@ -383,7 +383,7 @@ mod any_input {
             read(&bytes, piece)?;
         }
 
-        /// Nor do pieces of real lines, in any order and cut anywhere.
+        /// Pieces of real lines, in any order and cut anywhere, do not make it panic either.
         #[test]
         fn of_real_words_is_read(
             words in proptest::collection::vec(prop::sample::select(WORDS), 0..60),

@@ -1,5 +1,6 @@
 //! A strict reader of the text format 0.0.4, written from the format's description and not from the
-//! code under test. What it refuses some real reader refuses, or reads otherwise than it was meant.
+//! code under test. Whatever it refuses, some real reader refuses, or reads otherwise than it was
+//! meant.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -20,7 +21,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The value of a label; empty where there is none, as in a selector.
+    /// Returns the value of a label; empty where there is none, as in a selector.
     pub fn label(&self, name: &str) -> &str {
         let found = self.labels.iter().find(|(known, _)| known == name);
         found.map_or("", |(_, value)| value)
@@ -30,7 +31,7 @@ impl Sample {
 /// Reads a whole exposition.
 ///
 /// # Errors
-/// The line and what is wrong with it.
+/// The line, and what is wrong with it.
 pub fn parse(text: &str) -> Result<BTreeMap<String, Family>, String> {
     if !text.is_empty() && !text.ends_with('\n') {
         return Err("the last line does not end".to_owned());

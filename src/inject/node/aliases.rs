@@ -1,29 +1,29 @@
-//! Anchors, aliases and merge keys: what stands in one place and means something in several.
+//! Anchors, aliases and merge keys: text that stands in one place and means something in several.
 //!
-//! An alias has the meaning of what it stands for, so that the manifest is understood; that a change in it would be
-//! one in several places is [`super::Shared`].
+//! An alias is replaced by the value that it stands for, so that the manifest is understood;
+//! [`super::Shared`] records that a change of that value would be one in several places.
 
 use std::collections::HashMap;
 
 use super::{Entry, Kind, MAX_NODES, Node, Shared};
 
-/// What has an anchor in a document, by the parser's number for it.
+/// The nodes with an anchor in a document, by the parser's number for it.
 #[derive(Debug, Default)]
 pub struct Anchors {
     nodes: HashMap<usize, Node>,
-    /// Nodes that aliases have stood for: ten lines of them can mean a thousand million.
+    /// The number of nodes that aliases have stood for: ten lines of them can mean a thousand million.
     copied: usize,
 }
 
 impl Anchors {
-    /// Keeps a node that is whole; 0 is no anchor.
+    /// Keeps a node, which has to be whole, under its anchor; 0 is no anchor.
     pub fn keep(&mut self, anchor: usize, node: &Node) {
         if anchor != 0 {
             self.nodes.insert(anchor, node.clone());
         }
     }
 
-    /// What an alias stands for; none where that is not whole yet, or too much.
+    /// Returns the value that an alias stands for; none where that is not whole yet, or is too much.
     pub fn stand_in(&mut self, anchor: usize) -> Option<Kind> {
         let node = self.nodes.get(&anchor)?;
         self.copied = self.copied.saturating_add(size(node));
@@ -31,7 +31,7 @@ impl Anchors {
     }
 }
 
-/// How many nodes there are in one.
+/// Returns the number of nodes in a node, itself included.
 fn size(node: &Node) -> usize {
     let mut rest = vec![node];
     let mut count = 0;
@@ -43,7 +43,8 @@ fn size(node: &Node) -> usize {
     count
 }
 
-/// Adds what `<<` brings to a map and what it does not have itself, the first of several first.
+/// Adds the entries that `<<` brings to a map and that the map does not have itself; of several maps the
+/// first counts.
 pub fn merge(node: &mut Node) {
     let Kind::Map { entries, .. } = &mut node.kind else {
         return;

@@ -1,11 +1,11 @@
-//! Who else can reach a volume: other nodes, by its kind, its claim's access modes, its storage class or the
-//! PersistentVolume that it is bound to, as far as the input says it.
+//! The reach of a volume: whether other nodes can write it, by its kind, its claim's access modes, its
+//! storage class or the PersistentVolume that it is bound to, as far as the input shows.
 
 use super::{EPHEMERAL, GIVEN, Volumes, kinds};
 use crate::inject::node::Node;
 use crate::inject::workload::Workload;
 
-/// Kinds of volumes in a pod's own words that one node at a time has.
+/// The kinds of volumes in a pod's own `volumes` that only one node at a time can attach.
 const ONE_NODE: [&str; 5] = [
     "azureDisk",
     "awsElasticBlockStore",
@@ -13,7 +13,7 @@ const ONE_NODE: [&str; 5] = [
     "cinder",
     "vsphereVolume",
 ];
-/// Kinds of a PersistentVolume that several nodes can reach whatever its access modes say.
+/// The kinds of a PersistentVolume that several nodes can reach whatever its access modes are.
 const REACHED_BY_MANY: [&str; 7] = [
     "nfs",
     "hostPath",
@@ -23,8 +23,8 @@ const REACHED_BY_MANY: [&str; 7] = [
     "glusterfs",
     "azureFile",
 ];
-/// Parts of the names of shared file systems, as their storage classes, provisioners and drivers have them. They
-/// take ReadWriteOnce for a word: any node can write them.
+/// Parts of the names of shared file systems, as their storage classes, provisioners and drivers have them.
+/// These file systems do not enforce ReadWriteOnce: any node can write them.
 const SHARED_FILE_SYSTEMS: [&str; 9] = [
     "azurefile",
     "azure-file",
@@ -48,7 +48,7 @@ fn is_many(claim: &Node) -> bool {
     modes.any(|mode| mode.text() == Some("ReadWriteMany"))
 }
 
-/// The storage class of a claim or of a PersistentVolume; the annotation is the older way to say it.
+/// Returns the storage class of a claim or of a PersistentVolume; the annotation is the older way to set it.
 fn class_of(object: &Node) -> &str {
     const ANNOTATION: &str = "volume.beta.kubernetes.io/storage-class";
     let class = object.at(&["spec", "storageClassName"]);
@@ -56,7 +56,7 @@ fn class_of(object: &Node) -> &str {
     class.and_then(Node::text).unwrap_or_default()
 }
 
-/// What a claim's storage class is, where its volumes can be reached by several nodes.
+/// Returns a claim's storage class, where several nodes can reach its volumes.
 fn shared_class<'a>(claim: &'a Node, objects: &[&'a Node]) -> Option<&'a str> {
     let class = Some(class_of(claim)).filter(|class| !class.is_empty())?;
     let defined = objects.iter().find(|object| {
@@ -67,7 +67,7 @@ fn shared_class<'a>(claim: &'a Node, objects: &[&'a Node]) -> Option<&'a str> {
     is_shared_file_system(provisioner.unwrap_or(class)).then_some(class)
 }
 
-/// The kind of the PersistentVolume of the input that a claim gets, where several nodes can reach it.
+/// Returns the kind of the PersistentVolume of the input that a claim gets, where several nodes can reach it.
 fn shared_volume<'a>(claim: &'a Node, objects: &[&'a Node]) -> Option<&'a str> {
     let name = |object: &'a Node| object.at(&["metadata", "name"]).and_then(Node::text);
     let bound = claim.at(&["spec", "volumeName"]).and_then(Node::text);
@@ -92,7 +92,8 @@ fn shared_volume<'a>(claim: &'a Node, objects: &[&'a Node]) -> Option<&'a str> {
     })
 }
 
-/// Why several nodes can reach the volumes of a claim, or of a claim template, if they can.
+/// Returns the reason for which several nodes can reach the volumes of a claim, or of a claim template, if
+/// they can.
 fn of_claim(what: &str, claim: &Node, objects: &[&Node]) -> Option<String> {
     if is_many(claim) {
         return Some(format!("{what} is ReadWriteMany"));
@@ -109,7 +110,7 @@ fn of_claim(what: &str, claim: &Node, objects: &[&Node]) -> Option<String> {
 }
 
 impl<'a> Volumes<'a> {
-    /// Why several nodes can reach a volume, if they can, as far as the input says.
+    /// Returns the reason for which several nodes can reach a volume, if they can, as far as the input shows.
     pub(super) fn reached_by_many(
         &mut self,
         workload: &Workload<'a>,

@@ -1,4 +1,4 @@
-//! Which container of a pod runs SQL.
+//! The choice of the container of a pod that runs SQL.
 
 use super::Objection;
 use crate::inject::environment::PASSWORDS;
@@ -8,7 +8,7 @@ use crate::inject::node::Node;
 use crate::inject::refusal::Why;
 use crate::inject::volumes::{is_within, path_of};
 
-/// The container that runs SQL, by name where one was chosen.
+/// Returns the index of the container that runs SQL, by name where one was chosen.
 pub fn choose(containers: &[Node], chosen: Option<&str>) -> Result<Option<usize>, Objection> {
     let all = || (0..containers.len()).collect::<Vec<_>>();
     let name = |index: usize| containers[index].text_of("name").unwrap_or("?");
@@ -36,7 +36,7 @@ pub fn choose(containers: &[Node], chosen: Option<&str>) -> Result<Option<usize>
             )),
         };
     }
-    // The engine's image has tools as well: what is told to start something else is no engine.
+    // The engine's image has tools as well: a container that starts something else is no engine.
     if engines.len() > 1 {
         let starts = |index: &usize| starts_engine(&containers[*index]);
         let starting: Vec<_> = engines.iter().copied().filter(starts).collect();
@@ -66,8 +66,8 @@ fn is_engine(container: &Node) -> bool {
     mentions_engine(container) || (image.is_some() && !runs_a_tool(container))
 }
 
-/// Whether a container of an image of one's own has what only an engine needs: the licence that is accepted, sa's
-/// password, and a volume in the engine's directory.
+/// Whether a container of an owner's own image has what only an engine needs: the licence that is accepted,
+/// sa's password, and a volume in the engine's directory.
 fn is_set_up_as_engine(container: &Node) -> bool {
     let items = |key| container.get(key).map(Node::items).unwrap_or_default();
     let has = |names: &[&str]| {
@@ -81,7 +81,7 @@ fn is_set_up_as_engine(container: &Node) -> bool {
         && !runs_a_tool(container)
 }
 
-/// Whether a container is told to run a tool of the engine's image, or to wait.
+/// Whether a container's command runs a tool of the engine's image, or waits.
 fn runs_a_tool(container: &Node) -> bool {
     const TOOLS: [&str; 6] = ["sleep", "tail", "sqlcmd", "bcp", "sqlpackage", "cat"];
     const SHELLS: [&str; 4] = ["sh", "bash", "dash", "ash"];
@@ -101,7 +101,7 @@ fn runs_a_tool(container: &Node) -> bool {
     !starts && TOOLS.iter().any(|tool| script.contains(tool))
 }
 
-/// The words of a container's command and arguments.
+/// Returns the words of a container's command and arguments.
 pub fn words(container: &Node) -> impl Iterator<Item = &str> {
     let lists = ["command", "args"].into_iter();
     lists

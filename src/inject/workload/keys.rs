@@ -1,4 +1,4 @@
-//! Keys that make a document one that is not to be changed.
+//! Keys for which a document is not to be changed.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use super::Objection;
 use crate::inject::node::{Document, Node};
 use crate::inject::refusal::Why;
 
-/// The first key that is no text, or that stands twice in its map.
+/// Returns the objection to the first key that is no text.
 pub fn odd_key(root: &Node) -> Option<Objection> {
     let mut rest = vec![root];
     while let Some(node) = rest.pop() {
@@ -26,7 +26,7 @@ pub fn odd_key(root: &Node) -> Option<Objection> {
     None
 }
 
-/// A change in one place is one in that place only, and each key is there once.
+/// Checks that a change in one place is one in that place only, and that no key stands twice in its map.
 pub fn unambiguous(document: &Document, root: &Node) -> Result<(), Objection> {
     let at = document.anchor.or(document.tag);
     if at.is_some() {

@@ -1,4 +1,4 @@
-//! Objects that are left as they are, and whether something in them runs SQL.
+//! The objects that are left as they are, and whether something in them runs SQL.
 
 use super::choice::starts_engine;
 use super::{Found, Objection};
@@ -6,7 +6,7 @@ use crate::inject::images::Engine;
 use crate::inject::node::Node;
 use crate::inject::refusal::Why;
 
-/// The object that makes this one, as `kind/name`, where one does.
+/// Returns the object that makes this one, as `kind/name`, where one does.
 pub fn maker(root: &Node) -> Option<String> {
     let owners = root.at(&["metadata", "ownerReferences"]).map(Node::items);
     let owner = owners
@@ -17,7 +17,7 @@ pub fn maker(root: &Node) -> Option<String> {
     Some(format!("{}/{}", part("kind"), part("name")))
 }
 
-/// A pod none of whose containers is known to run SQL.
+/// Judges a pod none of whose containers is known to run SQL.
 pub fn none_of<'a>(pod: &'a Node, containers: &'a [Node]) -> Result<Found<'a>, Objection> {
     let first = pod.get("initContainers").map(Node::items);
     let sidecar = first.unwrap_or_default().iter().find(|container| {
@@ -40,7 +40,7 @@ pub fn none_of<'a>(pod: &'a Node, containers: &'a [Node]) -> Result<Found<'a>, O
     }
 }
 
-/// An object of another kind: does something in it run SQL?
+/// Judges an object of another kind, by whether something in it runs SQL.
 pub fn other(root: &Node) -> Result<Found<'_>, Objection> {
     let is_template = root.text_of("kind") == Some("Template") && root.get("objects").is_some();
     let mut rest = vec![root];

@@ -1,4 +1,4 @@
-//! The end: by the dead-man's switch or by itself, what is left of the command, and the agent's last work.
+//! The end, by the dead-man's switch or by itself: what is left of the command, and the agent's last work.
 
 use std::time::{Duration, Instant};
 
@@ -11,21 +11,21 @@ use crate::launch::command::exit_code;
 use crate::launch::log::Value;
 use crate::pidfd::wait_status;
 
-/// The engine's parent reaps it within this time, as a rule at once.
+/// The time in which the engine's parent reaps it, which it does at once as a rule.
 const STATUS_WITHIN: Duration = Duration::from_millis(500);
-/// From SIGTERM to SIGKILL for the shell and its other children.
+/// The grace between SIGTERM and SIGKILL for the shell and its other children.
 const REST_GRACE: Duration = Duration::from_secs(3);
-/// The same where an engine is left whose parent has died: it may be writing.
+/// The grace between SIGTERM and SIGKILL where an engine is left whose parent has died: it may be writing.
 const ORPHAN_GRACE: Duration = Duration::from_secs(10);
-/// What is still there this long after SIGKILL is left to the kernel.
+/// The time after SIGKILL past which a process that is still there is left to the kernel.
 const KILLED_WITHIN: Duration = Duration::from_secs(1);
-/// How often is looked whether it has gone.
+/// The pause between two looks whether what is left of the command has gone.
 const CLEARING: Duration = Duration::from_millis(20);
-/// The agent's last work: the last messages, the lease's release, the termination message.
+/// The time for the agent's last work: the last messages, the lease's release, the termination message.
 const FINISH_WITHIN: Duration = Duration::from_secs(2);
 
 impl Init {
-    /// The dead-man's switch: nothing of the command may run on.
+    /// Carries out the dead-man's switch: nothing of the command may run on.
     pub(super) fn fence(&mut self) {
         if !std::mem::replace(&mut self.fenced, true) {
             self.log.warn(
@@ -54,7 +54,7 @@ impl Init {
         }
     }
 
-    /// Ends what is left; whether nothing is.
+    /// Ends what is left of the command. Returns whether nothing is left.
     pub(super) fn clear(&mut self) -> bool {
         if self.engine.is_some() && !self.fenced {
             let deadline = Instant::now() + STATUS_WITHIN;
@@ -99,7 +99,7 @@ impl Init {
         clear
     }
 
-    /// Has the agent do its last work; the exit code.
+    /// Has the agent do its last work. Returns the exit code.
     pub(super) fn leave(mut self, clear: bool) -> u8 {
         self.phase = Phase::Ended;
         // The shell's death has made its children this process's own.
@@ -121,7 +121,7 @@ impl Init {
         }
     }
 
-    /// How that ended for which this process is there.
+    /// Returns the status with which the engine ended, or the command where there is no engine.
     fn status(&self) -> Option<i32> {
         let Some(engine) = &self.engine else {
             return self.command_status;

@@ -10,7 +10,7 @@ use super::{Gate, Init, Stop};
 use crate::launch::channel::{Phase, ToAgent};
 use crate::launch::log::Value;
 
-/// A stop that nobody takes on in this time is carried out here.
+/// The time after which a stop that the supervisor has not taken on is carried out here.
 pub(super) const ACCEPTED_WITHIN: Duration = Duration::from_secs(1);
 
 impl Init {
@@ -65,7 +65,7 @@ impl Init {
         self.pass_on(signal);
     }
 
-    /// To the engine, or to the command's first process while there is no engine.
+    /// Sends the signal to the engine, or to the command's first process while there is no engine.
     pub(super) fn pass_on(&mut self, signal: Signal) {
         let (to, pid) = match (&self.engine, self.command) {
             (Some(engine), _) => ("passed on to the engine", engine.pid),

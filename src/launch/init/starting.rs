@@ -1,4 +1,4 @@
-//! The start of the command: once the gate is open, and again where the agent says so.
+//! The start of the command: once the gate is open, and again where the agent decides so.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,12 @@ use crate::launch::channel::{Phase, ToAgent};
 use crate::launch::command::{self, Rest};
 use crate::launch::log::Value;
 
-/// The agent says in this time whether the command is started again; the kubelet would not wait longer
-/// either, since an engine that is missing for 15 s fails liveness.
+/// The time in which the agent decides whether the command is started again; the kubelet would not wait
+/// longer either, since an engine that is missing for 15 s fails liveness.
 const AGAIN_WITHIN: Duration = Duration::from_secs(10);
 
 impl Init {
-    /// Waits until the gate is open, or it is known that it will not be; until `deadline` at most.
+    /// Waits until the gate is open, or will not be opened any more; until `deadline` at most.
     pub(super) fn admitted(&mut self, deadline: Option<Instant>) -> Gate {
         loop {
             self.turn(deadline);
@@ -31,7 +31,8 @@ impl Init {
         }
     }
 
-    /// Starts the command anew where the agent says so. Nothing of the one before may be left (`clear`).
+    /// Starts the command anew where the agent decides so. Nothing of the one before may be left (`clear`).
+    /// Returns whether it was started.
     pub(super) fn starts_again(&mut self, clear: bool) -> bool {
         let served = self.engine.is_some();
         if !(self.settings.in_place && clear && served && !self.fenced && self.stop.is_none()) {

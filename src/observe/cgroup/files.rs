@@ -1,41 +1,42 @@
-//! What the files of a control group say: pure functions from text to values.
+//! Parses the files of a control group: pure functions from text to values.
 //!
 //! Sources: the kernel's Documentation/admin-guide/cgroup-v1/{memory,freezer-subsystem}.rst,
 //! cgroup-v2.rst and accounting/psi.rst.
 
 use std::time::Duration;
 
-/// Version 1 writes "no limit" as the largest multiple of the page size below 2^63, which depends on
-/// the page size; no machine has this much memory.
+/// The value from which a limit counts as none: version 1 writes "no limit" as the largest multiple of the
+/// page size below 2^63, which depends on the page size; no machine has this much memory.
 const NO_LIMIT_BYTES: u64 = 1 << 62;
 
-/// `memory.max` and `memory.limit_in_bytes`; absent where there is no limit.
+/// Returns the limit of `memory.max` or `memory.limit_in_bytes`; absent where there is no limit.
 pub(super) fn limit(text: &str) -> Option<u64> {
     number(text).filter(|bytes| *bytes < NO_LIMIT_BYTES)
 }
 
-/// A file that holds one number.
+/// Returns the number of a file that holds one.
 pub(super) fn number(text: &str) -> Option<u64> {
     text.trim().parse().ok()
 }
 
-/// The value of `key` in a file of `key value` lines.
+/// Returns the value of `key` in a file of `key value` lines.
 pub(super) fn keyed(text: &str, key: &str) -> Option<u64> {
     text.lines()
         .filter_map(|line| line.split_once(' '))
         .find_map(|(name, value)| (name == key).then(|| number(value))?)
 }
 
-/// `cpu.stat` `usage_usec` of version 2, `cpuacct.usage` (nanoseconds) of version 1.
+/// Returns the processor time used: `usage_usec` of `cpu.stat` in version 2, `cpuacct.usage` (nanoseconds) in
+/// version 1.
 pub(super) fn cpu_used(text: &str) -> Option<Duration> {
     keyed(text, "usage_usec")
         .map(Duration::from_micros)
         .or_else(|| number(text).map(Duration::from_nanos))
 }
 
-/// Bytes read and written on all devices: `8:0 rbytes=1 wbytes=2 rios=...` of version 2 `io.stat`,
-/// `8:0 Read 1` and `8:0 Write 2` of version 1 `blkio.throttle.io_service_bytes`. A last line without
-/// its newline was cut off.
+/// Returns the bytes read and written on all devices: `8:0 rbytes=1 wbytes=2 rios=...` of version 2
+/// `io.stat`, `8:0 Read 1` and `8:0 Write 2` of version 1 `blkio.throttle.io_service_bytes`. A last line
+/// without its newline was cut off.
 pub(super) fn io_bytes(text: &str) -> Option<u64> {
     let (lines, _) = text.rsplit_once('\n')?;
     let mut sum = 0_u64;
@@ -54,14 +55,16 @@ pub(super) fn io_bytes(text: &str) -> Option<u64> {
     Some(sum)
 }
 
-/// `cpu.stat`: `throttled_usec` of version 2, `throttled_time` (nanoseconds) of version 1.
+/// Returns the throttled time of `cpu.stat`: `throttled_usec` of version 2, `throttled_time` (nanoseconds) of
+/// version 1.
 pub(super) fn throttled(text: &str) -> Option<Duration> {
     keyed(text, "throttled_usec")
         .map(Duration::from_micros)
         .or_else(|| keyed(text, "throttled_time").map(Duration::from_nanos))
 }
 
-/// `freezer.state` of version 1. `FREEZING` counts as frozen: all but what waits in the kernel is.
+/// Whether the group is frozen, by `freezer.state` of version 1. `FREEZING` counts as frozen: all but what
+/// waits in the kernel is.
 pub(super) fn freezer_state(text: &str) -> Option<bool> {
     match text.trim() {
         "THAWED" => Some(false),
@@ -70,12 +73,12 @@ pub(super) fn freezer_state(text: &str) -> Option<bool> {
     }
 }
 
-/// `cgroup.events` of version 2.
+/// Whether the group is frozen, by `cgroup.events` of version 2.
 pub(super) fn frozen_event(text: &str) -> Option<bool> {
     keyed(text, "frozen").map(|value| value != 0)
 }
 
-/// `some avg10` of a pressure file, percent. Not by `procfs`: that insists on a `full` line, which
+/// Returns `some avg10` of a pressure file, in percent. Not by `procfs`: that insists on a `full` line, which
 /// `cpu.pressure` lacks before Linux 5.13.
 pub(super) fn some_avg10(text: &str) -> Option<f64> {
     text.lines()

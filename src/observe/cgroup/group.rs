@@ -19,7 +19,7 @@ const MAX_FILE_BYTES: usize = 4096;
 /// `PATH_MAX`.
 const MAX_MEMBERSHIP_BYTES: u64 = 16 * 4096;
 
-/// Which version of the interface a controller is attached to.
+/// The version of the interface that a controller is attached to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Version {
     V1,
@@ -29,15 +29,15 @@ enum Version {
 /// The groups a process is in, and the mounts through which they may be reached.
 pub(super) struct Membership {
     groups: ProcessCGroups,
-    /// The supervisor's own; absent where they can't be read.
+    /// The supervisor's own groups; absent where they can't be read.
     own: Option<ProcessCGroups>,
-    /// Seen through the process's root first, because a container mounts its own group there;
-    /// then through ours. Each with the path of that root.
+    /// The mounts as seen through the process's root first, because a container mounts its own group there;
+    /// then through the supervisor's. Each comes with the path of that root.
     views: Vec<(PathBuf, MountInfos)>,
 }
 
 impl Membership {
-    /// `/proc/PID/cgroup` as text; by comparing it a move to another group is noticed.
+    /// Returns `/proc/PID/cgroup` as text; by comparing it a move to another group is noticed.
     pub(super) fn text(proc_root: &Path, pid: i32) -> Option<String> {
         let file = File::open(proc_root.join(pid.to_string()).join("cgroup")).ok()?;
         let mut text = String::new();
@@ -47,7 +47,7 @@ impl Membership {
         (!text.is_empty()).then_some(text)
     }
 
-    /// `text` as [`Self::text`] gave it.
+    /// Parses `text`, as [`Self::text`] returned it.
     pub(super) fn parse(proc_root: &Path, pid: i32, text: &str) -> Option<Self> {
         let groups = ProcessCGroups::from_buf_read(text.as_bytes()).ok()?;
         let views = [pid.to_string(), "self".to_owned()]
@@ -63,8 +63,8 @@ impl Membership {
         Some(Self { groups, own, views })
     }
 
-    /// The directories for `controller`, unless others use the group as well: the root group, and
-    /// one that the supervisor itself is in or below. What is counted there is not the engine's.
+    /// Returns the directories for `controller`, unless others use the group as well: the root group, and one
+    /// that the supervisor itself is in or below. What is counted there is not the engine's.
     fn unshared(&self, controller: &str) -> (Version, Vec<PathBuf>) {
         let (version, directories) = self.directories(controller);
         let path = |groups: &ProcessCGroups| Some(find(groups, controller)?.pathname.clone());
@@ -76,7 +76,7 @@ impl Membership {
         (version, if shared { Vec::new() } else { directories })
     }
 
-    /// The directories in which the group of `controller` may be, the best first. A controller that
+    /// Returns the directories in which the group of `controller` may be, the best first. A controller that
     /// no version 1 hierarchy has belongs to the unified one.
     fn directories(&self, controller: &str) -> (Version, Vec<PathBuf>) {
         match find(&self.groups, controller).filter(|group| group.hierarchy != 0) {
@@ -90,7 +90,7 @@ impl Membership {
         }
     }
 
-    /// The directories in which the group of the unified hierarchy may be.
+    /// Returns the directories in which the group of the unified hierarchy may be.
     fn unified(&self) -> Vec<PathBuf> {
         let unified = self.groups.0.iter().find(|group| group.hierarchy == 0);
         unified.map_or_else(Vec::new, |group| {
@@ -113,16 +113,16 @@ impl Membership {
     }
 }
 
-/// The group of `controller`: a version 1 hierarchy that has it, else the unified one.
+/// Returns the group of `controller`: a version 1 hierarchy that has it, else the unified one.
 fn find<'a>(groups: &'a ProcessCGroups, controller: &str) -> Option<&'a ProcessCGroup> {
     let has = |group: &&ProcessCGroup| group.controllers.iter().any(|name| name == controller);
     let unified = || groups.0.iter().find(|group| group.hierarchy == 0);
     groups.0.iter().find(has).or_else(unified)
 }
 
-/// The path of `group` below a mount whose root is the group `mounted`. Both are shown by the kernel
-/// relative to the reader's own cgroup namespace (cgroup_namespaces(7)), so that one outside it
-/// begins with `/..` in both and still matches.
+/// Returns the path of `group` below a mount whose root is the group `mounted`. Both are shown by the kernel
+/// relative to the reader's own cgroup namespace (cgroup_namespaces(7)), so that one outside it begins with
+/// `/..` in both and still matches.
 fn below<'a>(group: &'a str, mounted: &str) -> Option<&'a str> {
     let rest = group.strip_prefix(mounted.trim_end_matches('/'))?;
     let whole_names = rest.is_empty() || rest.starts_with('/');
@@ -131,7 +131,7 @@ fn below<'a>(group: &'a str, mounted: &str) -> Option<&'a str> {
     (whole_names && !escapes).then_some(rest)
 }
 
-/// One file of a control group, kept open.
+/// A file of a control group, kept open.
 #[derive(Debug)]
 struct GroupFile(File);
 
@@ -143,7 +143,7 @@ impl GroupFile {
             .map(Self)
     }
 
-    /// What it says now; absent when the group is gone (ENODEV).
+    /// Returns the value of the file now; absent when the group is gone (ENODEV).
     fn read<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let mut buffer = [0; MAX_FILE_BYTES];
         let length = self.0.read_at(&mut buffer, 0).ok()?;
@@ -172,7 +172,7 @@ impl OomCounter {
         GroupFile::open(&directories, name).map(Self)
     }
 
-    /// Kills so far in this group.
+    /// Returns the number of kills so far in this group.
     pub(in crate::observe) fn read(&self) -> Option<u64> {
         self.0.read(|text| files::keyed(text, "oom_kill"))
     }
@@ -232,7 +232,7 @@ impl Files {
         }
     }
 
-    /// One reading; `throttled_ratio` is left to who knows the reading before.
+    /// Reads all files once; `throttled_ratio` is left to the caller, which knows the reading before.
     pub(super) fn read(&self) -> CgroupReport {
         let (periods, throttled_periods, throttled) = read(&self.cpu, |text| {
             let key = |name| files::keyed(text, name);

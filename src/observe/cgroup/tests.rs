@@ -235,7 +235,7 @@ struct Groups {
 }
 
 impl Groups {
-    /// One directory below each of `parents`.
+    /// Makes a directory below each of `parents`.
     fn below(parents: &[&str]) -> Self {
         let name = unique("cg");
         let child = Command::new("/bin/sleep").arg("1000").spawn().unwrap();

@@ -1,4 +1,4 @@
-//! What the engine's configuration file says of its network: `mssql.conf` in the data directory.
+//! The network settings of the engine's configuration file: `mssql.conf` in the data directory.
 //!
 //! ```text
 //! [network]
@@ -14,14 +14,14 @@ use crate::observe::mssql_conf::MssqlConf;
 /// The file's settings of the network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkConf {
-    /// `network.tcpport`.
+    /// The setting `network.tcpport`.
     pub tcp_port: Option<u16>,
-    /// `network.ipaddress`.
+    /// The setting `network.ipaddress`.
     pub ip_address: Option<IpAddr>,
 }
 
-/// Reads the file of the volume at `data_dir`; nothing is known where it can't be read. It may block for as
-/// long as the device does.
+/// Reads the file of the volume at `data_dir`; nothing is known where it can't be read. May block for as long
+/// as the device does.
 #[must_use]
 pub fn read(data_dir: &Path) -> NetworkConf {
     network(&MssqlConf::read(data_dir))

@@ -17,14 +17,14 @@ use rustix::net::{
 /// Bytes of one answer; the kernel sends as much at once as fits.
 const ANSWER_BYTES: usize = 16 * 1024;
 
-/// Answers read for one question: 200 sockets fit into each.
+/// The number of answers that are read for one question: 200 sockets fit into each.
 const MAX_ANSWERS: usize = 64;
 
 // include/uapi/linux/netlink.h, sock_diag.h, inet_diag.h; include/net/tcp_states.h
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
-/// `NLM_F_REQUEST | NLM_F_DUMP`: all that match.
+/// The flags `NLM_F_REQUEST | NLM_F_DUMP`: all that match.
 const REQUEST_ALL: u16 = 0x301;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
@@ -35,7 +35,7 @@ const STATES_LISTEN: u32 = 1 << 10;
 const HEADER_BYTES: usize = 16;
 const REQUEST_BYTES: usize = 56;
 
-/// The addresses and inodes of all listeners, IPv4 and IPv6.
+/// Returns the addresses and inodes of all listeners, IPv4 and IPv6.
 ///
 /// # Errors
 /// The kernel has no such interface, or it is forbidden here.
@@ -87,7 +87,7 @@ fn receive(socket: &OwnedFd, found: &mut Vec<(SocketAddr, u64)>) -> Result<(), E
     Err(Errno::OVERFLOW)
 }
 
-/// The type and the body of the first message, and what follows it.
+/// Returns the type and the body of the first message, and the bytes that follow it.
 fn message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let length = u32::from_ne_bytes(bytes.get(0..4)?.try_into().ok()?) as usize;
     let kind = u16::from_ne_bytes(bytes.get(4..6)?.try_into().ok()?);
@@ -97,7 +97,7 @@ fn message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     Some((kind, body, next))
 }
 
-/// Of a `struct inet_diag_msg`: the family, the source's port and address, the inode.
+/// Returns the address, the port and the inode of a `struct inet_diag_msg`.
 fn listener(body: &[u8]) -> Option<(SocketAddr, u64)> {
     let port = u16::from_be_bytes(body.get(4..6)?.try_into().ok()?);
     let ip: IpAddr = match *body.first()? {

@@ -1,7 +1,7 @@
 //! Chooses the address at which the engine is asked. Pure.
 //!
-//! Listened on counts more than said, and said more than configured, because a configuration may be
-//! another one than the engine was started with. In this order:
+//! A socket that is listened on counts more than what the errorlog reports, and that more than a
+//! configuration, which may be another one than the engine was started with. In this order:
 //!
 //! 1. the sockets on which the engine's processes listen, where they can be seen and are in the
 //!    supervisor's own network namespace: elsewhere an address may lead somewhere else;
@@ -21,10 +21,11 @@ use crate::config::SqlConfig;
 use crate::config::endpoint::{DEFAULT_DAC_PORT, DEFAULT_PORT, Target, TargetHost, Targets};
 use crate::decide::observation::{EngineNetwork, ListenersReport};
 
-/// Ports on which an engine listens for others than clients: of the launchers, and of the platform layer.
+/// Ports on which an engine listens for others than clients: those of the launchers, and of the platform
+/// layer.
 const NOT_FOR_CLIENTS: [u16; 2] = [1431, 135];
 
-/// What the errorlog says of this start.
+/// The listeners that the errorlog of this start reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Logged {
     /// The addresses, the administrator connection's among them; `'any'` is the unspecified one.
@@ -33,20 +34,20 @@ pub struct Logged {
     pub dac_port: Option<u16>,
 }
 
-/// Everything that is known.
+/// Everything that is known of where the engine listens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    /// The engine's own side; none while no engine is seen.
+    /// The network of the engine's processes; none while no engine is seen.
     pub network: Option<EngineNetwork>,
     /// The network namespace of the supervisor.
     pub own_namespace: Option<u64>,
-    /// mssql.conf.
+    /// The settings of mssql.conf.
     pub conf: NetworkConf,
-    /// The errorlog.
+    /// The listeners of the errorlog.
     pub logged: Logged,
 }
 
-/// The targets, and what is reported of them.
+/// Returns the targets, and the report on them.
 #[must_use]
 pub fn choose(config: &SqlConfig, known: &Known) -> (Targets, ListenersReport) {
     let facts = Facts::of(config, known);
@@ -75,9 +76,9 @@ pub fn choose(config: &SqlConfig, known: &Known) -> (Targets, ListenersReport) {
 
 struct Facts<'a> {
     config: &'a SqlConfig,
-    /// Sockets in this network namespace; none where they can't be seen.
+    /// The sockets in this network namespace; none where they can't be seen.
     sockets: Option<&'a [SocketAddr]>,
-    /// The ports of those in another one.
+    /// The ports of the sockets in another network namespace.
     far_ports: Vec<u16>,
     env_port: Option<u16>,
     env_address: Option<IpAddr>,
@@ -103,7 +104,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// The ports that somebody names, the most trusted first.
+    /// Returns the ports that are named anywhere, the most trusted first.
     fn named_ports(&self) -> impl Iterator<Item = u16> {
         let logged = self.logged.listening.iter().map(SocketAddr::port);
         self.config
@@ -114,7 +115,7 @@ impl<'a> Facts<'a> {
             .chain(self.conf.tcp_port)
     }
 
-    /// The port is one that is not for clients, unless it is the one that is configured for them.
+    /// Whether the port is one that is not for clients, unless it is the one that is configured for them.
     fn is_for_others(&self, port: u16) -> bool {
         let configured = [self.config.port, self.env_port, self.conf.tcp_port];
         let dac = self
@@ -125,7 +126,7 @@ impl<'a> Facts<'a> {
         !configured.contains(&Some(port)) && (port == dac || NOT_FOR_CLIENTS.contains(&port))
     }
 
-    /// The sockets for clients; none where they can't be seen.
+    /// Returns the sockets for clients; none where they can't be seen.
     fn for_clients(&self) -> Option<Vec<SocketAddr>> {
         let sockets = self.sockets?.iter().copied();
         Some(
@@ -173,7 +174,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// The host by what is said of it.
+    /// Returns the host by the errorlog, the variables and mssql.conf.
     fn unseen_host(&self, port: u16) -> TargetHost {
         let logged = self.logged.listening.iter();
         let logged: Vec<IpAddr> = logged
@@ -217,7 +218,8 @@ impl<'a> Facts<'a> {
         Some(Target { host, port })
     }
 
-    /// The one port that is listened on for this host alone: the administrator connection's, as a rule.
+    /// Returns the only port that is listened on for this host alone: the administrator connection's, as a
+    /// rule.
     fn only_local_port(&self, clients: u16) -> Option<u16> {
         let sockets = self.sockets?;
         let local = |port: u16| {
@@ -234,8 +236,8 @@ impl<'a> Facts<'a> {
         (ports.len() == 1).then(|| ports[0])
     }
 
-    /// The address that the settings, the variables and mssql.conf name; none where they name no port and
-    /// no address, or a host by its name.
+    /// Returns the address that the settings, the variables and mssql.conf name; none where they name no port
+    /// and no address, or a host by its name.
     fn configured(&self) -> Option<SocketAddr> {
         let port = self.config.port.or(self.env_port).or(self.conf.tcp_port);
         let address = match self.config.host.as_deref() {
@@ -260,7 +262,7 @@ fn reached(listeners: &[IpAddr], to: IpAddr) -> bool {
     })
 }
 
-/// The addresses to ask for these listeners: loopback before the others, IPv4 before IPv6.
+/// Returns the addresses to ask for these listeners: loopback before the others, IPv4 before IPv6.
 fn askable(listeners: &[IpAddr]) -> Vec<IpAddr> {
     let mut addresses: Vec<IpAddr> = listeners
         .iter()

@@ -1,4 +1,4 @@
-//! The table of processes, and who in it is the supervised one.
+//! The table of processes, and the choice of the supervised one in it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,21 +8,21 @@ use procfs::process::{Process, Stat, all_processes_with_root};
 use crate::decide::observation::{ProcessId, RunState};
 use crate::pidfd::is_dead;
 
-/// Processes read in one scan at most; the default `kernel.pid_max` of small machines. With more of
-/// them the supervised one may stay unseen.
+/// The number of processes read in one scan at most; the default `kernel.pid_max` of small machines. With
+/// more of them the supervised one may stay unseen.
 const MAX_PROCESSES: usize = 32_768;
 
-/// Generations between a dumper and the process it belongs to, at most: `sqlservr`, `handle-crash.sh`
-/// and a shell or two.
+/// The number of generations between a dumper and the process it belongs to, at most: `sqlservr`,
+/// `handle-crash.sh` and a shell or two.
 const MAX_GENERATIONS: usize = 16;
 
 /// The dump writer of SQL Server on Linux.
 const DUMPER: &str = "paldumper";
 
-/// What SQL Edge's image starts beside the engine.
+/// The programs that SQL Edge's image starts beside the engine.
 const COMPANIONS: [&str; 2] = ["launchpadd", "AsdePackage"];
 
-/// The state by the letter of `/proc/PID/stat`. A zombie with other threads left has only lost its
+/// Returns the state by the letter of `/proc/PID/stat`. A zombie with other threads left has only lost its
 /// first thread, and lives.
 pub(super) fn run_state(letter: char, threads: i64) -> RunState {
     match letter {
@@ -36,7 +36,7 @@ pub(super) fn run_state(letter: char, threads: i64) -> RunState {
     }
 }
 
-/// What `stat` says of a process's identity.
+/// Returns the identity of a process by its `stat`.
 pub(super) fn identity(stat: &Stat) -> ProcessId {
     ProcessId {
         pid: stat.pid,
@@ -44,10 +44,10 @@ pub(super) fn identity(stat: &Stat) -> ProcessId {
     }
 }
 
-/// What a process is to the supervisor.
+/// The kind of a process, as the supervisor sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// It has the supervised name.
+    /// The process has the supervised name.
     Named,
     Dumper,
     Companion,
@@ -71,21 +71,21 @@ pub(super) struct Table(BTreeMap<i32, Entry>);
 pub(super) struct Family {
     /// The outermost process of the name.
     pub parent: ProcessId,
-    /// Its child of the same name.
+    /// The parent's child of the same name.
     pub engine: Option<ProcessId>,
 }
 
-/// What runs beside the supervised processes.
+/// The processes that run beside the supervised ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Surroundings {
-    /// A live dump writer that belongs to them.
+    /// A live dump writer that belongs to the supervised processes.
     pub dumper: Option<i32>,
-    /// Live companions.
+    /// The number of live companions.
     pub companions: u32,
 }
 
 impl Table {
-    /// Reads it. A process that can't be read has ended, or is none of ours.
+    /// Reads the table. A process that can't be read has ended, or is no supervised one.
     pub(super) fn read(proc_root: &Path, name: &str) -> Self {
         let Ok(processes) = all_processes_with_root(proc_root) else {
             return Self::default();
@@ -98,7 +98,7 @@ impl Table {
         Self(entries.collect())
     }
 
-    /// The outermost processes of the name that are not watched yet, and whether each is dead.
+    /// Returns the outermost processes of the name that are not watched yet, and whether each is dead.
     pub(super) fn candidates(
         &self,
         attached: Option<ProcessId>,
@@ -108,8 +108,8 @@ impl Table {
             .map(|entry| (entry.id, entry.dead))
     }
 
-    /// The family to watch: `attached` while it lives, else the oldest live one, else the oldest
-    /// dead one, of those that are `ours`. Never by the largest pid: pids are used again.
+    /// Returns the family to watch: `attached` while it lives, else the oldest live one, else the oldest dead
+    /// one, of those that are `ours`. Never by the largest pid: pids are used again.
     pub(super) fn family(
         &self,
         attached: Option<ProcessId>,
@@ -131,8 +131,9 @@ impl Table {
         })
     }
 
-    /// What runs beside `family`. A dumper is its own when it descends from it; with a single family
-    /// in sight also when its parent is gone: the shell that started it does not wait for it.
+    /// Returns what runs beside `family`. A dumper belongs to a family from which it descends; where a single
+    /// family is in sight, also when the dumper's parent is gone: the shell that started it does not wait for
+    /// it.
     pub(super) fn surroundings(&self, family: Option<Family>) -> Surroundings {
         let live = |kind| {
             self.0
@@ -149,15 +150,15 @@ impl Table {
         }
     }
 
-    /// The living processes below `ancestor`, however far: the oldest first.
+    /// Returns the living processes below `ancestor`, however far: the oldest first.
     pub(super) fn below(&self, ancestor: i32) -> impl Iterator<Item = ProcessId> {
         let mut found: Vec<_> = self.living_below(ancestor).map(|entry| entry.id).collect();
         found.sort_by_key(|id| (id.start_ticks, id.pid));
         found.into_iter()
     }
 
-    /// The outermost living process of the name below `ancestor`; of several the oldest. One whose
-    /// parent is dead is the outermost.
+    /// Returns the outermost living process of the name below `ancestor`; of several the oldest. A process
+    /// whose parent is dead is the outermost.
     pub(super) fn outermost_below(&self, ancestor: i32) -> Option<ProcessId> {
         let living_name = |entry: &Entry| entry.kind == Kind::Named && !entry.dead;
         self.living_below(ancestor)
@@ -173,7 +174,8 @@ impl Table {
             .filter(move |entry| !entry.dead && self.descends_far(entry, ancestor))
     }
 
-    /// No loop is longer than the table.
+    /// Whether `entry` is below `ancestor`, however far. The search is as long as the table, and no loop is
+    /// longer.
     fn descends_far(&self, entry: &Entry, ancestor: i32) -> bool {
         std::iter::successors(Some(entry), |entry| self.0.get(&entry.parent))
             .take(self.0.len())
@@ -184,7 +186,7 @@ impl Table {
         self.0.values().filter(|entry| entry.kind == Kind::Named)
     }
 
-    /// The processes of the name whose parent has another one.
+    /// Returns the processes of the name whose parent has another one.
     fn roots(&self) -> impl Iterator<Item = &Entry> {
         self.named().filter(|entry| {
             let parent = self.0.get(&entry.parent);

@@ -20,10 +20,10 @@ use crate::decide::observation::{ExitStatus, Observed, ProcessExit};
 use crate::observe::clock::Clock;
 use crate::observe::testing::{AsUser, TempDir, next, unique};
 
-/// How often a process is reaped while the observer asks how it ended ...
+/// The number of times that a process is reaped while the observer asks how it ended.
 const REAPINGS: u32 = 1000;
 
-/// ... each this much later after its death than the one before: over 200 us in all.
+/// The step by which a process is reaped later after its death than the one before: over 200 us in all.
 const REAPING_STEP: Duration = Duration::from_nanos(200);
 
 /// Programs under the watched name, and the observer.

@@ -1,17 +1,17 @@
-//! Whose engine a process is: it is the supervised one only if its data directory is the very volume that
-//! the supervisor watches.
+//! Decides whose engine a process is: it is the supervised one only if its data directory is the very volume
+//! that the supervisor watches.
 //!
-//! A process and the supervisor may have mount namespaces of their own, and then a path says nothing. What
-//! is compared is where each of them finds its data directory: the device of the file system, and the
+//! A process and the supervisor may have mount namespaces of their own, and then a path alone means nothing.
+//! What is compared is where each of them finds its data directory: the device of the file system, and the
 //! directory within it, as `/proc/PID/mountinfo` has it for the process (proc_pid_mountinfo(5)). So two
-//! containers are told apart that have different volumes at the same path, or different directories of one
+//! containers are distinguished that have different volumes at the same path, or different directories of one
 //! volume (`subPath`), and two that share one are not. Nothing on the volume is touched: a device that does
-//! not answer keeps nobody from being told apart.
+//! not answer prevents no distinction.
 //!
 //! **Limits.** Of a process that has ended nothing is known; such a one is taken for the supervised one only
 //! where no engine of another volume is in sight. Links in the engine's own path can't be followed from
-//! outside: it is compared as it is written. Two engines in one mount namespace, each with a data directory of
-//! its own, are not told apart: Microsoft supports one instance there, and containers have their own.
+//! outside: it is compared as it is written. Two engines in one mount namespace, each with a data directory
+//! of its own, are not distinguished: Microsoft supports one instance there, and containers have their own.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,31 +22,31 @@ use procfs::process::{MountInfos, Process};
 use crate::decide::observation::ProcessId;
 use crate::observe::volume::mounts::unescape;
 
-/// How long is waited for the links in the data directory's path to be followed.
+/// The time for the links in the data directory's path to be followed.
 const LOOKUP: Duration = Duration::from_secs(2);
 
-/// Processes of others that are remembered as said; beyond them none is said any more.
+/// The number of foreign processes that are remembered as logged; beyond them none is logged any more.
 const MAX_SAID: usize = 64;
 
-/// The volume that is watched, and how it is told from others.
+/// The volume that is watched, and what distinguishes it from others.
 #[derive(Debug)]
 pub struct WatchedVolume {
     proc_root: PathBuf,
     /// The data directory as the supervisor names it, and with its links followed.
     own: Vec<PathBuf>,
-    /// The same as the engine names it.
+    /// The data directory as the engine names it.
     engine: PathBuf,
-    /// Those that were found to be ours. They stay so: a table of mounts that is changed while it is read may
-    /// lack an entry.
+    /// The processes that were found to be of this volume. They stay so: a table of mounts that is changed
+    /// while it is read may lack an entry.
     known: BTreeSet<ProcessId>,
-    /// Those of others that were said to be.
+    /// The processes of other volumes that were logged.
     said: BTreeSet<ProcessId>,
 }
 
-/// A directory by its file system and its place in it.
+/// A directory, by its file system and its path in it.
 type Place = (String, PathBuf);
 
-/// What is known of a process.
+/// The volume of a process, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Whose {
     Ours,
@@ -55,7 +55,8 @@ enum Whose {
 }
 
 impl WatchedVolume {
-    /// The volume at `own_dir` for the supervisor and at `engine_dir` for the engine, neither of them a link.
+    /// Returns the volume at `own_dir` for the supervisor and at `engine_dir` for the engine, neither of them
+    /// a link.
     #[must_use]
     pub fn new(proc_root: PathBuf, own_dir: PathBuf, engine_dir: PathBuf) -> Self {
         Self {
@@ -67,8 +68,8 @@ impl WatchedVolume {
         }
     }
 
-    /// The same where links may lead to `own_dir`. On a volume that does not answer in time they are not
-    /// followed, and the lookup stays behind on a thread that nobody waits for.
+    /// Returns the volume where links may lead to `own_dir`. On a volume that does not answer in time they
+    /// are not followed, and the lookup stays behind on a thread that nobody waits for.
     pub async fn following(proc_root: PathBuf, own_dir: PathBuf, engine_dir: PathBuf) -> Self {
         let directory = own_dir.clone();
         let lookup = tokio::task::spawn_blocking(move || std::fs::canonicalize(directory));
@@ -82,7 +83,7 @@ impl WatchedVolume {
         volume
     }
 
-    /// Those of `candidates` that are ours; with each stands whether it is dead.
+    /// Returns those of `candidates` that are of this volume; with each candidate stands whether it is dead.
     pub(super) fn look(
         &mut self,
         candidates: impl Iterator<Item = (ProcessId, bool)>,
@@ -143,13 +144,13 @@ impl WatchedVolume {
     }
 }
 
-/// None where they can't be read, or the process has ended.
+/// Returns the mounts of a process; none where they can't be read, or the process has ended.
 fn mounts(process: &Path) -> Option<MountInfos> {
     let mounts = Process::new_with_root(process.to_owned()).ok()?.mountinfo();
     mounts.ok().filter(|mounts| !mounts.0.is_empty())
 }
 
-/// Where the process with these mounts finds `directory`. The mount that holds it is the one with the
+/// Returns where the process with these mounts finds `directory`. The mount that holds it is the one with the
 /// longest mount point above it, and of several at one point the last, which covers the others.
 fn place(mounts: &MountInfos, directory: &Path) -> Option<Place> {
     let (point, mount) = mounts
@@ -198,7 +199,7 @@ mod tests {
         }
     }
 
-    /// The pids of those that are ours.
+    /// Returns the pids of the processes that are of this volume.
     fn ours(proc_root: &TempDir, own: &str, engine: &str, pids: &[(i32, bool)]) -> Vec<i32> {
         let root = proc_root.path().to_owned();
         let mut volume = WatchedVolume::new(root, own.into(), engine.into());

@@ -13,19 +13,20 @@ use crate::decide::observation::{ExitStatus, ProcessExit, ProcessId, ProcessRole
 use crate::observe::cgroup::OomCounter;
 use crate::pidfd::{Pidfd, is_dead};
 
-/// How often the exit status is asked for: a process that no one has reaped yet may keep it ...
+/// The number of times that the exit status is asked for: a process that no one has reaped yet may not show
+/// it.
 const STATUS_ATTEMPTS: u32 = 3;
 
-/// ... and how long is waited for that between two times. Twice this, rounded up by the runtime's
-/// timer to 4 ms at most, stays well below the 10 ms in which a dead process is to be seen.
+/// The pause between two questions for the exit status. Twice this, rounded up by the runtime's timer to 4 ms
+/// at most, stays well below the 10 ms in which a dead process is to be seen.
 const STATUS_PAUSE: Duration = Duration::from_millis(1);
 
-/// How long a kill for want of memory may take from its counting to the death that it causes; one that
-/// befell another process of the group within twice this counts as this process' own.
+/// The time that a kill for want of memory may take from its counting to the death that it causes; a kill
+/// that befell another process of the group within twice this counts as this process' own.
 const OOM_MEMORY: Duration = Duration::from_secs(5);
 
-/// Descriptors counted at most, where they must be counted one by one; what Microsoft's own unit file
-/// allows the engine stays below it.
+/// The number of descriptors that are counted at most, where they must be counted one by one; what
+/// Microsoft's own unit file allows the engine stays below it.
 const MAX_OPEN_FDS: usize = 1 << 17;
 
 /// A process that is held by its `/proc` directory, which the kernel ties to this process and no
@@ -33,21 +34,21 @@ const MAX_OPEN_FDS: usize = 1 << 17;
 #[derive(Debug)]
 pub(super) struct Watch {
     pub id: ProcessId,
-    /// The kernel's name for it at the last look.
+    /// The kernel's name for the process at the last look.
     pub comm: String,
-    /// Its end has been told.
+    /// Whether the end of the process was reported.
     pub exit_reported: bool,
     role: ProcessRole,
     process: Process,
     fd_directory: PathBuf,
-    /// None where the kernel refuses it: then the end is seen by looking.
+    /// The pidfd; none where the kernel refuses it: then the end is seen by looking.
     pidfd: Option<Pidfd>,
-    /// None once the process is gone from `/proc`.
+    /// The last reading of `stat`; none once the process is gone from `/proc`.
     stat: Option<Sample>,
     oom: OomWatch,
 }
 
-/// What one reading of `/proc/PID/stat` says.
+/// The values of one reading of `/proc/PID/stat`.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     state: RunState,
@@ -102,29 +103,29 @@ impl OomWatch {
         self.counter.as_ref().and_then(OomCounter::read)
     }
 
-    /// Whether it rose within the last moments.
+    /// Whether the counter rose within the last moments.
     fn rose(&self) -> bool {
         let now = self.read();
         self.before.zip(now).is_some_and(|(then, now)| now > then)
     }
 }
 
-/// What became of a wake-up by a pidfd.
+/// The outcome of a wake-up by a pidfd.
 enum Status {
-    /// The process lives: the wake-up was none.
+    /// The process lives: the wake-up was for nothing.
     Lives,
-    /// It ended like this.
+    /// The process ended with this status.
     Known(ExitStatus),
-    /// It ended; how may be known once it is reaped.
+    /// The process ended; its status may be known once it is reaped.
     NotReaped,
-    /// It was reaped while it was asked for: the next answer is the last word.
+    /// The process was reaped while its status was asked for: the next answer is the final one.
     Reaped,
-    /// It ended; how will not be known.
+    /// The process ended; its status will not be known.
     Unknown,
 }
 
 impl Watch {
-    /// Takes hold of `id`; none when that process is gone.
+    /// Takes hold of `id`; returns none when that process is gone.
     pub(super) fn open(proc_root: &Path, id: ProcessId, role: ProcessRole) -> Option<Self> {
         let process = Process::new_with_root(super::directory(proc_root, id.pid)).ok()?;
         let pidfd = open_pidfd(id.pid)?;
@@ -146,7 +147,7 @@ impl Watch {
         })
     }
 
-    /// Reads it again. False when it is gone from `/proc`.
+    /// Reads the process again. Returns false when it is gone from `/proc`.
     pub(super) fn refresh(&mut self) -> bool {
         let stat = self.process.stat().ok();
         self.stat = stat.as_ref().map(Sample::new);
@@ -159,18 +160,18 @@ impl Watch {
         self.stat.is_some()
     }
 
-    /// The state at the last look.
+    /// Returns the state at the last look.
     pub(super) fn state(&self) -> RunState {
         self.stat.map_or(RunState::Other, |stat| stat.state)
     }
 
-    /// It was there and not dead at the last look, and its end has not been told.
+    /// Whether the process was there and not dead at the last look, and its end was not reported yet.
     pub(super) fn lives(&self) -> bool {
         !self.exit_reported && self.stat.is_some_and(|stat| !stat.dead)
     }
 
-    /// Waits until the kernel says that the process ended; for ever where there is nothing to wait
-    /// for. Cancel safe: it only waits.
+    /// Waits until the kernel reports that the process ended; for ever where there is nothing to wait for.
+    /// Cancel safe: it only waits.
     pub(super) async fn ended(watch: Option<&Self>) {
         let pidfd = watch
             .filter(|watch| !watch.exit_reported)
@@ -181,7 +182,7 @@ impl Watch {
         }
     }
 
-    /// How it ended, told once; none when it was told before, or when it lives.
+    /// Returns the exit of the process, once; none when it was returned before, or when the process lives.
     pub(super) async fn take_exit(&mut self) -> Option<ProcessExit> {
         if self.exit_reported {
             return None;
@@ -241,24 +242,24 @@ impl Watch {
         }
     }
 
-    /// Field 52 of `/proc/PID/stat`, proc_pid_stat(5). Who may not see it reads zero (fs/proc/array.c,
-    /// `do_task_stat`), so a zero counts only where `/proc/PID/io`, which asks for the same right, can
-    /// be read.
+    /// Returns field 52 of `/proc/PID/stat`, proc_pid_stat(5). A process that may not see it reads zero
+    /// (fs/proc/array.c, `do_task_stat`), so a zero counts only where `/proc/PID/io`, which asks for the same
+    /// right, can be read.
     fn zombie_status(&self, stat: &Stat) -> Option<i32> {
         let raw = stat.exit_code?;
         (raw != 0 || self.process.io().is_ok()).then_some(raw)
     }
 }
 
-/// A wait status as wait(2) gives it.
+/// Decodes a wait status as wait(2) gives it.
 fn decode(raw: i32) -> Option<ExitStatus> {
     let status = std::process::ExitStatus::from_raw(raw);
     let code = status.code().map(ExitStatus::Code);
     code.or_else(|| status.signal().map(ExitStatus::Signal))
 }
 
-/// Opens the pidfd of `pid`: none when there is no such process, `Some(None)` where the kernel
-/// refuses it for another reason, which is said once.
+/// Opens the pidfd of `pid`: returns none when there is no such process, `Some(None)` where the kernel
+/// refuses it for another reason, which is logged once.
 fn open_pidfd(pid: i32) -> Option<Option<Pidfd>> {
     static REFUSED: Once = Once::new();
     match Pidfd::open(pid) {
@@ -273,8 +274,8 @@ fn open_pidfd(pid: i32) -> Option<Option<Pidfd>> {
     }
 }
 
-/// What the watched processes use together. What may not be read of one of them is absent for all:
-/// a sum that leaves one out would jump.
+/// The resources that the watched processes use together. What may not be read of one of them is absent for
+/// all: a sum that leaves one out would jump.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Usage {
     pub cpu: Option<Duration>,
@@ -320,8 +321,8 @@ impl Usage {
     }
 }
 
-/// Open descriptors: the size of `/proc/PID/fd` since Linux 6.2, its entries before. Not by `procfs`,
-/// whose count takes in `.` and `..` on the older kernels.
+/// Returns the number of open descriptors: the size of `/proc/PID/fd` since Linux 6.2, its entries before.
+/// Not by `procfs`, whose count takes in `.` and `..` on the older kernels.
 fn open_fds(directory: &Path) -> Option<u64> {
     let size = std::fs::metadata(directory).ok()?.len();
     if size > 0 {
@@ -331,7 +332,7 @@ fn open_fds(directory: &Path) -> Option<u64> {
     Some(entries.take(MAX_OPEN_FDS).count() as u64)
 }
 
-/// Clock ticks (`sysconf(_SC_CLK_TCK)`) as time.
+/// Converts clock ticks (`sysconf(_SC_CLK_TCK)`) to time.
 fn from_ticks(ticks: u64) -> Duration {
     let per_second = procfs::ticks_per_second().max(1);
     let millis = (ticks % per_second).saturating_mul(1000) / per_second;

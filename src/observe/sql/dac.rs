@@ -1,11 +1,11 @@
 //! The dedicated administrator connection: an engine that answers nobody else may still answer there.
 //!
-//! It has a scheduler and a listener of its own, TCP port 1434 on loopback, so that it works when
-//! all workers are taken (Microsoft, "Diagnostic connection for database administrators"). That is
-//! what tells an engine that is busy from one that hangs. There is only one in an engine, and an
-//! administrator may need it just then: it is asked only after the ping has been silent for long, and
-//! closed right after its one query. It takes a sysadmin; any other login is refused (18456), which
-//! is an answer as well, and a line in the engine's log.
+//! It has a scheduler and a listener of its own, TCP port 1434 on loopback, so that it works when all workers
+//! are taken (Microsoft, "Diagnostic connection for database administrators"). That is what distinguishes an
+//! engine that is busy from one that hangs. There is only one in an engine, and an administrator may need it
+//! just then: it is asked only after the ping has been silent for long, and closed right after its one query.
+//! It takes a sysadmin; any other login is refused (18456), which is an answer as well, and a line in the
+//! engine's log.
 
 use std::time::Duration;
 
@@ -19,15 +19,15 @@ use crate::observe::Sink;
 use crate::tds::deadline::Deadline;
 use crate::tds::session::Connector;
 
-/// From one attempt to the next where the login is refused there: it is none of a sysadmin, which
-/// does not change soon.
+/// The pause between two attempts where the login is refused there: it is not a sysadmin's, which does not
+/// change soon.
 const REFUSED_RETRY: Duration = Duration::from_secs(600);
 
 /// Asks each [`login`](SqlConfig::login) interval, under its deadline, for as long as the silence
 /// lasts, and first once it has lasted for `patience`. Never with port 0.
 ///
 /// # Cancel safety
-/// Drop it to end it; its connection, if one is open, is closed.
+/// Drop the future to end it; its connection, if one is open, is closed.
 pub async fn observe(config: SqlConfig, patience: Duration, mut silence: Listener, sink: Sink) {
     if config.dac_port == Some(0) {
         return;
@@ -54,7 +54,7 @@ pub async fn observe(config: SqlConfig, patience: Duration, mut silence: Listene
     }
 }
 
-/// The engine answers and lets this login not in.
+/// Whether the engine answers and refuses this login.
 fn refused(error: &ContactError) -> bool {
     let ContactError::Server(error) = error else {
         return false;

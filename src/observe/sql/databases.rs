@@ -17,21 +17,21 @@ use crate::tds::deadline::Deadline;
 use crate::tds::standing::Standing;
 use crate::tds::value::{Cells, first_chars};
 
-/// `sysname` is `nvarchar(128)`.
+/// The length of a name in characters: `sysname` is `nvarchar(128)`.
 const MAX_NAME_CHARS: usize = 128;
 
-/// How long the engine may wait for a lock on our behalf before it answers 1222.
+/// The time in milliseconds that the engine may wait for a lock for this query before it answers 1222.
 const LOCK_TIMEOUT_MS: u32 = 1000;
 
-/// How long recovery is not asked for after the engine denied it.
+/// The time for which recovery is not asked for after the engine denied it.
 const DENIED_RETRY: Duration = Duration::from_secs(60);
 
-/// Lists for ever, each [`databases`](SqlConfig::databases) interval, on a standing connection.
+/// Lists the databases for ever, each [`databases`](SqlConfig::databases) interval, on a standing connection.
 ///
 /// `required` come first: no limit leaves one of them out.
 ///
 /// # Cancel safety
-/// Drop it to end it; its connection is closed.
+/// Drop the future to end it; its connection is closed.
 pub async fn observe(config: SqlConfig, required: Vec<String>, sink: Sink) {
     let pace = config.databases;
     let max = config.max_databases;
@@ -62,8 +62,8 @@ pub async fn observe(config: SqlConfig, required: Vec<String>, sink: Sink) {
     }
 }
 
-/// How many there are, the first `max` of them, and with `recovery` what the engine does to bring
-/// databases up: one result set each.
+/// Returns the batch that asks for the number of databases, the first `max` of them, and with `recovery` what
+/// the engine does to bring databases up: one result set each.
 ///
 /// Without VIEW SERVER STATE `sys.dm_exec_requests` shows the session its own requests only, which
 /// is an empty last result; where the engine refuses it altogether the list has arrived before.
@@ -83,7 +83,8 @@ fn batch(max: usize, required: &[String], recovery: bool) -> String {
     }
 }
 
-/// What puts the required databases first; names are compared as the engine compares them.
+/// Returns the sort key that puts the required databases first; names are compared as the engine compares
+/// them.
 fn first(required: &[String]) -> String {
     if required.is_empty() {
         return String::new();
@@ -95,7 +96,7 @@ fn first(required: &[String]) -> String {
     )
 }
 
-/// As a string in a batch, whatever is in it.
+/// Returns `text` as a string in a batch, whatever characters are in it.
 fn literal(text: &str) -> String {
     format!("N'{}'", text.replace('\'', "''"))
 }
@@ -118,9 +119,9 @@ struct Rows {
     list: DatabaseList,
     /// `database_id` of each database of the list, to join recovery by.
     ids: Vec<i64>,
-    /// Rows of the list, kept or not.
+    /// The number of rows of the list, kept or not.
     seen: usize,
-    /// How many databases there are.
+    /// The number of databases.
     total: Option<usize>,
 }
 
@@ -172,7 +173,7 @@ impl Rows {
         }
     }
 
-    /// The list, if it is complete; an error of the last result set costs its columns only.
+    /// Returns the list, if it is complete; an error of the last result set costs its columns only.
     fn report(mut self, max: usize, error: Option<ContactError>) -> DatabasesReport {
         let complete = self.total.is_some_and(|total| self.seen >= total.min(max));
         match error {
@@ -228,7 +229,7 @@ mod tests {
         ]
     }
 
-    /// Rows to come of so many databases.
+    /// Returns rows that are to be of so many databases.
     fn of(total: i32) -> Rows {
         let mut rows = Rows::default();
         let cells = [("total", ColumnData::I32(Some(total)))];

@@ -25,16 +25,16 @@ use crate::tds::session::Connector;
 use crate::tds::value::Cells;
 use report::Collector;
 
-/// The procedure refuses a shorter `@repeat_interval`, seconds.
+/// The shortest `@repeat_interval` that the procedure accepts, in seconds.
 const MIN_REPEAT_SECS: u64 = 5;
 
-/// Silence counts only when a report is overdue by this much, whatever deadline is configured.
+/// The time by which a report has to be overdue before silence counts, whatever deadline is configured.
 const OVERDUE: Duration = Duration::from_secs(5);
 
-/// The rows of a report come at once. One that is not complete after this is taken as it is.
+/// The time after which a report that is not complete is taken as it is: its rows come at once.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// How long an engine that can't or may not run the procedure is left alone. A permission may be
+/// The time for which an engine that can't or may not run the procedure is left alone. A permission may be
 /// granted meanwhile.
 const UNAVAILABLE_RETRY: Duration = Duration::from_secs(60);
 
@@ -45,7 +45,7 @@ const MAX_REPORT_BYTES: usize = 4 * 1024 * 1024;
 /// Streams for ever; a broken or silent stream is reported and begun anew on a new connection.
 ///
 /// # Cancel safety
-/// Drop it to end it; its connection is closed, which ends the procedure in the engine.
+/// Drop the future to end it; its connection is closed, which ends the procedure in the engine.
 pub async fn observe(config: SqlConfig, sink: Sink) {
     let times = Times::of(&config);
     let mut connector = Connector::new(config);
@@ -74,13 +74,13 @@ pub async fn observe(config: SqlConfig, sink: Sink) {
 /// The limits of one stream.
 #[derive(Clone, Copy, Debug)]
 struct Times {
-    /// For TCP, TLS and login.
+    /// The limit for TCP, TLS and login.
     login: Duration,
-    /// `@repeat_interval`.
+    /// The `@repeat_interval`, in seconds.
     repeat_secs: u64,
-    /// Without a report for so long, the stream has failed.
+    /// The time without a report after which the stream has failed.
     silence: Duration,
-    /// From one beginning to the next.
+    /// The pause between two beginnings of a stream.
     retry: Duration,
 }
 
@@ -101,11 +101,11 @@ impl Times {
     }
 }
 
-/// How a stream ended.
+/// The end of a stream.
 enum End {
     /// The engine can't or may not run the procedure.
     Unavailable(ServerError),
-    /// It broke, or nothing came since then.
+    /// The stream broke, or nothing came since `since`.
     Failed { since: Began, error: ContactError },
     /// The procedure returned after it had reported: an engine that does not repeat.
     Over,
@@ -170,7 +170,7 @@ fn end(since: Began, error: ContactError, limit: Duration, sink: &Sink) -> End {
     End::Failed { since, error }
 }
 
-/// Reads on until a report is complete; none where the stream is over.
+/// Reads on until a report is complete; returns none where the stream is over.
 ///
 /// `tiberius` shows the end of a result set only by the beginning of the next, ten seconds later. A
 /// report is therefore complete when each component that is used has come, or when nothing more

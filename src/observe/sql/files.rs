@@ -1,4 +1,4 @@
-//! Where the files of databases lie, and how many writes to them are done, by their directories.
+//! The directories in which the files of databases lie, and how many writes to them are done.
 //!
 //! The engine counts a write when it is done. Where it counts on while a check of the volume takes long,
 //! the volume is slow and does not stall.
@@ -16,25 +16,26 @@ use crate::tds::deadline::Deadline;
 use crate::tds::standing::Standing;
 use crate::tds::value::Cells;
 
-/// Files that are read: a thousand databases, each with its log.
+/// The query for the files: as many as a thousand databases have, each with its log.
 const BATCH: &str = "SET LOCK_TIMEOUT 1000; SELECT TOP (2000) f.physical_name, s.num_of_writes \
      FROM sys.dm_io_virtual_file_stats(NULL, NULL) AS s \
      JOIN sys.master_files AS f ON f.database_id = s.database_id AND f.file_id = s.file_id";
 
-/// Directories that are kept. More would be more volumes than a pod has.
+/// The number of directories that are kept. More would be more volumes than a pod has.
 const MAX_DIRECTORIES: usize = 64;
 
-/// How long is not asked after an error: the permission is VIEW SERVER STATE, which a login may lack.
+/// The time for which nothing is asked after an error: the permission is VIEW SERVER STATE, which a login may
+/// lack.
 const DENIED_RETRY: Duration = Duration::from_secs(600);
 
-/// Who asks, on the connection of the databases.
+/// The part that asks for the files, on the connection of the databases.
 #[derive(Debug, Default)]
 pub(super) struct Files {
     denied: Option<Instant>,
 }
 
 impl Files {
-    /// Asks once, and sends what is answered.
+    /// Asks once, and sends the answer.
     pub(super) async fn ask(&mut self, standing: &mut Standing, deadline: Deadline, sink: &Sink) {
         if self.denied.is_some_and(|at| at.elapsed() < DENIED_RETRY) {
             return;
@@ -49,7 +50,7 @@ impl Files {
     }
 }
 
-/// Writes by directory.
+/// The number of writes by directory.
 #[derive(Debug, Default)]
 struct Found(BTreeMap<PathBuf, u64>);
 
@@ -72,7 +73,7 @@ impl Found {
     }
 }
 
-/// The directory of a file in the engine's own file system; none for a URL, or a path of Windows.
+/// Returns the directory of a file in the engine's own file system; none for a URL, or a path of Windows.
 fn directory_of(physical_name: &str) -> Option<&Path> {
     let path = Path::new(physical_name);
     path.parent().filter(|_| path.is_absolute())

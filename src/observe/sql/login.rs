@@ -11,7 +11,7 @@ use crate::tds::deadline::Deadline;
 use crate::tds::session::{Connector, Session};
 use crate::tds::value::{Cells, first_chars};
 
-/// What the engine is. Cast, because `SERVERPROPERTY` returns `sql_variant`.
+/// The query for the properties of the engine. Cast, because `SERVERPROPERTY` returns `sql_variant`.
 const PROPERTIES: &str = "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)) AS version, \
      CAST(SERVERPROPERTY('Edition') AS nvarchar(128)) AS edition, \
      CAST(SERVERPROPERTY('EngineEdition') AS int) AS engine_edition, \
@@ -20,12 +20,12 @@ const PROPERTIES: &str = "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarch
 /// Characters kept of a property; they are `nvarchar(128)` in the engine.
 const MAX_PROPERTY_CHARS: usize = 128;
 
-/// Logs in for ever, each [`login`](SqlConfig::login) interval; at most once a second while nothing
-/// listens, and each minute while the login is locked out (see `pace`). After a login that worked it
-/// reports what the engine is, and after any until when its certificate is valid, when that is news.
+/// Logs in for ever, each [`login`](SqlConfig::login) interval; at most once a second while nothing listens,
+/// and each minute while the login is locked out (see `pace`). After a login that worked it reports what the
+/// engine is, and after any login until when its certificate is valid, when that is new.
 ///
 /// # Cancel safety
-/// Drop it to end it; its connection, if one is open, is closed.
+/// Drop the future to end it; its connection, if one is open, is closed.
 pub async fn observe(config: SqlConfig, sink: Sink) {
     let pace = config.login;
     let mut connector = Connector::new(config);
@@ -56,7 +56,7 @@ pub async fn observe(config: SqlConfig, sink: Sink) {
     }
 }
 
-/// A fresh connection, and one query on it.
+/// Opens a fresh connection, and runs one query on it.
 pub(super) async fn login(
     connector: &mut Connector,
     deadline: Deadline,
@@ -71,8 +71,8 @@ pub(super) async fn login(
     Ok(session)
 }
 
-/// Asks what the engine is and closes the connection. That the login worked was reported before:
-/// where this fails there is merely nothing to tell.
+/// Asks what the engine is and closes the connection. That the login worked was reported before: where this
+/// fails there is merely nothing to report.
 async fn properties(session: Session, deadline: Deadline) -> Option<ServerProperties> {
     let mut found = None;
     let mut take = |_, row: &Row| found = read(&Cells::from(row));

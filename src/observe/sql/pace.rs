@@ -9,23 +9,23 @@ use crate::decide::sql_error::{SqlErrorClass, classify};
 use crate::decide::time::Time;
 use crate::observe::clock::Clock;
 
-/// Between attempts while the port is refused: costs a SYN and a RST over loopback, and decides how
-/// soon readiness follows the engine's first "listening".
+/// The pause between attempts while the port is refused: an attempt costs a SYN and a RST over loopback, and
+/// the pause decides how soon readiness follows the engine's first "listening".
 pub(super) const REFUSED_RETRY: Duration = Duration::from_millis(250);
 
-/// The same where somebody listens who does not serve yet (17187, accept and close): each attempt
-/// may cost a TLS handshake, and a line in the engine's log.
+/// The pause between attempts where a process listens that does not serve yet (17187, accept and close): each
+/// attempt may cost a TLS handshake, and a line in the engine's log.
 pub(super) const STARTING_RETRY: Duration = Duration::from_secs(1);
 
-/// Between attempts while the login is disabled or locked out (18470, 18486): each attempt may
+/// The pause between attempts while the login is disabled or locked out (18470, 18486): each attempt may
 /// prolong the lock.
 pub(super) const LOCKED_OUT_RETRY: Duration = Duration::from_secs(60);
 
-/// Between attempts of the observers that are not there to test the login, while it is refused
+/// The pause between attempts of the observers that are not there to test the login, while it is refused
 /// (18456, 18487 ...): the engine writes each refusal to its log.
 pub(super) const LOGIN_REFUSED_RETRY: Duration = Duration::from_secs(10);
 
-/// No interval is shorter, whatever is configured: an attempt that fails at once must not spin.
+/// The shortest interval, whatever is configured: an attempt that fails at once must not spin.
 const MIN_INTERVAL: Duration = Duration::from_millis(50);
 
 const _: () = assert!(
@@ -35,7 +35,7 @@ const _: () = assert!(
         && LOGIN_REFUSED_RETRY.as_nanos() < LOCKED_OUT_RETRY.as_nanos()
 );
 
-/// One attempt's beginning, on the supervised clock (for the report) and on tokio's (for the pace).
+/// The beginning of an attempt, on the supervised clock (for the report) and on tokio's (for the pace).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Began {
     started: Time,
@@ -43,7 +43,7 @@ pub(super) struct Began {
 }
 
 impl Began {
-    /// Now.
+    /// Returns the beginning of an attempt that begins now.
     pub(super) fn now(clock: &Clock) -> Self {
         Self {
             started: clock.now(),
@@ -51,12 +51,12 @@ impl Began {
         }
     }
 
-    /// The moment, on tokio's clock.
+    /// Returns the moment, on tokio's clock.
     pub(super) fn instant(&self) -> Instant {
         self.instant
     }
 
-    /// What to report of an attempt that ends now with `error`, or with an answer.
+    /// Returns the report of an attempt that ends now with `error`, or with an answer.
     pub(super) fn attempt(&self, error: Option<&ContactError>) -> Attempt {
         let result = match error {
             None => AttemptResult::Answered {
@@ -70,7 +70,7 @@ impl Began {
         }
     }
 
-    /// The deadline passed only because the supervisor itself stood still: the engine did not get
+    /// Whether the deadline passed only because the supervisor itself stood still: the engine did not get
     /// `limit` to answer in, so that nothing was observed.
     pub(super) fn cut_short(
         &self,
@@ -82,13 +82,14 @@ impl Began {
             && clock.now().since(self.started) < limit / 2
     }
 
-    /// Waits until `span` after the beginning; not at all where that has passed.
+    /// Waits until `span` after the beginning of the attempt; not at all where that has passed.
     pub(super) async fn wait(&self, span: Duration) {
         sleep_until(self.instant + span.max(MIN_INTERVAL)).await;
     }
 }
 
-/// From the beginning of one attempt to that of the next, for an observer that tests the login.
+/// Returns the time from the beginning of one attempt to that of the next, for an observer that tests the
+/// login.
 pub(super) fn until_next(interval: Duration, error: Option<&ContactError>) -> Duration {
     match error {
         Some(ContactError::Refused) => interval.min(REFUSED_RETRY),
@@ -102,7 +103,8 @@ pub(super) fn until_next(interval: Duration, error: Option<&ContactError>) -> Du
     }
 }
 
-/// The same for an observer that needs a login but is not there to test it.
+/// Returns the time from the beginning of one attempt to that of the next, for an observer that needs a login
+/// but is not there to test it.
 pub(super) fn until_next_quietly(interval: Duration, error: Option<&ContactError>) -> Duration {
     match error {
         // The ping finds out soon enough; two more knocks a second would tell nothing new.
@@ -112,7 +114,7 @@ pub(super) fn until_next_quietly(interval: Duration, error: Option<&ContactError
     }
 }
 
-/// The engine answers and lets this login not in.
+/// Whether the engine answers and refuses this login.
 pub(super) fn login_refused(error: &ContactError) -> bool {
     let ContactError::Server(error) = error else {
         return false;

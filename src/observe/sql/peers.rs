@@ -24,7 +24,7 @@ use crate::observe::testing::refused_port;
 /// The deadline of every attempt here.
 const DEADLINE: Duration = Duration::from_millis(400);
 
-/// How late an attempt may be on a busy machine.
+/// The time by which an attempt may be late on a busy machine.
 const SLACK: Duration = Duration::from_millis(600);
 
 /// PRELOGIN response: version 15.0, encryption not supported.
@@ -82,7 +82,7 @@ fn sink() -> (Sink, Receiver<Observed<Observation>>) {
     Sink::new(Clock::start(Duration::from_secs(3600)))
 }
 
-/// The first `count` pings of `address`.
+/// Returns the first `count` pings of `address`.
 async fn pings(address: SocketAddr, tls: TlsMode, count: usize) -> Vec<Observed<Attempt>> {
     let (sink, mut seen) = sink();
     let observer = tokio::spawn(ping::observe(
@@ -102,7 +102,7 @@ async fn pings(address: SocketAddr, tls: TlsMode, count: usize) -> Vec<Observed<
     attempts
 }
 
-/// How the first ping of `address` fails.
+/// Returns the error of the first ping of `address`.
 async fn failure(address: SocketAddr, tls: TlsMode) -> ContactError {
     let attempts = pings(address, tls, 1).await;
     let Some(first) = attempts.into_iter().next() else {

@@ -8,15 +8,15 @@ use crate::observe::Sink;
 use crate::tds::deadline::Deadline;
 use crate::tds::standing::Standing;
 
-/// Touches no table: it needs a session, a worker and a scheduler that runs it.
+/// The query of the ping. It touches no table: it needs a session, a worker and a scheduler that runs it.
 pub(super) const QUERY: &str = "SELECT 1";
 
-/// Pings for ever, each [`ping`](SqlConfig::ping) interval, one attempt after the other; faster while
-/// nothing serves yet, and hardly at all while the login is locked out (see `pace`). Tells `silence`
-/// whether it is answered.
+/// Pings for ever, each [`ping`](SqlConfig::ping) interval, one attempt after the other; faster while nothing
+/// serves yet, and hardly at all while the login is locked out (see `pace`). Reports to `silence` whether it
+/// is answered.
 ///
 /// # Cancel safety
-/// Drop it to end it; its connection is closed.
+/// Drop the future to end it; its connection is closed.
 pub async fn observe(config: SqlConfig, silence: SilenceSender, sink: Sink) {
     let (pace, login_interval) = (config.ping, config.login.interval);
     let mut standing = Standing::new(config);
@@ -48,7 +48,7 @@ async fn ping(standing: &mut Standing, deadline: Deadline) -> Result<(), Contact
     answered(rows)
 }
 
-/// An answer without the row that was asked for is none.
+/// Checks that an answer has the row that was asked for; without it, it counts as none.
 pub(super) fn answered(rows: usize) -> Result<(), ContactError> {
     match rows {
         0 => Err(ContactError::Protocol(

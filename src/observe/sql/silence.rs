@@ -1,4 +1,5 @@
-//! Since when the ping has got no answer: what the ping tells the administrator connection.
+//! The silence of the engine: since when the ping has got no answer, which decides whether the administrator
+//! connection is asked.
 
 use std::time::Duration;
 
@@ -7,20 +8,21 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::decide::observation::Attempt;
 
-/// A silence, told by the one and awaited by the other.
+/// Returns the two ends of a silence: the ping reports it, the observer of the administrator connection waits
+/// for it.
 #[must_use]
 pub fn channel() -> (SilenceSender, Listener) {
     let (sender, listener) = watch::channel(None);
     (SilenceSender(sender), Listener(listener))
 }
 
-/// The ping's end.
+/// The ping's end of a silence.
 #[derive(Debug)]
 pub struct SilenceSender(watch::Sender<Option<Instant>>);
 
 impl SilenceSender {
-    /// An attempt ended that had begun `began`. It is silence where the engine owes an answer; a
-    /// refused port, say, is none.
+    /// Reports that an attempt ended which had begun at `began`. It is silence where the engine owes an
+    /// answer; a refused port, say, is none.
     pub(super) fn report(&self, attempt: &Attempt, began: Instant) {
         let silent = attempt.result.owes_answer();
         self.0.send_if_modified(|since| {
@@ -33,12 +35,13 @@ impl SilenceSender {
     }
 }
 
-/// The other end.
+/// The end of the observer of the administrator connection.
 #[derive(Debug)]
 pub struct Listener(watch::Receiver<Option<Instant>>);
 
 impl Listener {
-    /// Waits until the silence has lasted for `span`; returns at once where it has. Since when.
+    /// Waits until the silence has lasted for `span`; returns at once where it has. Returns since when it
+    /// lasts.
     ///
     /// # Cancel safety
     /// Nothing is lost.
@@ -72,7 +75,7 @@ mod tests {
     use crate::decide::time::Time;
 
     const SHORT: Duration = Duration::from_millis(1);
-    /// No test waits for this.
+    /// A time that no test waits for.
     const FAR: Duration = Duration::from_secs(3600);
 
     fn failed(error: ContactError) -> Attempt {

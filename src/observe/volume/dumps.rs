@@ -12,18 +12,18 @@ use rustix::fs::{AtFlags, Dir, FileType, statat};
 use crate::decide::observation::Dumps;
 use crate::records::beneath::Root;
 
-/// Entries that are looked at in one check, those of directories included: of a volume full of
-/// dumps the first ones say enough.
+/// The number of entries that are looked at in one check, those of directories included: of a volume full of
+/// dumps the first ones suffice.
 const MAX_ENTRIES: usize = 4096;
 
-/// How far below the directory of a dump: `core.sqlservr.32.temp/log/debug.log`.
+/// The depth below the directory of a dump that is looked at: `core.sqlservr.32.temp/log/debug.log`.
 const MAX_DEPTH: usize = 3;
 
 const CORE: &str = "core.sqlservr.";
 const UNFINISHED: &str = ".temp";
 const SMALL: &str = "SQLDump";
 
-/// Counts them in the directory `log`; absent where it can't be read. No link in it is followed, nor is
+/// Counts the dumps in the directory `log`; absent where it can't be read. No link in it is followed, nor is
 /// it itself one.
 pub(super) fn count(log: &Path) -> Option<Dumps> {
     let name = log.file_name()?.to_str()?;
@@ -59,7 +59,8 @@ fn count_in(log: &Root) -> Option<Dumps> {
     Some(dumps)
 }
 
-/// The dump that a file or directory belongs to: its name without what tells companions apart.
+/// Returns the dump that a file or directory belongs to: its name without what distinguishes the files of a
+/// dump.
 #[must_use]
 pub fn dump_of(name: &str) -> Option<&str> {
     if let Some(rest) = name.strip_prefix(CORE) {
@@ -76,7 +77,7 @@ pub fn dump_of(name: &str) -> Option<&str> {
     numbered.then_some(stem)
 }
 
-/// Bytes of a file, or of the files in a directory; a link has none.
+/// Returns the bytes of a file, or of the files in a directory; a link has none.
 fn size(directory: &Root, name: &str, depth: usize, budget: &mut usize) -> u64 {
     let Ok(found) = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) else {
         return 0;

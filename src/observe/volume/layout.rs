@@ -8,7 +8,7 @@ use crate::decide::volumes::{EngineFiles, Layout, plan};
 use crate::observe::mssql_conf::MssqlConf;
 use crate::observe::process::PROC_ROOT;
 
-/// The layout as it is now. mssql.conf lies on one of the volumes, so that this may wait for it.
+/// Returns the layout as it is now. mssql.conf lies on one of the volumes, so that this may wait for it.
 #[must_use]
 pub fn read(config: &VolumeConfig) -> Layout {
     let files = files(config);
@@ -22,8 +22,8 @@ pub fn read(config: &VolumeConfig) -> Layout {
     )
 }
 
-/// Where the engine keeps its files, as its container names them: what is set counts before mssql.conf,
-/// as MSSQL_* do for the engine, and that before the image's defaults.
+/// Returns where the engine keeps its files, as its container names them: what is set counts before
+/// mssql.conf, as MSSQL_* do for the engine, and that before the image's defaults.
 #[must_use]
 pub fn files(config: &VolumeConfig) -> EngineFiles {
     let conf = MssqlConf::read(&config.data_dir);

@@ -22,30 +22,31 @@ use crate::records::beneath::Below;
 /// interval repeats itself.
 const MAX_READ_BYTES: u64 = 256 * 1024;
 
-/// Of these, the head's share in the first look: a start with a hundred databases has a third of it.
+/// The head's share of the bytes that the first look at a log reads: a start with a hundred databases has a
+/// third of it.
 const HEAD_BYTES: u64 = 64 * 1024;
 
 /// Bytes read at once; they lie on the thread's stack.
 const CHUNK_BYTES: usize = 8 * 1024;
 
-/// Bytes at the beginning by which a file is known again.
+/// Bytes at the beginning by which a file is recognized.
 const MARK_BYTES: usize = 64;
 
 const _: () = assert!(
     HEAD_BYTES < MAX_READ_BYTES && MARK_BYTES < CHUNK_BYTES && HEAD_BYTES.is_multiple_of(2)
 );
 
-/// Where a log is.
+/// The place of a log.
 #[derive(Debug)]
 enum Place {
-    /// At this path.
+    /// A path that the configuration names.
     Named(PathBuf),
-    /// On a volume.
+    /// A file on a volume.
     Below(Below),
 }
 
 impl Place {
-    /// Opens it without waiting: what is no regular file, a FIFO for one, must not hold the thread.
+    /// Opens the file without waiting: what is no regular file, a FIFO for one, must not hold the thread.
     fn open(&self) -> Option<File> {
         match self {
             Self::Named(path) => {
@@ -70,16 +71,16 @@ pub struct Log {
 struct Current {
     device: u64,
     inode: u64,
-    /// Its first bytes, fewer while it has fewer.
+    /// The first bytes of the file, fewer while it has fewer.
     mark: Vec<u8>,
-    /// Up to where it was read.
+    /// The offset up to which the file was read.
     offset: u64,
     lines: Lines,
     reader: Reader,
 }
 
 impl Log {
-    /// A file that the configuration names; links to it are followed.
+    /// Returns the log in a file that the configuration names; links to it are followed.
     #[must_use]
     pub fn at(path: PathBuf) -> Self {
         Self {
@@ -88,7 +89,7 @@ impl Log {
         }
     }
 
-    /// A file on a volume; no link to it is followed.
+    /// Returns the log in a file on a volume; no link to it is followed.
     #[must_use]
     pub fn below(file: Below) -> Self {
         Self {
@@ -97,8 +98,8 @@ impl Log {
         }
     }
 
-    /// What it says now; absent where it is not there or can't be read. May block for as long as
-    /// the device does.
+    /// Reads what is new, and returns what the log reports now; absent where the file is not there or can't
+    /// be read. May block for as long as the device does.
     pub fn read(&mut self) -> Option<EngineLog> {
         let file = self.path.open()?;
         let found = file.metadata().ok()?;

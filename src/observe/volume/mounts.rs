@@ -1,10 +1,10 @@
 //! Which mount holds the data directory, in the supervisor's mount namespace and in the engine's.
 //!
-//! The mount that holds a directory is the one with the longest mount point above it; of several at
-//! one point the last, which covers the others. Where that is the root, the directory has no mount
-//! of its own: it lies in the container's layer, and goes with the container. A mount further up
-//! than the directory (a volume at `/var/opt`, say) counts as its own: what is written there stays.
-//! A mount hidden under one that was made later further up is not told apart.
+//! The mount that holds a directory is the one with the longest mount point above it; of several at one point
+//! the last, which covers the others. Where that is the root, the directory has no mount of its own: it lies
+//! in the container's layer, and goes with the container. A mount further up than the directory (a volume at
+//! `/var/opt`, say) counts as its own: what is written there stays. A mount hidden under one that was made
+//! later further up is not recognized as hidden.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,8 @@ use procfs::process::{MountInfo, MountInfos, Process};
 use crate::decide::observation::{EngineMount, Mount};
 use crate::decide::volumes::MountedAt;
 
-/// The mount that the supervisor sees at `data_dir`, symbolic links followed. With `apart` the directory has
-/// to be the mount point itself: without its mount it belongs to the volume above.
+/// Returns the mount that the supervisor sees at `data_dir`, symbolic links followed. With `apart` the
+/// directory has to be the mount point itself: without its mount it belongs to the volume above.
 pub(super) fn own_mount(proc_root: &Path, data_dir: &Path, apart: bool) -> Option<Mount> {
     let mounts = MountTable::of_self(proc_root);
     let data_dir = fs::canonicalize(data_dir).unwrap_or_else(|_| data_dir.to_owned());
@@ -24,8 +24,8 @@ pub(super) fn own_mount(proc_root: &Path, data_dir: &Path, apart: bool) -> Optio
         .map(|at| at.mount)
 }
 
-/// The mount that the process `pid` sees at `data_dir`, a path within its own root (symbolic links
-/// in it can't be followed from outside). None where its mountinfo can't be read.
+/// Returns the mount that the process `pid` sees at `data_dir`, a path within its own root (symbolic links in
+/// it can't be followed from outside). None where its mountinfo can't be read.
 pub(super) fn engine_mount(
     proc_root: &Path,
     pid: i32,
@@ -47,12 +47,12 @@ fn read(process: &Path) -> Option<MountInfos> {
 pub(super) struct MountTable(MountInfos);
 
 impl MountTable {
-    /// The supervisor's own; empty where they can't be read.
+    /// Returns the supervisor's own mounts; empty where they can't be read.
     pub(super) fn of_self(proc_root: &Path) -> Self {
         Self(read(&proc_root.join("self")).unwrap_or_else(|| MountInfos(Vec::new())))
     }
 
-    /// The mount that holds `directory`, unless it is the root.
+    /// Returns the mount that holds `directory`, unless it is the root.
     pub(super) fn holding(&self, directory: &Path) -> Option<MountedAt> {
         let (point, mount) = self
             .0
@@ -74,9 +74,9 @@ impl MountTable {
         Some(MountedAt { point, mount })
     }
 
-    /// Mount points below `data_dir` that may be volumes of the engine. Files that are mounted one by one
-    /// (mssql.conf, a certificate) are told by their extension, because asking for more may wait for the
-    /// device; `secrets` is given to the engine, and not written by it.
+    /// Returns the mount points below `data_dir` that may be volumes of the engine. Files that are mounted
+    /// one by one (mssql.conf, a certificate) are recognized by their extension, because asking for more may
+    /// wait for the device; `secrets` is given to the engine, and not written by it.
     pub(super) fn directories_below(&self, data_dir: &Path) -> Vec<PathBuf> {
         let secrets = data_dir.join("secrets");
         let mut points: Vec<PathBuf> = self.0.iter().map(point).collect();

@@ -1,5 +1,5 @@
-//! On real file systems: the machine's own, a tmpfs, and an ext4 on a loop device. These need root
-//! and the right to mount, and say so where they lack it.
+//! On real file systems: the machine's own, a tmpfs, and an ext4 on a loop device. These need root and the
+//! right to mount, and report it where they lack it.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -72,7 +72,7 @@ impl Mounted {
         Self { dir, frozen: false }
     }
 
-    /// `source` mounted at a place of its own.
+    /// Mounts `source` at a place of its own.
     fn bind(source: &Path) -> Self {
         let dir = TempDir::new();
         tool("mount", &["--bind", text(source), text(dir.path())]);
@@ -90,7 +90,7 @@ impl Mounted {
         );
     }
 
-    /// Makes each write to it wait.
+    /// Makes each write to the file system wait.
     fn freeze(&mut self) {
         tool("fsfreeze", &["-f", text(self.path())]);
         self.frozen = true;
@@ -133,7 +133,7 @@ fn started(
     (thread, receiver)
 }
 
-/// The next event, past the layout that the first one is followed by.
+/// Returns the next event, past the layout that the first one is followed by.
 async fn event(receiver: &mut Receiver<Observed<Observation>>) -> VolumeReport {
     loop {
         match next(receiver).await {
@@ -212,7 +212,7 @@ fn nothing_but_the_folder_is_left_and_what_others_left_is_removed() {
     assert_eq!(names(&folder), ["lease.0000000001"]);
 }
 
-/// As when a second pod waits for the volume that the first one uses.
+/// Two supervisors check one volume, as when a second pod waits for the volume that the first one uses.
 #[test]
 fn two_that_check_one_volume_do_not_meet() {
     let dir = TempDir::new();

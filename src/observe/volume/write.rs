@@ -6,11 +6,10 @@
 //! other's record where it left its own. The directory is not synced: no one will miss the file after
 //! a crash. What a crash leaves behind is removed by a later supervisor, see [`SWEEP_AT`].
 //!
-//! **What it proves.** fsync(2) returned, so the device said that it holds the data. Before it is
-//! read back the page cache is told to drop it (`POSIX_FADV_DONTNEED`), which a file system may
-//! ignore: tmpfs keeps it, because nothing else holds it. The device may answer from a cache of its
-//! own. So the read back finds a volume that loses or mixes up writes at once; it does not prove that
-//! the medium holds them.
+//! **What it proves.** fsync(2) returned, so the device confirmed that it holds the data. Before it is read
+//! back the page cache is asked to drop it (`POSIX_FADV_DONTNEED`), which a file system may ignore: tmpfs
+//! keeps it, because nothing else holds it. The device may answer from a cache of its own. So the read back
+//! finds a volume that loses or mixes up writes at once; it does not prove that the medium holds them.
 
 use std::ffi::CString;
 use std::io;
@@ -30,20 +29,20 @@ use crate::records::identity::random;
 /// another uid but with the volume's fsGroup can still use it.
 pub const FOLDER: &str = ".sql-edge-supervisor";
 
-/// What the names of the files begin with.
+/// The prefix of the files' names.
 const PREFIX: &str = "write-check";
 
-/// Its size, bytes: one block, so that it takes room of its own.
+/// The size of a file, bytes: one block, so that it takes room of its own.
 const RECORD_BYTES: usize = 4096;
 
-/// A file that was there at the first check and still is at this one was left behind: a check takes
-/// milliseconds, and this is a minute at the default pace.
+/// The number of the check at which files are removed that were there at the first one, and so were left
+/// behind: a check takes milliseconds, and this is a minute at the default pace.
 const SWEEP_AT: u64 = 12;
 
-/// Files that are remembered for that; more are left for the next supervisor.
+/// The number of files left behind that are remembered; more are left for the next supervisor.
 const MAX_LEFTOVERS: usize = 64;
 
-/// Writes and reads back; counts, so that no record equals the one before.
+/// Writes and reads back the files; counts, so that no record equals the one before.
 #[derive(Debug)]
 pub(super) struct Writer {
     nonce: u64,
@@ -62,9 +61,9 @@ impl Default for Writer {
 }
 
 impl Writer {
-    /// One write check. It may block for as long as the device does. With `direct` the file is opened for
-    /// direct I/O as well: while the engine has no file here, so that what it runs on is never called
-    /// unfit for it.
+    /// Makes one write check. May block for as long as the device does. With `direct` the file is opened for
+    /// direct I/O as well: while the engine has no file here, so that what it runs on is never called unfit
+    /// for it.
     pub(super) fn check(&mut self, data_dir: &Path, direct: bool) -> WriteCheck {
         self.counter = self.counter.wrapping_add(1);
         let started = Instant::now();
@@ -83,7 +82,7 @@ impl Writer {
         }
     }
 
-    /// Removes what supervisors before this one left. A failure costs a block of the volume.
+    /// Removes what earlier supervisors left. A failure costs a block of the volume.
     fn sweep(&mut self, folder: &OwnedFd) {
         match self.counter {
             1 => self.leftovers = left_behind(folder).unwrap_or_default(),
@@ -108,7 +107,7 @@ fn left_behind(folder: &OwnedFd) -> Result<Vec<CString>, Errno> {
     Ok(names)
 }
 
-/// What is written: who, the how manieth time, and blanks.
+/// Returns the record that is written: the process, the number of the check, and blanks.
 fn record(counter: u64) -> [u8; RECORD_BYTES] {
     let mut bytes = [b' '; RECORD_BYTES];
     let text = format!(
@@ -141,15 +140,15 @@ fn write_and_read(
     }
 }
 
-/// Whether the file system does not know O_DIRECT: open(2) says EINVAL then, and the engine fails with
-/// error 87. Any other error says nothing of that.
+/// Whether the file system does not know O_DIRECT: open(2) returns EINVAL then, and the engine fails with
+/// error 87. Any other error proves nothing of that.
 fn refuses_direct_io(folder: &OwnedFd, name: &str) -> bool {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::DIRECT;
     openat(folder, name, flags, Mode::empty()).err() == Some(Errno::INVAL)
 }
 
-/// The folder, made where it is missing. The data directory itself is never made: an empty one in
-/// the place of a volume would let the engine start without its data.
+/// Opens the folder, which is made where it is missing. The data directory itself is never made: an empty one
+/// in the place of a volume would let the engine start without its data.
 fn open_folder(data_dir: &Path) -> Result<OwnedFd, Errno> {
     let directory = OFlags::DIRECTORY | OFlags::CLOEXEC;
     let data_dir = openat(CWD, data_dir, OFlags::PATH | directory, Mode::empty())?;
@@ -196,7 +195,7 @@ fn read(file: &OwnedFd, length: usize) -> Result<Vec<u8>, Errno> {
     Ok(bytes)
 }
 
-/// What an errno says of the volume; errno(3).
+/// Returns the fault of the volume for an errno; errno(3).
 fn fault(errno: Errno) -> VolumeFault {
     match errno {
         Errno::ROFS => VolumeFault::ReadOnly,

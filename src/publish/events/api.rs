@@ -1,4 +1,4 @@
-//! One event to the API server: a TLS connection, one request, its status.
+//! The posting of one event to the API server: a TLS connection, one request, its status.
 //!
 //! The token, the CA, and the namespace are the ServiceAccount's files, read anew for each request:
 //! the kubelet rotates the token within the hour. An event is rare enough for a connection of its own.
@@ -25,37 +25,39 @@ use super::journal::Note;
 
 /// The deadline of a request: files, connection, TLS, and answer together.
 const REQUEST_WITHIN: Duration = Duration::from_secs(10);
-/// The size in bytes of a file of the ServiceAccount at most; a bundle of many CAs has some tens of KiB.
+/// The greatest size in bytes of a file of the ServiceAccount; a bundle of many CAs has some tens
+/// of KiB.
 const MAX_FILE_BYTES: u64 = 256 * 1024;
-/// The size in bytes of a note (events.k8s.io/v1: less than 1 kB).
+/// The greatest size in bytes of a note (events.k8s.io/v1: less than 1 kB).
 const MAX_NOTE_BYTES: usize = 1000;
-/// The size in bytes of `reportingInstance` (events.k8s.io/v1).
+/// The greatest size in bytes of `reportingInstance` (events.k8s.io/v1).
 const MAX_INSTANCE_BYTES: usize = 128;
-/// The length of a pod's name that leaves room for the suffix of an event's name (253 in all).
+/// The greatest length of a pod's name that leaves room for the suffix of an event's name (253 in
+/// all).
 const MAX_NAME_BYTES: usize = 230;
 /// The field `reportingController`, by which `kubectl get events` can be filtered.
 pub const CONTROLLER: &str = "sql-edge-supervisor";
 
-/// Why an event did not arrive.
+/// The reason why an event did not arrive.
 #[derive(Debug, thiserror::Error)]
 pub enum PostError {
     /// A file of the ServiceAccount can't be used.
     #[error("{path}: {why}")]
     File {
-        /// The file.
+        /// The path of the file.
         path: String,
-        /// What is wrong with it.
+        /// The reason why it can't be used.
         why: String,
     },
     /// The API server could not be asked.
     #[error("the API server at {address} can't be asked: {why}")]
     Unreachable {
-        /// Its address.
+        /// The address of the API server.
         address: String,
-        /// What went wrong.
+        /// The error.
         why: String,
     },
-    /// The API server was slow or said that it has too much to do.
+    /// The API server was slow, or answered that it has too much to do.
     #[error("the API server answered {status}")]
     Busy {
         /// The HTTP status.
@@ -70,7 +72,7 @@ pub enum PostError {
 }
 
 impl PostError {
-    /// Returns what to do about it.
+    /// Returns what to do about the error.
     #[must_use]
     pub const fn advice(&self) -> &'static str {
         match self {
@@ -91,9 +93,9 @@ impl PostError {
 /// The API server, as this pod reaches it, and the pod that the events are about.
 #[derive(Clone, Debug)]
 pub struct ApiServer {
-    /// Its host name or address.
+    /// The host name or address of the API server.
     pub host: String,
-    /// Its TCP port.
+    /// The TCP port of the API server.
     pub port: u16,
     /// The directory of the ServiceAccount's files.
     pub account: PathBuf,
@@ -103,7 +105,7 @@ pub struct ApiServer {
     pub pod_uid: String,
 }
 
-/// The files of the ServiceAccount.
+/// The content of the ServiceAccount's files.
 struct Account {
     token: String,
     namespace: String,
@@ -119,7 +121,7 @@ impl ApiServer {
     ///
     /// # Cancel safety
     ///
-    /// A dropped request may have been carried out; the next one has another name.
+    /// A dropped request may have created its event; the next one has another name.
     pub async fn post(&self, at: SystemTime, note: &Note) -> Result<(), PostError> {
         let asked = timeout(REQUEST_WITHIN, self.ask(at, note)).await;
         let status = match asked {
@@ -198,7 +200,8 @@ impl ApiServer {
         }
     }
 
-    /// Reads the files. A volume that is slow must not hold the runtime.
+    /// Reads the ServiceAccount's files, on a thread that may block: a slow volume must not hold
+    /// the runtime.
     async fn account(&self) -> Result<Account, PostError> {
         let directory = self.account.clone();
         let read = tokio::task::spawn_blocking(move || account(&directory));
@@ -284,7 +287,7 @@ fn cut(text: &str, bytes: usize) -> &str {
     &text[..end]
 }
 
-/// The event as JSON.
+/// Returns the event as JSON.
 fn body(server: &ApiServer, namespace: &str, at: SystemTime, note: &Note) -> String {
     let unique = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     let pod = server.pod_name.as_str();

@@ -1,8 +1,8 @@
-//! What is worth an event: pure, from one decision to the next.
+//! The choice of what is worth an event: pure, from one decision to the next.
 //!
 //! | what changes | reason of the event | type |
 //! | --- | --- | --- |
-//! | a reason begins to hold | the reason's code | `Normal` where it passes by itself or only informs, else `Warning` |
+//! | a reason begins | the reason's code | `Normal` if it passes by itself or only informs, else `Warning` |
 //! | a reason that had an event ends | `ReasonEnded` | `Normal` |
 //! | a restart of the engine is asked for | `EngineRestart` | `Warning` |
 //! | the engine is started again in its container | `EngineRestartedInPlace` | `Warning` |
@@ -11,7 +11,8 @@
 //! | the gate opens | `GateOpened` | `Normal` |
 //!
 //! A reason that begins again within [`REPEAT_WINDOW`] of its last event is counted, and the count
-//! stands in its next event. `Bucket` bounds the rest, and keeps a share for restarts and fences.
+//! stands in its next event. `Bucket` bounds the rest, and keeps a share for restarts, fences, and
+//! readiness.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,28 +24,29 @@ use crate::publish::{new_fence, new_restart, restart_by};
 
 /// The time after an event of a reason within which the same reason gets no other one.
 pub const REPEAT_WINDOW: Duration = Duration::from_secs(600);
-/// The number of events that may come at once.
+/// The greatest number of events that may come at once.
 const BURST: u32 = 25;
-/// The time after which one more may come; a tenth of client-go's spam filter's, whose burst is the same.
+/// The time after which one more event may come; a tenth of client-go's spam filter's, whose burst
+/// is the same.
 const REFILL: Duration = Duration::from_secs(30);
 /// The number of events of the burst that are kept for restarts, fences, and readiness.
 const RESERVED: u32 = 8;
 
-/// Reasons without an event of their own: they come with every start, or say again what another event
-/// says.
+/// Reasons without an event of their own: they come with every start, or repeat what another event
+/// reports.
 const SILENT: [Reason; 3] = [Reason::NotYetObserved, Reason::Restarting, Reason::Settling];
 
-/// Whether an event tells of something that is as it should be.
+/// The type of an event: whether it reports something that is as it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// `Normal`.
+    /// The event reports something that is as it should be: `Normal`.
     Normal,
-    /// `Warning`.
+    /// The event reports something that is not as it should be: `Warning`.
     Warning,
 }
 
 impl Kind {
-    /// Returns the word of the Kubernetes API.
+    /// Returns the type's name in the Kubernetes API.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -59,24 +61,24 @@ impl Kind {
 pub struct Note {
     /// The event's type.
     pub kind: Kind,
-    /// A word in CamelCase: why the action was taken.
+    /// The event's reason, a word in CamelCase: why the action was taken.
     pub reason: &'static str,
-    /// A word in CamelCase: what was done.
+    /// The event's action, a word in CamelCase: what was done.
     pub action: &'static str,
-    /// What was found, for people.
+    /// The description of what was found, for people.
     pub text: String,
-    /// An event that takes from the reserved share.
+    /// Whether the event takes from the reserved share.
     urgent: bool,
 }
 
-/// What was said of a reason.
+/// The events that were made of one reason.
 #[derive(Clone, Copy, Debug, Default)]
 struct Said {
-    /// When the last event was made; none where none was made yet.
+    /// The time of the last event; none where none was made yet.
     at: Option<Time>,
-    /// How often the reason has begun since without an event.
+    /// The number of times that the reason has begun since then without an event of its own.
     since: u32,
-    /// The reason holds, and the event that says so was made.
+    /// The time since which the reason holds, where an event was made of that.
     open: Option<Time>,
 }
 
@@ -288,8 +290,8 @@ impl Default for Bucket {
 }
 
 impl Bucket {
-    /// Returns whether one more event may be made at `now`. One that is not urgent leaves the
-    /// reserved share.
+    /// Returns whether one more event may be made at `now`. An event that is not urgent leaves the
+    /// reserved share alone.
     fn take(&mut self, now: Time, urgent: bool) -> bool {
         while self.tokens < BURST && now.since(self.filled) >= REFILL {
             self.tokens += 1;

@@ -1,31 +1,33 @@
-//! Every metric: name, type, labels and help stand here and nowhere else.
+//! The catalogue of metrics: name, type, labels and help of each stand here and nowhere else.
 //!
-//! `sql_edge_supervisor_` is what the supervisor does and concludes, `sql_edge_` what it sees of the
-//! engine, `process_` its own process under the names that all Prometheus clients use.
+//! `sql_edge_supervisor_` begins the names of what the supervisor does and concludes, `sql_edge_`
+//! of what it observes of the engine, and `process_` of its own process, named as in all Prometheus
+//! clients.
 
 use std::fmt::Write as _;
 
-/// The types in use.
+/// The types of metrics in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Only grows; starts anew with the process it belongs to.
+    /// A value that only grows, and starts anew with the process it belongs to.
     Counter,
-    /// Goes up and down.
+    /// A value that goes up and down.
     Gauge,
-    /// Observations in buckets.
+    /// Observations, counted in buckets.
     Histogram,
 }
 
-/// One metric.
+/// A metric of the catalogue.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// Its name, with its base unit.
+    /// The metric's name, with its base unit.
     pub name: &'static str,
-    /// Its type.
+    /// The metric's type.
     pub kind: Kind,
-    /// Its labels in alphabetical order. Each has a closed set of values, or one value at a time.
+    /// The metric's labels in alphabetical order. Each has a closed set of values, or one value at
+    /// a time.
     pub labels: &'static [&'static str],
-    /// What it says.
+    /// The metric's help text.
     pub help: &'static str,
 }
 
@@ -41,7 +43,7 @@ macro_rules! metrics {
             };
         )+
 
-        /// All of them, as the reference lists them.
+        /// All metrics, in the order of the reference.
         pub const ALL: &[Row] = &[ $( $id, )+ ];
     };
 }
@@ -195,7 +197,7 @@ metrics! {
         "Number of OS threads of the supervisor.";
 }
 
-/// The names of all of them, and of the series that a histogram's name leads to.
+/// Returns the names of all metrics, and of the series that a histogram's name leads to.
 #[must_use]
 pub fn names() -> Vec<String> {
     let mut names = Vec::new();
@@ -209,7 +211,8 @@ pub fn names() -> Vec<String> {
     names
 }
 
-/// The table for docs/metrics.md, between `<!-- metrics:begin -->` and `<!-- metrics:end -->`.
+/// Returns the table for docs/metrics.md, between `<!-- metrics:begin -->` and
+/// `<!-- metrics:end -->`.
 #[must_use]
 pub fn reference() -> String {
     let mut table =

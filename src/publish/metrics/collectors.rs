@@ -1,11 +1,12 @@
-//! How the collectors fare, as samples. What they have collected is served as it is.
+//! The reports of the collectors, as samples. The families that they have collected are served as
+//! they are.
 
 use super::catalogue as row;
 use super::families::{Families, flag, number};
 use crate::exposition::{CollectorReport, Outcome};
 use crate::publish::view::View;
 
-/// All of it, family by family.
+/// Adds all samples, family by family.
 pub fn expose(families: &mut Families, view: &View) {
     let reports = &view.collected.collectors;
     let mut gauge = |row: &row::Row, value: &dyn Fn(&CollectorReport) -> Option<f64>| {

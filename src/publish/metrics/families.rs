@@ -1,9 +1,9 @@
 //! Samples that are made at the scrape.
 //!
-//! What is a mirror of something else, a kernel's counter or the last decision, is not kept in an
-//! instrument that would have to be set again and again: it is turned into samples when somebody
-//! asks. That is also how a counter can show a value that the kernel counts: the crate's own
-//! counters can only be added to.
+//! What mirrors something else, such as a kernel's counter or the last decision, is not kept in an
+//! instrument that would have to be set again and again: it is turned into samples at the scrape.
+//! That is also how a counter can show a value that the kernel counts: the crate's own counters can
+//! only be added to.
 
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
@@ -54,26 +54,27 @@ impl Families {
         }
     }
 
-    /// The same where there may be no value.
+    /// Adds a sample without labels, if there is a value.
     pub fn maybe(&mut self, row: &Row, value: Option<f64>) {
         if let Some(value) = value {
             self.sample(row, &[], value);
         }
     }
 
-    /// All of them.
+    /// Returns all families.
     pub fn into_vec(self) -> Vec<MetricFamily> {
         self.families
     }
 }
 
-/// As a sample's value. Prometheus has only floating point; past 2^53 the last digits are lost.
+/// Returns a number as a sample's value. Prometheus has only floating point; past 2^53 the last
+/// digits are lost.
 #[allow(clippy::cast_precision_loss)] // see above
 pub fn number(value: u64) -> f64 {
     value as f64
 }
 
-/// 1 or 0.
+/// Returns 1 for true and 0 for false.
 pub fn flag(value: bool) -> f64 {
     if value { 1.0 } else { 0.0 }
 }

@@ -1,4 +1,4 @@
-//! What is counted as it happens.
+//! The instruments, which count what happens as it happens.
 
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
@@ -12,11 +12,13 @@ use crate::decide::policy::RestartBy;
 use crate::decide::reason::Reason;
 use crate::publish::restart_by;
 
-/// Upper bounds, seconds: from a query in shared memory up to past every deadline of a contact.
+/// Upper bounds of a contact's buckets in seconds: from a query in shared memory up to past every
+/// deadline of a contact.
 const CONTACT_BUCKETS: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
-/// Upper bounds, seconds: from an fsync on local flash up to past the limit for a stalled volume.
+/// Upper bounds of a volume's buckets in seconds: from an fsync on local flash up to past the limit
+/// for a stalled volume.
 const VOLUME_BUCKETS: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
     60.0,
@@ -35,19 +37,22 @@ const CONTACT_KINDS: [&str; 10] = [
     "protocol",
     "credentials",
 ];
-/// The same for the volume.
-const VOLUME_KINDS: [&str; 8] = [
+/// Values of `kind` for a volume whose series are there from the start.
+const VOLUME_KINDS: [&str; 11] = [
     "read_only",
     "no_space",
+    "quota",
     "io",
     "permission_denied",
     "missing",
     "stale",
+    "not_connected",
     "mismatch",
+    "no_direct_io",
     "other",
 ];
 
-/// Every way in which a process ends, and which of the two it was.
+/// Every way in which a process ends; the role is that of the parent or of the engine.
 const EXIT_CAUSES: [&str; 10] = [
     "code_0",
     "code_other",
@@ -65,7 +70,7 @@ const EXIT_ROLES: [&str; 2] = ["parent", "engine"];
 /// Every step of a restart by the supervisor.
 const RESTART_STEPS: [&str; 4] = ["terminated", "killed", "done", "failed"];
 
-/// The instruments, registered.
+/// The instruments, all of them registered.
 #[derive(Debug)]
 pub struct Instruments {
     registry: Registry,
@@ -85,7 +90,7 @@ pub struct Instruments {
     pub stalled: Counter,
 }
 
-/// The instruments of one way to reach the engine.
+/// The instruments of one kind of contact with the engine.
 #[derive(Debug)]
 pub struct Contact {
     pub duration: Histogram,
@@ -152,7 +157,7 @@ impl Instruments {
         }
     }
 
-    /// What was counted so far.
+    /// Returns what was counted so far.
     pub fn gather(&self) -> Vec<MetricFamily> {
         self.registry.gather()
     }

@@ -1,4 +1,4 @@
-//! The last decision and what was last seen of the engine, as samples.
+//! The last decision, and what was last observed of the engine, as samples.
 
 use super::catalogue as row;
 use super::families::{Families, flag, number};
@@ -13,7 +13,7 @@ use crate::decide::time::Time;
 use crate::publish::view::View;
 use crate::publish::words;
 
-/// All of it. What is not known gives no sample.
+/// Adds all samples. What is not known gives no sample.
 pub fn expose(families: &mut Families, view: &View) {
     decision(families, view);
     ages(families, view);
@@ -130,7 +130,7 @@ fn process(families: &mut Families, view: &View) {
     families.maybe(&row::PROCESS_THREADS, running.threads.map(number));
 }
 
-/// What is known of one volume's last check, as a sample's value.
+/// A value of one volume's last check, as a sample's value; none where it is not known.
 type OfVolume = fn(&VolumeCheck) -> Option<f64>;
 
 fn volumes(families: &mut Families, view: &View) {
@@ -190,7 +190,8 @@ fn checked_at(state: &VolumeState) -> Option<Time> {
     state.checked.as_ref().map(|seen| seen.at)
 }
 
-/// Only numbers of the table have a series of their own: a log could hold any.
+/// Adds the errors of the log. Only numbers of the table have a series of their own: a log could
+/// hold any.
 fn logged_errors(families: &mut Families, errors: &[LoggedError]) {
     let mut other = 0_u64;
     for error in errors {

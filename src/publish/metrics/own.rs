@@ -8,7 +8,7 @@ use procfs::process::{LimitValue, Process};
 use super::catalogue as row;
 use super::families::{Families, number};
 
-/// What was read last; a scrape reads nothing.
+/// The last reading of the supervisor's own process; a scrape reads nothing.
 #[derive(Debug, Default)]
 pub struct OwnProcess {
     last: Mutex<Last>,
@@ -20,7 +20,7 @@ struct Last {
     values: Option<Values>,
 }
 
-/// One reading of `/proc/self`.
+/// A reading of `/proc/self`.
 #[derive(Clone, Copy, Debug)]
 pub struct Values {
     pub cpu_seconds: f64,
@@ -37,8 +37,8 @@ impl OwnProcess {
     /// they would be a good part of what the supervisor costs.
     const PACE: Duration = Duration::from_secs(5);
 
-    /// Reads anew if the last reading is old enough. Where procfs can't be read, what was read
-    /// before stays.
+    /// Reads anew if the last reading is old enough. Where procfs can't be read, the values read
+    /// before stay.
     pub fn refresh(&self, now: Duration) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let due = last
@@ -80,8 +80,8 @@ impl OwnProcess {
 }
 
 impl Values {
-    /// Reads `/proc/self`, proc_pid_stat(5). The boot time comes from `/proc/stat`, which is dear on a
-    /// machine with many cpus, and is read the first time only.
+    /// Reads `/proc/self`, proc_pid_stat(5). The boot time comes from `/proc/stat`, which is dear
+    /// on a machine with many cpus, and is read the first time only.
     fn read(before: Option<Self>) -> procfs::ProcResult<Self> {
         let myself = Process::myself()?;
         let stat = myself.stat()?;

@@ -40,7 +40,7 @@ fn volume(write: WriteCheck) -> Observation {
     })
 }
 
-/// Metrics after a bit of everything.
+/// Returns metrics after a bit of everything.
 fn busy() -> Metrics {
     let metrics = Metrics::new();
     let server_error = |number| {
@@ -101,7 +101,7 @@ fn busy() -> Metrics {
     metrics
 }
 
-/// A recovering engine, and collectors that fare differently.
+/// Returns a view of a recovering engine, with collectors that fare differently.
 fn collecting() -> View {
     let mut view = fixture::view("recovering");
     let report = |name: &str, outcome| CollectorReport {

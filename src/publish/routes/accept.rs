@@ -19,8 +19,8 @@ pub fn prefers_json(headers: &HeaderMap) -> bool {
     json.weight > 0 && (json.weight, json.specificity) > (text.weight, text.specificity)
 }
 
-/// Whether a client names gzip among what it takes. Who names nothing gets plain text: a person with
-/// curl wants to read it.
+/// Whether a client names gzip among what it takes. A client that names nothing gets plain text: a
+/// person with curl wants to read it.
 pub fn takes_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(ACCEPT_ENCODING).iter();
     let codings = values.flat_map(|value| value.to_str().unwrap_or_default().split(','));
@@ -31,12 +31,12 @@ pub fn takes_gzip(headers: &HeaderMap) -> bool {
     gzip.weight > 0
 }
 
-/// What a client thinks of one media type: the most specific range that matches it decides.
+/// The preference of a client for one media type: the most specific range that matches it decides.
 #[derive(Clone, Copy, Debug, Default)]
 struct Preference {
     /// The q-value in thousandths, which is all the precision that it may have.
     weight: u16,
-    /// 0 not named, 1 `*/*`, 2 `type/*`, 3 exact.
+    /// The specificity of that range: 0 not named, 1 `*/*`, 2 `type/*`, 3 exact.
     specificity: u8,
 }
 
@@ -62,7 +62,7 @@ impl Preference {
     }
 }
 
-/// A q-value in thousandths; one that can't be read counts as not acceptable.
+/// Returns a q-value in thousandths; one that can't be read counts as not acceptable.
 fn weight(q: &str) -> u16 {
     let q: f32 = q.trim().parse().unwrap_or(0.0);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped to 0..=1000

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-/// The pieces that are left. What they have in common with others' answers is not copied.
+/// The pieces that are left to be sent. Pieces shared with other answers are not copied.
 #[derive(Debug, Default)]
 pub struct Pieces {
     pieces: std::vec::IntoIter<Bytes>,
@@ -15,7 +15,7 @@ pub struct Pieces {
 }
 
 impl Pieces {
-    /// The bytes that are left.
+    /// Returns the number of bytes that are left.
     pub const fn left(&self) -> u64 {
         self.left
     }

@@ -10,7 +10,8 @@ use crate::publish::status::{self, FindingView, Seconds, VERSION};
 use crate::publish::view::{Answer, View};
 use crate::publish::words;
 
-/// `ok`, or a line for each reason and the verdict; with `verbose` what every check said as well.
+/// Returns `ok`, or a line for each reason and the verdict; with `verbose` also the line of every
+/// check.
 pub fn text(view: &View, probe: Probe, verbose: bool) -> Reply {
     let answer = view.answer(probe);
     let passes = answer.verdict == Verdict::Pass;
@@ -55,7 +56,7 @@ fn verbose_findings(body: &mut String, view: &View, answer: &Answer<'_>) {
     }
 }
 
-/// What the reason rests on; its summary where the finding has gone since.
+/// Returns the evidence of the reason; its summary where the finding has gone since.
 fn evidence(view: &View, reason: Reason) -> String {
     view.findings()
         .find(|found| found.reason == reason)
@@ -65,7 +66,7 @@ fn evidence(view: &View, reason: Reason) -> String {
         )
 }
 
-/// As kube-apiserver ends its answers.
+/// Returns the last line of an answer, worded as kube-apiserver words it.
 fn verdict_line(name: &str, passes: bool) -> String {
     let word = if passes { "passed" } else { "failed" };
     format!("{name} check {word}\n")
@@ -93,7 +94,7 @@ struct ProbeDocument<'a> {
     checks: Option<Vec<Check>>,
 }
 
-/// The verdict with the findings behind it; with `verbose` all findings, and every check.
+/// Returns the verdict with the findings behind it; with `verbose` all findings, and every check.
 pub fn json(view: &View, probe: Probe, verbose: bool) -> Reply {
     let answer = view.answer(probe);
     let document = ProbeDocument {
@@ -120,7 +121,8 @@ fn healthy(checks: &[Check]) -> bool {
     checks.iter().all(|check| check.mark != Mark::Failed)
 }
 
-/// The supervisor itself.
+/// Returns the health of the supervisor itself: `ok`, or the checks that failed; with `verbose`
+/// every check.
 pub fn health_text(view: &View, verbose: bool) -> Reply {
     let checks = checks::supervisor(view);
     let passes = healthy(&checks);
@@ -143,7 +145,7 @@ struct HealthDocument {
     checks: Vec<Check>,
 }
 
-/// The same as JSON; always with every check, for there are few.
+/// Returns the health of the supervisor itself as JSON; always with every check, for there are few.
 pub fn health_json(view: &View) -> Reply {
     let checks = checks::supervisor(view);
     let passes = healthy(&checks);

@@ -237,7 +237,7 @@ fn a_body_ends_the_connection() {
     assert!(!response.headers().contains_key(header::CONNECTION));
 }
 
-/// What a scrape with this Accept-Encoding gets: its head, and its bytes.
+/// Returns what a scrape with this Accept-Encoding gets: its head, and its bytes.
 fn scrape(method: &str, view: &View, codings: &str) -> (Response<()>, Bytes) {
     let request = Request::builder()
         .method(method)

@@ -1,11 +1,12 @@
-//! Over real sockets. Nothing here sleeps: each step waits for bytes or for the end of a stream.
+//! Tests over real sockets. Nothing here sleeps: each step waits for bytes or for the end of a
+//! stream.
 
 use super::*;
 use crate::publish::{Published, fixture};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-/// No test comes near it; a hang becomes a failure.
+/// The longest wait on a socket. No test comes near it; a hang becomes a failure.
 const GUARD: Duration = Duration::from_secs(30);
 
 fn config() -> HttpConfig {
@@ -46,7 +47,7 @@ fn start(config: &HttpConfig) -> Fixture {
     }
 }
 
-/// Nobody collects.
+/// Returns what is published where nothing is collected.
 fn collected() -> watch::Receiver<Arc<Exposition>> {
     watch::channel(Arc::default()).1
 }
@@ -59,7 +60,7 @@ impl Fixture {
         stream
     }
 
-    /// All that comes back for `bytes` until the server closes.
+    /// Returns all that comes back for `bytes` until the server closes.
     fn exchange(&self, bytes: &[u8]) -> String {
         let mut stream = self.connect();
         stream.write_all(bytes).unwrap();
@@ -67,7 +68,7 @@ impl Fixture {
     }
 }
 
-/// Until the end; a reset is an end too.
+/// Reads until the end; a reset is an end too.
 fn rest(stream: &mut TcpStream) -> String {
     let mut all = Vec::new();
     let mut buffer = [0; 4096];
@@ -111,7 +112,7 @@ fn until_read(stream: &TcpStream) {
     }
 }
 
-/// One response on a connection that stays open.
+/// Reads one response on a connection that stays open.
 fn response(stream: &mut TcpStream) -> String {
     let mut text = Vec::new();
     let mut byte = [0];

@@ -7,31 +7,31 @@ use crate::decide::lease::{Epoch, HolderIdentity, LeaseState};
 use crate::decide::reason::Reason;
 use crate::publish::view::View;
 
-/// How it stands with the lease.
+/// The state of the lease on the volume.
 #[derive(Serialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Lease<'a> {
-    /// `held`, `elsewhere`, `watched`, `lost`, `released`, `unknown` or `off`.
+    /// The state's word: `held`, `elsewhere`, `watched`, `lost`, `released`, `unknown` or `off`.
     state: &'static str,
     /// The epoch that is held, was lost, or is somebody else's.
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<Epoch>,
-    /// Since which epoch it is held without a break.
+    /// The first epoch since which the lease is held without a break.
     #[serde(skip_serializing_if = "Option::is_none")]
     first_epoch: Option<Epoch>,
-    /// Whose it is, where it is somebody else's.
+    /// The holder of the lease, where that is somebody else.
     #[serde(skip_serializing_if = "Option::is_none")]
     holder: Option<&'a HolderIdentity>,
-    /// Age of the last successful renewal.
+    /// The age of the last successful renewal.
     #[serde(skip_serializing_if = "Option::is_none")]
     renewed_seconds: Option<Seconds>,
-    /// For how long somebody else's has not changed.
+    /// The time for which somebody else's lease has not changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     unchanged_seconds: Option<Seconds>,
-    /// Why the last try to take or renew it failed.
+    /// The reason why the last try to take or renew the lease failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<&'a str>,
-    /// Age of that knowledge.
+    /// The age of that knowledge.
     #[serde(skip_serializing_if = "Option::is_none")]
     age_seconds: Option<Seconds>,
 }

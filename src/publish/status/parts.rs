@@ -122,7 +122,7 @@ impl Exit {
     }
 }
 
-/// What the engine says.
+/// The engine as it is known over SQL: its version, the contacts with it, and its diagnostics.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sql<'a> {
@@ -174,11 +174,11 @@ impl<'a> Sql<'a> {
     }
 }
 
-/// One way to reach the engine.
+/// The last contact of one kind with the engine.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Contact {
-    /// `answered`, `failed` or `unknown`.
+    /// The result: `answered`, `failed` or `unknown`.
     result: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     age_seconds: Option<Seconds>,
@@ -240,12 +240,13 @@ struct DiagnosticsPart<'a> {
     report: Option<&'a Diagnostics>,
 }
 
-/// One database.
+/// A database.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseView<'a> {
     name: &'a str,
-    /// As `sys.databases.state_desc` spells it, in lower case; the metrics' label is the same.
+    /// The state as `sys.databases.state_desc` spells it, in lower case; the metrics' label is the
+    /// same.
     state: &'static str,
     read_only: bool,
     #[serde(skip_serializing_if = "Option::is_none")]

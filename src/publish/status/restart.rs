@@ -20,14 +20,14 @@ pub struct LastRestart<'a> {
     reasons: &'a [Reason],
     #[serde(skip_serializing_if = "Option::is_none")]
     process: Option<Pid>,
-    /// Whether the supervisor is at it now.
+    /// Whether the supervisor is carrying it out now.
     under_way: bool,
-    /// How far the supervisor came with it.
+    /// The last step of it that the supervisor reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     step_age_seconds: Option<Seconds>,
-    /// Why it could not carry it out.
+    /// The reason why the supervisor could not carry it out.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<&'a str>,
 }

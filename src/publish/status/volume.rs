@@ -1,4 +1,4 @@
-//! The volumes in `/status`, with what the engine writes there of itself.
+//! The volumes in `/status`, with what the engine writes there about itself.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,17 +15,17 @@ use crate::decide::volumes::Use;
 use crate::publish::view::View;
 use crate::publish::words;
 
-/// One volume.
+/// A volume.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Volume<'a> {
     name: &'a str,
     path: &'a Path,
     uses: &'a BTreeSet<Use>,
-    /// Age of the last finished check.
+    /// The age of the last finished check.
     #[serde(skip_serializing_if = "Option::is_none")]
     age_seconds: Option<Seconds>,
-    /// For how long a check has been in flight.
+    /// The time for which a check has been in flight.
     #[serde(skip_serializing_if = "Option::is_none")]
     pending_seconds: Option<Seconds>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,7 +52,7 @@ pub struct Volume<'a> {
     dumps: Option<Dumps>,
 }
 
-/// The recovery that the engine last told of in its log.
+/// The recovery that the engine last reported in its log.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Recovery<'a> {
@@ -76,13 +76,13 @@ impl<'a> From<&'a LoggedRecovery> for Recovery<'a> {
 }
 
 impl<'a> Volume<'a> {
-    /// The volume with `master.mdf`.
+    /// Returns the volume with `master.mdf`.
     pub fn main(view: &'a View) -> Option<Self> {
         let state = view.published.snapshot.main_volume()?;
         Some(Self::of(view, state))
     }
 
-    /// The volumes beside it.
+    /// Returns the volumes beside the main one.
     pub fn others(view: &'a View) -> Vec<Self> {
         let volumes = view.published.snapshot.volumes.iter();
         let others = volumes.filter(|state| !state.volume.is_main());

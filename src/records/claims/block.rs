@@ -6,7 +6,8 @@ use crate::decide::lease::{Claim, HolderIdentity, MAX_EPOCH, Record};
 
 /// Bytes of a block: within one sector, which a disk writes whole.
 pub const BLOCK: usize = 512;
-/// What a claim begins with. Its version: every version of the supervisor so far writes and reads this one.
+/// The first line of a claim, with its version: every version of the supervisor so far writes and reads this
+/// one.
 const HEAD: &str = "sql-edge-supervisor lease 1\n";
 /// Bytes of each of the holder's names.
 pub(super) const MAX_NAME: usize = 64;
@@ -16,7 +17,7 @@ const SUM: usize = 22;
 // Head, three names, five numbers and a sum, each with its word.
 const _: () = assert!(HEAD.len() + 3 * (MAX_NAME + 8) + 5 * (20 + 11) + 24 <= BLOCK);
 
-/// The block of these lines, which are shorter than it by the sum at least.
+/// Returns the block of these lines, which are shorter than it by the sum at least.
 pub(super) fn seal(lines: &str) -> [u8; BLOCK] {
     let mut block = [b' '; BLOCK];
     block[..lines.len()].copy_from_slice(lines.as_bytes());
@@ -25,14 +26,14 @@ pub(super) fn seal(lines: &str) -> [u8; BLOCK] {
     block
 }
 
-/// FNV-1a, 64 bits: finds what is torn, not what is forged.
+/// Returns the FNV-1a sum of 64 bits: it finds what is torn, not what is forged.
 pub(super) fn sum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
         (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
 
-/// A name as it may stand in a record: without what would break its line, and not too long.
+/// Returns a name as it may stand in a record: without what would break its line, and not too long.
 #[must_use]
 pub fn plain(name: &str) -> String {
     let mut plain: String = name
@@ -46,7 +47,7 @@ pub fn plain(name: &str) -> String {
     plain
 }
 
-/// The block of a claim.
+/// Returns the block of a claim.
 #[must_use]
 pub fn encode(claim: &Claim) -> [u8; BLOCK] {
     let holder = &claim.holder;
@@ -67,7 +68,7 @@ pub fn encode(claim: &Claim) -> [u8; BLOCK] {
     seal(&text)
 }
 
-/// What a claim's file says.
+/// Returns the claim of a claim's file, or that the file is torn.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> Record {
     match parse(bytes) {

@@ -1,7 +1,7 @@
-//! The holder's lock file: what a holder says of itself beside its claim, and the lock by which the kernel
-//! says whether it still lives.
+//! The holder's lock file: what a holder records of itself beside its claim, and the lock by which the kernel
+//! shows whether it still lives.
 //!
-//! `holder.<hash of the id>`, one for each holder, written in place and never synced: what it says holds
+//! `holder.<hash of the id>`, one for each holder, written in place and never synced: its contents hold
 //! within one boot, in which everybody on the machine has one page cache. A version of the supervisor that
 //! does not know of it, and a holder that wrote none, are judged by the claim alone, as before.
 //!
@@ -10,11 +10,12 @@
 //! An open file description lock (fcntl(2), `F_OFD_SETLK`) belongs to an open file, and lasts until the last
 //! descriptor of it is closed, whichever process has it. It is to last as long as the *engine* can write, and
 //! not only as long as the process that renews: that one may crash, and its successor go on with the claim.
-//! So the lock is taken only where somebody keeps a descriptor who lives as long as the engine does
+//! So the lock is taken only where a process that lives as long as the engine does keeps a descriptor
 //! ([`Keep`]): PID 1 of the engine's container, from which the engine inherits it. Everywhere else the
-//! descriptor is close-on-exec. A supervisor beside the engine has nobody to give it to, takes no lock, and
-//! says so in the file: from its end nothing follows. It has the file's name in common with the agent of its
-//! pod, and leaves a file alone that is locked: what the agent says there is what its lock is known by.
+//! descriptor is close-on-exec. A supervisor beside the engine has no such process to give it to, takes no
+//! lock, and records that in the file: from its end nothing follows. It has the file's name in common with
+//! the agent of its pod, and leaves a file alone that is locked: by what the agent wrote there its lock is
+//! recognized.
 
 use std::fmt::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -32,9 +33,9 @@ use crate::decide::lease::sight::{
 };
 use crate::decide::observation::ProcessId;
 
-/// What the names of lock files begin with; a hash of the holder's id follows, in sixteen digits.
+/// The prefix of the names of lock files; a hash of the holder's id follows, in sixteen digits.
 pub(super) const NAME: &str = "holder.";
-/// The version of the contents.
+/// The first line of the contents, with their version.
 const HEAD: &str = "sql-edge-supervisor holder 1\n";
 const MODE: Mode = Mode::RUSR
     .union(Mode::WUSR)
@@ -49,14 +50,15 @@ const OF_ONE_MACHINE: [i64; 5] = [
     0xf2f5_2010, // f2fs
     0xca45_1a4e, // bcachefs
 ];
-/// tmpfs, which no other kernel ever sees.
+/// The `f_type` of tmpfs, which no other kernel ever sees.
 const OF_ONE_KERNEL: i64 = 0x0102_1994;
 
-/// Keeps a descriptor of the locked file for as long as the engine can run. Returns whether it does.
+/// A function that keeps a descriptor of the locked file for as long as the engine can run, and returns
+/// whether it does.
 pub struct Keep(Box<dyn Fn(BorrowedFd<'_>) -> bool + Send>);
 
 impl Keep {
-    /// One that calls `keep`, which may be called again with another file: the later one counts.
+    /// Returns a keeper that calls `keep`, which may be called again with another file: the later one counts.
     pub fn new(keep: impl Fn(BorrowedFd<'_>) -> bool + Send + 'static) -> Self {
         Self(Box::new(keep))
     }
@@ -68,25 +70,25 @@ impl fmt::Debug for Keep {
     }
 }
 
-/// This holder's lock file.
+/// The lock file of this holder.
 #[derive(Debug)]
 pub struct HolderFile {
     /// The holder's id, as in its claims.
     pub id: String,
-    /// The run, as in its claims.
+    /// The number of the run, as in its claims.
     pub nonce: u64,
-    /// What is said of the holder.
+    /// The details of the holder.
     pub details: HolderDetails,
-    /// Who keeps the lock; without it none is taken.
+    /// The keeper of the lock; without it no lock is taken.
     pub keep: Option<Keep>,
     /// The file that is locked, open: by this process, or by another one of its container.
     locked: Option<OwnedFd>,
-    /// What was written last is not what holds now.
+    /// Whether the details differ from those that were written last.
     outdated: bool,
 }
 
 impl HolderFile {
-    /// One that is not written yet.
+    /// Returns a lock file that is not written yet.
     #[must_use]
     pub fn new(id: &str, nonce: u64, details: HolderDetails, keep: Option<Keep>) -> Self {
         Self {
@@ -99,14 +101,14 @@ impl HolderFile {
         }
     }
 
-    /// Takes note of the engine that runs under the claim. It is written by the next `tend`.
+    /// Takes note of the engine that runs under the claim, which the next `tend` writes.
     pub fn see_engine(&mut self, engine: Option<ProcessId>) {
         self.outdated |= self.details.engine != engine;
         self.details.engine = engine;
     }
 
-    /// Takes the lock, where it is kept by somebody and the file system is one on which it counts, and
-    /// writes the file.
+    /// Takes the lock, where a process keeps it and the file system is one on which it counts, and writes the
+    /// file.
     pub(super) fn write(&mut self, folder: &Folder) -> Result<(), Errno> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -137,7 +139,7 @@ impl HolderFile {
         Ok(())
     }
 
-    /// Takes the lock; whether it is held from here or by this holder's container already.
+    /// Takes the lock. Returns whether it is held, from here or by this holder's container already.
     fn lock(&mut self, file: &OwnedFd) -> Result<bool, Errno> {
         if let Some(locked) = &self.locked
             && is_same_file(locked, file)?
@@ -164,7 +166,7 @@ impl HolderFile {
         }
     }
 
-    /// Writes the file again where it is not as it should be: what it says has changed, or somebody has
+    /// Writes the file again where it is not as it should be: its contents have changed, or somebody has
     /// removed it.
     pub(super) fn tend(&mut self, folder: &Folder) -> Result<(), Errno> {
         let there = statat(folder, name(&self.id), AtFlags::SYMLINK_NOFOLLOW);
@@ -185,13 +187,14 @@ impl HolderFile {
         }
     }
 
-    /// The name of its file.
+    /// Returns the name of the file.
     pub(super) fn name(&self) -> String {
         name(&self.id)
     }
 }
 
-/// What the holder `id` says of itself, and its lock, where the run `nonce` wrote it.
+/// Returns the details that the holder `id` recorded, and the state of its lock, where the run `nonce` wrote
+/// them.
 pub(super) fn look(folder: &Folder, id: &str, nonce: u64) -> (Option<HolderDetails>, LockState) {
     let absent = (None, LockState::Absent);
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -211,7 +214,7 @@ pub(super) fn look(folder: &Folder, id: &str, nonce: u64) -> (Option<HolderDetai
     }
 }
 
-/// Whether anybody holds the lock of a file, this process by another descriptor included.
+/// Whether any process holds the lock of a file, this process by another descriptor included.
 fn is_locked(file: &OwnedFd) -> Result<bool, Errno> {
     let mut lock = whole();
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock))
@@ -224,7 +227,7 @@ fn is_same_file(one: &OwnedFd, other: &OwnedFd) -> Result<bool, Errno> {
     Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
 }
 
-/// Who can write the file system of `folder`.
+/// Returns whether one kernel, one machine, or others as well can write the file system of `folder`.
 pub(super) fn reach(folder: &Folder) -> FileSystemReach {
     #[allow(
         clippy::unnecessary_cast,
@@ -242,7 +245,7 @@ fn name(id: &str) -> String {
     format!("{NAME}{:016x}", super::block::sum(id.as_bytes()))
 }
 
-/// A lock for writing, on all of a file.
+/// Returns a lock for writing, on all of a file.
 const fn whole() -> libc::flock {
     libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,
@@ -253,8 +256,8 @@ const fn whole() -> libc::flock {
     }
 }
 
-/// What a lock file says: whose it is, which run wrote it, and the details. None where it is torn, or of a
-/// later version.
+/// The contents of a lock file: the holder's id, the run that wrote it, and the details. A file that is torn,
+/// or of a later version, has none.
 type Contents = (String, u64, HolderDetails);
 
 fn read(file: &OwnedFd) -> Result<Option<Contents>, Errno> {

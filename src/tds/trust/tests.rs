@@ -1,4 +1,5 @@
-//! The verifier with real certificates; a whole handshake is in [`super::super::handshakes`].
+//! Tests of the verifier with real certificates; a whole handshake is in
+//! [`super::super::handshakes`].
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 
@@ -29,7 +30,7 @@ fn params(name: &str, is_ca: bool, years: (i32, i32)) -> CertificateParams {
     params
 }
 
-/// A certificate that is its own issuer; with `is_ca` as `openssl req -x509` makes it.
+/// Makes a certificate that is its own issuer; with `is_ca` as `openssl req -x509` makes it.
 fn self_signed(name: &str, is_ca: bool, years: (i32, i32)) -> Made {
     let params = params(name, is_ca, years);
     let key = KeyPair::generate().unwrap();
@@ -65,7 +66,7 @@ fn trust(file: &[u8]) -> Result<Trust, ContactError> {
     trust
 }
 
-/// What comes of `shown` at an engine that is asked as `name`, on 2026-06-01.
+/// Verifies `shown` at an engine that is asked as `name`, on 2026-06-01.
 fn verify(trust: &Trust, shown: &Made, name: &str) -> Result<(), String> {
     let at = UnixTime::since_unix_epoch(Duration::from_secs(1_780_272_000));
     let name = ServerName::try_from(name.to_owned()).unwrap();

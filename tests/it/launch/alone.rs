@@ -246,7 +246,8 @@ async fn it_need_not_be_the_first_process() {
 #[tokio::test]
 async fn the_log_level_is_that_of_the_first_process_too() {
     let mut site = Site::new();
-    site.settings.push(("log-level".to_owned(), "warn".to_owned()));
+    site.settings
+        .push(("log-level".to_owned(), "warn".to_owned()));
     let mut container = site.launch(&shell("exit 7"));
     assert_eq!(container.ends().await.code(), Some(7), "{}", site.log());
     let log = site.log();

@@ -45,7 +45,7 @@ async fn command(fixture: &Fixture, command: Command) {
     fixture.engine.command(command).await.unwrap();
 }
 
-/// All rows of all result sets, the cells of a row as text with bars between them.
+/// Returns all rows of all result sets, the cells of a row as text with bars between them.
 async fn table(sql: &mut Sql, query: &str) -> Vec<String> {
     let sets = sql.simple_query(query).await.unwrap().into_results().await;
     let rows = sets.unwrap_or_else(|error| panic!("{query}: {error}"));

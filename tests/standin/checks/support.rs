@@ -9,12 +9,12 @@ use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 use crate::standin::handle::{ScratchDirectory, StandIn, StandInOptions, built_binary};
 use crate::standin::sql::Kind;
 
-/// Far above what anything here takes; a check that meets it has found a hang.
+/// The longest wait, far above what anything here takes; a check that meets it has found a hang.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
 pub type Sql = Client<Compat<TcpStream>>;
 
-/// Field order matters: the processes end before their directory goes.
+/// A stand-in in its directory. Field order matters: the processes end before their directory goes.
 pub struct Fixture {
     pub engine: StandIn,
     _directory: ScratchDirectory,
@@ -34,7 +34,7 @@ impl Fixture {
         Self::start(|options| options).await
     }
 
-    /// Waits for the processes to end, and tells how.
+    /// Waits for the processes to end; returns their exit code.
     pub async fn exit_code(&mut self) -> Option<i32> {
         let ended = tokio::time::timeout(LIMIT, self.engine.wait()).await;
         ended.expect("the processes end").unwrap().code()
@@ -51,7 +51,7 @@ impl Fixture {
         config
     }
 
-    /// Statements of a kind that have begun.
+    /// Returns the number of statements of a kind that have begun.
     pub async fn counted(&self, kind: Kind) -> u64 {
         let statistics = self.engine.statistics().await.unwrap();
         statistics.statements_by_kind(kind)
@@ -70,7 +70,7 @@ pub async fn connect(config: Config) -> tiberius::Result<Sql> {
         .expect("the login ends one way or the other")
 }
 
-/// The first column of the first row.
+/// Returns the first column of the first row.
 pub async fn number(sql: &mut Sql, query: &str) -> i64 {
     let row = sql
         .simple_query(query)
@@ -87,7 +87,7 @@ pub async fn number(sql: &mut Sql, query: &str) -> i64 {
         .unwrap()
 }
 
-/// The engine's error number of a query that must fail.
+/// Returns the engine's error number of a query that must fail.
 pub async fn error_of(sql: &mut Sql, query: &str) -> Option<u32> {
     let result = match sql.simple_query(query).await {
         Ok(stream) => stream.into_results().await.map(drop),
@@ -96,7 +96,7 @@ pub async fn error_of(sql: &mut Sql, query: &str) -> Option<u32> {
     result.unwrap_err().code()
 }
 
-/// Waits for what has no event to wait for: another process's state, a count behind the control socket.
+/// Waits for what no event reports: another process's state, a count behind the control socket.
 pub async fn until(mut condition: impl AsyncFnMut() -> bool) {
     let poll = async {
         while !condition().await {

@@ -26,14 +26,14 @@ macro_rules! row {
 }
 pub(crate) use row;
 
-/// What the tables and functions tell about: a snapshot taken at the start of a statement.
+/// The state that the tables and functions show: a snapshot taken at the start of a statement.
 #[derive(Clone, Debug)]
 pub struct World {
     pub version_text: String,
     pub product: Product,
     pub spid: u16,
     pub user: String,
-    /// All that there are, `sa` first.
+    /// All logins, `sa` first.
     pub logins: Vec<String>,
     pub database: String,
     pub databases: Vec<Database>,
@@ -45,7 +45,7 @@ pub struct World {
     pub recoveries: Vec<Recovery>,
     pub sessions: Vec<Session>,
     pub activity: Activity,
-    /// What the script has instead.
+    /// The rows and errors that the script has instead.
     pub views: Views,
 }
 
@@ -60,7 +60,7 @@ pub struct Session {
     pub since: DateTime,
 }
 
-/// What the stand-in has really done since its start.
+/// The work that the stand-in has really done since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Activity {
     pub batches: u64,
@@ -75,11 +75,11 @@ pub struct Recovery {
     pub left_ms: i64,
 }
 
-/// Who may read a view.
+/// The permission that is needed to read a view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Needs {
     Nothing,
-    /// Error 300, then 297, without it.
+    /// VIEW SERVER STATE; error 300, then 297, without it.
     ViewServerState,
 }
 
@@ -90,11 +90,11 @@ struct Place<'a> {
 }
 
 struct View {
-    /// With its schema; with its database where it is in that one only.
+    /// The name with its schema; with its database where it is in that one only.
     name: &'static str,
     needs: Needs,
     edge_only: bool,
-    /// Name and type.
+    /// The columns' names and types.
     columns: &'static [(&'static str, &'static str)],
     rows: fn(&World, &Place<'_>) -> Vec<Vec<Value>>,
 }
@@ -128,7 +128,7 @@ impl World {
             .find(|database| database.name.eq_ignore_ascii_case(name))
     }
 
-    /// Some number for a view that exists, none for one that does not.
+    /// Returns some number for a view that exists, none for one that does not.
     pub fn object_id(&self, name: &str) -> Option<i64> {
         let name = name.to_ascii_lowercase().replace(['[', ']'], "");
         self.find(&name)
@@ -200,7 +200,7 @@ impl World {
         Ok(found)
     }
 
-    /// The view, and the database it is looked at in.
+    /// Returns the view, and the database it is looked at in.
     fn find(&self, name: &str) -> Result<(Place<'_>, &'static View), SqlError> {
         let missing = || SqlError::invalid_object(name);
         let mut parts: Vec<&str> = name.split('.').collect();

@@ -1,4 +1,5 @@
-//! The result of `sp_server_diagnostics`: five components with the engine's own XML attributes, spelled as there.
+//! The result of `sp_server_diagnostics`: five components with the engine's own XML attributes, spelled as
+//! there.
 
 use super::super::script::Diagnostics;
 use super::super::tds::datetime::DateTime;
@@ -99,7 +100,7 @@ const COMPONENTS: [Component; 5] = [
     },
 ];
 
-/// One report: a row for each component.
+/// Returns one report: a row for each component.
 pub fn report(script: &Diagnostics, time: DateTime) -> ResultSet {
     let rows = COMPONENTS.iter().map(|component| {
         let state = script

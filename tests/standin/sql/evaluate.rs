@@ -18,7 +18,7 @@ pub type Variables = BTreeMap<String, (SqlType, Value)>;
 /// The tables that a query names, read before it is evaluated.
 pub type Tables = HashMap<String, ResultSet>;
 
-/// What a query is evaluated in.
+/// The context in which a query is evaluated.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     pub tables: &'a Tables,
@@ -27,7 +27,7 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// A value that depends on no table.
+    /// Returns a value that depends on no table.
     pub fn constant(self, expression: &Expression) -> Result<Value, SqlError> {
         let mut expression = expression.clone();
         self.settle(&mut expression)?;
@@ -128,7 +128,7 @@ impl Context<'_> {
         Ok(variables)
     }
 
-    /// The rows that a query's items are evaluated over: one group for each row of the result.
+    /// Returns the rows that a query's items are evaluated over: one group for each row of the result.
     fn groups(self, select: &Select) -> Result<Found, SqlError> {
         let (columns, mut rows) = self.join(&select.sources)?;
         let scope = Scope {
@@ -182,7 +182,7 @@ impl Context<'_> {
         Ok(Found { columns, groups })
     }
 
-    /// All sources joined; without any, that is one row without columns.
+    /// Joins all sources; without any, that is one row without columns.
     fn join(self, sources: &[Source]) -> Result<(Vec<Qualified>, Vec<Row>), SqlError> {
         let mut columns: Vec<Qualified> = Vec::new();
         let mut rows: Vec<Row> = vec![Vec::new()];
@@ -339,7 +339,7 @@ fn expand(items: &[Item], columns: &[Qualified]) -> Vec<Item> {
         .collect()
 }
 
-/// The item of the result that ORDER BY means, when it names one.
+/// Returns the item of the result that ORDER BY means, when it names one.
 fn projected(expression: &Expression, columns: &[Column]) -> Option<usize> {
     let Expression::Column { table: None, name } = expression else {
         return None;

@@ -22,7 +22,7 @@ use super::select::Select;
 use super::statement::{Statement, parse_batch};
 use super::{Kind, lexer};
 
-/// What becomes of the connection after a request.
+/// The fate of the connection after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
     Continue,
@@ -34,7 +34,7 @@ pub enum After {
     Reset,
 }
 
-/// Why a statement ended its batch early.
+/// The reason why a statement ended its batch early.
 pub enum Stop {
     Error(SqlError),
     After(After),
@@ -51,7 +51,7 @@ pub struct Executor<'a> {
     pub engine: &'a Arc<Engine>,
     pub client: &'a mut Client,
     pub response: &'a mut Response,
-    /// Of the batch that runs.
+    /// The variables of the batch that runs.
     pub variables: Variables,
 }
 
@@ -94,7 +94,7 @@ impl Executor<'_> {
         after
     }
 
-    /// A procedure called by name.
+    /// Calls a procedure by name.
     pub async fn procedure(&mut self, name: &str, parameters: &[Parameter]) -> After {
         let arguments: Vec<String> = parameters
             .iter()
@@ -203,7 +203,7 @@ impl Executor<'_> {
         }
     }
 
-    /// Disk work runs on a thread of its own: a stalled volume must hang this request only, not the control socket.
+    /// Runs disk work on a thread of its own: a stalled volume must hang only this request.
     async fn on_disk<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Journal) -> io::Result<T> + Send + 'static,
@@ -399,7 +399,7 @@ fn missing_procedure(name: &str) -> SqlError {
     SqlError::with_message(2812, format!("Could not find stored procedure '{name}'."))
 }
 
-/// What the engine says when its files fail it.
+/// Returns the engine's error for files that fail it.
 fn disk_error(error: &io::Error) -> SqlError {
     match error.kind() {
         io::ErrorKind::NotFound => SqlError::invalid_object("dbo.journal"),

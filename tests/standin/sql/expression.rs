@@ -51,7 +51,7 @@ impl Expression {
         }
     }
 
-    /// The expressions right below this one.
+    /// Returns the expressions right below this one.
     pub fn children(&self) -> Vec<&Self> {
         match self {
             Self::Literal(..)
@@ -77,7 +77,7 @@ impl Expression {
         }
     }
 
-    /// As [`Self::children`], to be changed.
+    /// Returns what [`Self::children`] does, to be changed.
     pub fn children_mut(&mut self) -> Vec<&mut Self> {
         match self {
             Self::Literal(..)
@@ -103,7 +103,7 @@ impl Expression {
         }
     }
 
-    /// The queries right inside this expression, not those of its children.
+    /// Returns the query right inside this expression, not those of its children.
     pub fn query(&self) -> Option<&Select> {
         match self {
             Self::InQuery(_, query) | Self::Exists(query) | Self::Scalar(query) => Some(query),

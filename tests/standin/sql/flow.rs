@@ -1,4 +1,4 @@
-//! What makes a batch more than a list: branches, caught errors, and text that is run.
+//! The parts that make a batch more than a list: branches, caught errors, and text that is run.
 
 use super::super::messages::{FATAL_CLASS, SqlError};
 use super::super::tds::value::Value;
@@ -8,7 +8,7 @@ use super::expression::Expression;
 use super::select::Select;
 use super::statement::{Statement, parse_batch};
 
-/// Dynamic SQL within dynamic SQL; the real engine allows 32 levels.
+/// The greatest depth of dynamic SQL within dynamic SQL; the real engine allows 32 levels.
 const MAX_NESTING: usize = 8;
 
 impl Executor<'_> {

@@ -7,7 +7,7 @@ use super::super::tds::types::{SYSNAME, SqlType};
 use super::super::tds::value::Value;
 use super::catalog::World;
 
-/// The type of what a function returns.
+/// Returns the type of what a function returns.
 pub fn sql_type(function: &str) -> SqlType {
     match function {
         "serverproperty" => SqlType::Variant,
@@ -139,7 +139,8 @@ fn of_values(function: &str, arguments: &[Value]) -> Option<Value> {
     })
 }
 
-/// How many boundaries of a unit have passed since 1970: DATEDIFF counts those, and not elapsed time.
+/// Returns the number of boundaries of a unit that have passed since 1970: DATEDIFF counts those, and not
+/// elapsed time.
 fn boundaries(part: &str, time: DateTime) -> Option<i64> {
     let milliseconds = time.unix_milliseconds();
     let unit = match part {
@@ -153,7 +154,7 @@ fn boundaries(part: &str, time: DateTime) -> Option<i64> {
     Some(milliseconds.div_euclid(unit))
 }
 
-/// `%` only, which is all that monitoring queries use.
+/// Whether `text` matches `pattern`, in which only `%` is special: that is all that monitoring queries use.
 pub fn like(text: &str, pattern: &str) -> bool {
     let mut parts = pattern.split('%');
     let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else {

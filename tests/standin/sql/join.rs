@@ -1,4 +1,4 @@
-//! Which rows of a table may join a row.
+//! The rows of a table that may join a row.
 
 use std::collections::HashMap;
 
@@ -6,8 +6,8 @@ use super::super::tds::value::Value;
 use super::expression::Expression;
 use super::scope::{Row, Scope};
 
-/// The rows of a joined table by the value of a column that the condition says is equal to one on the left: a join of
-/// thousands of files with their names must not try millions of pairs.
+/// The rows of a joined table by the value of a column that the condition has equal to one on the left:
+/// a join of thousands of files with their names must not try millions of pairs.
 pub struct Index<'a> {
     rows: &'a [Row],
     /// The column on the left, and the rows by their value, where there is such a condition.
@@ -40,12 +40,14 @@ impl<'a> Index<'a> {
     }
 }
 
-/// Equal values have equal keys; what is equal is decided by the condition itself.
+/// Returns the key of a value: equal values have equal keys; what is equal is decided by the condition
+/// itself.
 fn key(value: &Value) -> String {
     value.to_text().trim_end().to_lowercase()
 }
 
-/// The first `left = right` of a conjunction, as positions among the left columns and in the table that is joined.
+/// Returns the first `left = right` of a conjunction, as positions among the left columns and in the table
+/// that is joined.
 fn equal_columns(scope: &Scope<'_>, on: &Expression, width: usize) -> Option<(usize, usize)> {
     match on {
         Expression::And(first, second) => {

@@ -17,7 +17,7 @@ const SYMBOLS: [&str; 17] = [
     "<>", "!=", ">=", "<=", "=", "<", ">", "(", ")", ",", ";", ".", "*", "-", "+", "/", "%",
 ];
 
-/// Parentheses within parentheses; the queries that are understood need three.
+/// The greatest depth of parentheses; the queries that are understood need three.
 const MAX_DEPTH: usize = 32;
 
 pub fn syntax_error(near: &str) -> SqlError {
@@ -160,13 +160,13 @@ impl<'a> Cursor<'a> {
         matches!(self.peek(), Some(Token::Symbol(found)) if *found == symbol)
     }
 
-    /// A word with a parenthesis behind it: `LEFT(...)` is a function, `LEFT JOIN` is not.
+    /// Whether a word has a parenthesis behind it: `LEFT(...)` is a function, `LEFT JOIN` is not.
     pub fn at_call(&self) -> bool {
         matches!(self.tokens.get(self.at + 1), Some(Token::Symbol("(")))
             && matches!(self.peek(), Some(Token::Word(word)) if word.eq_ignore_ascii_case("LEFT") || word.eq_ignore_ascii_case("RIGHT"))
     }
 
-    /// Where the reader stands, to come back to.
+    /// Returns the place where the reader stands, to come back to.
     pub fn mark(&self) -> (usize, usize) {
         (self.at, self.depth)
     }

@@ -9,7 +9,8 @@ use super::super::tds::token::{
 };
 use super::super::tds::value::{Mismatch, ResultSet};
 
-/// Bytes gathered before they are handed on, so that a large result does not sit in memory as a whole.
+/// The number of bytes gathered before they are handed on, so that a large result does not sit in memory as
+/// a whole.
 const CHUNK_BYTES: usize = 64 << 10;
 
 pub struct Response {
@@ -34,7 +35,7 @@ impl Response {
         }
     }
 
-    /// For tokens that need no DONE of their own: ENVCHANGE.
+    /// Returns the buffer, for tokens that need no DONE of their own: ENVCHANGE.
     pub fn raw(&mut self) -> &mut BytesMut {
         self.settle();
         &mut self.buffer
@@ -111,12 +112,12 @@ impl Response {
         let _ = self.chunks.send(bytes).await;
     }
 
-    /// How long the answer is so far.
+    /// Returns the number of bytes of the answer so far.
     pub fn bytes(&self) -> usize {
         self.flushed + self.buffer.len()
     }
 
-    /// The rest of the response, its last DONE without the "more" bit.
+    /// Returns the rest of the response, its last DONE without the "more" bit.
     pub fn finish(mut self) -> Bytes {
         // A batch without statements is answered too.
         let done = self.pending.take().unwrap_or(Done {

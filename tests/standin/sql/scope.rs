@@ -28,7 +28,7 @@ impl Scope<'_> {
             .ok_or_else(|| SqlError::with_message(207, format!("Invalid column name '{name}'.")))
     }
 
-    /// Where a column is; none for another expression.
+    /// Returns the position of a column; none for another expression.
     pub fn position(&self, expression: &Expression) -> Option<usize> {
         match expression {
             Expression::Column { table, name } => self.column(table.as_deref(), name).ok(),
@@ -95,7 +95,7 @@ impl Scope<'_> {
         })
     }
 
-    /// The type that the values of all of them fit.
+    /// Returns the type that the values of all of them fit.
     fn widest<'e>(
         &self,
         expressions: impl IntoIterator<Item = &'e Expression>,
@@ -114,7 +114,7 @@ impl Scope<'_> {
         Ok(widest.unwrap_or(SqlType::Int))
     }
 
-    /// A value; over more than one row only aggregates make sense, and a column is that of the first.
+    /// Returns a value; over several rows only aggregates make sense, and a column is that of the first.
     pub fn value(&self, expression: &Expression, rows: &[Row]) -> Result<Value, SqlError> {
         Ok(match expression {
             Expression::Literal(value, _) => value.clone(),
@@ -168,7 +168,7 @@ impl Scope<'_> {
         })
     }
 
-    /// True, false or, with a NULL in it, neither.
+    /// Returns true, false or, with a NULL in it, neither.
     pub fn truth(&self, expression: &Expression, rows: &[Row]) -> Result<Option<bool>, SqlError> {
         Ok(match expression {
             Expression::And(left, right) => match self.truth(left, rows)? {
@@ -231,7 +231,7 @@ impl Scope<'_> {
         })
     }
 
-    /// NULLs do not count, as in the real engine.
+    /// Returns an aggregate's value. NULLs do not count, as in the real engine.
     fn aggregate(
         &self,
         function: &str,

@@ -32,7 +32,7 @@ pub struct Item {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
     pub table: Table,
-    /// What its columns are qualified with, lower case.
+    /// The name that its columns are qualified with, lower case.
     pub alias: String,
     pub join: Join,
     pub on: Option<Expression>,
@@ -59,7 +59,7 @@ pub struct Order {
 }
 
 impl Select {
-    /// The first table's name; empty without one.
+    /// Returns the first table's name; empty without one.
     pub fn first_table(&self) -> &str {
         match self.sources.first().map(|source| &source.table) {
             Some(Table::Named(name, _)) => name,
@@ -82,7 +82,7 @@ impl Select {
         }
     }
 
-    /// Every table's name in this query and in those inside it.
+    /// Returns every table's name in this query and in those inside it.
     pub fn tables(&self) -> Vec<&str> {
         let mut names = Vec::new();
         for source in &self.sources {

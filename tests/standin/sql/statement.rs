@@ -106,7 +106,7 @@ impl Statement {
     }
 }
 
-/// All statements, or the first syntax error: like the real engine, nothing runs of a batch that does not parse.
+/// Returns all statements, or the first syntax error: as in the real engine, such a batch is not run at all.
 pub fn parse_batch(text: &str) -> Result<Vec<Statement>, SqlError> {
     let tokens = tokenize(text)?;
     let mut cursor = Cursor::new(&tokens);
@@ -151,7 +151,7 @@ fn block(cursor: &mut Cursor<'_>) -> Result<Vec<Statement>, SqlError> {
     Ok(block)
 }
 
-/// What follows `BEGIN TRY`.
+/// Parses what follows `BEGIN TRY`.
 fn try_catch(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
     cursor.enter()?;
     let mut parts = Vec::new();
@@ -244,7 +244,7 @@ fn statement(cursor: &mut Cursor<'_>, first: bool) -> Result<Statement, SqlError
         skip_to_next(cursor);
         return Ok(Statement::Set);
     }
-    // Each login may see everything, unless the script says otherwise.
+    // Each login may see everything, unless the script has it otherwise.
     if cursor.accept_word("GRANT") {
         skip_to_next(cursor);
         return Ok(Statement::Set);
@@ -322,7 +322,7 @@ fn journal_name(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
     ))
 }
 
-/// `IF OBJECT_ID('dbo.journal'[, 'U']) IS NULL CREATE TABLE ...`, and `IF @@TRANCOUNT > 0 COMMIT` of client libraries.
+/// `IF OBJECT_ID('dbo.journal'[, 'U']) IS NULL CREATE TABLE ...`, or a library's `IF @@TRANCOUNT > 0 COMMIT`.
 fn conditional(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
     if cursor.accept_word("@@TRANCOUNT") {
         while cursor.peek().is_some() && !cursor.at_any_word(&["COMMIT", "ROLLBACK", "BEGIN"]) {

@@ -37,7 +37,7 @@ impl Connection {
         }
     }
 
-    /// The next whole message; `None` when the client has closed.
+    /// Returns the next whole message; `None` when the client has closed.
     ///
     /// Cancel safety: a dropped call loses nothing, what was read stays in the connection.
     pub async fn next_message(&mut self) -> io::Result<Option<Message>> {
@@ -51,7 +51,8 @@ impl Connection {
         }
     }
 
-    /// Sends bytes of a response; `last` ends the message. Not cancel safe: a half-sent packet spoils the stream.
+    /// Sends bytes of a response; `last` ends the message. Not cancel safe: a half-sent packet spoils the
+    /// stream.
     pub async fn send(&mut self, payload: Bytes, last: bool) -> io::Result<()> {
         let mut packets = BytesMut::new();
         self.output.cut(&payload, last, &mut packets);
@@ -68,7 +69,7 @@ impl Connection {
         self.handshake(acceptor, true).await
     }
 
-    /// Does the TLS handshake of TDS 8, in which nothing is wrapped and a client says what it means by it.
+    /// Does the TLS handshake of TDS 8, in which nothing is wrapped and a client names TDS 8 by ALPN.
     pub async fn start_strict(&mut self, acceptor: &TlsAcceptor) -> io::Result<()> {
         self.handshake(acceptor, false).await?;
         match &self.transport {
@@ -98,7 +99,7 @@ impl Connection {
         };
     }
 
-    /// Sends bytes past the packet layer: for what no TDS server would say.
+    /// Sends bytes past the packet layer: for what no TDS server would send.
     pub async fn send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.transport.write_all(bytes).await?;
         self.transport.flush().await
@@ -114,7 +115,7 @@ impl Connection {
 
     /// Ends the connection in order: TLS close_notify and FIN.
     pub async fn close(&mut self) {
-        // The peer may have gone first; there is nobody left to tell.
+        // The peer may have gone first; then nobody is left to be notified.
         let _ = self.transport.shutdown().await;
     }
 }

@@ -22,7 +22,7 @@ impl DateTime {
         Self::from(SystemTime::now())
     }
 
-    /// Days since 1900-01-01 and 1/300 seconds since midnight, as on the wire.
+    /// Returns the days since 1900-01-01 and the 1/300 seconds since midnight, as on the wire.
     pub fn to_wire(self) -> (i32, u32) {
         let days = i32::try_from(self.days_since_1970 + DAYS_1900_TO_1970).unwrap_or(i32::MAX);
         let ticks = (self.milliseconds * TICKS_PER_SECOND + 500) / 1000;
@@ -33,7 +33,7 @@ impl DateTime {
         (days, u32::try_from(ticks).unwrap_or(0))
     }
 
-    /// Milliseconds since 1970.
+    /// Returns the milliseconds since 1970.
     pub fn unix_milliseconds(self) -> i64 {
         self.days_since_1970 * SECONDS_PER_DAY as i64 * 1000 + self.milliseconds as i64
     }

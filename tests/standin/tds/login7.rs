@@ -17,7 +17,7 @@ const FIELD_DATABASE: usize = 8;
 pub const TDS_7_2: u32 = 0x7209_0002;
 pub const TDS_7_4: u32 = 0x7400_0004;
 
-/// Carries a password, so its `Debug` is written by hand.
+/// A LOGIN7 message. It carries a password, so its `Debug` is written by hand.
 pub struct Login7 {
     pub tds_version: u32,
     pub packet_bytes: usize,
@@ -59,7 +59,8 @@ impl Login7 {
     }
 }
 
-/// The bytes of the variable field `index`; offsets count from the start of the message, lengths are characters.
+/// Returns the bytes of the variable field `index`; offsets count from the start of the message, lengths are
+/// characters.
 fn field(payload: &[u8], index: usize) -> Result<&[u8], ProtocolError> {
     let mut entry = payload
         .get(FIXED_BYTES + 4 * index..)

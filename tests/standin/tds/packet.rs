@@ -48,7 +48,7 @@ impl TryFrom<u8> for PacketType {
     }
 }
 
-/// One packet header. The length includes the header's own eight bytes.
+/// The header of a packet. The length includes the header's own eight bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     pub kind: PacketType,
@@ -86,7 +86,7 @@ pub struct Assembler {
 }
 
 impl Assembler {
-    /// Takes complete packets from the front of `input`; a message once its last packet has come.
+    /// Takes complete packets from the front of `input`; returns a message once its last packet has come.
     pub fn next(&mut self, input: &mut BytesMut) -> Result<Option<Message>, ProtocolError> {
         while let Some(bytes) = input.first_chunk::<HEADER_BYTES>() {
             let header = Header::decode(*bytes)?;
@@ -149,7 +149,7 @@ impl Fragmenter {
         }
     }
 
-    /// Appends `payload` to `output` in packets; the last one ends the message when `last` says so.
+    /// Appends `payload` to `output` in packets; the last one ends the message when `last` is set.
     pub fn cut(&mut self, payload: &[u8], last: bool, output: &mut BytesMut) {
         let room = self.packet_bytes - HEADER_BYTES;
         let mut rest = payload;

@@ -12,7 +12,7 @@ const SHORT_NULL: u16 = u16::MAX;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
-    /// With its `@`; empty when passed by position.
+    /// The name with its `@`; empty when passed by position.
     pub name: String,
     pub value: Value,
 }
@@ -104,7 +104,7 @@ fn text(input: &mut &[u8], wide: bool) -> Result<Value, ProtocolError> {
     }))
 }
 
-/// Partially length-prefixed data; bounded by the message it came in.
+/// Reads partially length-prefixed data, which is bounded by the message it came in.
 fn chunks(input: &mut &[u8]) -> Result<Option<Vec<u8>>, ProtocolError> {
     if input.try_get_u64_le()? == PLP_NULL {
         return Ok(None);

@@ -33,7 +33,7 @@ pub enum Encryption {
 
 impl Encryption {
     fn decode(code: u8) -> Self {
-        // The high bits only tell about client certificates and external authentication.
+        // The high bits are only about client certificates and external authentication.
         match code & 0x03 {
             0 => Self::Off,
             1 => Self::On,
@@ -43,7 +43,7 @@ impl Encryption {
     }
 }
 
-/// What both sides agree on.
+/// The encryption that both sides agree on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Agreement {
     Plain,
@@ -51,7 +51,7 @@ pub enum Agreement {
     Full,
 }
 
-/// The server's answer and the outcome, by the table of MS-TDS 2.2.6.5 and 3.2.5.1.
+/// Returns the server's answer and the outcome, by the table of MS-TDS 2.2.6.5 and 3.2.5.1.
 pub fn negotiate(server: Encryption, client: Encryption) -> (Encryption, Agreement) {
     use Encryption::{NotSupported, Off, On, Required};
     match (server, client) {
@@ -59,12 +59,13 @@ pub fn negotiate(server: Encryption, client: Encryption) -> (Encryption, Agreeme
         (Off, Off) => (Off, Agreement::LoginOnly),
         (Off, On | Required) => (On, Agreement::Full),
         (On, On | Required) => (On, Agreement::Full),
-        // A client that says "off" is raised; one that says "not supported" will hang up, or do TLS all the same.
+        // A client that sends "off" is raised; one that sends "not supported" will hang up, or do TLS all the
+        // same.
         (On, Off) | (Required, _) => (Required, Agreement::Full),
     }
 }
 
-/// The client's encryption field; the other options change nothing here.
+/// Returns the client's encryption field; the other options change nothing here.
 pub fn decode_encryption(payload: &[u8]) -> Result<Encryption, ProtocolError> {
     for entry in payload.chunks(OPTION_BYTES).take(MAX_OPTIONS) {
         if entry[0] == TERMINATOR {
@@ -82,7 +83,7 @@ pub fn decode_encryption(payload: &[u8]) -> Result<Encryption, ProtocolError> {
     Err(ProtocolError::Malformed("prelogin without terminator"))
 }
 
-/// The server's PRELOGIN answer.
+/// Returns the server's PRELOGIN answer.
 pub fn encode_answer(version: [u8; 4], encryption: Encryption) -> BytesMut {
     let version = [version[0], version[1], version[2], version[3], 0, 0];
     let options: [(u8, &[u8]); 5] = [

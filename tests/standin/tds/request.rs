@@ -1,4 +1,4 @@
-//! What a client may ask once it is logged in.
+//! The requests that a client may make once it is logged in.
 
 use bytes::Buf;
 
@@ -26,7 +26,7 @@ pub enum Request {
 pub enum Procedure {
     ExecuteSql,
     Named(String),
-    /// One of the numbered cursor and prepare procedures, none of which is imitated.
+    /// The number of a cursor or prepare procedure, none of which is imitated.
     Numbered(u16),
 }
 

@@ -16,7 +16,7 @@ use tokio_rustls::rustls::{self, ServerConfig};
 
 use super::packet::{DEFAULT_PACKET_BYTES, Fragmenter, HEADER_BYTES, Header, PacketType};
 
-/// The protocol of TDS 8 in TLS, ALPN.
+/// The name of TDS 8 in TLS, ALPN.
 pub const TDS_8: &[u8] = b"tds/8.0";
 
 /// A certificate with its key, both PEM.
@@ -43,8 +43,8 @@ impl Identity {
             .context("reading the certificate")?;
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).context("reading the key")?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        // TDS 7 over TLS 1.3 would put session tickets into the gap where clients switch framing; the 15.0 engine
-        // that is imitated ends at TLS 1.2 as well.
+        // TDS 7 over TLS 1.3 would put session tickets into the gap where clients switch framing; the 15.0
+        // engine that is imitated ends at TLS 1.2 as well.
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS12])
             .context("choosing TLS 1.2")?
@@ -56,7 +56,7 @@ impl Identity {
     }
 }
 
-/// A TCP stream that wraps what passes in PRELOGIN packets until told to stop.
+/// A TCP stream that wraps what passes in PRELOGIN packets until wrapping is turned off.
 #[derive(Debug)]
 pub struct Wrapped {
     tcp: TcpStream,
@@ -147,7 +147,7 @@ impl AsyncRead for Wrapped {
         ready!(Pin::new(&mut this.tcp).poll_read(context, &mut limited))?;
         let read = limited.filled().len();
         this.payload_left -= read;
-        // `take` lends the same memory, so the bytes are there; only the outer buffer must be told.
+        // `take` lends the same memory, so the bytes are there; only the outer buffer must be advanced.
         let bytes = limited.filled().to_vec();
         buffer.put_slice(&bytes);
         Poll::Ready(Ok(()))

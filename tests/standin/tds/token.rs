@@ -23,7 +23,7 @@ pub enum DoneKind {
     InProcedure = 0xff,
 }
 
-/// The engine's own commands, as the CurCmd field tells them.
+/// The engine's own commands, as the CurCmd field has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u16)]
 pub enum CurrentCommand {

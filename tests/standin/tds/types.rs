@@ -29,19 +29,19 @@ pub enum SqlType {
     Real,
     Float,
     DateTime,
-    /// Length in UTF-16 code units.
+    /// A text with its length in UTF-16 code units.
     NVarChar(u16),
     NVarCharMax,
-    /// Length in bytes of code page 1252.
+    /// A text with its length in bytes of code page 1252.
     VarChar(u16),
     VarCharMax,
-    /// Padded with spaces to this many UTF-16 code units.
+    /// A text padded with spaces to this many UTF-16 code units.
     NChar(u16),
-    /// Padded with spaces to this many bytes of code page 1252.
+    /// A text padded with spaces to this many bytes of code page 1252.
     Char(u16),
     /// `numeric(precision, 0)`: whole numbers only.
     Numeric(u8),
-    /// Held as text.
+    /// A UUID, held as text.
     UniqueIdentifier,
     /// `sql_variant`, holding an int or an nvarchar: what SERVERPROPERTY returns.
     Variant,
@@ -65,7 +65,7 @@ impl SqlType {
         )
     }
 
-    /// Bytes of a fixed-length value; `None` for the variable ones.
+    /// Returns the bytes of a fixed-length value; `None` for the variable ones.
     fn fixed_bytes(&self) -> Option<u8> {
         Some(match self {
             Self::Bit | Self::TinyInt => 1,
@@ -76,7 +76,8 @@ impl SqlType {
         })
     }
 
-    /// TYPE_INFO. A column that cannot be NULL uses the fixed type's own code, as the real engine does.
+    /// Writes TYPE_INFO. A column that cannot be NULL uses the fixed type's own code, as the real engine
+    /// does.
     pub fn encode_info(&self, nullable: bool, out: &mut BytesMut) {
         if let Some(bytes) = self.fixed_bytes() {
             let (fixed, variable) = match self {
@@ -208,7 +209,7 @@ impl SqlType {
     }
 }
 
-/// Length, sign and magnitude of a numeric of this precision (MS-TDS 2.2.5.5.1.6).
+/// Returns the bytes that length, sign and magnitude of a numeric take (MS-TDS 2.2.5.5.1.6).
 fn numeric_bytes(precision: u8) -> u8 {
     match precision {
         0..=9 => 5,
@@ -218,7 +219,7 @@ fn numeric_bytes(precision: u8) -> u8 {
     }
 }
 
-/// The first three groups of an identifier are little-endian on the wire.
+/// Reads an identifier, whose first three groups are little-endian on the wire.
 fn identifier(text: &str) -> Option<[u8; 16]> {
     let digits: String = text.chars().filter(|c| *c != '-').collect();
     let mut bytes = u128::from_str_radix(&digits, 16).ok()?.to_be_bytes();
@@ -241,7 +242,7 @@ fn short_text(bytes: &[u8], limit: u16, out: &mut BytesMut) -> Option<()> {
     Some(())
 }
 
-/// Partially length-prefixed: total, one chunk, terminator.
+/// Writes partially length-prefixed text: total, one chunk, terminator.
 fn long_text(bytes: &[u8], out: &mut BytesMut) {
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     out.put_u64_le(u64::from(length));
@@ -266,7 +267,8 @@ fn variant_text(bytes: &[u8], out: &mut BytesMut) -> Option<()> {
     Some(())
 }
 
-/// Code page 1252 where it equals Latin-1; the rest becomes `?`, as the engine does for unmappable characters.
+/// Encodes in code page 1252 where it equals Latin-1; the rest becomes `?`, as the engine does for
+/// unmappable characters.
 fn encode_cp1252(text: &str) -> Vec<u8> {
     text.chars()
         .map(|char| match u32::from(char) {

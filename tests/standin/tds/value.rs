@@ -112,7 +112,7 @@ impl Value {
         value.ok_or_else(mismatch)
     }
 
-    /// A value as `CAST` would give it; what cannot be converted is `NULL`, as `TRY_CAST` does.
+    /// Returns a value as `CAST` would give it; what cannot be converted is `NULL`, as `TRY_CAST` does.
     pub fn cast(&self, sql_type: &SqlType) -> Self {
         match (self, sql_type) {
             (Self::Null, _) | (_, SqlType::Variant) => self.clone(),

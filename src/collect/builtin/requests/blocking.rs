@@ -1,19 +1,20 @@
-//! Who waits for whom.
+//! Sessions that wait for other sessions, and the chains that they form.
 
 use std::collections::{HashMap, HashSet};
 
-/// Sessions that are kept; what is above is counted as blocked and is in no chain. The engine has at
-/// most 32,767.
+/// The greatest number of sessions that are kept; what is above is counted as blocked and is in no
+/// chain. The engine has at most 32,767 sessions.
 const MAX_BLOCKED: usize = 4096;
 
-/// Each blocked session and the one that it waits for.
+/// The blocked sessions, each with the one that it waits for.
 #[derive(Debug, Default)]
 pub(super) struct Blocking {
     blockers: HashMap<i64, i64>,
     blocked: u32,
 }
 
-/// What there is to say of them.
+/// The blocked requests, the heads of chains, and the length of the longest chain, as samples'
+/// values.
 #[derive(Debug, PartialEq)]
 pub(super) struct Chains {
     pub(super) blocked: f64,
@@ -22,9 +23,9 @@ pub(super) struct Chains {
 }
 
 impl Blocking {
-    /// Takes a request and the session that blocks it; returns whether it is blocked. 0 is nobody.
-    /// Below 0 there is no session: an orphaned transaction, a recovery, a latch without owner. A
-    /// session that waits for its own threads is not blocked.
+    /// Takes a request's session and the session that blocks it; returns whether it is blocked. A
+    /// blocker of 0 is nobody; one below 0 is no session, but an orphaned transaction, a recovery
+    /// or a latch without owner. A session that waits for its own threads is not blocked.
     pub(super) fn take(&mut self, session: i64, blocker: i64) -> bool {
         if blocker == 0 || blocker == session {
             return false;
@@ -54,8 +55,8 @@ impl Blocking {
         }
     }
 
-    /// Blocked sessions from `session` up to the head of its chain. A circle, which is a deadlock
-    /// that was not found yet, ends where it began.
+    /// Returns the number of blocked sessions from `session` up to the head of its chain. A circle,
+    /// which is a deadlock that was not found yet, ends where it began.
     fn length(&self, session: i64, lengths: &mut HashMap<i64, u32>) -> u32 {
         let mut path = Vec::new();
         let mut on_path = HashSet::new();

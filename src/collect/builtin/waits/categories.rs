@@ -2,7 +2,7 @@
 //! (<https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-query-store-wait-stats-transact-sql>),
 //! with those that mean nothing on their own put together.
 
-/// What is waited for.
+/// A category of waits, by what is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Category {
     /// A processor.
@@ -17,19 +17,19 @@ pub(super) enum Category {
     BufferIo,
     /// Memory to compile a query in.
     Compilation,
-    /// The log's way to the disk.
+    /// The writing of the log to the disk.
     Log,
     /// A client that does not fetch its rows.
     Network,
-    /// Another thread of the same query.
+    /// The other threads of the same query.
     Parallelism,
     Memory,
-    /// Files other than through the buffer pool: backups, sorts.
+    /// Files used in other ways than through the buffer pool: backups, sorts.
     OtherIo,
     /// A call of the operating system.
     Preemptive,
     Transaction,
-    /// All that has no name here.
+    /// All waits that have no category of their own here.
     Other,
 }
 
@@ -52,7 +52,7 @@ impl Category {
         Self::Other,
     ];
 
-    /// The value of the label `category`.
+    /// Returns the value of the label `category`.
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
@@ -73,7 +73,7 @@ impl Category {
         }
     }
 
-    /// The category of a wait; none where it is idle.
+    /// Returns the category of a wait; none where it is idle.
     pub(super) fn of(wait_type: &str) -> Option<Self> {
         if is_idle(wait_type) {
             return None;
@@ -85,7 +85,7 @@ impl Category {
     }
 }
 
-/// A name, or with a star the beginning of one.
+/// Whether `pattern`, a name or, with a star, the beginning of one, matches `wait_type`.
 fn matches(pattern: &str, wait_type: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(beginning) => wait_type.starts_with(beginning),
@@ -98,7 +98,7 @@ fn is_idle(wait_type: &str) -> bool {
     wait_type.contains("SLEEP") || IDLE.iter().any(of_idle)
 }
 
-/// Threads of the engine that have nothing to do.
+/// Patterns of the idle waits, those of the engine's threads that have nothing to do.
 const IDLE: &[&str] = &[
     "BROKER_*",
     "CHECKPOINT_QUEUE",
@@ -140,7 +140,7 @@ const IDLE: &[&str] = &[
     "XTP_*",
 ];
 
-/// Patterns, the first of which that matches counts.
+/// Patterns of waits with their categories; the first pattern that matches counts.
 const NAMES: &[(&str, Category)] = &[
     ("SOS_SCHEDULER_YIELD", Category::Cpu),
     ("THREADPOOL", Category::Worker),

@@ -1,4 +1,4 @@
-//! One item of a file's `metrics`.
+//! An item of a file's `metrics`.
 
 use super::check_query;
 use crate::collect::files::definition::Values;
@@ -6,7 +6,7 @@ use crate::collect::files::notes::{Fields, Notes, plain};
 use crate::collect::files::tree::Node;
 use crate::exposition::{FamilyDef, Kind, Labels, is_label_name, is_metric_name};
 
-/// Labels of one metric, and columns of values.
+/// The greatest number of labels of one metric, and of columns of values.
 const MAX_COLUMNS: usize = 32;
 
 const METRIC_KEYS: &[&str] = &[
@@ -34,7 +34,7 @@ pub(super) struct Found {
     pub(super) query: QueryUse,
 }
 
-/// Where its rows come from.
+/// The query that a metric's rows come from.
 pub(super) enum QueryUse {
     Own(String),
     Named(String, u64),
@@ -96,14 +96,14 @@ fn kind(fields: &Fields<'_>, notes: &mut Notes<'_>) -> Option<Kind> {
     kind
 }
 
-/// A list of columns' names.
+/// Returns the items of a list of columns' names.
 fn columns(fields: &Fields<'_>, key: &str, notes: &mut Notes<'_>) -> Vec<String> {
     let items = fields.list(key, notes);
     let texts = items.iter().filter_map(|(at, node)| plain(at, node, notes));
     texts.map(str::to_owned).collect()
 }
 
-/// Names and values, in the file's order.
+/// Returns the names and the values of the static labels, in the file's order.
 fn static_labels(fields: &Fields<'_>, notes: &mut Notes<'_>) -> (Vec<String>, Vec<String>) {
     let (mut names, mut values) = (Vec::new(), Vec::new());
     for (name, node) in fields.map("static_labels", notes) {
@@ -116,7 +116,7 @@ fn static_labels(fields: &Fields<'_>, notes: &mut Notes<'_>) -> (Vec<String>, Ve
     (names, values)
 }
 
-/// Where the values come from, and the label that tells them apart.
+/// Returns where the values come from, and the label that distinguishes them.
 fn values(fields: &Fields<'_>, notes: &mut Notes<'_>) -> Option<(Values, Option<String>)> {
     let columns = columns(fields, "values", notes);
     let label = fields
@@ -146,7 +146,8 @@ fn values(fields: &Fields<'_>, notes: &mut Notes<'_>) -> Option<(Values, Option<
             }
             Some((Values::Fixed(value?), None))
         }
-        // As in sql_exporter, the name of a single column is told only where it is asked for.
+        // As in sql_exporter, a single column's name is a label's value only where value_label asks
+        // for it.
         ([column], None) if label.is_none() => Some((Values::Column(column.clone()), None)),
         (_, None) if label.is_none() => refuse(
             notes,

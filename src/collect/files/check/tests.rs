@@ -1,4 +1,4 @@
-//! What the format allows, and that each mistake is told with its line.
+//! Tests of what the format allows, and that each mistake is reported with its line.
 
 use super::*;
 use crate::collect::{Collector, Scope};
@@ -9,7 +9,7 @@ fn read(text: &str) -> Result<FileCollector, Vec<String>> {
         .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect())
 }
 
-/// The supervisor has a family, and a collector is built in.
+/// Returns the names of a supervisor with one family, and of one built-in collector.
 fn taken() -> Names {
     let mut names = Names::of_supervisor(&["sql_edge_info".to_owned()]);
     let family = FamilyDef::fixed("mssql_deadlocks_total", Kind::Counter, &[], "D.");

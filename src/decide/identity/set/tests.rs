@@ -13,7 +13,7 @@ fn volume(name: &str, uses: &[Use]) -> Arc<Volume> {
     })
 }
 
-/// `data` with master.mdf, `log` with the transaction logs, and the top with `.system`.
+/// Three volumes: `data` with master.mdf, `log` with the transaction logs, and the top with `.system`.
 struct Three {
     volumes: [Arc<Volume>; 3],
     facts: [IdentityFacts; 3],
@@ -58,7 +58,7 @@ fn member_of(id: &str, name: &str) -> IdentityFile {
 }
 
 impl Three {
-    /// The set `a` in order.
+    /// Returns the set `a` in order.
     fn established() -> Self {
         let mut data = facts(main_of("a"));
         data.master_present = Some(true);
@@ -74,7 +74,7 @@ impl Three {
         }
     }
 
-    /// New claims, all empty.
+    /// Returns new volumes, all empty.
     fn empty() -> Self {
         let mut three = Self::established();
         for facts in &mut three.facts {
@@ -86,7 +86,7 @@ impl Three {
         three
     }
 
-    /// As an older version of the supervisor left it, which looked at the top alone.
+    /// Returns the set as an older version of the supervisor left it, which looked at the top alone.
     fn of_earlier_version() -> Self {
         let mut three = Self::established();
         three.facts[DATA].file = IdentityFile::Absent;
@@ -116,7 +116,7 @@ impl Three {
         judge_set(&self.seen(), remembered, init)
     }
 
-    /// Writes what is wanted, until nothing is; how often it took.
+    /// Writes the identities that are missing until none is. Returns the number of rounds.
     fn settle(&mut self) -> usize {
         for round in 0..10 {
             let writes = self.judge().writes;

@@ -1,15 +1,15 @@
-//! What the volumes beside the main one say.
+//! The marks of the volumes beside the main one, counted by the sets that they name.
 
 use std::collections::BTreeMap;
 
 use super::Seen;
 use crate::decide::identity::IdentityFile;
 
-/// Which sets the volumes beside the main one say that they belong to.
+/// The sets that the volumes beside the main one are marked with.
 #[derive(Debug, Default)]
 pub(super) struct Votes<'a> {
     by_set: BTreeMap<&'a str, Vec<&'a str>>,
-    /// A volume was not seen yet.
+    /// Whether a volume was not seen yet.
     open: bool,
 }
 
@@ -28,7 +28,7 @@ impl<'a> Votes<'a> {
         votes
     }
 
-    /// The set with the most volumes, and which these are.
+    /// Returns the set with the most volumes, and their names.
     pub(super) fn most(&self) -> Option<(&'a str, &[&'a str])> {
         let most = self.by_set.iter().max_by_key(|(_, names)| names.len())?;
         Some((most.0, most.1.as_slice()))
@@ -39,7 +39,7 @@ impl<'a> Votes<'a> {
         self.open
     }
 
-    /// Whether one says that it belongs to another set than `id`.
+    /// Whether a volume is marked with another set than `id`.
     pub(super) fn has_other_than(&self, id: &str) -> bool {
         self.by_set.keys().any(|set| *set != id)
     }

@@ -1,10 +1,11 @@
-//! What is missing of a set's identities, and what an operator's `adopt` writes.
+//! The identities that are missing from a set, and those that an operator's `adopt` writes.
 
 use super::{IdentityWrite, Seen, Set};
 use crate::decide::identity::{ExpectedId, Identity, IdentityFacts, IdentityFile, Membership};
 use crate::decide::volumes::Use;
 
-/// What is missing of the record. The main volume comes first: its id is the others' mark.
+/// Returns the identities that are missing from the record. The main volume comes first: its id is the
+/// others' mark.
 pub(super) fn writes(
     main: &Seen<'_>,
     facts: &IdentityFacts,
@@ -57,15 +58,15 @@ pub(super) fn writes(
     list
 }
 
-/// How a volume belongs to the set.
+/// The way in which a volume belongs to the set.
 #[expect(
     clippy::large_enum_variant,
     reason = "one lives for the length of a call"
 )]
 enum Joined {
-    /// It has the mark, and this id.
+    /// The volume has the mark of the set, and this id.
     Already(String),
-    /// It gets the mark.
+    /// The volume gets the mark of the set by this write.
     By(IdentityWrite),
 }
 
@@ -97,7 +98,7 @@ fn write(
     }
 }
 
-/// The id that a new main volume has to have; empty where any will do.
+/// Returns the id that a new main volume has to have; empty where any will do.
 pub(super) fn expected(facts: &IdentityFacts) -> String {
     match &facts.expected {
         ExpectedId::Id(id) => id.clone(),
@@ -105,8 +106,8 @@ pub(super) fn expected(facts: &IdentityFacts) -> String {
     }
 }
 
-/// The instance, by `.system/instance_id` on whichever volume that lies. Where it lies on none, its id
-/// changes with the container, and the main volume's id stands for it.
+/// Returns the id of the instance, by `.system/instance_id` on whichever volume that lies. Where it lies
+/// on none, the id changes with the container, and the main volume's id stands for it.
 fn instance(main: &Seen<'_>, facts: &IdentityFacts, others: &[Seen<'_>]) -> Option<String> {
     let on_a_volume = main.volume.uses.contains(&Use::System)
         || others
@@ -135,8 +136,8 @@ fn is_unrecorded(recorded: &Identity, facts: &IdentityFacts, others: &[Seen<'_>]
     missing && facts.master_present == Some(true)
 }
 
-/// Accepts the volumes as they are: what is written where a person says so. `left` are those that were
-/// not written anew since.
+/// Returns the identities that an operator's `adopt` writes, which accepts the volumes as they are. `left`
+/// are the names of those that were not written anew since.
 #[must_use]
 pub fn adoption(volumes: &[Seen<'_>], left: &[String]) -> Vec<IdentityWrite> {
     let binding = || volumes.iter().filter(|seen| seen.volume.binds());

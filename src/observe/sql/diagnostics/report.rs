@@ -13,13 +13,13 @@ const MAX_TAG_BYTES: usize = 8 * 1024;
 pub(super) struct Collector {
     /// The report under way; none before its first row, and after it was handed out.
     report: Option<Diagnostics>,
-    /// The report of this result set was handed out; rows that come late are dropped, lest half a
-    /// report follows a whole one.
+    /// Whether the report of this result set was handed out; rows that come late are dropped then, lest half
+    /// a report follows a whole one.
     done: bool,
 }
 
 impl Collector {
-    /// A new result set begins. Returns the one before, if it was not handed out yet.
+    /// Begins a new result set. Returns the report of the one before, if it was not handed out yet.
     pub(super) fn begin(&mut self) -> Option<Diagnostics> {
         self.done = false;
         self.report.take()
@@ -76,7 +76,7 @@ impl From<i64> for ComponentState {
     }
 }
 
-/// Writes down what one component says. Others (`events`, availability groups) are left out.
+/// Records what one component reports. Others (`events`, availability groups) are left out.
 fn apply(report: &mut Diagnostics, name: &str, state: Option<ComponentState>, data: &str) {
     let is = |component: &str| name.eq_ignore_ascii_case(component);
     let attributes = Attributes::of(data);
@@ -107,8 +107,8 @@ fn apply(report: &mut Diagnostics, name: &str, state: Option<ComponentState>, da
 struct Attributes(Vec<(String, u64)>);
 
 impl Attributes {
-    /// Those that hold a count. Whatever is wrong with the document, the rest is absent: the set
-    /// varies by version of the engine, and a state is worth more than its particulars.
+    /// Returns the attributes that hold a count. Whatever is wrong with the document, the rest is absent: the
+    /// set varies by version of the engine, and a state is worth more than its particulars.
     fn of(xml: &str) -> Self {
         Self(Self::parse(xml).unwrap_or_default())
     }
@@ -127,7 +127,7 @@ impl Attributes {
         Some(counts.collect())
     }
 
-    /// The attribute `name`; its case is not regular in the engine's output.
+    /// Returns the attribute `name`; its case is not regular in the engine's output.
     fn count(&self, name: &str) -> Option<u64> {
         self.0
             .iter()
@@ -136,8 +136,8 @@ impl Attributes {
     }
 }
 
-/// The start tag of the root element, from `<` to before its `>`. What comes before it
-/// (declaration, comments) is passed over.
+/// Returns the start tag of the root element, from `<` to before its `>`. What comes before it (declaration,
+/// comments) is passed over.
 fn root_tag(xml: &str) -> Option<&str> {
     let start = xml
         .match_indices('<')

@@ -1,4 +1,5 @@
-//! The body of an event against the limits of events.k8s.io/v1, and the ServiceAccount's files.
+//! Tests of an event's body against the limits of events.k8s.io/v1, and of the ServiceAccount's
+//! files.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The journal on decisions that a test makes.
+//! Tests of the journal on decisions that a test makes.
 
 use super::*;
 use crate::decide::decision::{LastRestart, Phase, ProbeAnswer};
@@ -16,7 +16,8 @@ fn answer(verdict: Verdict, reasons: &[Reason]) -> ProbeAnswer {
     }
 }
 
-/// A decision in which these reasons hold; it is ready and open where there is none.
+/// Returns a decision in which these reasons hold; it is ready, and its gate is open, where there
+/// is none.
 fn decision(seconds: u64, reasons: &[Reason]) -> Decision {
     let verdict = match reasons.is_empty() {
         true => Verdict::Pass,

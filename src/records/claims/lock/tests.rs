@@ -27,7 +27,7 @@ impl Drop for Volume {
     }
 }
 
-/// What PID 1 keeps.
+/// The descriptor that PID 1 keeps.
 type Kept = Arc<Mutex<Option<OwnedFd>>>;
 
 fn pid1() -> (Kept, Option<Keep>) {

@@ -1,4 +1,5 @@
-//! `sys.dm_os_performance_counters`: names padded with spaces to 128 characters, values whose meaning their type tells.
+//! `sys.dm_os_performance_counters`: names padded with spaces to 128 characters, values whose type shows
+//! what they mean.
 
 use super::super::super::tds::value::Value;
 use super::{Needs, Place, View, World, row};

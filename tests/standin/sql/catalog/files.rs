@@ -11,7 +11,7 @@ const LOG_PAGES: i64 = 256;
 const GROWTH_PAGES: i64 = 8192;
 /// 2 TiB, the largest log, in pages.
 const MAX_LOG_PAGES: i64 = 268_435_456;
-/// What each file has done at its start, so that no database has only zeroes.
+/// The number of reads of each file at its start, so that no database has only zeroes.
 const STARTUP_READS: i64 = 40;
 
 pub const VIEWS: &[View] = &[

@@ -1,5 +1,5 @@
-//! Views of the instance: its system, its memory, its schedulers and its waits. A small container's numbers; nothing
-//! depends on them.
+//! Views of the instance: its system, its memory, its schedulers and its waits. The numbers are a small
+//! container's; nothing depends on them.
 
 use super::super::super::tds::value::Value;
 use super::{Needs, Place, View, World, row};
