@@ -369,7 +369,7 @@ fn find_the_way_in(
     let (decisions, sink) = (decisions.clone(), sink.clone());
     let bootstraps = bootstrapping::follow(config.sql.clone(), decisions.clone());
     tasks.spawn(part("supervisor.bootstrap", bootstraps));
-    let listens = listening::follow(config, engine.network(), decisions, sink);
+    let listens = listening::follow(config, engine, decisions, sink);
     tasks.spawn(part("supervisor.address", listens));
 }
 

@@ -6,16 +6,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::info;
 
 use crate::config::endpoint::Targets;
 use crate::config::{Config, SqlConfig};
-use crate::decide::observation::{EngineNetwork, ListenAddress, LoggedDac, Observation};
+use crate::decide::observation::{ListenAddress, LoggedDac, Observation};
 use crate::observe::listeners::conf::{self, NetworkConf};
 use crate::observe::listeners::target::{Known, Logged, choose};
+use crate::observe::process::EnginePid;
 use crate::observe::{Sink, listeners};
 use crate::publish::Reader;
 
@@ -25,7 +25,7 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(2);
 /// The pause between two readings of mssql.conf.
 const CONF_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Follows what is seen of the engine's sockets (`network`), its errorlog and mssql.conf, keeps the shared
+/// Follows what is seen of the engine's sockets ([`EnginePid::network`]), its errorlog and mssql.conf, keeps the shared
 /// [`crate::config::endpoint::Endpoint`] up to date, and reports what was chosen.
 ///
 /// # Cancel safety
@@ -33,19 +33,32 @@ const CONF_INTERVAL: Duration = Duration::from_secs(5);
 /// thread that nobody waits for.
 pub fn follow(
     config: &Config,
-    mut network: watch::Receiver<Option<EngineNetwork>>,
+    engine: &EnginePid,
     decisions: Reader,
     sink: Sink,
 ) -> impl Future<Output = ()> + use<> {
     let sql = config.sql.clone();
+    let (engine, mut network, mut news) = (engine.clone(), engine.network(), decisions.clone());
     let mut conf = ConfReader::new(config.volume.data_dir.clone());
     let own_namespace = listeners::own_namespace(&config.process.proc_root);
     async move {
         let mut tick = interval(REPORT_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut refused = None;
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
+                changed = news.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    // What a refused port means is decided by where the engine listens at that moment.
+                    let since = news.borrow_and_update().snapshot.ping.refused_since;
+                    if since.is_some() && std::mem::replace(&mut refused, since) != since {
+                        engine.notify_refused();
+                    }
+                    continue;
+                }
                 changed = network.changed() => if changed.is_err() {
                     return;
                 },

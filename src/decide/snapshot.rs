@@ -308,7 +308,7 @@ impl Snapshot {
                 self.stopping = known.or(Some(at));
             }
             OperatorCommand::Terminate { parent, grace } => {
-                self.terminate = Some((*parent, *grace))
+                self.terminate = Some((*parent, *grace));
             }
             OperatorCommand::MaintenanceUntil(until) => {
                 self.ask_anew();

@@ -22,14 +22,20 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep_until};
+
 use super::process::EnginePid;
 use crate::decide::observation::EngineNetwork;
 
 /// The pause between two looks while the engine does not listen yet, or has just begun to.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The pause between two looks once the engine has listened for a while.
+/// The longest pause between two looks once the engine has listened for a while.
 const STEADY_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The pause between two questions to the kernel whether the sockets that were found are there still, which
+/// costs a hundredth of a look.
+const KEPT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The number of looks at an engine that listens before it counts as steady: the listener for clients opens
 /// last.
@@ -62,7 +68,8 @@ pub async fn observe(proc_root: PathBuf, engine: EnginePid) {
         if looks.0 != pid {
             looks = (pid, 0);
         }
-        let seen = pid.map(|pid| look(&proc_root, pid));
+        let mut held = Vec::new();
+        let seen = pid.map(|pid| look_at(&proc_root, pid, &mut held));
         let listens = seen.as_ref().is_some_and(|seen| {
             let sockets = seen.sockets.as_ref();
             sockets.is_some_and(|sockets| !sockets.is_empty())
@@ -73,19 +80,58 @@ pub async fn observe(proc_root: PathBuf, engine: EnginePid) {
             LOOKS_TO_STEADY.. => STEADY_INTERVAL,
             _ => SEARCH_INTERVAL,
         };
-        tokio::time::sleep(pause).await;
+        tokio::select! {
+            () = kept(&held, pause) => {}
+            () = engine.refused() => {}
+        }
     }
+}
+
+/// Waits for `longest`, or until one of the sockets with these inodes is gone.
+async fn kept(held: &[u64], longest: Duration) {
+    let end = Instant::now() + longest;
+    loop {
+        let next = Instant::now() + KEPT_INTERVAL;
+        sleep_until(next.min(end)).await;
+        if next >= end || is_one_gone(held) {
+            return;
+        }
+    }
+}
+
+/// Whether one of the sockets with these inodes does not listen any more in this network namespace. Where the
+/// kernel gives no answer, none is gone.
+fn is_one_gone(held: &[u64]) -> bool {
+    if held.is_empty() {
+        return false;
+    }
+    let Ok(all) = diag::listeners() else {
+        return false;
+    };
+    let there: BTreeSet<u64> = all.into_iter().map(|(_, inode)| inode).collect();
+    held.iter().any(|inode| !there.contains(inode))
 }
 
 /// Looks at the process `pid` once.
 #[must_use]
 pub fn look(proc_root: &Path, pid: i32) -> EngineNetwork {
+    look_at(proc_root, pid, &mut Vec::new())
+}
+
+/// Looks at the process once. `held` becomes the inodes of the sockets on which it listens, where they are in
+/// this process's own network namespace.
+fn look_at(proc_root: &Path, pid: i32, held: &mut Vec<u64>) -> EngineNetwork {
     let directory = proc_root.join(pid.to_string());
     let (tcp_port, ip_address) = variables(&directory);
     let namespace = namespace(&directory);
     let near = namespace.is_some() && namespace == own_namespace(proc_root);
+    let sockets = sockets(&directory, near);
+    if near {
+        let inodes = sockets.iter().flatten().map(|(_, inode)| *inode);
+        *held = inodes.collect();
+    }
     EngineNetwork {
-        sockets: sockets(&directory, near),
+        sockets: sockets.map(addresses),
         namespace,
         tcp_port,
         ip_address,
@@ -103,9 +149,9 @@ fn namespace(directory: &Path) -> Option<u64> {
     Some(found.ino())
 }
 
-/// Returns the sockets on which this process listens; none where its descriptors can't be read. `near`: it is
+/// Returns the sockets on which this process listens, with their inodes; none where its descriptors can't be read. `near`: it is
 /// in the network namespace of this one.
-fn sockets(directory: &Path, near: bool) -> Option<Vec<SocketAddr>> {
+fn sockets(directory: &Path, near: bool) -> Option<Vec<(SocketAddr, u64)>> {
     let mut inodes = BTreeSet::new();
     for entry in fs::read_dir(directory.join("fd")).ok()?.take(MAX_FDS) {
         // One that was closed meanwhile is passed over.
@@ -124,10 +170,15 @@ fn sockets(directory: &Path, near: bool) -> Option<Vec<SocketAddr>> {
     let dumped = if near { diag::listeners().ok() } else { None };
     let all = dumped.unwrap_or_else(|| tables(directory));
     let held = all.into_iter().filter(|(_, inode)| inodes.contains(inode));
-    let mut found: Vec<_> = held.map(|(at, _)| at).take(MAX_LISTENERS).collect();
+    Some(held.take(MAX_LISTENERS).collect())
+}
+
+/// Returns the addresses of these sockets in order, each once.
+fn addresses(sockets: Vec<(SocketAddr, u64)>) -> Vec<SocketAddr> {
+    let mut found: Vec<_> = sockets.into_iter().map(|(at, _)| at).collect();
     found.sort_unstable();
     found.dedup();
-    Some(found)
+    found
 }
 
 /// Returns all listeners in the network namespace of a process, by its tables.
@@ -241,13 +292,36 @@ mod tests {
         assert!(!others.contains(&any.local_addr().unwrap()), "{others:?}");
     }
 
+    #[tokio::test]
+    async fn a_look_follows_as_soon_as_a_socket_is_gone_or_a_connection_was_refused() {
+        let (kept_one, lost) = (
+            TcpListener::bind("127.0.0.1:0").unwrap(),
+            TcpListener::bind("127.0.0.1:0").unwrap(),
+        );
+        let mut held = Vec::new();
+        let pid = i32::try_from(std::process::id()).unwrap();
+        look_at(Path::new("/proc"), pid, &mut held);
+        assert!(held.len() >= 2, "{held:?}");
+        let inode = |listener: &TcpListener| rustix::fs::fstat(listener).unwrap().st_ino;
+        let held = [inode(&kept_one), inode(&lost)];
+        assert!(!is_one_gone(&held));
+        assert!(!is_one_gone(&[]), "nothing is known of another namespace");
+        drop(lost);
+        assert!(is_one_gone(&held));
+        // Nothing else ends a wait of hours.
+        kept(&held, Duration::from_secs(3600)).await;
+        let engine = EnginePid::default();
+        engine.notify_refused();
+        engine.refused().await;
+    }
+
     #[test]
     fn both_ways_to_ask_tell_the_same_of_a_process() {
         let four = TcpListener::bind("127.0.0.1:0").unwrap();
         let six = TcpListener::bind("[::1]:0").unwrap();
         let own = Path::new("/proc/self");
         for near in [true, false] {
-            let seen = sockets(own, near).unwrap();
+            let seen = addresses(sockets(own, near).unwrap());
             for listener in [&four, &six] {
                 let address = listener.local_addr().unwrap();
                 assert!(seen.contains(&address), "near {near}: {seen:?}");

@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::Sink;
@@ -65,6 +65,7 @@ pub struct EnginePid {
     pid: Arc<AtomicI32>,
     mounts: Arc<Mutex<BTreeMap<PathBuf, EngineMount>>>,
     network: watch::Sender<Option<EngineNetwork>>,
+    refused: Arc<Notify>,
 }
 
 impl EnginePid {
@@ -102,6 +103,19 @@ impl EnginePid {
             }
             news
         });
+    }
+
+    /// Has the engine's listeners looked at now: a connection to it was refused.
+    pub fn notify_refused(&self) {
+        self.refused.notify_one();
+    }
+
+    /// Waits until a connection to the engine was refused.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn refused(&self) {
+        self.refused.notified().await;
     }
 
     /// Sets the mounts that `launch` sees, by the engine's directories.

@@ -179,11 +179,9 @@ impl fmt::Display for Report {
         self.summary(f)?;
         writeln!(f)?;
         self.notes(f)?;
-        if !self.markdown {
-            writeln!(f)?;
-            self.complaints(f)?;
-        }
-        Ok(())
+        // Below the table for the document, too: an exit code of 1 says nothing by itself.
+        writeln!(f)?;
+        self.complaints(f)
     }
 }
 
