@@ -60,6 +60,19 @@ impl Drop for Started {
     }
 }
 
+/// Starts `program` with a process group and a standard input of its own.
+fn start(program: &Path, arguments: &[&str]) -> Started {
+    let mut command = Command::new(program);
+    command.process_group(0);
+    Started(
+        command
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    )
+}
+
 impl Rig {
     fn new() -> Self {
         let dir = TempDir::new();
@@ -100,15 +113,7 @@ impl Rig {
     }
 
     fn start(&self, program: &str, arguments: &[&str]) -> Started {
-        let mut command = Command::new(self.named(program));
-        command.process_group(0);
-        Started(
-            command
-                .args(arguments)
-                .stdin(Stdio::piped())
-                .spawn()
-                .unwrap(),
-        )
+        start(&self.named(program), arguments)
     }
 
     fn sleep(&self) -> Started {
@@ -466,9 +471,10 @@ async fn the_engine_of_another_volume_is_never_watched() {
     // The older one, in the place of another pod's on the same host.
     let exec = format!("exec {} 1000", rig.named("/bin/sleep").display());
     let script = elsewhere(&data_dir, &exec);
-    let foreign = rig.start("/bin/sh", &["-c", &script]);
+    // It has the watched name from the last program on, when the other volume is mounted: what was found to be of
+    // this volume once stays so.
+    let foreign = start(Path::new("/bin/sh"), &["-c", &script]);
     let comm = format!("/proc/{}/comm", foreign.pid());
-    // The first program has the watched name, and then another one: until the last has begun.
     while !std::fs::read_link(format!("/proc/{}/exe", foreign.pid()))
         .is_ok_and(|exe| exe.ends_with("sleep"))
     {
