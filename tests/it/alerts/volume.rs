@@ -87,26 +87,40 @@ async fn a_volume_that_only_the_supervisor_waits_for() {
     held.0.signal(Signal::CONT);
 }
 
+/// The first scrape that is `wanted`.
+async fn scraped(supervisor: &Supervisor, wanted: impl Fn(&Scrape) -> bool) -> Scrape {
+    let seen = async {
+        loop {
+            let scrape = supervisor.scrape().await;
+            if wanted(&scrape) {
+                return scrape;
+            }
+        }
+    };
+    let found = tokio::time::timeout(std::time::Duration::from_secs(60), seen).await;
+    found.expect("it is scraped in time")
+}
+
 #[tokio::test]
 async fn a_write_that_takes_its_time() {
     let (_scratch, _standin, held) = through_a_daemon(&[("volume-timeout", "10s")]).await;
-    held.0.signal(Signal::STOP);
-    while held
-        .1
-        .scrape()
-        .await
-        .sum("sql_edge_volume_check_pending_seconds")
-        < 1.5
-    {
-        tokio::task::yield_now().await;
-    }
-    held.0.signal(Signal::CONT);
     let name = "sql_edge_supervisor_volume_write_duration_seconds_bucket";
     let counted = |scrape: &Scrape, le: &str| {
         let series = format!("{name}{{volume=\"volume\",le=\"{le}\"}}");
         scrape.value(&series).unwrap_or_default()
     };
     let is_slow = |scrape: &Scrape| counted(scrape, "+Inf") > counted(scrape, "1");
+    let pending = |scrape: &Scrape| scrape.sum("sql_edge_volume_check_pending_seconds");
+    // A check that stood still before its write, as it read something, wrote fast: then the next one.
+    loop {
+        held.0.signal(Signal::STOP);
+        scraped(&held.1, |scrape| pending(scrape) >= 1.5).await;
+        held.0.signal(Signal::CONT);
+        let over = scraped(&held.1, |scrape| pending(scrape) < 1.5).await;
+        if is_slow(&over) {
+            break;
+        }
+    }
     held.1
         .raises_by_growth("SqlEdgeVolumeWritesSlow", is_slow)
         .await;
