@@ -235,7 +235,7 @@ pub struct LeaseConfig {
 pub struct VolumeConfig {
     /// The engine's data directory, as the supervisor sees it.
     pub data_dir: PathBuf,
-    /// The data directory as sqlservr's container names it, if different.
+    /// The data directory as sqlservr's container names it; by default as the supervisor does.
     pub engine_data_dir: PathBuf,
     /// The engine's directories and files that are set to other places than the image's own.
     pub places: PlacesConfig,

@@ -20,10 +20,10 @@ pub fn dashboard() -> Dashboard {
     .variable("cluster", "", true)
     .variable("namespace", r#"{cluster=~"$cluster"}"#, true)
     .link("SQL Edge / instance", instance::UID)
-    .row("Now", now())
-    .row("Over time", over_time())
-    .row("Running out", running_out())
-    .row("What is there", inventory())
+    .row("Current state", now())
+    .row("History", over_time())
+    .row("Capacity", running_out())
+    .row("Inventory", inventory())
 }
 
 fn now() -> Vec<Panel> {
@@ -47,7 +47,7 @@ fn now() -> Vec<Panel> {
                 r#"count(sql_edge_supervisor_probe_verdict{probe="gate",$S} == 0) or vector(0)"#,
                 "gate shut",
             )]),
-        Panel::stat("Held by the budget", "short")
+        Panel::stat("Restart budget exhausted", "short")
             .says("Instances that are left alone because restarts did not help.")
             .steps(1.0, 1.0)
             .of([query(
@@ -75,7 +75,7 @@ fn now() -> Vec<Panel> {
                 "count((up{$S} == 0) and on (job, instance) last_over_time(sql_edge_supervisor_build_info{$S}[1h])) or vector(0)",
                 "not scraped",
             )]),
-        Panel::table("Not ready, and why", "short")
+        Panel::table("Not ready, by reason", "short")
             .says("One row for each reason that holds on an instance that is not ready. `sql-edge-supervisor reasons CODE` says what to do.")
             .rows_only()
             .of([query(
@@ -121,7 +121,7 @@ fn over_time() -> Vec<Panel> {
 
 fn running_out() -> Vec<Panel> {
     vec![
-        Panel::bar_gauge("Least free volumes", "percentunit")
+        Panel::bar_gauge("Volumes with the least free space", "percentunit")
             .says("The ten fullest.")
             .to(1.0)
             .steps(0.2, 0.1)
@@ -129,7 +129,7 @@ fn running_out() -> Vec<Panel> {
                 "bottomk(10, sql_edge_volume_free_bytes{$S} / sql_edge_volume_size_bytes{$S})",
                 "{{namespace}} {{pod}} {{instance}} {{volume}}",
             )]),
-        Panel::bar_gauge("Closest to the memory limit", "percentunit")
+        Panel::bar_gauge("Highest share of the memory limit", "percentunit")
             .says("Resident memory of sqlservr by the container's limit; the page cache is not counted.")
             .to(1.0)
             .steps(0.8, 0.9)
@@ -137,28 +137,28 @@ fn running_out() -> Vec<Panel> {
                 "topk(10, sql_edge_process_resident_memory_bytes{$S} / sql_edge_cgroup_memory_limit_bytes{$S})",
                 "{{namespace}} {{pod}} {{instance}}",
             )]),
-        Panel::bar_gauge("Slowest simple query", "s")
+        Panel::bar_gauge("Highest ping latency", "s")
             .says("99th percentile of the ping's round trip.")
             .steps(0.1, 0.5)
             .of([query(
                 "topk(10, histogram_quantile(0.99, rate(sql_edge_supervisor_ping_duration_seconds_bucket{$S}[5m])))",
                 "{{namespace}} {{pod}} {{instance}}",
             )]),
-        Panel::bar_gauge("Oldest backups", "s")
+        Panel::bar_gauge("Oldest last backup", "s")
             .says("Time since the last full or differential backup of the database for which it is longest ago, by instance.")
             .steps(2.0 * 86_400.0, 8.0 * 86_400.0)
             .of([query(
                 r#"topk(10, max without (database) (time() - max without (type) (sql_edge_backup_last_finish_timestamp_seconds{type=~"full|differential",$S})))"#,
                 "{{namespace}} {{pod}} {{instance}}",
             )]),
-        Panel::bar_gauge("Certificates", "s")
+        Panel::bar_gauge("TLS certificates, time to expiry", "s")
             .says("Time until the certificate expires.")
             .steps(14.0 * 86_400.0, 2.0 * 86_400.0)
             .of([query(
                 "bottomk(10, sql_edge_tls_certificate_expiry_timestamp_seconds{$S} - time())",
                 "{{namespace}} {{pod}} {{instance}} {{certificate}}",
             )]),
-        Panel::bar_gauge("Throttled most", "percentunit")
+        Panel::bar_gauge("Highest CPU throttling", "percentunit")
             .says("Share of the cpu limit's periods in which the container was throttled.")
             .to(1.0)
             .steps(0.1, 0.25)

@@ -29,10 +29,10 @@ pub fn dashboard() -> Dashboard {
     .link("SQL Edge / fleet", fleet::UID)
     .row("Verdict", verdict())
     .row("Restarts and recovery", restarts())
-    .row("Does it answer", answers())
+    .row("Connectivity", answers())
     .row("Volumes and lease", volume())
-    .row("Processor and memory", resources())
-    .row("Storage, as the engine sees it", io())
+    .row("CPU and memory", resources())
+    .row("Database I/O", io())
     .row("Load", load())
     .row("Waits and blocking", waits())
     .row("Databases and backups", databases())
@@ -82,7 +82,7 @@ fn verdict() -> Vec<Panel> {
                 r#"avg_over_time(sql_edge_supervisor_probe_verdict{probe="ready",$S}[24h])"#,
                 "ready",
             )]),
-        Panel::stat("Since the last restart", "s")
+        Panel::stat("Time since the last restart", "s")
             .says("Time since a restart was last asked for; none where none is known.")
             .size(4, 4)
             .of([query(
@@ -113,7 +113,7 @@ fn restarts() -> Vec<Panel> {
                 "sum by (reason, by) (increase(sql_edge_supervisor_engine_restarts_total{$S}[$__rate_interval])) > 0",
                 "{{reason}}, by the {{by}}",
             )]),
-        Panel::bars("Ends of sqlservr", "short")
+        Panel::bars("Process exits", "short")
             .says("How its processes ended, and how often another took their place.")
             .of([
                 query(
@@ -125,7 +125,7 @@ fn restarts() -> Vec<Panel> {
                     "began anew",
                 ),
             ]),
-        Panel::bars("Steps of restarts, fences, OOM kills", "short")
+        Panel::bars("Restart steps, fences, and OOM kills", "short")
             .says("How far the supervisor's own restarts came, and what was killed.")
             .of([
                 query(
@@ -145,7 +145,7 @@ fn restarts() -> Vec<Panel> {
             .says("Progress of the database that is least advanced. It does not move evenly; a restart begins anew.")
             .to(1.0)
             .of([query("sql_edge_recovery_progress_ratio{$S}", "least advanced")]),
-        Panel::lines("Databases that are not online", "short")
+        Panel::lines("Databases not online", "short")
             .says("By state; whether readiness heeds them is for `required-databases` to say.")
             .of([query(
                 r#"sql_edge_databases{state!="online",$S} > 0"#,
@@ -159,7 +159,7 @@ fn restarts() -> Vec<Panel> {
 
 fn answers() -> Vec<Panel> {
     vec![
-        Panel::lines("Ping", "s")
+        Panel::lines("Ping latency", "s")
             .says("Round trip of the simplest query on a standing connection.")
             .of([
                 query(
@@ -171,7 +171,7 @@ fn answers() -> Vec<Panel> {
                     "p99",
                 ),
             ]),
-        Panel::lines("Login", "s")
+        Panel::lines("Login latency", "s")
             .says("A fresh TCP connection, TLS, login and query: what a new client meets.")
             .of([
                 query(
@@ -183,7 +183,7 @@ fn answers() -> Vec<Panel> {
                     "p99",
                 ),
             ]),
-        Panel::bars("Failures", "short")
+        Panel::bars("Ping and login failures", "short")
             .says("Pings and logins that were not answered with a result, by how far they came.")
             .of([
                 query(
@@ -195,19 +195,19 @@ fn answers() -> Vec<Panel> {
                     "login: {{kind}}",
                 ),
             ]),
-        Panel::bars("Errors in the errorlog", "short")
+        Panel::bars("Errorlog errors", "short")
             .says("By number; `other` where the supervisor's table lacks it.")
             .of([query(
                 "increase(sql_edge_errorlog_errors_total{$S}[$__rate_interval]) > 0",
                 "{{number}}",
             )]),
-        Panel::bars("Logins refused", "short")
+        Panel::bars("Login errors", "short")
             .says("Errors that the engine answered fresh logins of the supervisor with, by number.")
             .of([query(
                 "increase(sql_edge_supervisor_login_errors_total{$S}[$__rate_interval]) > 0",
                 "{{number}}",
             )]),
-        Panel::lines("Certificates", "s")
+        Panel::lines("TLS certificates, time to expiry", "s")
             .says("Time until the engine's certificate, and the supervisor's CA, expire.")
             .of([query(
                 "sql_edge_tls_certificate_expiry_timestamp_seconds{$S} - time()",
@@ -237,7 +237,7 @@ fn volume() -> Vec<Panel> {
                     "{{volume}} free",
                 ),
             ]),
-        Panel::lines("A write with fsync and read back", "s")
+        Panel::lines("Volume write latency", "s")
             .says("The supervisor's own small write: every commit waits about as long. Pending: the check that is under way.")
             .of([
                 query(
@@ -250,13 +250,13 @@ fn volume() -> Vec<Panel> {
                 ),
                 query("sql_edge_volume_check_pending_seconds{$S} > 1", "{{volume}} pending"),
             ]),
-        Panel::bars("Failed writes", "short")
+        Panel::bars("Volume write failures", "short")
             .says("By what the file system answered.")
             .of([query(
                 "increase(sql_edge_supervisor_volume_write_failures_total{$S}[$__rate_interval]) > 0",
                 "{{volume}} {{kind}}",
             )]),
-        Panel::lines("Age of the lease's renewal", "s")
+        Panel::lines("Lease renewal age", "s")
             .says("It is renewed each `lease-renew` (5 s) and free for another pod after `lease-stale` (30 s).")
             .of([query(
                 "sql_edge_supervisor_lease_renewal_age_seconds{$S}",
@@ -270,7 +270,7 @@ fn volume() -> Vec<Panel> {
 
 fn resources() -> Vec<Panel> {
     vec![
-        Panel::lines("Processor", "short")
+        Panel::lines("CPU usage", "short")
             .says("Processors in use, by sqlservr and by the whole container.")
             .of([
                 query(
@@ -282,7 +282,7 @@ fn resources() -> Vec<Panel> {
                     "container",
                 ),
             ]),
-        Panel::lines("Throttled and waiting", "percentunit")
+        Panel::lines("CPU throttling and pressure", "percentunit")
             .says("Share of the cpu limit's periods that were throttled; share of time in which some task waited (PSI).")
             .to(1.0)
             .of([
@@ -295,14 +295,14 @@ fn resources() -> Vec<Panel> {
                     "waiting for {{resource}}",
                 ),
             ]),
-        Panel::lines("Memory of the container", "bytes")
+        Panel::lines("Container memory", "bytes")
             .says("Resident memory is what the kernel can't take back; the container's charge includes the page cache.")
             .of([
                 query("sql_edge_process_resident_memory_bytes{$S}", "sqlservr"),
                 query("sql_edge_cgroup_memory_bytes{$S}", "container"),
                 query("sql_edge_cgroup_memory_limit_bytes{$S}", "limit"),
             ]),
-        Panel::lines("Memory of the engine", "bytes")
+        Panel::lines("Engine memory", "bytes")
             .says("What it has committed, what it aims at, and what of it is its buffer pool. Aiming at less than before: it is under pressure.")
             .of([
                 query("sql_edge_memory_committed_bytes{$S}", "committed"),
@@ -310,13 +310,13 @@ fn resources() -> Vec<Panel> {
                 query("sql_edge_buffer_pool_bytes{$S}", "buffer pool"),
                 query("sql_edge_memory_stolen_bytes{$S}", "stolen"),
             ]),
-        Panel::lines("Queries that wait for memory", "short")
+        Panel::lines("Memory grants", "short")
             .says("More than none for long: large sorts and hashes queue.")
             .of([
                 query("sql_edge_memory_grants_pending{$S}", "waiting"),
                 query("sql_edge_memory_grants_outstanding{$S}", "granted"),
             ]),
-        Panel::lines("Threads and files", "short")
+        Panel::lines("Threads and open files", "short")
             .says("Of sqlservr.")
             .of([
                 query("sql_edge_process_threads{$S}", "threads"),
@@ -327,19 +327,19 @@ fn resources() -> Vec<Panel> {
 
 fn io() -> Vec<Panel> {
     vec![
-        Panel::lines("Time of a read", "s")
+        Panel::lines("Read latency", "s")
             .says("On average, by file. Good for data files is below 20 ms.")
             .of([query(
                 r#"rate(sql_edge_file_io_stall_seconds_total{operation="read",$S}[$__rate_interval]) / (rate(sql_edge_file_io_operations_total{operation="read",$S}[$__rate_interval]) > 0)"#,
                 "{{database}}/{{file}}",
             )]),
-        Panel::lines("Time of a write", "s")
+        Panel::lines("Write latency", "s")
             .says("On average, by file. Good for logs is below 5 ms.")
             .of([query(
                 r#"rate(sql_edge_file_io_stall_seconds_total{operation="write",$S}[$__rate_interval]) / (rate(sql_edge_file_io_operations_total{operation="write",$S}[$__rate_interval]) > 0)"#,
                 "{{database}}/{{file}}",
             )]),
-        Panel::lines("Storage traffic", "Bps")
+        Panel::lines("I/O throughput", "Bps")
             .says("Of the engine's files by its own count, and of the process by the kernel's.")
             .of([
                 query(
@@ -351,13 +351,13 @@ fn io() -> Vec<Panel> {
                     "sqlservr, by the kernel",
                 ),
             ]),
-        Panel::lines("Operations", "iops")
+        Panel::lines("I/O operations", "iops")
             .says("By database.")
             .of([query(
                 "sum by (database, operation) (rate(sql_edge_file_io_operations_total{$S}[$__rate_interval]))",
                 "{{database}} {{operation}}",
             )]),
-        Panel::lines("Pages", "ops")
+        Panel::lines("Buffer pool pages", "ops")
             .says("Between buffer pool and files. Many lazy writes: memory is short.")
             .of([
                 query("rate(sql_edge_pages_read_total{$S}[$__rate_interval])", "read"),
@@ -427,7 +427,7 @@ fn load() -> Vec<Panel> {
                 "rate(sql_edge_database_transactions_total{$S}[$__rate_interval])",
                 "{{database}}",
             )]),
-        Panel::bars("Errors", "short")
+        Panel::bars("Engine errors", "short")
             .says("By their kind; `kill_connection` is of severity 20 and above.")
             .of([query(
                 "increase(sql_edge_errors_total{$S}[$__rate_interval]) > 0",
@@ -438,14 +438,14 @@ fn load() -> Vec<Panel> {
 
 fn waits() -> Vec<Panel> {
     vec![
-        Panel::stacked("Waits", "s")
+        Panel::stacked("Wait time", "s")
             .says("Seconds that tasks waited in each second, by category; idle waits are left out.")
             .size(16, 8)
             .of([query(
                 "rate(sql_edge_wait_seconds_total{$S}[$__rate_interval])",
                 "{{category}}",
             )]),
-        Panel::lines("Of these, for a processor", "s")
+        Panel::lines("Signal wait time", "s")
             .says("Signal waits: the resource was there, a processor was not.")
             .of([query(
                 "rate(sql_edge_wait_signal_seconds_total{$S}[$__rate_interval])",
@@ -458,7 +458,7 @@ fn waits() -> Vec<Panel> {
                 query("sql_edge_blocking_heads{$S}", "heads"),
                 query("sql_edge_blocking_chain_length{$S}", "longest chain"),
             ]),
-        Panel::lines("Longest", "s")
+        Panel::lines("Longest requests and transactions", "s")
             .says("The longest time of a blocked request, of any request, and of an open transaction.")
             .of([
                 query("sql_edge_blocked_seconds{$S}", "blocked"),
@@ -482,14 +482,14 @@ fn waits() -> Vec<Panel> {
 
 fn databases() -> Vec<Panel> {
     vec![
-        Panel::lines("Log in use", "percentunit")
+        Panel::lines("Transaction log usage", "percentunit")
             .says("Of each log's present size.")
             .to(1.0)
             .of([query(
                 "sql_edge_database_log_used_bytes{$S} / (sql_edge_database_log_size_bytes{$S} > 0)",
                 "{{database}}",
             )]),
-        Panel::table("What keeps logs from being reused", "short")
+        Panel::table("Log reuse waits", "short")
             .says("log_reuse_wait_desc of each database.")
             .size(8, 8)
             .rows_only()
@@ -497,7 +497,7 @@ fn databases() -> Vec<Panel> {
                 "sum by (database, reason) (sql_edge_database_log_reuse_wait{$S}) > 0",
                 "{{database}}",
             )]),
-        Panel::stacked("Files", "bytes")
+        Panel::stacked("Database file size", "bytes")
             .says("Size by database and type.")
             .of([query(
                 "sum by (database, type) (sql_edge_file_size_bytes{$S})",
@@ -506,7 +506,7 @@ fn databases() -> Vec<Panel> {
         Panel::stacked("tempdb", "bytes")
             .says("By its use. A growing version store: a long transaction under snapshot isolation.")
             .of([query("sql_edge_tempdb_bytes{$S}", "{{use}}")]),
-        Panel::table("Since the last backup", "s")
+        Panel::table("Time since the last backup", "s")
             .says("By database and type, as msdb has it; snapshots of the volume leave no trace there.")
             .size(8, 8)
             .steps(2.0 * 86_400.0, 8.0 * 86_400.0)
@@ -546,19 +546,19 @@ fn jobs() -> Vec<Panel> {
 
 fn supervisor() -> Vec<Panel> {
     vec![
-        Panel::lines("Age of observations", "s")
+        Panel::lines("Observation age", "s")
             .says("Each observer has its own pace; what is old counts as unknown.")
             .of([query(
                 "sql_edge_supervisor_observation_age_seconds{$S}",
                 "{{observer}}",
             )]),
-        Panel::lines("Age of the decision", "s")
+        Panel::lines("Decision age", "s")
             .says("Beyond `decision-stale-after` (5 s) the supervisor itself counts as broken.")
             .of([query(
                 "sql_edge_supervisor_decision_age_seconds{$S}",
                 "decision",
             )]),
-        Panel::lines("Time in which the supervisor did not run", "percentunit")
+        Panel::lines("Supervisor stalls", "percentunit")
             .says("Starved of cpu, suspended or paused; that time counts for nothing.")
             .to(1.0)
             .of([query(
@@ -570,7 +570,7 @@ fn supervisor() -> Vec<Panel> {
             .size(16, 8)
             .texts(PASSES)
             .of([query("sql_edge_collector_success{$S}", "{{collector}}")]),
-        Panel::table("Why collectors have nothing to show", "short")
+        Panel::table("Collector failures", "short")
             .says("denied: run the output of `setup-sql`; unsupported: this edition does not have it.")
             .size(8, 8)
             .rows_only()
@@ -578,14 +578,14 @@ fn supervisor() -> Vec<Panel> {
                 "sum by (collector, reason) (sql_edge_collector_failure{$S}) > 0",
                 "{{collector}}",
             )]),
-        Panel::lines("Time of a collection", "s")
+        Panel::lines("Collection duration", "s")
             .says("One round trip each, on a connection of their own.")
             .size(12, 8)
             .of([query(
                 "sql_edge_collector_duration_seconds{$S}",
                 "{{collector}}",
             )]),
-        Panel::lines("What the supervisor takes", "bytes")
+        Panel::lines("Supervisor resource usage", "bytes")
             .says("Its resident memory.")
             .size(12, 8)
             .of([query("process_resident_memory_bytes{$S}", "resident")]),
