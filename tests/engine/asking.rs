@@ -216,8 +216,7 @@ fn a_lost_listener_is_the_engines_own() {
 }
 
 /// A first start with MSSQL_COLLATION: it refuses `sa` for a while, then closes the port and rebuilds.
-#[test]
-fn a_port_that_closes_before_anybody_was_let_in_is_the_starts_own() {
+fn a_rebuild() -> Bench {
     let mut bench = Bench::new(Policy::default());
     bench.see(running(1, IDLE));
     bench.see(listening(&["0.0.0.0:1433"]));
@@ -227,6 +226,12 @@ fn a_port_that_closes_before_anybody_was_let_in_is_the_starts_own() {
         &AttemptResult::Failed(server(18456)),
     );
     bench.see(not_listening());
+    bench
+}
+
+#[test]
+fn a_port_that_closes_before_anybody_was_let_in_is_the_starts_own() {
+    let mut bench = a_rebuild();
     bench.live_for(seconds(400), HARD_WORK, &REFUSED);
     assert_eq!(bench.decision.action, None, "{:?}", bench.decision.findings);
     // One that then does nothing for the time of a start is lost all the same.
@@ -238,15 +243,7 @@ fn a_port_that_closes_before_anybody_was_let_in_is_the_starts_own() {
 /// the rebuild took is not lost in the moment in which the rebuild is over.
 #[test]
 fn a_start_that_has_just_ended_has_time_to_open_its_port() {
-    let mut bench = Bench::new(Policy::default());
-    bench.see(running(1, IDLE));
-    bench.see(listening(&["0.0.0.0:1433"]));
-    bench.live_for(
-        seconds(20),
-        HARD_WORK,
-        &AttemptResult::Failed(server(18456)),
-    );
-    bench.see(not_listening());
+    let mut bench = a_rebuild();
     bench.live_for(seconds(120), HARD_WORK, &REFUSED);
     bench.see(with_log(|log| log.start.complete = true));
     assert_eq!(bench.decision.action, None, "{:?}", bench.decision.findings);

@@ -64,18 +64,28 @@ async fn the_port_of_the_errorlog_is_asked_where_no_socket_is_seen() {
     supervisor.passes("ready").await;
 }
 
+/// A file with this password, for a login of the supervisor's own.
+fn password_file(scratch: &Scratch, password: &str) -> String {
+    let file = scratch.path().join("own-password");
+    std::fs::write(&file, password).expect("writable");
+    file.display().to_string()
+}
+
+/// The settings of a login of the supervisor's own, which it makes where it is not there.
+fn login_of_its_own(password_file: &str) -> [(&str, &str); 3] {
+    [
+        ("sql-user", "watcher"),
+        ("sql-password-file", password_file),
+        ("sql-bootstrap-user", "sa"),
+    ]
+}
+
 #[tokio::test]
 async fn the_supervisor_makes_its_own_login() {
     let (scratch, name) = (Scratch::new(), unique_name());
     let standin = standin(&scratch, &name).await;
-    let secret = scratch.path().join("own-password");
-    std::fs::write(&secret, "Own'Secret-1\n").expect("writable");
-    let secret = secret.display().to_string();
-    let more = [
-        ("sql-user", "watcher"),
-        ("sql-password-file", secret.as_str()),
-        ("sql-bootstrap-user", "sa"),
-    ];
+    let secret = password_file(&scratch, "Own'Secret-1\n");
+    let more = login_of_its_own(&secret);
     let mut supervisor = supervise(&standin, &name, &more).await;
     supervisor.passes("ready").await;
     for statement in [
@@ -107,14 +117,8 @@ async fn a_login_without_its_permissions_is_taken_back() {
         faults: vec![refused],
     };
     standin.command(faults).await.expect("it obeys");
-    let secret = scratch.path().join("own-password");
-    std::fs::write(&secret, "Own-Secret-1").expect("writable");
-    let secret = secret.display().to_string();
-    let more = [
-        ("sql-user", "watcher"),
-        ("sql-password-file", secret.as_str()),
-        ("sql-bootstrap-user", "sa"),
-    ];
+    let secret = password_file(&scratch, "Own-Secret-1");
+    let more = login_of_its_own(&secret);
     let mut supervisor = supervise(&standin, &name, &more).await;
     supervisor
         .event(|event| event["statement"] == "DROP LOGIN [watcher]")
@@ -139,14 +143,8 @@ async fn a_login_that_is_there_is_left_as_it_is() {
         password: "Somebody-1".to_owned(),
     };
     standin.command(somebodys).await.expect("it obeys");
-    let secret = scratch.path().join("own-password");
-    std::fs::write(&secret, "Another-1").expect("writable");
-    let secret = secret.display().to_string();
-    let more = [
-        ("sql-user", "watcher"),
-        ("sql-password-file", secret.as_str()),
-        ("sql-bootstrap-user", "sa"),
-    ];
+    let secret = password_file(&scratch, "Another-1");
+    let more = login_of_its_own(&secret);
     let mut supervisor = supervise(&standin, &name, &more).await;
     let said = supervisor
         .event(|event| {
