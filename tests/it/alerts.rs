@@ -210,8 +210,19 @@ async fn a_supervisor_whose_deciding_thread_stands_still() {
     let (mut supervisor, _standin, _scratch) = pair(&[]).await;
     let thread = Pid::from_raw(supervisor.pid().as_raw_nonzero().get());
     ptrace::seize(thread, ptrace::Options::empty()).expect("the tests need root");
-    ptrace::interrupt(thread).expect("it runs");
-    wait::waitpid(thread, Some(wait::WaitPidFlag::__WALL)).expect("it stops");
+    loop {
+        ptrace::interrupt(thread).expect("it runs");
+        wait::waitpid(thread, Some(wait::WaitPidFlag::__WALL)).expect("it stops");
+        // It may hold a lock that who answers needs, such as the allocator's: then it is stopped at another moment.
+        let asked = supervisor.get("/healthz");
+        if tokio::time::timeout(Duration::from_secs(2), asked)
+            .await
+            .is_ok()
+        {
+            break;
+        }
+        ptrace::cont(thread, None).expect("it is held");
+    }
     supervisor.keeps_a_scrape().await;
     let series = "sql_edge_supervisor_decision_age_seconds";
     let is_old = |scrape: &Scrape| scrape.value(series) >= Some(1.0);

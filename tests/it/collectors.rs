@@ -53,14 +53,20 @@ async fn pod(script: Script, settings: &[(&str, &str)]) -> Pod {
     }
 }
 
-/// Waits until each collector has had its first turn; the reasons of those that failed.
+/// Waits until each collector has had its first turn, be it before what was awaited last; the reasons of those that
+/// failed.
 pub async fn first_turns(supervisor: &mut Supervisor) -> BTreeMap<String, String> {
     let mut waiting = COLLECTORS.to_vec();
     let mut failed = BTreeMap::new();
+    let before = supervisor.log.clone();
+    let mut before = before
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     while !waiting.is_empty() {
-        let event = supervisor
-            .event(|event| event["collector"].is_string())
-            .await;
+        let event = match before.next() {
+            Some(event) => event,
+            None => supervisor.event(|_| true).await,
+        };
         let collector = event["collector"].as_str().unwrap_or_default();
         match event["message"].as_str() {
             Some("collects") => {}

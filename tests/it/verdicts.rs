@@ -37,7 +37,8 @@ async fn a_killed_engine_is_named_and_its_successor_is_ready() {
     let mut supervisor = supervise(&standin, &name, &[]).await;
     supervisor.passes("ready").await;
     standin.signal_child(Signal::KILL).expect("it runs");
-    assert_eq!(supervisor.fails("ready").await, "ProcessKilled");
+    let reasons = supervisor.fails("ready").await;
+    assert_eq!(reasons, "ProcessKilled", "{}", supervisor.log);
     supervisor.raises("ProcessKilled").await;
     let (status, body) = supervisor.get("/readyz").await;
     assert_eq!(status, 503);

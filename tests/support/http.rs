@@ -14,23 +14,24 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Requests `path` by GET; returns status and body.
 pub async fn get(address: &str, path: &str) -> (u16, String) {
-    let answered = tokio::time::timeout(PATIENCE, async {
-        let stream = TcpStream::connect(address).await.expect("it listens");
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .expect("it speaks HTTP");
-        tokio::spawn(connection);
-        let request = Request::get(path)
-            .header("host", address)
-            .body(Empty::<Bytes>::new())
-            .expect("a valid request");
-        let response = sender.send_request(request).await.expect("it answers");
-        let status = response.status().as_u16();
-        let body = response.into_body().collect().await.expect("a body");
-        let text = String::from_utf8(body.to_bytes().to_vec()).expect("UTF-8");
-        (status, text)
-    });
-    answered.await.expect("it answers in time")
+    let answered = tokio::time::timeout(PATIENCE, try_get(address, path));
+    let answered = answered.await.expect("it answers in time");
+    answered.expect("it listens and answers")
+}
+
+/// The same from a server that may end at any moment.
+pub async fn try_get(address: &str, path: &str) -> anyhow::Result<(u16, String)> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let request = Request::get(path)
+        .header("host", address)
+        .body(Empty::<Bytes>::new())?;
+    let response = sender.send_request(request).await?;
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await?;
+    Ok((status, String::from_utf8(body.to_bytes().to_vec())?))
 }
 
 /// A response with its bytes as they came.

@@ -12,10 +12,12 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::unix::pipe;
 
 use super::alerts::{Recorded, Scrape, compare, missing};
-use super::http::get;
+use super::http::{get, try_get};
 
 /// The longest wait: nothing takes this long, and what would hang fails instead.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest wait for the first look at the processes, which comes within a few milliseconds of the start.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
 
 /// A running supervisor.
 pub struct Supervisor {
@@ -120,10 +122,25 @@ impl Supervisor {
         event["reasons"].as_str().expect("reasons").to_owned()
     }
 
-    /// Waits until `probe` passes.
+    /// Waits until `probe` passes. The engine may answer before the first look at the processes: that is awaited as
+    /// well, so that what is done to the engine next is seen.
     pub async fn passes(&mut self, probe: &str) {
         self.event(|event| event["message"] == "passes" && event["probe"] == probe)
             .await;
+        if probe == "ready" {
+            // Where nobody can look at processes there is no such look.
+            let _ = tokio::time::timeout(FIRST_LOOK, self.looks_at_the_processes()).await;
+        }
+    }
+
+    async fn looks_at_the_processes(&self) {
+        let age = "sql_edge_supervisor_observation_age_seconds{observer=\"process\"}";
+        // One that ends meanwhile is not waited for.
+        while let Ok((_, text)) = try_get(&self.address, "/metrics").await {
+            if Scrape::of(&text).value(age).is_some() {
+                return;
+            }
+        }
     }
 
     /// Waits until each of `probes` has passed, in whatever order.
