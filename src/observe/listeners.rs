@@ -68,8 +68,8 @@ pub async fn observe(proc_root: PathBuf, engine: EnginePid) {
         if looks.0 != pid {
             looks = (pid, 0);
         }
-        let mut held = Vec::new();
-        let seen = pid.map(|pid| look_at(&proc_root, pid, &mut held));
+        let (seen, held) = pid.map(|pid| look_at(&proc_root, pid)).unzip();
+        let held = held.unwrap_or_default();
         let listens = seen.as_ref().is_some_and(|seen| {
             let sockets = seen.sockets.as_ref();
             sockets.is_some_and(|sockets| !sockets.is_empty())
@@ -115,27 +115,26 @@ fn is_one_gone(held: &[u64]) -> bool {
 /// Looks at the process `pid` once.
 #[must_use]
 pub fn look(proc_root: &Path, pid: i32) -> EngineNetwork {
-    look_at(proc_root, pid, &mut Vec::new())
+    look_at(proc_root, pid).0
 }
 
-/// Looks at the process once. `held` becomes the inodes of the sockets on which it listens, where they are in
+/// Looks at the process once, and returns with it the inodes of the sockets on which it listens, where they are in
 /// this process's own network namespace.
-fn look_at(proc_root: &Path, pid: i32, held: &mut Vec<u64>) -> EngineNetwork {
+fn look_at(proc_root: &Path, pid: i32) -> (EngineNetwork, Vec<u64>) {
     let directory = proc_root.join(pid.to_string());
     let (tcp_port, ip_address) = variables(&directory);
     let namespace = namespace(&directory);
     let near = namespace.is_some() && namespace == own_namespace(proc_root);
     let sockets = sockets(&directory, near);
-    if near {
-        let inodes = sockets.iter().flatten().map(|(_, inode)| *inode);
-        *held = inodes.collect();
-    }
-    EngineNetwork {
+    let near_sockets = sockets.iter().flatten().filter(|_| near);
+    let held = near_sockets.map(|(_, inode)| *inode).collect();
+    let network = EngineNetwork {
         sockets: sockets.map(addresses),
         namespace,
         tcp_port,
         ip_address,
-    }
+    };
+    (network, held)
 }
 
 /// Returns the network namespace that this process itself is in.
@@ -298,9 +297,8 @@ mod tests {
             TcpListener::bind("127.0.0.1:0").unwrap(),
             TcpListener::bind("127.0.0.1:0").unwrap(),
         );
-        let mut held = Vec::new();
         let pid = i32::try_from(std::process::id()).unwrap();
-        look_at(Path::new("/proc"), pid, &mut held);
+        let (_, held) = look_at(Path::new("/proc"), pid);
         assert!(held.len() >= 2, "{held:?}");
         let inode = |listener: &TcpListener| rustix::fs::fstat(listener).unwrap().st_ino;
         let held = [inode(&kept_one), inode(&lost)];
