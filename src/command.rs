@@ -7,6 +7,7 @@ pub mod check_config;
 pub mod client;
 pub mod control;
 pub mod diagnose;
+pub mod exit;
 pub mod gate;
 pub mod history;
 pub mod inject;
@@ -21,7 +22,6 @@ pub mod table;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::process::ExitCode;
 
 use anyhow::Context as _;
 
@@ -33,41 +33,7 @@ use crate::launch::log::Log;
 use crate::launch::sidecar;
 use crate::{agent, app, launch, memory, telemetry};
 use client::Endpoint;
-
-/// The exit status of the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// The command did its work, or the probe passed.
-    Done,
-    /// The command or the probe failed.
-    Failed,
-    /// The command line or the configuration is wrong: EX_USAGE of sysexits.h.
-    Usage,
-    /// A file that was to be read can't be: EX_NOINPUT of sysexits.h.
-    NoInput,
-    /// The program that was launched ended with this status.
-    Launched(u8),
-}
-
-impl Exit {
-    /// Returns the number of the exit status.
-    #[must_use]
-    pub const fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Failed => 1,
-            Self::Usage => 64,
-            Self::NoInput => 66,
-            Self::Launched(status) => status,
-        }
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        exit.code().into()
-    }
-}
+pub use exit::Exit;
 
 /// Runs the command that the command line asked for.
 #[must_use]
