@@ -54,6 +54,7 @@ use crate::decide;
 use crate::decide::observation::{ActionReport, ActionStep, Observation};
 use crate::launch::channel::{BEAT, FromAgent, Phase, ToAgent};
 use crate::launch::{take_signals_back, termination};
+use crate::memory::give_back_regularly;
 use crate::observe::clock::Clock;
 use crate::observe::process::EnginePid;
 use crate::observe::{Sink, cgroup, listeners, process};
@@ -81,6 +82,7 @@ pub fn run(config: Config, memory: decide::memory::Memory) -> anyhow::Result<()>
         .enable_all()
         .build()
         .context("the runtime can't be built")?;
+    runtime.spawn(give_back_regularly());
     let result = runtime.block_on(work(config, memory));
     // Neither a stalled volume nor a stalled termination message may delay the end.
     runtime.shutdown_background();

@@ -44,6 +44,7 @@ use crate::config::Config;
 use crate::decide::memory::Memory;
 use crate::decide::observation::{ActionReport, Observation, OperatorCommand};
 use crate::launch::sidecar;
+use crate::memory::give_back_regularly;
 use crate::observe::clock::Clock;
 use crate::observe::process::EnginePid;
 use crate::observe::{Sink, clock, kernel, volume};
@@ -87,14 +88,12 @@ pub fn bind(config: Config) -> anyhow::Result<Bound> {
 ///
 /// The port is taken, or the system has no thread or descriptor left.
 pub fn run(config: Config) -> anyhow::Result<()> {
-    // Half a megabyte less, and a first handshake of milliseconds, compared with the default.
-    // An error says that a provider is installed already: that one is used then.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let bound = bind(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("the runtime can't be built")?;
+    runtime.spawn(give_back_regularly());
     let result = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can't be caught")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can't be caught")?;

@@ -26,7 +26,10 @@ pub async fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     };
     let rig = Rig::start(plan, setup).await?;
     let process = Process::new(rig.supervisor.pid().as_raw_pid())?;
-    let length = Duration::from_secs(plan.scale(60, 5));
+    let length = match plan.minutes {
+        Some(minutes) => Duration::from_secs(minutes * 60),
+        None => Duration::from_secs(plan.scale(60, 5)),
+    };
     ask(rig.address, rig.address, length).await?;
 
     // Its start counts: the whole life of the process until now.

@@ -7,7 +7,8 @@
 //! - names of sections, to measure these only: `kill hang probes footprint pod size stop scrape cost`;
 //! - `--quick`: a smoke test of the benchmark itself. Few rounds, nothing is judged, nothing is built:
 //!   the supervisor is this program under another name, as in the demo;
-//! - `--supervisor PATH`: measures this binary, and builds none.
+//! - `--supervisor PATH`: measures this binary, and builds none;
+//! - `--minutes N`: has `footprint` take so long instead of one minute: an hour shows what grows.
 //!
 //! | section | what is measured |
 //! | --- | --- |
@@ -58,7 +59,7 @@ use sql_edge_supervisor::{cli, command};
 
 use report::Report;
 
-const USAGE: &str = "usage: bench [--quick] [--supervisor PATH] [SECTION ...]\n\
+const USAGE: &str = "usage: bench [--quick] [--minutes N] [--supervisor PATH] [SECTION ...]\n\
                      sections: kill hang probes footprint pod size stop scrape cost";
 
 /// What the sections measure, and at which scale.
@@ -67,6 +68,8 @@ pub struct Plan {
     pub supervisor: PathBuf,
     /// A smoke test.
     pub quick: bool,
+    /// The minutes after which the footprint is taken.
+    pub minutes: Option<u64>,
 }
 
 impl Plan {
@@ -123,6 +126,7 @@ fn bench() -> ExitCode {
 
 struct Arguments {
     quick: bool,
+    minutes: Option<u64>,
     supervisor: Option<PathBuf>,
     /// In the order of [`Section::ALL`].
     sections: Vec<Section>,
@@ -157,10 +161,12 @@ impl Section {
 
 impl Arguments {
     fn parse(mut given: impl Iterator<Item = String>) -> Option<Self> {
-        let (mut quick, mut supervisor, mut named) = (false, None, Vec::new());
+        let (mut quick, mut minutes, mut supervisor) = (false, None, None);
+        let mut named = Vec::new();
         while let Some(argument) = given.next() {
             match argument.as_str() {
                 "--quick" => quick = true,
+                "--minutes" => minutes = Some(given.next()?.parse().ok()?),
                 "--supervisor" => supervisor = Some(PathBuf::from(given.next()?)),
                 name => named.push(Section::ALL.iter().find(|(known, _)| *known == name)?.1),
             }
@@ -172,6 +178,7 @@ impl Arguments {
             .collect();
         Some(Self {
             quick,
+            minutes,
             supervisor,
             sections,
         })
@@ -188,6 +195,7 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
     let plan = Plan {
         supervisor,
         quick: arguments.quick,
+        minutes: arguments.minutes,
     };
     let mut report = Report::new(!plan.quick);
     let before = machine::usage()?;
