@@ -80,8 +80,6 @@ fn benchmark() -> ExitCode {
         return ExitCode::from(64);
     };
     leftovers::remove_on_panic();
-    // An error says that one is installed already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let played = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -290,6 +290,19 @@ def check_query_errors(server, tls):
     server.command("faults", faults=[])
 
 
+def check_garbage_instead_of_tls(server):
+    server.command("accept", accept="tls_garbage")
+    output = server.tsql("SELECT 4711 AS n", "require")
+    assert "4711" not in output, output
+    server.command("accept", accept="answer")
+    assert "4711" in server.tsql("SELECT 4711 AS n", "require")
+
+
+def check_refused(server, encryption):
+    output = server.tsql("SELECT 4711 AS n", encryption)
+    assert "4711" not in output, output
+
+
 def check_tsql(server, encryption):
     output = server.tsql("SELECT 4711 AS n; SELECT name, state_desc FROM sys.databases", encryption)
     for text in ("4711", "tempdb\tONLINE"):
@@ -328,6 +341,7 @@ def all_checks(server):
             yield f"python-tds {'tls' if tls else 'clear'} {check.__name__[6:]}", lambda c=check, t=tls: c(server, t)
     for encryption in ("off", "request", "require"):
         yield f"tsql encryption={encryption}", lambda e=encryption: check_tsql(server, e)
+    yield "tsql is answered with what is no tls", lambda: check_garbage_instead_of_tls(server)
 
 
 def main():
@@ -350,10 +364,16 @@ def main():
         for name, action in all_checks(server):
             run(name, action)
             heal(server)
+    with StandIn(sys.argv[1], "--encryption", "on") as server:
+        for encryption in ("request", "require"):
+            run(f"tsql encryption={encryption} on a server that prefers tls", lambda e=encryption: check_tsql(server, e))
+            heal(server)
+        run("python-tds on a server that prefers tls", lambda: check_result_sets(server, True))
     with StandIn(sys.argv[1], "--encryption", "required") as server:
         run("python-tds on a server that insists on tls", lambda: check_result_sets(server, True))
         run("tsql on a server that insists on tls", lambda: check_tsql(server, "require"))
     with StandIn(sys.argv[1], "--encryption", "not-supported") as server:
+        run("tsql that insists on tls is refused by a server without", lambda: check_refused(server, "require"))
         run("tsql on a server without tls", lambda: check_tsql(server, "off"))
         run("python-tds on a server without tls", lambda: check_result_sets(server, False))
     print(f"{passed} passed, {failed} failed")

@@ -100,7 +100,7 @@ impl Engine {
         config.host("127.0.0.1");
         config.port(self.port);
         config.authentication(AuthMethod::sql_server("sa", &self.password));
-        config.encryption(EncryptionLevel::Required);
+        config.encryption(EncryptionLevel::NotSupported);
         config.trust_cert();
         let stream = TcpStream::connect(("127.0.0.1", self.port))
             .await

@@ -1,6 +1,6 @@
-//! Logins: encryption, refusals, phases.
+//! Logins: refusals, phases. Their encryption is checked in tests/clients/check.py, by clients of other makers.
 
-use tiberius::{AuthMethod, EncryptionLevel, error::Error};
+use tiberius::{AuthMethod, error::Error};
 
 use super::support::{Fixture, connect, number, until};
 use crate::standin::command::{Command, Reply};
@@ -8,56 +8,6 @@ use crate::standin::messages::SqlError;
 use crate::standin::script::{
     Accept, Database, DatabaseState, LoginAnswer, Phase, Script, StartPhase,
 };
-
-async fn with_encryption(server: &str, client: EncryptionLevel) -> Result<i64, Error> {
-    let fixture = Fixture::start(|options| options.argument("--encryption").argument(server)).await;
-    let mut config = fixture.config();
-    config.encryption(client);
-    let mut sql = connect(config).await?;
-    Ok(number(&mut sql, "SELECT 1").await)
-}
-
-#[tokio::test]
-async fn every_encryption_level_that_can_work_works() {
-    use EncryptionLevel::{NotSupported, Off, On, Required};
-    for (server, client) in [
-        ("off", Off),
-        ("off", On),
-        ("off", Required),
-        ("off", NotSupported),
-        ("on", On),
-        ("on", Required),
-        ("required", Required),
-        ("required", Off),
-        ("not-supported", NotSupported),
-    ] {
-        assert_eq!(
-            with_encryption(server, client).await.unwrap(),
-            1,
-            "{server}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_server_without_tls_is_refused_by_a_client_that_wants_it() {
-    let refused = with_encryption("not-supported", EncryptionLevel::Required).await;
-    assert!(matches!(refused, Err(Error::Protocol(_))), "{refused:?}");
-}
-
-#[tokio::test]
-async fn its_certificate_can_be_trusted_by_name() {
-    let fixture = Fixture::healthy().await;
-    let mut config = tiberius::Config::new();
-    config.host("127.0.0.1");
-    config.port(fixture.engine.port());
-    config.authentication(AuthMethod::sql_server("sa", fixture.engine.password()));
-    config.encryption(EncryptionLevel::Required);
-    let pem = fixture.engine.certificate().await.unwrap();
-    config.trust_cert_ca_bundle(pem.into_bytes());
-    let mut sql = connect(config).await.unwrap();
-    assert_eq!(number(&mut sql, "SELECT 1").await, 1);
-}
 
 async fn refusal(fixture: &Fixture) -> Option<u32> {
     connect(fixture.config())
@@ -175,20 +125,13 @@ async fn the_start_goes_through_its_phases() {
 #[tokio::test]
 async fn what_happens_before_the_login_can_be_scripted() {
     let fixture = Fixture::healthy().await;
-    for accept in [
-        Accept::Refuse,
-        Accept::Close,
-        Accept::Reset,
-        Accept::TlsGarbage,
-    ] {
+    for accept in [Accept::Refuse, Accept::Close, Accept::Reset] {
         fixture
             .engine
             .command(Command::Accept { accept })
             .await
             .unwrap();
-        let mut config = fixture.config();
-        config.encryption(EncryptionLevel::Required);
-        assert!(connect(config).await.is_err(), "{accept:?}");
+        assert!(connect(fixture.config()).await.is_err(), "{accept:?}");
     }
     fixture
         .engine
