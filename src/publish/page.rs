@@ -382,6 +382,15 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "for tests/pictures, which opens them in a browser"]
+    fn the_pages_are_written() {
+        let directory = std::path::PathBuf::from(std::env::var_os("PAGES").unwrap());
+        for (name, view) in fixture::views() {
+            std::fs::write(directory.join(format!("{name}.html")), render(&view)).unwrap();
+        }
+    }
+
+    #[test]
     fn many_databases_are_cut_short() {
         let mut view = fixture::view("ready");
         let mut published = (*view.published).clone();

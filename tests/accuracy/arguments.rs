@@ -1,11 +1,13 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use crate::contestant::Contestant;
 use crate::scenario::Scenario;
 use crate::scenarios;
 
 pub const USAGE: &str = "usage: accuracy [--quick] [--contestant NAME] [--seed N] [--jobs N] [--markdown] [--verbose] \
-                         [SCENARIO ...]\ncontestants: none tcp exec diagnostics supervisor";
+                         [--pictures DIRECTORY] [SCENARIO ...]\ncontestants: none tcp exec diagnostics supervisor";
 
 /// Rigs side by side on two cores: each is idle most of the time, and with more of them the machine's
 /// scheduling would begin to show.
@@ -18,6 +20,7 @@ pub struct Arguments {
     pub verbose: bool,
     pub seed: u64,
     pub jobs: u32,
+    pub pictures: Option<PathBuf>,
     pub contestants: Vec<Contestant>,
     pub scenarios: Vec<Scenario>,
 }
@@ -25,7 +28,7 @@ pub struct Arguments {
 impl Arguments {
     pub fn parse(mut given: impl Iterator<Item = String>) -> Option<Self> {
         let (mut quick, mut markdown, mut verbose) = (false, false, false);
-        let (mut seed, mut jobs) = (SEED, JOBS);
+        let (mut seed, mut jobs, mut pictures) = (SEED, JOBS, None);
         let mut contestants = Vec::new();
         let mut names = Vec::new();
         while let Some(argument) = given.next() {
@@ -35,6 +38,7 @@ impl Arguments {
                 "--verbose" => verbose = true,
                 "--seed" => seed = given.next()?.parse().ok()?,
                 "--jobs" => jobs = given.next()?.parse().ok().filter(|jobs| *jobs > 0)?,
+                "--pictures" => pictures = Some(PathBuf::from(given.next()?)),
                 "--contestant" => {
                     let name = given.next()?;
                     let known = Contestant::ALL.into_iter();
@@ -62,6 +66,7 @@ impl Arguments {
             verbose,
             seed,
             jobs,
+            pictures,
             contestants,
             scenarios: scenarios.collect(),
         })

@@ -12,7 +12,8 @@
 //! - `--contestant NAME`: this one only: `none tcp exec diagnostics supervisor`;
 //! - `--seed N`: the random numbers, which are where in its period each probe begins and when each fault;
 //! - `--jobs N`: places for rigs that run side by side;
-//! - `--markdown`: prints the table for the README;
+//! - `--markdown`: prints the table for docs/evidence.md;
+//! - `--pictures DIRECTORY`: draws each scenario over time, as those of docs/pictures are;
 //! - `--verbose`: prints what the supervisor said in what went wrong.
 //!
 //! All durations are divided by one factor, the same for all: [`scale`].
@@ -37,6 +38,7 @@ mod kubelet;
 #[path = "../bench/leftovers.rs"]
 mod leftovers;
 mod neighbour;
+mod picture;
 mod random;
 mod report;
 mod rig;

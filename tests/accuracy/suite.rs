@@ -11,6 +11,7 @@ use crate::arguments::Arguments;
 use crate::contestant::Contestant;
 use crate::cost;
 use crate::floor::Floor;
+use crate::picture;
 use crate::random::Random;
 use crate::report::{Entry, Report};
 use crate::rig;
@@ -48,6 +49,9 @@ pub async fn play(arguments: &Arguments) -> anyhow::Result<Report> {
     let mut entries = side_by_side(together, arguments.jobs).await?;
     entries.extend(side_by_side(alone, arguments.jobs).await?);
     entries.sort_by_key(|entry| entry.index);
+    if let Some(directory) = &arguments.pictures {
+        picture::write(directory, &entries).context("the pictures")?;
+    }
     let lateness = floor.end();
     Ok(Report::new(
         arguments,
