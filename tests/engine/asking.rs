@@ -376,6 +376,15 @@ fn a_stop_outlives_the_supervisor_that_saw_it_begin() {
         assert_eq!(bench.has(Reason::Stopping), holds, "{away} s");
         assert_eq!(bench.live() == Verdict::Pass, holds, "{away} s");
     }
+    // One that has had its whole limit is over.
+    let mut earlier = Bench::ready(kubelet());
+    earlier.ping_fails(server(6005));
+    let limit = earlier.policy.stopping_limit;
+    for (away, holds) in [(limit.saturating_sub(SECOND), true), (limit, false)] {
+        let mut bench = earlier.restart_supervisor(away, true);
+        bench.see(running(1, IDLE));
+        assert_eq!(bench.has(Reason::Stopping), holds, "{away:?}");
+    }
     let mut earlier = Bench::ready(kubelet());
     earlier.ping_fails(server(6005));
     let mut rebooted = earlier.restart_supervisor(seconds(60), false);

@@ -338,6 +338,18 @@ fn identities_are_written_by_decision_once_the_lease_is_held_and_what_is_there_i
     bench.see(lease(elsewhere(Some("pod-2"), false)));
     bench.see(whole(|_| {}));
     assert_eq!(bench.decision.identity_writes, []);
+    // What an agent holds is known while it is linked.
+    let mut bench = Bench::new(Policy::default());
+    bench.snapshot.lease_by_agent = true;
+    for (link, writes) in [
+        (LinkReport::Lost, 0),
+        (LinkReport::Linked, 1),
+        (LinkReport::Lost, 0),
+    ] {
+        bench.see(Observation::Link(link));
+        bench.see(whole(|_| {}));
+        assert_eq!(bench.decision.identity_writes.len(), writes, "{link:?}");
+    }
 }
 
 #[test]
