@@ -14,6 +14,7 @@ pub mod event;
 pub mod header;
 pub mod lines;
 pub mod os_error;
+mod plain;
 pub mod reader;
 
 pub use lines::Lines;

@@ -13,6 +13,7 @@ pub mod view;
 mod checks;
 pub mod metrics;
 mod page;
+mod seconds;
 pub mod status;
 mod words;
 // The events that are written to Kubernetes, for whoever looks there first.
@@ -27,6 +28,7 @@ use std::time::SystemTime;
 use tokio::sync::watch;
 
 use crate::decide::decision::{Action, Decision, LastRestart, Probe, Restart, Verdict};
+use crate::decide::observation::ActionStep;
 use crate::decide::policy::RestartBy;
 use crate::decide::reason::Reason;
 use crate::decide::snapshot::Snapshot;
@@ -49,6 +51,19 @@ pub struct Published {
     /// The number of the publication. It counts up with each, so that a reader can tell a new one
     /// from the one before.
     pub sequence: u64,
+}
+
+impl Published {
+    /// Returns why the supervisor could not restart this engine itself, if it tried.
+    #[must_use]
+    pub fn failed_restart(&self) -> Option<&str> {
+        let report = &self.snapshot.action.as_ref()?.value;
+        let last = self.decision.as_ref()?.last_restart.as_ref()?;
+        match &report.step {
+            ActionStep::Failed(why) if last.process == Some(report.process) => Some(why),
+            _ => None,
+        }
+    }
 }
 
 /// A change of one answer.

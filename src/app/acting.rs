@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use super::linked::AgentLink;
 use crate::act::restart::{Restarter, termination};
 use crate::decide::decision::{Action, Verdict};
-use crate::decide::observation::{ActionReport, ActionStep};
+use crate::decide::observation::ActionReport;
 use crate::decide::policy::RestartBy;
 use crate::publish::{Published, Reader};
 
@@ -45,7 +45,7 @@ where
         } else if (before, live) == (Verdict::Pass, Verdict::Fail) {
             let now = SystemTime::now();
             let reasons = &decision.live.reasons;
-            let failed = failure(&published);
+            let failed = published.failed_restart();
             let message = termination::message(now, RestartBy::Kubelet, reasons, decision, failed);
             let process = decision.last_restart.as_ref().and_then(|last| last.process);
             restarter
@@ -65,15 +65,5 @@ async fn fenced(mut decisions: Reader) {
     if decisions.wait_for(fences).await.is_err() {
         // Nothing is decided any more.
         std::future::pending::<()>().await;
-    }
-}
-
-/// Returns why the supervisor could not restart this process itself, if it tried.
-pub fn failure(published: &Published) -> Option<&str> {
-    let report = &published.snapshot.action.as_ref()?.value;
-    let last = published.decision.as_ref()?.last_restart.as_ref()?;
-    match &report.step {
-        ActionStep::Failed(why) if last.process == Some(report.process) => Some(why),
-        _ => None,
     }
 }

@@ -19,7 +19,6 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::acting::failure;
 use crate::act::holder::LeaseHolder;
 use crate::act::link::LinkEvent;
 use crate::act::restart::termination;
@@ -299,7 +298,7 @@ impl Composer {
                 self.termination_message.get_or_insert_with(|| {
                     let (now, by) = (SystemTime::now(), RestartBy::Kubelet);
                     let reasons = &decision.live.reasons;
-                    termination::message(now, by, reasons, decision, failure(published))
+                    termination::message(now, by, reasons, decision, published.failed_restart())
                 });
             }
         }

@@ -17,13 +17,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::lease::LeaseState;
+pub use super::mount::Mount;
 use super::time::Time;
 use super::volumes::Layout;
 pub use act::{ActionReport, ActionStep, LinkReport};
 pub use contact::{Attempt, AttemptResult, ContactError, ServerError, Stage};
 pub use host::{
-    CgroupReport, Denial, EngineMount, HostFacts, KernelVersion, Mount, Space, VolumeCheck,
-    VolumeEvent, VolumeFault, VolumeReport, WriteCheck,
+    CgroupReport, Denial, EngineMount, HostFacts, KernelVersion, Space, VolumeCheck, VolumeEvent,
+    VolumeFault, VolumeReport, WriteCheck,
 };
 pub use listeners::ListenersReport;
 pub use log::{

@@ -20,10 +20,10 @@ use std::time::Duration;
 
 use super::decision::LastRestart;
 use super::findings::Findings;
+use super::first_mounts::FirstMounts;
 use super::identity::set::Set as IdentitySet;
 use super::incarnation::Incarnation;
 use super::memory::Tenant;
-use super::mounts::FirstMounts;
 use super::policy::Policy;
 use super::snapshot::Snapshot;
 use super::time::Time;

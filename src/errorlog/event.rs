@@ -5,6 +5,7 @@
 use core::net::IpAddr;
 use std::time::Duration;
 
+use super::plain::one_line;
 use crate::decide::observation::{
     EngineBuild, ListenAddress, LoggedDac, LoggedRecovery, LoggedStop, LoggedUpgrade,
 };
@@ -239,7 +240,7 @@ fn dac(text: &str) -> Option<LoggedDac> {
 
 /// Returns a name that is safe to show: no longer than a name is, and without control characters.
 fn bounded(name: &str) -> String {
-    super::reader::one_line(name, MAX_NAME_CHARS)
+    one_line(name, MAX_NAME_CHARS)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::entry::{Entry, entries};
 use super::event::{Event, event};
 use super::header::header;
 use super::os_error::os_error;
+use super::plain::one_line;
 use crate::decide::faults::{self, Fault, Message, Rank};
 use crate::decide::observation::{EngineLog, LoggedError, LoggedMessage, LoggedStart, LoggedStop};
 
@@ -382,16 +383,6 @@ fn is_error(text: &str) -> bool {
     let lower = text.to_ascii_lowercase().replace("errorlog", "");
     ERROR_WORDS.iter().any(|word| lower.contains(word))
         && !HARMLESS.iter().any(|harmless| text.contains(harmless))
-}
-
-/// Returns the text on one line: no control characters, no more than `limit` characters.
-#[must_use]
-pub fn one_line(text: &str, limit: usize) -> String {
-    let plain = |c: char| match c.is_control() {
-        true => char::REPLACEMENT_CHARACTER,
-        false => c,
-    };
-    text.chars().take(limit).map(plain).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::status::Seconds;
+use super::seconds::Seconds;
 use super::view::{Standing, View};
 use super::words;
 use crate::decide::observation::{

@@ -3,12 +3,11 @@
 //! Names are camelCase, ages and spans are in seconds, sizes in bytes. Within a version fields are
 //! only ever added. What is not known is left out.
 
-use std::time::Duration;
-
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::Transition;
 use super::checks::{self, Mark};
+use super::seconds::Seconds;
 use super::view::{Answer, Found, View};
 use crate::decide::decision::{Phase, Probe, Verdict};
 use crate::decide::reason::{Outcome, Reason};
@@ -25,17 +24,6 @@ use volume::Volume;
 
 /// The version of the documents.
 pub const VERSION: u32 = 1;
-
-/// A span, written as seconds with the microseconds kept: enough for a round trip, short for an
-/// age.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Seconds(pub Duration);
-
-impl Serialize for Seconds {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_f64((self.0.as_secs_f64() * 1e6).round() / 1e6)
-    }
-}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -5,10 +5,10 @@
 //! none: then this file is removed, and the records take its place. It is made anew once there is
 //! room.
 
+use std::os::fd::AsFd;
+
 use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, fallocate, openat, unlinkat};
 use rustix::io::Errno;
-
-use super::atomic::Folder;
 
 /// The name of the file in the supervisor's folder.
 pub const NAME: &str = "reserve";
@@ -16,22 +16,22 @@ pub const NAME: &str = "reserve";
 const BYTES: u64 = 64 * 1024;
 
 /// Makes the file where it is missing. A failure costs nothing now; it is tried again.
-pub fn keep(folder: &Folder) {
+pub fn keep(folder: impl AsFd) {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP;
     // It is there as a rule.
-    let Ok(file) = openat(folder, NAME, flags, mode) else {
+    let Ok(file) = openat(&folder, NAME, flags, mode) else {
         return;
     };
     if fallocate(&file, FallocateFlags::empty(), 0, BYTES).is_err() {
         // One without blocks would reserve nothing. Where the file system can't do it, there is none.
-        let _ = unlinkat(folder, NAME, AtFlags::empty());
+        let _ = unlinkat(&folder, NAME, AtFlags::empty());
     }
 }
 
 /// Removes the file, so that what has to be written now has its room. Returns whether there was any.
 #[must_use]
-pub fn spend(folder: &Folder) -> bool {
+pub fn spend(folder: impl AsFd) -> bool {
     unlinkat(folder, NAME, AtFlags::empty()).is_ok()
 }
 

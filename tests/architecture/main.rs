@@ -6,6 +6,7 @@
 
 #![allow(clippy::expect_used, clippy::panic)] // a test fails by panicking
 
+mod circles;
 mod comments;
 mod docker;
 mod docs;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::log::{Dumps, EngineLog};
 use crate::decide::identity::IdentityFacts;
+use crate::decide::mount::Mount;
 use crate::decide::volumes::Volume;
 
 /// A report on the checks of one volume.
@@ -51,20 +52,6 @@ pub struct VolumeCheck {
     pub output: Option<EngineLog>,
     /// The crash dumps below `log`; absent where that directory can't be read.
     pub dumps: Option<Dumps>,
-}
-
-/// A mount at a volume's directory (proc_pid_mountinfo(5)).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Mount {
-    /// The `major:minor` number of the device.
-    pub device: String,
-    /// The directory of that file system that is mounted.
-    pub root: String,
-    /// The type of the file system.
-    pub fs_type: String,
-    /// Whether the mount or its super block is read-only.
-    pub read_only: bool,
 }
 
 /// The mount that `sqlservr` sees at a volume's directory.

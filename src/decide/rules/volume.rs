@@ -2,7 +2,7 @@
 
 use super::super::decision::Phase;
 use super::super::findings::{Findings, seconds};
-use super::super::mounts::Replaced;
+use super::super::first_mounts::Replaced;
 use super::super::observation::{
     Denial, Dumps, EngineMount, Mount, Space, VolumeCheck, VolumeFault, WriteCheck,
 };

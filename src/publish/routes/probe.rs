@@ -6,7 +6,8 @@ use super::{JSON, Reply, TEXT};
 use crate::decide::decision::{Probe, Verdict};
 use crate::decide::reason::Reason;
 use crate::publish::checks::{self, Check, Mark};
-use crate::publish::status::{self, FindingView, Seconds, VERSION};
+use crate::publish::seconds::Seconds;
+use crate::publish::status::{self, FindingView, VERSION};
 use crate::publish::view::{Answer, View};
 use crate::publish::words;
 

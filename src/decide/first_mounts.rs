@@ -6,7 +6,8 @@
 //! not given to another. Mounting the same volume again therefore makes no difference, as it makes none
 //! to the engine.
 
-use super::observation::{EngineMount, Mount, VolumeCheck};
+use super::mount::Mount;
+use super::observation::{EngineMount, VolumeCheck};
 
 /// The first mount at a volume's directory.
 #[derive(Clone, Debug, Default)]
@@ -62,13 +63,5 @@ fn engines(check: &VolumeCheck) -> Option<&Mount> {
     match check.engine_mount.as_ref()? {
         EngineMount::Mounted(mount) => Some(mount),
         EngineMount::NotMounted => None,
-    }
-}
-
-impl Mount {
-    /// Whether `other` is a mount of the same directory of the same file system.
-    #[must_use]
-    pub fn same(&self, other: &Self) -> bool {
-        (&self.device, &self.root) == (&other.device, &other.root)
     }
 }
