@@ -1,5 +1,5 @@
 //! A process by its pidfd: its end as an event, how it ended, and signals that reach it and no later process
-//! with the same pid. The crate has no other unsafe code than this and two calls in [`crate::memory`].
+//! with the same pid. The crate has no other unsafe code than this and the few calls of [`crate::memory`].
 //!
 //! It stands apart because the code that observes a process and the code that acts on it both need it, and
 //! must not know of each other.
