@@ -7,7 +7,7 @@ pub mod check_config;
 pub mod client;
 pub mod control;
 pub mod diagnose;
-pub mod exit;
+mod exit;
 pub mod gate;
 pub mod history;
 pub mod inject;

@@ -71,10 +71,8 @@ pub fn judge(scenario: &Scenario, contestant: Contestant, seen: &Seen, allowance
 }
 
 fn readiness(scenario: &Scenario, seen: &Seen, verdict: &mut Verdict) {
-    let began = scenario.fault();
-    let mut restarts = seen.restarts.iter().map(|restart| restart.at);
     // Whoever restarts, rightly or not, has another engine, of which the fault may not be true.
-    let restarted = restarts.find(|at| *at >= began);
+    let restarted = seen.restarted_after(scenario.fault());
     for span in &scenario.spans {
         let to = match restarted {
             Some(at) if !span.serves => span.to.min(at),
@@ -103,8 +101,7 @@ fn ready_while_dead(scenario: &Scenario, seen: &Seen) -> f64 {
     let Restart::Once { from, .. } = scenario.restart else {
         return 0.0;
     };
-    let restart = seen.restarts.iter().find(|restart| restart.at >= from);
-    let until = restart.map_or(scenario.length, |restart| restart.at);
+    let until = seen.restarted_after(from).unwrap_or(scenario.length);
     seen.seconds_ready(from, until, true)
 }
 

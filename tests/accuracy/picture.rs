@@ -125,27 +125,15 @@ impl Picture {
 
     /// Readiness, and the restarts.
     fn contestant(&mut self, row: f64, scenario: &Scenario, seen: &Seen) {
-        let end = (self.length, false);
-        let mut current = (0.0, false);
-        for change in seen.ready.iter().copied().chain([end]) {
-            let class = if current.1 { "yes" } else { "no" };
-            self.band(row, class, current.0, change.0);
-            current = change;
+        for (from, to, ready) in seen.spans(self.length) {
+            self.band(row, if ready { "yes" } else { "no" }, from, to);
         }
         // Ready while the engine could not serve: until it was another engine.
-        let began = scenario.fault();
-        let restarted = seen.restarts.iter().map(|restart| restart.at);
-        let restarted = restarted
-            .filter(|at| *at >= began)
-            .fold(self.length, f64::min);
+        let restarted = seen.restarted_after(scenario.fault());
         for (from, to) in unfit(scenario) {
-            let to = to.min(restarted);
-            let mut ready = (0.0_f64, false);
-            for change in seen.ready.iter().copied().chain([end]) {
-                if ready.1 {
-                    self.band(row, "wrong", ready.0.max(from), change.0.min(to));
-                }
-                ready = change;
+            let to = to.min(restarted.unwrap_or(self.length));
+            for (begin, end, _) in seen.spans(self.length).filter(|(_, _, ready)| *ready) {
+                self.band(row, "wrong", begin.max(from), end.min(to));
             }
         }
         for restart in &seen.restarts {

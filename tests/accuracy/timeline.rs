@@ -124,17 +124,25 @@ impl Seen {
         before.last().is_some_and(|(_, ready)| *ready)
     }
 
+    /// The spans until `end` in which readiness was the same: from, to, and what it was.
+    pub fn spans(&self, end: f64) -> impl Iterator<Item = (f64, f64, bool)> {
+        let begin = (f64::NEG_INFINITY, false);
+        let from = std::iter::once(begin).chain(self.ready.iter().copied());
+        let to = self.ready.iter().map(|(at, _)| *at).chain([end]);
+        from.zip(to).map(|((from, ready), to)| (from, to, ready))
+    }
+
     /// For how many seconds of a span readiness was `ready`.
     pub fn seconds_ready(&self, from: f64, to: f64, ready: bool) -> f64 {
-        let mut total = 0.0;
-        let mut current = (f64::NEG_INFINITY, false);
-        let end = (to, !ready);
-        for change in self.ready.iter().copied().chain([end]) {
-            if current.1 == ready {
-                total += (change.0.min(to) - current.0.max(from)).max(0.0);
-            }
-            current = change;
-        }
-        total
+        let spans = self.spans(to).filter(|(_, _, was)| *was == ready);
+        spans
+            .map(|(begin, end, _)| (end.min(to) - begin.max(from)).max(0.0))
+            .sum()
+    }
+
+    /// The first restart from a moment on.
+    pub fn restarted_after(&self, at: f64) -> Option<f64> {
+        let mut restarts = self.restarts.iter().map(|restart| restart.at);
+        restarts.find(|restart| *restart >= at)
     }
 }

@@ -14,7 +14,8 @@ fn graph(sources: &[Source]) -> Graph {
         .iter()
         .map(|source| {
             let own = module(source);
-            let named = named(&source.lines.join("\n"), &own);
+            let code: Vec<_> = source.code().map(|(_, line)| line).collect();
+            let named = named(&code.join("\n"), &own);
             let named = named.iter().filter_map(|path| file_of(path, &modules));
             let others = named.filter(|other| !within(other, &own) && !within(&own, other));
             (own.clone(), others.collect())
@@ -41,13 +42,8 @@ fn file_of(path: &str, modules: &BTreeSet<String>) -> Option<String> {
     }
 }
 
-/// The paths that a text names, from the crate's root on.
-fn named(text: &str, own: &str) -> Vec<String> {
-    let code: Vec<_> = text
-        .lines()
-        .map(|line| line.split("//").next().unwrap_or_default())
-        .collect();
-    let code = code.join("\n");
+/// The paths that code names, from the crate's root on.
+fn named(code: &str, own: &str) -> Vec<String> {
     let mut paths = Vec::new();
     for part in code.split("use ").skip(1) {
         let tree: String = part

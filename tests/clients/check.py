@@ -298,6 +298,11 @@ def check_garbage_instead_of_tls(server):
     assert "4711" in server.tsql("SELECT 4711 AS n", "require")
 
 
+def check_certificate(server):
+    name = ["-verify_ip", "127.0.0.1", server.certificate()]
+    subprocess.run(["openssl", "verify", "-CAfile", server.certificate(), *name], check=True, stdout=subprocess.DEVNULL)
+
+
 def check_refused(server, encryption):
     output = server.tsql("SELECT 4711 AS n", encryption)
     assert "4711" not in output, output
@@ -341,6 +346,7 @@ def all_checks(server):
             yield f"python-tds {'tls' if tls else 'clear'} {check.__name__[6:]}", lambda c=check, t=tls: c(server, t)
     for encryption in ("off", "request", "require"):
         yield f"tsql encryption={encryption}", lambda e=encryption: check_tsql(server, e)
+    yield "openssl trusts its certificate by its name", lambda: check_certificate(server)
     yield "tsql is answered with what is no tls", lambda: check_garbage_instead_of_tls(server)
 
 
@@ -371,7 +377,9 @@ def main():
         run("python-tds on a server that prefers tls", lambda: check_result_sets(server, True))
     with StandIn(sys.argv[1], "--encryption", "required") as server:
         run("python-tds on a server that insists on tls", lambda: check_result_sets(server, True))
-        run("tsql on a server that insists on tls", lambda: check_tsql(server, "require"))
+        for encryption in ("request", "require"):
+            run(f"tsql encryption={encryption} on a server that insists on tls", lambda e=encryption: check_tsql(server, e))
+            heal(server)
     with StandIn(sys.argv[1], "--encryption", "not-supported") as server:
         run("tsql that insists on tls is refused by a server without", lambda: check_refused(server, "require"))
         run("tsql on a server without tls", lambda: check_tsql(server, "off"))

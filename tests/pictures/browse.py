@@ -8,9 +8,11 @@ spoken to over a pipe (--remote-debugging-pipe), in the DevTools protocol. Nothi
 """
 
 import base64
+import fcntl
 import json
 import os
 import pathlib
+import select
 import subprocess
 import sys
 import tempfile
@@ -56,11 +58,10 @@ class Chromium:
         self.answers, from_write = os.pipe()
 
         def prepare():
-            # The numbers that Chromium expects; what is there may be one of them.
-            low = [os.dup(to_read), os.dup(from_write)]
-            keep = [os.fdopen(os.dup(fd), "rb" if at == 0 else "wb") for at, fd in enumerate(low)]
-            os.dup2(keep[0].fileno(), 3)
-            os.dup2(keep[1].fileno(), 4)
+            # By way of high numbers: what is there may have one of the two that Chromium expects.
+            high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for fd in (to_read, from_write)]
+            os.dup2(high[0], 3)
+            os.dup2(high[1], 4)
 
         self.process = subprocess.Popen(
             [
@@ -77,6 +78,7 @@ class Chromium:
         os.close(from_write)
         self.rest = b""
         self.last = 0
+        self.session = None
         self.events = []
         target = self.ask("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -85,6 +87,8 @@ class Chromium:
 
     def receive(self):
         while b"\0" not in self.rest:
+            if not select.select([self.answers], [], [], PATIENCE_S)[0]:
+                raise TimeoutError(f"Chromium says nothing for {PATIENCE_S} s")
             some = os.read(self.answers, 1 << 16)
             if not some:
                 raise EOFError("Chromium has ended")
@@ -95,7 +99,7 @@ class Chromium:
     def ask(self, method, **parameters):
         self.last += 1
         message = {"id": self.last, "method": method, "params": parameters}
-        if hasattr(self, "session"):
+        if self.session:
             message["sessionId"] = self.session
         os.write(self.to, json.dumps(message).encode() + b"\0")
         while True:
@@ -115,8 +119,11 @@ class Chromium:
     def value(self, expression):
         return self.ask("Runtime.evaluate", expression=expression, returnByValue=True)["result"]["value"]
 
-    def close(self):
-        self.ask("Browser.close")
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
         self.process.wait(PATIENCE_S)
 
 
@@ -153,8 +160,7 @@ def main():
     if not pages:
         sys.exit(f"{sys.argv[1]} has no pages")
     failed = 0
-    with tempfile.TemporaryDirectory() as profile:
-        browser = Chromium(profile)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, Chromium(profile) as browser:
         for page in pages:
             for size, (width, height) in SIZES.items():
                 for scheme in SCHEMES:
@@ -165,7 +171,6 @@ def main():
                     print(f"{'FAILED' if wrong else 'ok    '} {page.stem} {size} {scheme}")
                     for words in wrong:
                         print(f"       {words}")
-        browser.close()
     print(f"{len(pages) * len(SIZES) * len(SCHEMES) - failed} passed, {failed} failed")
     sys.exit(1 if failed else 0)
 
