@@ -79,5 +79,6 @@ pub mod parts;
 pub mod pidfd;
 pub mod publish;
 pub mod records;
+pub mod summary;
 mod tds;
 pub mod telemetry;

@@ -1,8 +1,4 @@
 //! `status`: prints what a running supervisor knows, as a table.
-//!
-//! The document is read leniently: a supervisor of another version may send more or fewer fields.
-
-mod fields;
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -14,9 +10,7 @@ use super::table::{self, safe};
 use super::{Exit, endpoint, history};
 use crate::cli::Target;
 use crate::config::Environment;
-use crate::config::kind::show_duration;
-use crate::decide::decision::Probe;
-use crate::decide::reason::Reason;
+use crate::summary::Summary;
 
 /// The time from one request to the next with `--watch`.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
@@ -132,202 +126,109 @@ fn fetch(endpoint: &Endpoint, timeout: Duration) -> Result<(String, Value), Stat
 
 /// Writes the status document for people.
 fn render(document: &Value, out: &mut dyn Write) -> io::Result<()> {
-    let supervisor = &document["supervisor"];
+    let summary = Summary::of(document);
     writeln!(
         out,
         "sql-edge-supervisor {}, pid {}, up {}{}; the engine is {}\n",
-        safe(&text(&supervisor["version"])),
-        safe(&text(&supervisor["pid"])),
-        seconds(&supervisor["uptimeSeconds"]),
-        match supervisor["healthy"] == false {
-            true => ", NOT HEALTHY: see /healthz",
-            false => "",
+        safe(&summary.supervisor("version")),
+        safe(&summary.supervisor("pid")),
+        summary.uptime(),
+        match summary.is_healthy() {
+            true => "",
+            false => ", NOT HEALTHY: see /healthz",
         },
-        safe(&text(&document["phase"])),
+        safe(&summary.phase()),
     )?;
-    verdicts(document, out)?;
-    findings(document, out)?;
-    for (key, title) in [
-        ("process", "PROCESS"),
-        ("lastRestart", "LAST RESTART"),
-        ("sql", "SQL"),
-        ("volume", "VOLUME"),
-        ("lease", "LEASE"),
-        ("cgroup", "CGROUP"),
-    ] {
-        fields::block(title, &document[key], out)?;
-        if key == "volume" {
-            for other in items(&document["otherVolumes"]) {
-                fields::block("VOLUME", other, out)?;
-            }
-        }
-    }
-    databases(document, out)?;
-    history(items(&document["history"]), out)
+    verdicts(summary, out)?;
+    findings(summary, out)?;
+    observers(summary, out)?;
+    sections(summary, out)?;
+    databases(summary, out)?;
+    history(summary, out)
 }
 
-fn verdicts(document: &Value, out: &mut dyn Write) -> io::Result<()> {
-    let rows: Vec<_> = Probe::ALL
-        .iter()
-        .map(|probe| {
-            let answer = &document["verdicts"][probe.name()];
-            let reasons = match *probe {
-                Probe::Live => held_by(document).unwrap_or_else(|| joined(&answer["reasons"])),
-                _ => joined(&answer["reasons"]),
-            };
-            [
-                probe.name().to_owned(),
-                text(&answer["verdict"]),
-                seconds(&answer["sinceSeconds"]),
-                reasons,
-            ]
-        })
-        .collect();
+fn verdicts(summary: Summary<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let rows = summary.answers().map(|answer| {
+        let probe = answer.probe.name().to_owned();
+        [probe, answer.verdict, answer.lasting, answer.reasons]
+    });
     table::write(out, ["PROBE", "VERDICT", "SINCE", "REASONS"], &rows)
 }
 
-/// Returns the reasons that keep liveness from failing, if there are any and it would fail otherwise.
-fn held_by(document: &Value) -> Option<String> {
-    let findings = items(&document["findings"]);
-    let restart = findings.iter().any(|found| found["outcome"] == "restart");
-    let codes = findings.iter().filter_map(|found| found["reason"].as_str());
-    let holds: Vec<_> = codes
-        .filter(|code| Reason::from_code(code).is_some_and(|reason| reason.info().holds))
-        .collect();
-    let held = restart && !holds.is_empty() && document["verdicts"]["live"]["verdict"] == "pass";
-    held.then(|| format!("held by {}", holds.join(", ")))
-}
-
-fn findings(document: &Value, out: &mut dyn Write) -> io::Result<()> {
-    let findings = items(&document["findings"]);
+fn findings(summary: Summary<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let findings = summary.findings();
     if findings.is_empty() {
         return Ok(());
     }
+    let mut actions = String::new();
     let rows: Vec<_> = findings
-        .iter()
-        .map(|finding| {
-            [
-                text(&finding["reason"]),
-                text(&finding["outcome"]),
-                seconds(&finding["sinceSeconds"]),
-                text(&finding["evidence"]),
-            ]
+        .into_iter()
+        .map(|found| {
+            actions += &format!("  {}: {}\n", safe(&found.reason), safe(&found.action));
+            [found.reason, found.outcome, found.lasting, found.evidence]
         })
         .collect();
     writeln!(out)?;
     table::write(out, ["FINDING", "OUTCOME", "SINCE", "EVIDENCE"], &rows)?;
-    let held = held_by(document);
-    for finding in findings {
-        let action = match &held {
-            // The catalogue's action, that the container is restarted, does not hold here.
-            Some(held) if finding["outcome"] == "restart" => format!("Not restarted: {held}."),
-            _ => text(&finding["action"]),
-        };
-        writeln!(
-            out,
-            "  {}: {}",
-            safe(&text(&finding["reason"])),
-            safe(&action)
-        )?;
+    out.write_all(actions.as_bytes())
+}
+
+fn observers(summary: Summary<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let observers = summary.observers().into_iter();
+    let rows: Vec<_> = observers
+        .map(|seen| [seen.name, seen.mark, seen.age, seen.message])
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    table::write(out, ["OBSERVER", "STATE", "AGE", "LAST SEEN"], &rows)
+}
+
+fn sections(summary: Summary<'_>, out: &mut dyn Write) -> io::Result<()> {
+    for section in summary.sections() {
+        writeln!(out, "\n{}", section.title.to_uppercase())?;
+        let width = section.rows.iter().map(|(label, _)| label.chars().count());
+        let width = width.max().unwrap_or(0);
+        for (label, value) in section.rows {
+            writeln!(out, "  {:width$}  {}", safe(&label), safe(&value))?;
+        }
     }
     Ok(())
 }
 
-fn databases(document: &Value, out: &mut dyn Write) -> io::Result<()> {
-    let databases = items(&document["databases"]);
-    let online = |database: &&Value| text(&database["state"]).eq_ignore_ascii_case("online");
-    let all = databases.len() <= MAX_ONLINE_DATABASES;
+fn databases(summary: Summary<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let (databases, left_out) = summary.databases();
+    let count = databases.len();
+    let all = count <= MAX_ONLINE_DATABASES;
     let rows: Vec<_> = databases
-        .iter()
-        .filter(|database| all || !online(database))
-        .map(|database| {
-            [
-                text(&database["name"]),
-                text(&database["state"]),
-                notes(database),
-            ]
-        })
+        .into_iter()
+        .filter(|database| all || !database.is_online())
+        .map(|database| [database.name, database.state, database.notes])
         .collect();
     if !rows.is_empty() {
         writeln!(out)?;
         table::write(out, ["DATABASE", "STATE", ""], &rows)?;
     }
     if !all {
-        let rest = databases.len() - rows.len();
-        writeln!(out, "\n{rest} databases are online")?;
+        writeln!(out, "\n{} databases are online", count - rows.len())?;
     }
-    match document["databasesLeftOut"].as_u64() {
-        None | Some(0) => Ok(()),
-        Some(count) => writeln!(out, "\n{count} more are beyond max-databases"),
+    if left_out > 0 {
+        writeln!(out, "\n{left_out} more are beyond max-databases")?;
     }
+    Ok(())
 }
 
-/// Returns notes on a database: its recovery, and whether it is read-only.
-fn notes(database: &Value) -> String {
-    let mut notes = Vec::new();
-    if let Some(percent) = database["recoveryPercent"].as_f64() {
-        notes.push(format!("{percent:.1} % recovered"));
-    }
-    if database["recoveryRemainingSeconds"].is_number() {
-        let remaining = seconds(&database["recoveryRemainingSeconds"]);
-        notes.push(format!("about {remaining} left"));
-    }
-    if database["readOnly"] == true {
-        notes.push("read-only".to_owned());
-    }
-    notes.join(", ")
-}
-
-fn history(history: &[Value], out: &mut dyn Write) -> io::Result<()> {
-    if history.is_empty() {
+fn history(summary: Summary<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let changes = summary.history().into_iter().take(MAX_HISTORY);
+    let rows: Vec<_> = changes
+        .map(|change| [change.at, change.probe, change.verdict, change.reasons])
+        .collect();
+    if rows.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = history
-        .iter()
-        .rev()
-        .take(MAX_HISTORY)
-        .map(|change| {
-            let reasons = joined(&change["reasons"]);
-            [
-                text(&change["at"]),
-                text(&change["probe"]),
-                text(&change["verdict"]),
-                // With a pass come the reasons that went away.
-                match change["verdict"] == "pass" && !reasons.is_empty() {
-                    true => format!("after {reasons}"),
-                    false => reasons,
-                },
-            ]
-        })
-        .collect();
     writeln!(out)?;
     table::write(out, ["CHANGED AT", "PROBE", "TO", "REASONS"], &rows)
-}
-
-fn items(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-fn joined(value: &Value) -> String {
-    let items: Vec<_> = items(value).iter().map(text).collect();
-    items.join(", ")
-}
-
-fn text(value: &Value) -> String {
-    match value {
-        Value::Null => "?".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// Returns seconds as a duration; whole seconds are enough for reading.
-fn seconds(value: &Value) -> String {
-    match value.as_f64() {
-        // The conversion saturates: a negative or endless number can't come to harm here.
-        Some(seconds) => show_duration(Duration::from_secs(seconds as u64)),
-        None => "?".to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -357,6 +258,8 @@ mod tests {
             },
             "findings": [{"reason": "Recovering", "outcome": "wait", "evidence": "orders: 34 %\u{1b}",
                 "sinceSeconds": 12, "action": "Wait."}],
+            "observers": [{"name": "ping", "mark": "ok", "message": "answered in 2.0 ms", "ageSeconds": 0.5},
+                {"name": "login", "mark": "unknown", "message": "not observed yet"}],
             "process": {"pid": 9, "state": "running", "residentBytes": 10168370},
             "sql": {"version": "15.0", "ping": {"roundTripSeconds": 0.002}},
             "databases": [{"name": "orders", "state": "recovering", "recoveryPercent": 34.0,
@@ -380,6 +283,10 @@ FINDING     OUTCOME  SINCE  EVIDENCE
 Recovering  wait     12s    orders: 34 %?
   Recovering: Wait.
 
+OBSERVER  STATE    AGE    LAST SEEN
+ping      ok       0.5 s  answered in 2.0 ms
+login     unknown         not observed yet
+
 PROCESS
   pid       9
   resident  9.7 MiB
@@ -402,25 +309,9 @@ CHANGED AT            PROBE  TO    REASONS
     }
 
     #[test]
-    fn a_hold_is_named_where_a_restart_is_wanted() {
-        let finding = |reason: Reason, outcome| json!({"reason": reason.code(), "outcome": outcome, "action": "Nothing: the container is restarted."});
-        let mut document = json!({
-            "supervisor": {"healthy": false},
-            "verdicts": {"live": {"verdict": "pass", "reasons": []}},
-            "findings": [finding(Reason::EngineUnresponsive, "restart"),
-                finding(Reason::Maintenance, "notice")],
-        });
-        let text = rendered(&document);
+    fn a_supervisor_that_is_not_healthy_is_loud() {
+        let text = rendered(&json!({"supervisor": {"healthy": false}}));
         assert!(text.contains("NOT HEALTHY"), "{text}");
-        assert!(
-            text.contains("live     pass     ?      held by Maintenance"),
-            "{text}"
-        );
-        let not = "EngineUnresponsive: Not restarted: held by Maintenance.";
-        assert!(text.contains(not), "{text}");
-        document["verdicts"]["live"]["verdict"] = json!("fail");
-        let text = rendered(&document);
-        assert!(!text.contains("held by"), "{text}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::decide::observation::{
 };
 use crate::decide::snapshot::{Contact, VolumeState};
 use crate::decide::time::Time;
+use crate::summary::units;
 
 /// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -67,7 +68,7 @@ impl Check {
         };
         let age = self
             .age
-            .map_or_else(String::new, |age| format!(" ({} ago)", words::span(age.0)));
+            .map_or_else(String::new, |age| format!(" ({} ago)", units::span(age.0)));
         format!("{mark}{} {word}: {}{age}\n", self.name, self.message)
     }
 }
@@ -115,7 +116,7 @@ fn contact(view: &View, name: &'static str, contact: &Contact) -> Check {
         message += &format!(
             " ({} in a row), last success {} ago",
             contact.failures,
-            words::span(view.ago(success))
+            units::span(view.ago(success))
         );
     }
     Check::new(name, answered, message, view.ago(last.at))
@@ -187,7 +188,7 @@ fn volume(view: &View, state: &VolumeState) -> Check {
     let pending = state.pending.map(|since| {
         format!(
             ", a check is in flight for {}",
-            words::span(view.ago(since))
+            units::span(view.ago(since))
         )
     });
     let pending = pending.unwrap_or_default();
@@ -208,9 +209,9 @@ fn cgroup(view: &View) -> Check {
     let report = &seen.value;
     let memory = match (report.memory_bytes, report.memory_limit_bytes) {
         (Some(used), Some(limit)) => {
-            format!("memory {} of {}", words::bytes(used), words::bytes(limit))
+            format!("memory {} of {}", units::bytes(used), units::bytes(limit))
         }
-        (Some(used), None) => format!("memory {}", words::bytes(used)),
+        (Some(used), None) => format!("memory {}", units::bytes(used)),
         (None, _) => "memory unknown".to_owned(),
     };
     let throttled = report.throttled_ratio.map_or_else(String::new, |ratio| {
@@ -319,7 +320,7 @@ fn observer(
         }
         Some(at) => {
             let age = view.ago(at);
-            let message = format!("silence allowed: {}", words::span(bound));
+            let message = format!("silence allowed: {}", units::span(bound));
             Check::new(name, age <= bound, message, age)
         }
         None if deciding && silence == Silence::Counts && view.now().elapsed() > bound => {

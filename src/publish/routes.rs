@@ -118,8 +118,8 @@ fn answer<B>(route: Route, request: &Request<B>, view: &View, metrics: &Metrics)
         Route::Health if json() => probe::health_json(view),
         Route::Health => probe::health_text(view, verbose),
         Route::Metrics => exposition(view, metrics, accept::takes_gzip(request.headers())),
-        Route::Status => Reply::new(true, JSON, status::document(view)),
-        Route::Page => Reply::new(true, HTML, page::render(view)),
+        Route::Status => Reply::new(true, JSON, status::json(view)),
+        Route::Page => Reply::new(true, HTML, page::render(&status::value(view))),
     }
 }
 

@@ -4,9 +4,10 @@
 //! only ever added. What is not known is left out.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::Transition;
-use super::checks::{self, Mark};
+use super::checks::{self, Check, Mark};
 use super::seconds::Seconds;
 use super::view::{Answer, Found, View};
 use crate::decide::decision::{Phase, Probe, Verdict};
@@ -33,6 +34,8 @@ struct Document<'a> {
     phase: Phase,
     verdicts: Verdicts<'a>,
     findings: Vec<FindingView<'a>>,
+    /// The last observation of each observer.
+    observers: Vec<Check>,
     #[serde(skip_serializing_if = "Option::is_none")]
     process: Option<Process>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,13 +121,24 @@ impl<'a> From<Found<'a>> for FindingView<'a> {
     }
 }
 
-/// Returns the document.
+/// Returns the document as JSON text.
 #[must_use]
-pub fn document(view: &View) -> Vec<u8> {
+pub fn json(view: &View) -> Vec<u8> {
+    encode(&document(view))
+}
+
+/// Returns the document for those who read it here.
+#[must_use]
+pub fn value(view: &View) -> Value {
+    // As `encode`: it has nothing that can't be serialised.
+    serde_json::to_value(document(view)).unwrap_or_default()
+}
+
+fn document(view: &View) -> Document<'_> {
     let listed = view.published.snapshot.databases.as_ref();
     let listed = listed.map(|seen| &seen.value);
     let answer = |probe| AnswerView::from(view.answer(probe));
-    encode(&Document {
+    Document {
         version: VERSION,
         supervisor: Supervisor {
             version: env!("CARGO_PKG_VERSION"),
@@ -144,6 +158,7 @@ pub fn document(view: &View) -> Vec<u8> {
             gate: answer(Probe::Gate),
         },
         findings: view.findings().map(FindingView::from).collect(),
+        observers: checks::observations(view),
         process: Process::of(view),
         last_restart: LastRestart::of(view),
         sql: Sql::of(view),
@@ -156,7 +171,7 @@ pub fn document(view: &View) -> Vec<u8> {
         lease: Lease::of(view),
         cgroup: Cgroup::of(view),
         history: &view.published.history,
-    })
+    }
 }
 
 /// Returns `value` as JSON with a newline at its end.
@@ -173,10 +188,9 @@ pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::publish::fixture;
-    use serde_json::Value;
 
     fn parsed(view: &View) -> Value {
-        serde_json::from_slice(&document(view)).unwrap()
+        serde_json::from_slice(&json(view)).unwrap()
     }
 
     #[test]

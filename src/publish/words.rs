@@ -1,15 +1,12 @@
-//! Observations in plain words, for `?verbose` and the page. Nothing parses these lines.
+//! Observations in plain words, for the lines of checks. Nothing parses them.
 
-use std::time::Duration;
-
-use super::restart_by;
-use crate::decide::decision::{LastRestart, Verdict};
+use crate::decide::decision::Verdict;
 use crate::decide::observation::{
-    ActionReport, ActionStep, Attempt, AttemptResult, ContactError, DatabaseState, ExitStatus,
-    ProcessExit, ProcessReport, ProcessRole, RunState, ServerError, Stage, VolumeCheck,
-    VolumeFault, WriteCheck,
+    ActionStep, Attempt, AttemptResult, ContactError, DatabaseState, ExitStatus, ProcessExit,
+    ProcessReport, ProcessRole, RunState, ServerError, Stage, VolumeCheck, VolumeFault, WriteCheck,
 };
 use crate::decide::sql_error;
+use crate::summary::units;
 
 /// Returns `text` on one line: what can't be printed becomes a space, so that a name taken from
 /// outside can't forge a line of its own.
@@ -17,38 +14,6 @@ pub fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
-}
-
-/// Returns a span with the precision that a person wants.
-pub fn span(span: Duration) -> String {
-    let seconds = span.as_secs();
-    match seconds {
-        0 if span < Duration::from_millis(100) => format!("{:.1} ms", span.as_secs_f64() * 1e3),
-        0..60 => format!("{:.1} s", span.as_secs_f64()),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3600..86400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{} d {} h", seconds / 86400, seconds / 3600 % 24),
-    }
-}
-
-/// Returns a number of bytes in binary units.
-#[allow(clippy::cast_precision_loss)] // for people, one decimal
-pub fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    let mut value = bytes as f64;
-    let mut unit = "B";
-    for next in UNITS {
-        if value < 1024.0 {
-            break;
-        }
-        value /= 1024.0;
-        unit = next;
-    }
-    if unit == "B" {
-        format!("{bytes} B")
-    } else {
-        format!("{value:.1} {unit}")
-    }
 }
 
 pub const fn verdict(verdict: Verdict) -> &'static str {
@@ -68,25 +33,11 @@ pub const fn restart_step(step: &ActionStep) -> &'static str {
     }
 }
 
-pub fn last_restart(last: &LastRestart, ago: Duration) -> String {
-    let codes: Vec<_> = last.reasons.iter().map(|reason| reason.code()).collect();
-    let by = restart_by(last.by);
-    format!("by the {by} for {}, {} ago", codes.join(", "), span(ago))
-}
-
-pub fn action(report: &ActionReport) -> String {
-    let pid = report.process.pid;
-    match &report.step {
-        ActionStep::Terminated => format!("SIGTERM sent to pid {pid}"),
-        ActionStep::Killed => format!("SIGKILL sent to pid {pid}"),
-        ActionStep::Done => format!("pid {pid} is gone"),
-        ActionStep::Failed(why) => format!("failed: {why}"),
-    }
-}
-
 pub fn attempt(attempt: &Attempt) -> String {
     match &attempt.result {
-        AttemptResult::Answered { round_trip } => format!("answered in {}", span(*round_trip)),
+        AttemptResult::Answered { round_trip } => {
+            format!("answered in {}", units::span(*round_trip))
+        }
         AttemptResult::Failed(error) => contact_error(error),
     }
 }
@@ -176,15 +127,15 @@ pub fn exit(exit: &ProcessExit) -> String {
 
 pub fn volume(check: &VolumeCheck) -> String {
     let write = match check.write {
-        WriteCheck::Written(latency) => format!("written in {}", span(latency)),
+        WriteCheck::Written(latency) => format!("written in {}", units::span(latency)),
         WriteCheck::Failed(fault) => format!("write failed: {}", volume_fault(fault)),
         WriteCheck::Skipped => "write not tried".to_owned(),
     };
     match &check.space {
         Some(space) => format!(
             "{write}, {} of {} free",
-            bytes(space.free_bytes),
-            bytes(space.total_bytes)
+            units::bytes(space.free_bytes),
+            units::bytes(space.total_bytes)
         ),
         None => write,
     }
@@ -241,33 +192,6 @@ pub const fn database_state(state: DatabaseState) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn spans_read_well() {
-        for (given, wanted) in [
-            (Duration::from_micros(1_240), "1.2 ms"),
-            (Duration::from_millis(100), "0.1 s"),
-            (Duration::from_millis(59_900), "59.9 s"),
-            (Duration::from_secs(61), "1 min 1 s"),
-            (Duration::from_secs(7_260), "2 h 1 min"),
-            (Duration::from_secs(90_000), "1 d 1 h"),
-        ] {
-            assert_eq!(span(given), wanted);
-        }
-    }
-
-    #[test]
-    fn sizes_read_well() {
-        for (given, wanted) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1.0 KiB"),
-            (1_610_612_736, "1.5 GiB"),
-            (u64::MAX, "16384.0 PiB"),
-        ] {
-            assert_eq!(bytes(given), wanted);
-        }
-    }
 
     #[test]
     fn a_line_stays_a_line() {

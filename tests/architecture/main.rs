@@ -60,8 +60,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     (
         "publish",
-        &["publish", "config", "decide", "exposition", "parts"],
+        &[
+            "publish",
+            "config",
+            "decide",
+            "exposition",
+            "parts",
+            "summary",
+        ],
     ),
+    // The status document as people read it: the page and `status` lay the same one out.
+    ("summary", &["summary", "decide"]),
     // A manifest in, a manifest out: no more of the crate than how a setting's variable is called.
     ("inject", &["inject", "config"]),
     ("telemetry", &["config"]),

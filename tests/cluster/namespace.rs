@@ -4,8 +4,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::cluster::{ask, kubectl, outcome, run};
+use crate::cluster::{self, ask, kubectl, outcome, run};
 use crate::pods::Pods;
+
+/// How much of a kubelet's log is shown where a scenario fails.
+const KUBELET_LOG: usize = 16 * 1024;
 
 pub struct Namespace {
     pub name: String,
@@ -63,6 +66,7 @@ impl Namespace {
         let name = &self.name;
         for line in [
             format!("--namespace {name} get pods --output=wide"),
+            "describe nodes".to_owned(),
             format!("--namespace {name} get events --sort-by=.lastTimestamp"),
             format!(
                 "--namespace {name} logs --selector=app.kubernetes.io/name=azure-sql-edge --container=supervisor --tail=60 --prefix"
@@ -73,6 +77,18 @@ impl Namespace {
         ] {
             let output = outcome(&mut kubectl(line.split(' ')), "");
             eprintln!("--- {line}\n{}", String::from_utf8_lossy(&output.stdout));
+        }
+        for node in ["node-1", "node-2"] {
+            let log = cluster::state().join(node).join("log/kubelet");
+            // There is none of a cluster that is not our own.
+            let Ok(log) = std::fs::read(&log) else {
+                continue;
+            };
+            let end = &log[log.len().saturating_sub(KUBELET_LOG)..];
+            eprintln!(
+                "--- the kubelet of {node}\n{}",
+                String::from_utf8_lossy(end)
+            );
         }
     }
 }

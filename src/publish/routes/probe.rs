@@ -10,6 +10,7 @@ use crate::publish::seconds::Seconds;
 use crate::publish::status::{self, FindingView, VERSION};
 use crate::publish::view::{Answer, View};
 use crate::publish::words;
+use crate::summary::units;
 
 /// Returns `ok`, or a line for each reason and the verdict; with `verbose` also the line of every
 /// check.
@@ -52,7 +53,7 @@ fn verbose_findings(body: &mut String, view: &View, answer: &Answer<'_>) {
             "{mark}{} {word}: {} (for {})\n",
             found.reason.code(),
             words::one_line(&found.evidence),
-            words::span(found.lasting)
+            units::span(found.lasting)
         );
     }
 }

@@ -1,32 +1,18 @@
 //! Writing of a part of the document, with labels and units from the names of its fields: `residentBytes`
 //! becomes `resident  9.7 MiB`.
 
-use std::io::{self, Write};
-use std::time::Duration;
-
 use serde_json::Value;
 
-use super::{joined, text};
-use crate::command::table::safe;
-use crate::config::kind::show_duration;
+use super::{text, units};
 
 /// The name of a field that only programs want: with the pid it distinguishes a process from its successor.
 const HIDDEN: &str = "startTicks";
 
-/// Writes the fields of `part` below `title`; nothing where there are none.
-pub fn block(title: &str, part: &Value, out: &mut dyn Write) -> io::Result<()> {
+/// Returns the fields of `part` with their labels.
+pub fn rows(part: &Value) -> Vec<(String, String)> {
     let mut fields = Vec::new();
     flatten("", part, &mut fields);
-    if fields.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "\n{title}")?;
-    let width = fields.iter().map(|(label, _)| label.chars().count()).max();
-    let width = width.unwrap_or(0);
-    for (label, value) in fields {
-        writeln!(out, "  {:width$}  {}", safe(&label), safe(&value))?;
-    }
-    Ok(())
+    fields
 }
 
 /// Adds the scalars in `part` with their labels, such as `ping round trip`. The parser bounds the depth.
@@ -44,30 +30,43 @@ fn flatten(prefix: &str, part: &Value, fields: &mut Vec<(String, String)>) {
         Value::Null => {}
         // A scalar, or an array, in place of an object has no name to be shown by.
         _ if prefix.is_empty() => {}
-        Value::Array(_) => fields.push((words(prefix), joined(part))),
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(element).collect();
+            fields.push((words(prefix), items.join(", ")));
+        }
         _ => fields.push(quantity(prefix, part)),
     }
 }
 
 /// Returns the label and the value of a field, by the unit that ends its name.
 fn quantity(name: &str, value: &Value) -> (String, String) {
+    let label = words(name);
     let number = value.as_f64().filter(|number| *number >= 0.0);
     let shown = number.and_then(|number| {
-        if let Some(name) = name.strip_suffix("Seconds") {
-            Some((name, span(number)))
-        } else if let Some(name) = name.strip_suffix("Bytes") {
-            Some((name, size(number)))
-        } else if let Some(name) = name.strip_suffix("Percent") {
-            Some((name, format!("{number:.1} %")))
-        } else {
-            let name = name.strip_suffix("Ratio")?;
-            Some((name, format!("{:.1} %", number * 100.0)))
-        }
+        let (name, unit) = label.rsplit_once(' ')?;
+        let value = match unit {
+            "seconds" => units::seconds(number),
+            // The conversion saturates.
+            "bytes" => units::bytes(number as u64),
+            "percent" => format!("{number:.1} %"),
+            "ratio" => format!("{:.1} %", number * 100.0),
+            _ => return None,
+        };
+        Some((name.to_owned(), value))
     });
-    match shown {
-        Some((name, value)) => (words(name), value),
-        None => (words(name), text(value)),
+    shown.unwrap_or_else(|| (label, text(value)))
+}
+
+/// Returns an element of a list; the fields of an object on one line.
+fn element(value: &Value) -> String {
+    if !value.is_object() {
+        return text(value);
     }
+    let fields: Vec<_> = rows(value)
+        .into_iter()
+        .map(|(label, value)| format!("{label} {value}"))
+        .collect();
+    fields.join(" ")
 }
 
 /// Returns a name such as `cpuThrottledPeriods` as words.
@@ -82,30 +81,6 @@ fn words(name: &str) -> String {
     words
 }
 
-fn span(seconds: f64) -> String {
-    match seconds {
-        ..0.1 => format!("{:.1} ms", seconds * 1e3),
-        ..60.0 => format!("{seconds:.1} s"),
-        // The conversion saturates.
-        _ => show_duration(Duration::from_secs(seconds as u64)),
-    }
-}
-
-fn size(bytes: f64) -> String {
-    let units = ["KiB", "MiB", "GiB", "TiB"];
-    let mut shown = (bytes, "B");
-    for unit in units {
-        if shown.0 < 1024.0 {
-            break;
-        }
-        shown = (shown.0 / 1024.0, unit);
-    }
-    match shown {
-        (bytes, "B") => format!("{bytes} B"),
-        (value, unit) => format!("{value:.1} {unit}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,7 +92,7 @@ mod tests {
             ("ageSeconds", json!(0.000_138), "age", "0.1 ms"),
             ("cpuSeconds", json!(12.34), "cpu", "12.3 s"),
             ("ageSeconds", json!(192.5), "age", "3m12s"),
-            ("ageSeconds", json!(1e300), "age", &span(1e300)),
+            ("ageSeconds", json!(1e300), "age", "1e300 s"),
             ("freeBytes", json!(77_652_639_744_u64), "free", "72.3 GiB"),
             ("errorlogBytes", json!(512), "errorlog", "512 B"),
             ("pressureIoPercent", json!(1.58), "pressure io", "1.6 %"),
@@ -133,10 +108,14 @@ mod tests {
 
     #[test]
     fn nested_fields_are_told_by_their_path_and_what_only_programs_want_is_left_out() {
-        let part = json!({"engine": {"pid": 7, "startTicks": 9}, "dumperPid": null, "x": [1, 2]});
-        let mut out = Vec::new();
-        block("PROCESS", &part, &mut out).expect("a Vec takes all");
-        let text = String::from_utf8(out).expect("it is text");
-        assert_eq!(text, "\nPROCESS\n  engine pid  7\n  x           1, 2\n");
+        let part = json!({"engine": {"pid": 7, "startTicks": 9}, "dumperPid": null, "dumps": {"bytes": 2048},
+            "x": [1, {"number": 17, "waitSeconds": 2}]});
+        let expected = [
+            ("dumps", "2.0 KiB"),
+            ("engine pid", "7"),
+            ("x", "1, number 17 wait 2.0 s"),
+        ];
+        let expected = expected.map(|(label, value)| (label.to_owned(), value.to_owned()));
+        assert_eq!(rows(&part), expected);
     }
 }
