@@ -33,6 +33,32 @@ fn rows_are_told_apart_by_name_and_say_what_helps() {
     }
 }
 
+/// What is called how, is what reason, and ends what: a row that loses one of its fields is noticed.
+#[test]
+fn the_table_is_the_golden_one() {
+    let mut table = String::new();
+    for fault in all() {
+        table += &format!(
+            "{} | {:?} | {} | {:?} | {:?} | {} | {:?}\n    {}\n    {}\n",
+            fault.name,
+            fault.rank,
+            fault.reason.code(),
+            fault.engines,
+            fault.host,
+            if fault.restart_helps { "restart" } else { "-" },
+            fault.number,
+            fault.meaning,
+            fault.help,
+        );
+    }
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/decide/faults/golden.txt");
+        std::fs::write(path, &table).expect("it can be written");
+    } else {
+        assert_eq!(table, include_str!("golden.txt"));
+    }
+}
+
 /// A row that stands behind a wider one is never found.
 #[test]
 fn each_row_is_found_by_one_of_its_own_signs() {
