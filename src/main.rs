@@ -4,6 +4,12 @@ use std::process::ExitCode;
 
 use sql_edge_supervisor::{cli, command, memory, telemetry};
 
+/// The scripts of the linker, so that Cargo links anew where one of them has changed.
+const _: [&[u8]; 2] = [
+    include_bytes!("../docker/hot-code.ld"),
+    include_bytes!("../docker/no-unwind-tables.ld"),
+];
+
 fn main() -> ExitCode {
     memory::share();
     telemetry::report_panics();

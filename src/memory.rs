@@ -27,7 +27,8 @@ pub fn share() {
 }
 
 /// Gives memory back to the kernel: what is free, as far as the allocator can, and the program's own code,
-/// of which what is still needed comes back from the page cache at its next use, 64 KiB at once.
+/// of which what is still needed comes back from the page cache at its next use, 64 KiB at once. In the binary
+/// that is shipped, what a running pod needs lies side by side (`docker/hot-code.ld`).
 pub fn give_back() {
     // SAFETY: it takes a number and touches nothing but what is free, malloc_trim(3). Its result says whether
     // there was any.

@@ -40,6 +40,7 @@ use super::deadline::Deadline;
 use super::helper::{Helper, MAX_MESSAGES};
 use super::log::{Log, Value};
 use super::termination::TerminationMessage;
+use crate::memory;
 use signals::ACCEPTED_WITHIN;
 
 /// The number of children that are reaped at a time; the next ones follow in the next turn.
@@ -345,6 +346,11 @@ impl Init {
             inner,
             gone: false,
         });
+        // The start is over, and most of what it needed is not needed again. What fences has to be there though
+        // the disk stalls.
+        if !self.settings.strict {
+            memory::give_back();
+        }
         // What was sent to the command has come too early for the engine.
         if let Some(stop) = self.stop.filter(|stop| stop.done) {
             self.pass_on(stop.signal);

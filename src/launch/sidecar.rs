@@ -35,6 +35,7 @@ use rustix::process::{WaitOptions, wait};
 use super::backoff::Backoff;
 use super::command::exit_code;
 use super::log::{Log, Value};
+use crate::memory;
 
 /// The variable by which the supervisor knows that its standard input is the pipe to its parent.
 const BEATS: &str = "SQL_EDGE_SUPERVISOR_BEATS";
@@ -159,6 +160,8 @@ impl Sidecar {
             .spawn()?;
         self.supervisor = Some(Pid::from_raw(child.id().cast_signed()));
         self.beats = Some(beats.into());
+        // What is left to do until the next start is little.
+        memory::give_back();
         Ok(())
     }
 

@@ -55,7 +55,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "launch",
         &[
-            "launch", "act", "config", "decide", "link", "observe", "pidfd", "publish", "records",
+            "launch", "act", "config", "decide", "link", "memory", "observe", "pidfd", "publish",
+            "records",
         ],
     ),
     (

@@ -52,7 +52,7 @@ pub async fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     // What the start cost is over once it is ready: what is measured is a pod that runs.
     let before = [spent(first)? + spent(agent)?, spent(sidecar)?];
     let began = Instant::now();
-    let length = Duration::from_secs(plan.scale(60, 5));
+    let length = Duration::from_secs(plan.scale(75, 5));
     ask(pod.probes()?, supervisor, length).await?;
     let lived = began.elapsed().as_secs_f64();
     let after = [spent(first)? + spent(agent)?, spent(sidecar)?];

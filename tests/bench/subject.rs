@@ -16,7 +16,7 @@ const OF_CARGO_RUN: [&str; 4] = [
 
 /// As in the README. Packed relocations, which the C library applies at the start, save a quarter of a
 /// megabyte in a binary that is position-independent and static.
-const FLAGS: &str = "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs,--icf=all,--no-eh-frame-hdr,docker/no-unwind-tables.ld";
+const FLAGS: &str = "-C symbol-mangling-version=v0 -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs,--icf=all,--no-eh-frame-hdr,docker/no-unwind-tables.ld,docker/hot-code.ld";
 
 /// Builds the static binary for this machine; its path.
 pub fn build() -> anyhow::Result<PathBuf> {
