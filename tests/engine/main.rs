@@ -7,6 +7,7 @@
 
 mod asking;
 mod bench;
+mod causes;
 mod evidence;
 mod fencing;
 mod grid;
