@@ -20,4 +20,5 @@ mod scenarios;
 mod simulation;
 mod starting;
 mod stopping;
+mod troubles;
 mod volumes;
