@@ -76,12 +76,6 @@ impl Window {
         self.latest = None;
     }
 
-    /// Returns the number of samples held, which is bounded, whatever the pace of the observations.
-    #[must_use]
-    pub fn samples(&self) -> usize {
-        self.samples.len()
-    }
-
     /// Takes in an observation. One that is not younger than the last changes nothing.
     pub fn push(&mut self, at: Time, process: &RunningProcess, cgroup: Option<&CgroupReport>) {
         let cpu = process.cpu.or_else(|| cgroup?.cpu_used);
@@ -174,5 +168,41 @@ impl<T: PartialEq> Mark<T> {
     #[must_use]
     pub fn moved_within(&self, span: Duration, now: Time) -> bool {
         self.moved.is_some_and(|moved| now.since(moved) < span)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::observation::{ProcessId, RunState};
+    use super::*;
+
+    #[test]
+    fn a_window_stays_small_whatever_the_pace_of_the_observations() {
+        let process = RunningProcess {
+            parent: ProcessId {
+                pid: 99,
+                start_ticks: 1,
+            },
+            engine: None,
+            parent_state: RunState::Sleeping,
+            state: RunState::Sleeping,
+            dumper: None,
+            cpu: Some(Duration::ZERO),
+            io_bytes: None,
+            resident_bytes: None,
+            threads: None,
+            open_fds: None,
+            companions: 0,
+        };
+        for pace in [1, 97, 1250, 5000] {
+            let pace = Duration::from_millis(pace);
+            let mut window = Window::new(Duration::from_secs(40));
+            for step in 0..100_000_u32 {
+                window.push(Time::from_start(pace * step), &process, None);
+            }
+            // Two spans at a thirty-second of one each, and the edges.
+            let count = window.samples.len();
+            assert!(count <= 66, "{count} samples at a pace of {pace:?}");
+        }
     }
 }

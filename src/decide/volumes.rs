@@ -484,6 +484,28 @@ mod tests {
     }
 
     #[test]
+    fn a_volume_is_tempdbs_by_its_name_where_no_setting_names_it() {
+        let layout = planned(
+            |files| files.backup = "/mnt/tempdb".into(),
+            &[MSSQL, "/mnt/tempdb", "/var/opt/mssql/spare"],
+        );
+        assert_eq!(
+            shown(&layout)[1..],
+            [
+                "/mnt/tempdb /mnt/tempdb: backup",
+                "spare /var/opt/mssql/spare: other",
+            ]
+        );
+    }
+
+    #[test]
+    fn two_volumes_of_one_name_are_told_apart_by_their_paths() {
+        let layout = planned(|_| {}, &[MSSQL, "/var/opt/mssql/mssql", "/var/opt/mssql/a"]);
+        let names: Vec<_> = layout.volumes.iter().map(|at| at.name.as_str()).collect();
+        assert_eq!(names, [MSSQL, "/var/opt/mssql/mssql", "a"]);
+    }
+
+    #[test]
     fn a_claim_for_data_alone_leaves_the_rest_outside() {
         let layout = planned(|_| {}, &["/var/opt/mssql/data"]);
         assert_eq!(

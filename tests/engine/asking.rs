@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use sql_edge_supervisor::decide::decision::{Phase, Verdict};
+use sql_edge_supervisor::decide::engine::{State, decide};
+use sql_edge_supervisor::decide::memory::{Memory, RememberedEngine};
 use sql_edge_supervisor::decide::observation::*;
 use sql_edge_supervisor::decide::policy::Policy;
 use sql_edge_supervisor::decide::reason::Reason;
+use sql_edge_supervisor::decide::snapshot::Snapshot;
+use sql_edge_supervisor::decide::time::Time;
 
 use crate::bench::*;
 
@@ -201,6 +205,47 @@ fn a_hang_is_found_by_a_new_run_where_the_engine_is_seen_at_that_address() {
 }
 
 #[test]
+fn a_later_run_knows_the_address_at_which_the_engine_answered() {
+    let known = |bench: &Bench| bench.bench_memory().engine.expect("seen").answered_at;
+    let mut bench = Bench::new(kubelet());
+    bench.see(running(1, IDLE));
+    bench.see(listening(&["0.0.0.0:1433"]));
+    assert_eq!(known(&bench), None, "it has answered nothing");
+    bench.ping_ok();
+    assert_eq!(known(&bench), Some(engine_address()));
+    bench.see(Observation::Listeners(ListenersReport::default()));
+    assert_eq!(known(&bench), Some(engine_address()));
+}
+
+#[test]
+fn an_engine_that_an_earlier_run_saw_to_be_up_is_not_taken_for_a_start() {
+    for (up, phase) in [(true, Phase::Running), (false, Phase::Starting)] {
+        let policy = kubelet();
+        let ids = process(1, IDLE);
+        let engine = RememberedEngine {
+            parent: ids.parent,
+            engine: ids.engine,
+            proven: false,
+            started: false,
+            up,
+            answered_at: None,
+        };
+        let memory = Memory {
+            engine: Some(engine),
+            ..Memory::default()
+        };
+        let mut snapshot = Snapshot::default();
+        snapshot.apply(Observed {
+            at: Time::ZERO,
+            value: running(1, IDLE),
+        });
+        let state = State::recall(&policy, memory);
+        let (_, decision) = decide(&policy, state, &snapshot, Time::ZERO);
+        assert_eq!(decision.phase, phase);
+    }
+}
+
+#[test]
 fn a_lost_listener_is_the_engines_own() {
     // It listens: somebody else refuses.
     let mut bench = Bench::ready(Policy::default());
@@ -341,10 +386,7 @@ fn a_stop_that_has_begun_lasts() {
 }
 
 fn failed_now(number: u32) -> Attempt {
-    failed(
-        sql_edge_supervisor::decide::time::Time::ZERO,
-        server(number),
-    )
+    failed(Time::ZERO, server(number))
 }
 
 #[test]
@@ -360,6 +402,23 @@ fn a_stop_is_forgotten_with_its_process_and_a_later_one_counts_anew() {
     assert!(!bench.has(Reason::Stopping));
     bench.ping_fails(server(6005));
     assert_eq!(evidence(&bench, Reason::Stopping), "for 0.0 s");
+}
+
+/// The log is read again and again, and shows the stop for as long as the engine runs.
+#[test]
+fn a_stop_in_the_log_that_has_not_ended_the_engine_is_not_told_of_anew() {
+    let mut bench = Bench::ready(kubelet());
+    let logged = || with_log(|log| log.stop = Some(LoggedStop::StopRequest));
+    bench.pass(SECOND);
+    bench.see(logged());
+    assert!(bench.has(Reason::Stopping));
+    let limit = bench.policy.stopping_limit;
+    bench.live_for(limit, IDLE, &answered_result());
+    for _ in 0..3 {
+        assert!(!bench.has(Reason::Stopping));
+        bench.pass(SECOND);
+        bench.see(logged());
+    }
 }
 
 #[test]

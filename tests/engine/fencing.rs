@@ -6,7 +6,7 @@ use sql_edge_supervisor::decide::decision::{Action, Restart, Verdict};
 use sql_edge_supervisor::decide::identity::{Identity, IdentityFacts, IdentityFile, VolumeInit};
 use sql_edge_supervisor::decide::lease::{LeaseMode, LeaseState};
 use sql_edge_supervisor::decide::observation::*;
-use sql_edge_supervisor::decide::policy::Policy;
+use sql_edge_supervisor::decide::policy::{Policy, RestartBy};
 use sql_edge_supervisor::decide::reason::Reason;
 
 use crate::bench::*;
@@ -232,6 +232,23 @@ fn a_fence_cuts_a_restart_short() {
     bench.see(lost());
     assert!(fence(&bench).is_some());
     assert!(!bench.has(Reason::Restarting));
+}
+
+#[test]
+fn what_nobody_starts_after_a_fence_is_not_the_incident_of_the_restart_that_gave_way() {
+    let mut bench = Bench::ready(Policy::default());
+    bench.hang_for(seconds(40), 1);
+    let last = bench.decision.last_restart.clone().expect("asked for");
+    assert_eq!(last.by, RestartBy::Supervisor);
+    bench.see(lost());
+    bench.see(exited(Some(ExitStatus::Signal(9))));
+    bench.see(held(3, 3));
+    assert_eq!(bench.decision.action, None);
+    bench.pass(bench.policy.process_missing_after + SECOND);
+    assert_eq!(bench.live(), Verdict::Fail);
+    let last = bench.decision.last_restart.clone().expect("asked for");
+    assert_eq!(last.by, RestartBy::Kubelet);
+    assert_eq!(last.reasons, [Reason::ProcessMissing]);
 }
 
 fn first_use() -> IdentityFacts {

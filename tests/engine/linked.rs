@@ -73,6 +73,42 @@ fn what_was_answered_before_launch_told_of_the_process_was_its_answer() {
     assert_eq!(bench.decision.phase, Phase::Starting);
 }
 
+/// Who has seen none either could not look, or has not looked yet.
+#[test]
+fn what_was_heard_before_the_first_look_at_the_processes_is_of_the_first_engine() {
+    let not_found = || Observation::Process(ProcessReport::NotFound);
+    let link = || Observation::Link(LinkReport::Linked);
+    for before in [vec![], vec![link()], vec![not_found(), link()]] {
+        let mut bench = Bench::new(kubelet());
+        bench.nobody_watches = true;
+        bench.observers_go_on = false;
+        for seen in before {
+            bench.see(seen);
+        }
+        bench.see(listening(&["0.0.0.0:1433"]));
+        assert_eq!(bench.decision.phase, Phase::Unseen);
+        bench.pass(SECOND);
+        bench.see(running(1, IDLE));
+        assert_eq!(bench.decision.phase, Phase::Running);
+    }
+}
+
+#[test]
+fn an_engine_that_was_never_seen_is_there_once_it_answers() {
+    for (linked, refusing) in [(false, Phase::Unseen), (true, Phase::Running)] {
+        let mut bench = Bench::new(kubelet());
+        if linked {
+            bench.see(Observation::Link(LinkReport::Linked));
+        }
+        assert_eq!(bench.decision.phase, Phase::Unseen, "linked: {linked}");
+        bench.ping_ok();
+        assert_eq!(bench.decision.phase, Phase::Running, "linked: {linked}");
+        // Who will be told of its end by `launch` waits for that.
+        bench.ping_fails(ContactError::Refused);
+        assert_eq!(bench.decision.phase, refusing, "linked: {linked}");
+    }
+}
+
 #[test]
 fn a_process_is_missing_for_as_long_as_somebody_looks() {
     let mut bench = linked(Policy::default());

@@ -7,6 +7,7 @@
 
 mod asking;
 mod bench;
+mod causes;
 mod evidence;
 mod fencing;
 mod grid;
@@ -19,4 +20,5 @@ mod scenarios;
 mod simulation;
 mod starting;
 mod stopping;
+mod troubles;
 mod volumes;

@@ -118,3 +118,45 @@ fn what_a_stop_meets() {
     let situation = Situation::of(&bench.snapshot, &bench.decision);
     assert!(!situation.runs && !situation.serves);
 }
+
+#[test]
+fn a_stop_meets_a_hung_engine_by_any_sign_of_it() {
+    let hung = |bench: &Bench| Situation::of(&bench.snapshot, &bench.decision).hung;
+    // It answers, and only liveness fails; the kubelet is to restart it.
+    let mut bench = Bench::ready(kubelet());
+    assert!(!hung(&bench));
+    bench.see(recovering("master", 30.0));
+    let limit = bench.policy.startup_stalled_after;
+    bench.live_for(limit + seconds(2), IDLE, &answered_result());
+    assert_eq!(bench.decision.live.reasons, [Reason::RecoveryStalled]);
+    assert_eq!(bench.decision.action, None);
+    assert!(hung(&bench));
+    // It is dead, and maintenance holds liveness.
+    let mut bench = Bench::ready(kubelet());
+    let until = bench.now.plus(seconds(120));
+    say(&mut bench, OperatorCommand::MaintenanceUntil(until));
+    let mut zombie = process(1, IDLE);
+    zombie.state = RunState::Zombie;
+    bench.see(Observation::Process(ProcessReport::Running(zombie)));
+    bench.pass(seconds(60));
+    assert!(bench.has(Reason::ProcessZombie));
+    assert_eq!(bench.live(), Verdict::Pass);
+    assert!(hung(&bench));
+    // It answers, and the supervisor restarts it: liveness passes.
+    let mut bench = Bench::ready(Policy::default());
+    bench.see(recovering("master", 30.0));
+    bench.live_for(limit + seconds(2), IDLE, &answered_result());
+    assert!(restart(&bench).is_some_and(|restart| !restart.is_stop()));
+    assert_eq!(bench.live(), Verdict::Pass);
+    assert!(hung(&bench));
+}
+
+#[test]
+fn a_stop_that_is_carried_out_makes_no_engine_hung() {
+    let mut bench = Bench::ready(Policy::default());
+    say(&mut bench, OperatorCommand::Stopping);
+    terminate(&mut bench, 1);
+    assert!(restart(&bench).is_some_and(Restart::is_stop));
+    let situation = Situation::of(&bench.snapshot, &bench.decision);
+    assert!(!situation.hung, "{situation:?}");
+}

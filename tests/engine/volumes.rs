@@ -282,6 +282,33 @@ fn what_lies_on_no_volume_is_said_where_that_matters() {
 }
 
 #[test]
+fn of_volumes_that_go_with_the_pod_the_gate_refuses_those_with_databases() {
+    let in_memory = |check: &mut VolumeCheck| {
+        check.mount.as_mut().expect("mounted").fs_type = "tmpfs".to_owned();
+        check.engine_mount = check.mount.clone().map(EngineMount::Mounted);
+    };
+    for (used, refused, noted) in [
+        (Use::Data, true, false),
+        (Use::Log, true, false),
+        (Use::System, false, true),
+        (Use::Backup, false, false),
+        (Use::TempDb, false, false),
+    ] {
+        let mut bench = Bench::new(Policy::default());
+        let passing = named("passing", &[used]);
+        bench.see(Observation::Layout(Layout {
+            volumes: vec![data(), passing.clone()],
+            outside: Vec::new(),
+        }));
+        bench.see(check(data(), |_| {}));
+        bench.see(check(passing, in_memory));
+        assert_eq!(bench.has(Reason::VolumeEphemeral), refused, "{used:?}");
+        assert_eq!(bench.has(Reason::NotOnVolume), noted, "{used:?}");
+        assert!(!bench.has(Reason::SideVolumeFault), "{used:?}");
+    }
+}
+
+#[test]
 fn a_volume_that_was_not_looked_at_yet_keeps_the_gate_shut() {
     let mut bench = split();
     bench.see(Observation::Layout(Layout {

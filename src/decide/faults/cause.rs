@@ -89,9 +89,9 @@ pub fn cause(log: &EngineLog, facts: &Facts) -> Option<Cause> {
     let chosen = first(Rank::Root)
         .or_else(|| first(Rank::Contributing).filter(|_| ends.is_some() || starting))
         .or(ends);
-    let found = chosen.map(|(message, fault)| Cause {
-        ends: fault.rank == Rank::Root || ends.is_some(),
-        ..named(message, fault, log)
+    let found = chosen.map(|(message, fault)| {
+        let ends = fault.rank == Rank::Root || ends.is_some();
+        named(message, fault, log, ends)
     });
     let certain = |cause: &Cause| cause.rank >= Some(Rank::Final);
     match found {
@@ -111,7 +111,8 @@ fn applies(fault: &Fault, engine: Option<EngineBuild>, facts: &Facts) -> bool {
         && fault.host.holds(facts.kernel, facts.host) != Some(false)
 }
 
-fn named(message: &LoggedMessage, fault: &'static Fault, log: &EngineLog) -> Cause {
+/// Returns the cause that a row of the table names; `ends` is whether the log shows the end.
+fn named(message: &LoggedMessage, fault: &'static Fault, log: &EngineLog, ends: bool) -> Cause {
     let mut evidence = format!("{}: {}", fault.meaning, quote(message));
     // A script that failed names the error; its text is the line before.
     let before = log
@@ -126,7 +127,7 @@ fn named(message: &LoggedMessage, fault: &'static Fault, log: &EngineLog) -> Cau
     Cause {
         reason: fault.reason,
         rank: Some(fault.rank),
-        ends: fault.rank >= Rank::Final,
+        ends,
         evidence,
         fault: Some(fault),
     }
@@ -231,10 +232,14 @@ fn with_host(fault: &Fault, facts: &Facts) -> String {
                 fault.meaning, kernel.major, kernel.minor
             )
         }
-        (HostSign::OtherPages, _, Some(host)) if host.page_bytes.is_some() => {
-            let bytes = host.page_bytes.unwrap_or_default();
-            format!("{}; they are of {bytes} bytes", fault.meaning)
-        }
+        (
+            HostSign::OtherPages,
+            _,
+            Some(HostFacts {
+                page_bytes: Some(bytes),
+                ..
+            }),
+        ) => format!("{}; they are of {bytes} bytes", fault.meaning),
         _ => fault.meaning.to_owned(),
     }
 }
