@@ -104,7 +104,11 @@ impl Incarnation {
         }
         let phase = self.next_phase(snapshot);
         let served = self.started;
-        if phase == Phase::Gone || phase == Phase::Unseen {
+        // What an earlier run saw counts until somebody has looked, unless its engine refuses.
+        let unknown = self.process.is_some()
+            && snapshot.process.is_none()
+            && snapshot.ping.refused_since.is_none();
+        if phase == Phase::Gone || (phase == Phase::Unseen && !unknown) {
             self.forget_proof();
         }
         if phase != self.phase {

@@ -199,17 +199,23 @@ impl Snapshot {
             }
             ProcessReport::Running(process) => {
                 let seen = (process.parent, process.engine);
-                let before = self.watched.replace(seen);
-                if before.is_none_or(|before| is_another(before, seen)) {
+                let before = self.watched;
+                let engine_before = before.filter(|(parent, _)| *parent == seen.0);
+                let engine_before = engine_before.and_then(|(_, engine)| engine);
+                // A parent that is seen without its engine for once has not become another one.
+                self.watched = Some((seen.0, seen.1.or(engine_before)));
+                let another = before.is_none_or(|before| is_another(before, seen));
+                if another {
                     self.watched_since = at;
                 }
                 // Before any was seen, nobody but this one can have answered.
                 let gone =
                     before.is_some() && self.process.is_some() && self.running_ids().is_none();
-                let differs = before.is_some_and(|(parent, engine)| {
-                    parent != seen.0 || (engine.is_some() && engine != seen.1)
-                });
-                if gone || differs {
+                let had_engine = self
+                    .running_ids()
+                    .map_or(engine_before, |(_, engine)| engine);
+                let lost = had_engine.is_some() && seen.1.is_none();
+                if gone || lost || (before.is_some() && another) {
                     self.forget_engine();
                 }
             }

@@ -235,11 +235,14 @@ fn an_engine_that_an_earlier_run_saw_to_be_up_is_not_taken_for_a_start() {
             ..Memory::default()
         };
         let mut snapshot = Snapshot::default();
+        let state = State::recall(&policy, memory);
+        // The first decision comes before the first look.
+        let (state, decision) = decide(&policy, state, &snapshot, Time::ZERO);
+        assert_eq!(decision.phase, Phase::Unseen);
         snapshot.apply(Observed {
             at: Time::ZERO,
             value: running(1, IDLE),
         });
-        let state = State::recall(&policy, memory);
         let (_, decision) = decide(&policy, state, &snapshot, Time::ZERO);
         assert_eq!(decision.phase, phase);
     }
