@@ -23,7 +23,8 @@
 //!    under its own deadline, and sends them into the [`observe::Sink`].
 //! 2. The loop in [`app`] folds them into one [`decide::snapshot::Snapshot`] and asks the engine,
 //!    [`decide::engine::decide`], for a [`decide::decision::Decision`].
-//! 3. It publishes the decision, and the HTTP thread ([`publish`]) answers from the last one.
+//! 3. It publishes the decision, and the HTTP thread ([`publish`]) answers from the last one. What people read
+//!    of it, the page and `status`, is one [`summary`] of the document at `/status`.
 //! 4. Where the decision asks for it, [`act`] ends the engine's processes, once, and what comes of it enters
 //!    as an observation like any other. So does what a person orders over a Unix socket.
 //! 5. Apart from all that, [`collect`] asks the engine for its metrics and renders them in the text format

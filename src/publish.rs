@@ -20,7 +20,7 @@ mod words;
 pub mod events;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 
 use std::sync::Arc;
 use std::time::SystemTime;

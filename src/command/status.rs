@@ -237,6 +237,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::publish::{fixture, status};
 
     fn rendered(document: &Value) -> String {
         let mut out = Vec::new();
@@ -322,6 +323,39 @@ CHANGED AT            PROBE  TO    REASONS
         assert!(text.contains("bad       SUSPECT"), "{text}");
         assert!(text.contains("30 databases are online"), "{text}");
         assert!(!text.contains("db1"));
+    }
+
+    /// The picture of docs/probes-and-reasons.md has the beginning: what was found, and what is seen.
+    #[test]
+    fn the_picture_shows_what_is_printed() {
+        let document = status::value(&fixture::view("killed"));
+        let screen = rendered(&document).replace(env!("CARGO_PKG_VERSION"), "VERSION");
+        let pid = format!("pid {},", std::process::id());
+        let screen = screen.replace(&pid, "pid 8,");
+        let (screen, _) = screen.split_once("\n\nPROCESS").expect("it is a part");
+        let columns = screen.lines().map(|line| line.chars().count()).max();
+        let (width, height) = (
+            columns.unwrap_or(0) * 8 + 32,
+            screen.lines().count() * 18 + 32,
+        );
+        let mut picture = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"the beginning of what status prints\" \
+             font-family=\"ui-monospace, 'DejaVu Sans Mono', monospace\" font-size=\"13\" fill=\"#e6e9ee\">\n\
+             <rect width=\"{width}\" height=\"{height}\" rx=\"8\" fill=\"#14171c\"/>\n",
+        );
+        for (row, line) in screen.lines().enumerate() {
+            // A renderer makes one of several spaces, but not of those that don't break.
+            let line = line.replace('&', "&amp;").replace('<', "&lt;");
+            let line = line.replace("  ", "\u{a0}\u{a0}");
+            let y = row * 18 + 32;
+            picture += &format!("<text x=\"16\" y=\"{y}\">{line}</text>\n");
+        }
+        picture += "</svg>\n";
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/pictures/status.svg");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(path, &picture).expect("it can be written");
+        }
+        assert_eq!(picture, std::fs::read_to_string(path).unwrap_or_default());
     }
 
     fn any_json() -> impl Strategy<Value = Value> {
