@@ -253,7 +253,8 @@ impl Engines {
                 _ if engine.edge => Some(true),
                 (Some(version), _) => Some(version < FIRST_BUILD_FOR_NEW_KERNELS),
                 // The year alone does not tell which update of 2022 it is.
-                (None, Some(year)) => Some(year <= 2022),
+                (None, Some(2022)) => None,
+                (None, Some(year)) => Some(year < 2022),
                 (None, None) => None,
             },
         }

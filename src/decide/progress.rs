@@ -158,6 +158,18 @@ impl<T: PartialEq> Mark<T> {
         self.last = Some(value);
     }
 
+    /// Takes in the present value of what counts: less than before is a new beginning, and no movement.
+    pub fn rise(&mut self, value: Option<T>, now: Time)
+    where
+        T: PartialOrd,
+    {
+        if value.is_some() && value < self.last {
+            self.last = value;
+        } else {
+            self.see(value, now);
+        }
+    }
+
     /// Returns the moment at which the value last moved.
     #[must_use]
     pub fn moved(&self) -> Option<Time> {

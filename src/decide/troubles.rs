@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::faults::Rank;
 use super::faults::cause::quote;
-use super::observation::LoggedMessage;
+use super::observation::{EngineLog, LoggedMessage};
 use super::progress::Mark;
 use super::reason::{Outcome, Reason};
 use super::snapshot::Snapshot;
@@ -16,9 +16,12 @@ const SHOWN: Duration = Duration::from_secs(10 * 60);
 /// The reasons that the log alone gives, and that change no answer.
 const REASONS: [Reason; 3] = [Reason::IoSlow, Reason::EngineFault, Reason::MemoryPagedOut];
 
-/// The moments at which the log last showed each of the troubles.
+/// The logs of an engine, as a snapshot calls them.
+const LOGS: [&str; 2] = ["errorlog", "output"];
+
+/// The moments at which each log last showed each of the troubles.
 #[derive(Clone, Debug, Default)]
-pub struct Troubles([Mark<u64>; 3]);
+pub struct Troubles([[Mark<u64>; LOGS.len()]; REASONS.len()]);
 
 impl Troubles {
     /// Forgets everything: another engine writes the log.
@@ -28,12 +31,15 @@ impl Troubles {
 
     /// Takes in the messages of the logs. Those that stood there at the first look are old.
     pub fn see(&mut self, snapshot: &Snapshot, now: Time) {
-        let readable = snapshot.logs().next().is_some();
-        for (mark, reason) in self.0.iter_mut().zip(REASONS) {
-            let count: u64 = of(snapshot, reason)
-                .map(|message| u64::from(message.count))
-                .sum();
-            mark.see(readable.then_some(count), now);
+        for (marks, reason) in self.0.iter_mut().zip(REASONS) {
+            for (mark, name) in marks.iter_mut().zip(LOGS) {
+                let log = snapshot.logs().find(|(known, _)| *known == name);
+                let count = log.map(|(_, log)| {
+                    let counts = of(log, reason).map(|message| u64::from(message.count));
+                    counts.sum()
+                });
+                mark.rise(count, now);
+            }
         }
     }
 
@@ -45,23 +51,26 @@ impl Troubles {
         now: Time,
     ) -> impl Iterator<Item = (Reason, String, Time)> + 'a {
         let marks = self.0.iter().zip(REASONS);
-        let lately = marks.filter(move |(mark, _)| mark.moved_within(SHOWN, now));
-        lately.filter_map(move |(mark, reason)| {
-            let last = of(snapshot, reason).max_by_key(|message| message.count)?;
-            let times = match last.count {
+        marks.filter_map(move |(marks, reason)| {
+            let until = marks.iter().filter_map(Mark::moved).max()?.plus(SHOWN);
+            if now >= until {
+                return None;
+            }
+            let logs = snapshot.logs().flat_map(|(_, log)| of(log, reason));
+            let most = logs.max_by_key(|message| message.count)?;
+            let times = match most.count {
                 1 => "once".to_owned(),
                 count => format!("{count} times"),
             };
-            let evidence = format!("{times} since the start: {}", quote(last));
-            Some((reason, evidence, mark.moved()?.plus(SHOWN)))
+            let evidence = format!("{times} since the start: {}", quote(most));
+            Some((reason, evidence, until))
         })
     }
 }
 
-fn of(snapshot: &Snapshot, reason: Reason) -> impl Iterator<Item = &LoggedMessage> {
+fn of(log: &EngineLog, reason: Reason) -> impl Iterator<Item = &LoggedMessage> {
     debug_assert!(reason.info().outcome == Outcome::Notice);
-    let messages = snapshot.logs().flat_map(|(_, log)| &log.messages);
-    messages.filter(move |message| {
+    log.messages.iter().filter(move |message| {
         message
             .fault
             .is_some_and(|fault| fault.reason == reason && fault.rank == Rank::Problem)

@@ -54,6 +54,26 @@ fn what_stood_in_the_log_at_the_first_look_is_old() {
 }
 
 #[test]
+fn a_log_that_is_lost_for_a_check_shows_nothing_new() {
+    let mut bench = Bench::ready(kubelet());
+    let both = |errorlog: &[&str], output: Option<&[&str]>| {
+        let mut check = healthy_volume();
+        check.errorlog = Some(wrote(1000, errorlog));
+        check.output = output.map(|lines| wrote(1000, lines));
+        volume(check)
+    };
+    bench.see(both(&[SLOW], Some(&[SLOW])));
+    bench.live_for(SHOWN + SECOND, IDLE, &answered_result());
+    assert_eq!(slow(&bench), None);
+    for output in [None, Some(&[SLOW][..]), Some(&[]), Some(&[])] {
+        bench.see(both(&[SLOW], output));
+        assert_eq!(slow(&bench), None, "{output:?}");
+    }
+    bench.see(both(&[SLOW], Some(&[SLOW])));
+    assert!(slow(&bench).is_some(), "the output has begun anew");
+}
+
+#[test]
 fn the_troubles_of_one_engine_are_not_those_of_the_next() {
     let mut bench = Bench::ready(kubelet());
     find(&mut bench, wrote(1000, &[SLOW]));
