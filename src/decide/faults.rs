@@ -237,7 +237,7 @@ pub fn find(message: &Message<'_>) -> Option<&'static Fault> {
 }
 
 impl Engines {
-    /// Whether `engine` is one of these engines; absent where its build is not known well enough.
+    /// Whether `engine` is, or is likely to be, one of these engines; absent where nothing of its build is known.
     #[must_use]
     pub fn include(self, engine: Option<EngineBuild>) -> Option<bool> {
         match (self, engine) {
@@ -252,9 +252,8 @@ impl Engines {
             (Self::BeforeNewKernels, Some(engine)) => match (engine.version, engine.year) {
                 _ if engine.edge => Some(true),
                 (Some(version), _) => Some(version < FIRST_BUILD_FOR_NEW_KERNELS),
-                // The year alone does not tell which update of 2022 it is.
-                (None, Some(2022)) => None,
-                (None, Some(year)) => Some(year < 2022),
+                // Which update of 2022 it is, its year does not tell: where it has crashed on such a kernel, an early one.
+                (None, Some(year)) => Some(year <= 2022),
                 (None, None) => None,
             },
         }

@@ -242,8 +242,7 @@ fn a_build_is_compared_by_its_version_and_else_by_its_year() {
         (version([16, 0, 4105, 1]), Some(true), Some(false)),
         (version([16, 9, 0, 0]), Some(false), Some(false)),
         (version([17, 0, 0, 0]), Some(false), Some(true)),
-        (year(2019), Some(true), Some(false)),
-        (year(2022), None, Some(false)),
+        (year(2022), Some(true), Some(false)),
         (year(2025), Some(false), Some(true)),
         (EngineBuild::default(), None, None),
     ];
