@@ -229,7 +229,6 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "platform-service",
-        reason: Reason::StartFailed,
         meaning: "a part of the platform layer did not come up in time",
         help: "Give the container more processor time (limits, throttling, an emulated or overloaded node), and start again. If it comes again: look at the resolution of the host's own name and at a network policy on loopback.",
         rank: Rank::Final,

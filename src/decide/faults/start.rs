@@ -291,7 +291,6 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "setup",
-        reason: Reason::StartFailed,
         meaning: "the setup of the first start failed; its cause stands in a file beside the errorlog",
         help: "Read /var/opt/mssql/log/setup-*: a password that is too weak, less memory than is asked for, a file system that is not supported. Move to an image of today, which writes it to its output.",
         rank: Rank::Final,
@@ -332,7 +331,6 @@ pub(super) const FAULTS: &[Fault] = &[
         meaning: "sa can't log in while the first start sets its password",
         help: "Wait: in the first start this lasts from seconds to minutes.",
         rank: Rank::Problem,
-        restart_helps: false,
         signs: &[number(&[18_456]).parts(&["evaluating the password"])],
         ..ROW
     },
@@ -349,7 +347,6 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "platform-check",
-        reason: Reason::StartFailed,
         meaning: "the platform layer stopped itself, as it does on a volume that it can't use",
         help: "See whether the data is on ext4 or XFS: NFS with an image of 2017, and host paths of a desktop, end so (use a named volume there); see what else is mounted below /var/opt/mssql, and that it belongs to uid 10001. Else update the image and keep the dump under log/ for support.",
         rank: Rank::Contributing,
@@ -358,7 +355,6 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "assertion",
-        reason: Reason::StartFailed,
         meaning: "an assertion of the platform layer or a launcher failed",
         help: "Look the text up; see that the image's tag, the node's kernel and the volume's file system are supported.",
         rank: Rank::Contributing,
