@@ -13,7 +13,7 @@ use crate::client::{Client, get_once};
 use crate::report::{Report, mib};
 use crate::rig::{DATABASES, Rig, Setup, blocking, many_databases};
 
-const RSS_LIMIT: u64 = 8 << 20;
+const RSS_LIMIT: u64 = 7 << 20;
 const CPU_LIMIT_MILLICORES: f64 = 5.0;
 const READY: Duration = Duration::from_secs(2);
 const LIVE: Duration = Duration::from_secs(5);
@@ -49,7 +49,7 @@ pub async fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
             "resident memory after {} s, {DATABASES} databases",
             lived.as_secs()
         ),
-        "≤ 8 MiB",
+        "≤ 7 MiB",
         format!(
             "{} (peak {}, anonymous {}, proportional {})",
             mib(rss),

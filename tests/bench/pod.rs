@@ -24,7 +24,7 @@ use crate::standin::handle::DEFAULT_PASSWORD;
 /// Of `launch` and its agent together.
 const CONTAINER_RSS_LIMIT: u64 = 4 << 20;
 const CONTAINER_CPU_LIMIT_MILLICORES: f64 = 2.0;
-const RSS_LIMIT: u64 = 8 << 20;
+const RSS_LIMIT: u64 = 7 << 20;
 const CPU_LIMIT_MILLICORES: f64 = 5.0;
 /// Install, supervisor and gate together, on an idle machine.
 const START_LIMIT: Duration = Duration::from_millis(500);
@@ -75,7 +75,7 @@ pub async fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let memory = Memory::of(sidecar)?;
     report.judge(
         &format!("the supervisor with {volumes} volumes, {DATABASES} databases: resident memory"),
-        "≤ 8 MiB",
+        "≤ 7 MiB",
         &memory,
         memory.rss <= RSS_LIMIT,
     );
