@@ -297,6 +297,7 @@ fn a_claim_that_is_missing_is_missed() {
     let without_log = [three.seen()[DATA], three.seen()[TOP]];
     let set = judge_set(&without_log, None, VolumeInit::Once);
     assert_eq!(wrong(&set), names(&[("log", "Incomplete")]));
+    assert!(set.has_main());
     assert_eq!(set.writes, []);
 
     // Without `data`, the top is where master.mdf would be.
@@ -310,8 +311,18 @@ fn a_claim_that_is_missing_is_missed() {
     for remembered in [None, Some("a")] {
         let set = judge_set(&alone, remembered, VolumeInit::Once);
         assert_eq!(wrong(&set), names(&[("top", "Incomplete")]), "{set:?}");
+        assert!(!set.has_main());
         assert_eq!(set.writes, []);
     }
+}
+
+#[test]
+fn a_main_volume_that_agrees_is_established_before_all_were_seen() {
+    let three = Three::established();
+    let mut seen = three.seen();
+    seen[TOP].facts = None;
+    let set = judge_set(&seen, None, VolumeInit::Once);
+    assert_eq!(set.id(), Some("a"));
 }
 
 #[test]
