@@ -155,21 +155,30 @@ fn verdicts(summary: Summary<'_>, out: &mut dyn Write) -> io::Result<()> {
     table::write(out, ["PROBE", "VERDICT", "SINCE", "REASONS"], &rows)
 }
 
-fn findings(summary: Summary<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let findings = summary.findings();
-    if findings.is_empty() {
+/// Writes a table below a blank line; nothing where it has no rows.
+fn block<const N: usize>(
+    out: &mut dyn Write,
+    head: [&str; N],
+    rows: &[[String; N]],
+) -> io::Result<()> {
+    if rows.is_empty() {
         return Ok(());
     }
+    writeln!(out)?;
+    table::write(out, head, rows)
+}
+
+fn findings(summary: Summary<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mut actions = String::new();
-    let rows: Vec<_> = findings
+    let rows: Vec<_> = summary
+        .findings()
         .into_iter()
         .map(|found| {
             actions += &format!("  {}: {}\n", safe(&found.reason), safe(&found.action));
             [found.reason, found.outcome, found.lasting, found.evidence]
         })
         .collect();
-    writeln!(out)?;
-    table::write(out, ["FINDING", "OUTCOME", "SINCE", "EVIDENCE"], &rows)?;
+    block(out, ["FINDING", "OUTCOME", "SINCE", "EVIDENCE"], &rows)?;
     out.write_all(actions.as_bytes())
 }
 
@@ -178,11 +187,7 @@ fn observers(summary: Summary<'_>, out: &mut dyn Write) -> io::Result<()> {
     let rows: Vec<_> = observers
         .map(|seen| [seen.name, seen.mark, seen.age, seen.message])
         .collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    writeln!(out)?;
-    table::write(out, ["OBSERVER", "STATE", "AGE", "LAST SEEN"], &rows)
+    block(out, ["OBSERVER", "STATE", "AGE", "LAST SEEN"], &rows)
 }
 
 fn sections(summary: Summary<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -206,10 +211,7 @@ fn databases(summary: Summary<'_>, out: &mut dyn Write) -> io::Result<()> {
         .filter(|database| all || !database.is_online())
         .map(|database| [database.name, database.state, database.notes])
         .collect();
-    if !rows.is_empty() {
-        writeln!(out)?;
-        table::write(out, ["DATABASE", "STATE", ""], &rows)?;
-    }
+    block(out, ["DATABASE", "STATE", ""], &rows)?;
     if !all {
         writeln!(out, "\n{} databases are online", count - rows.len())?;
     }
@@ -224,11 +226,7 @@ fn history(summary: Summary<'_>, out: &mut dyn Write) -> io::Result<()> {
     let rows: Vec<_> = changes
         .map(|change| [change.at, change.probe, change.verdict, change.reasons])
         .collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    writeln!(out)?;
-    table::write(out, ["CHANGED AT", "PROBE", "TO", "REASONS"], &rows)
+    block(out, ["CHANGED AT", "PROBE", "TO", "REASONS"], &rows)
 }
 
 #[cfg(test)]
