@@ -125,10 +125,12 @@ async fn a_hang_ends_by_sigkill_after_sigterm_and_liveness_passes_throughout() {
     let (_, page) = page
         .split_once("<h2>Last restart</h2>")
         .expect("it is told");
-    assert!(
-        page.contains("<dt>reasons</dt><dd>EngineUnresponsive</dd>"),
-        "{page}"
-    );
+    for row in [
+        "<dt>by</dt><dd>supervisor</dd>",
+        "<dt>reasons</dt><dd>EngineUnresponsive</dd>",
+    ] {
+        assert!(page.contains(row), "{page}");
+    }
 }
 
 #[tokio::test]
