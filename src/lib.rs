@@ -83,3 +83,4 @@ pub mod records;
 pub mod summary;
 mod tds;
 pub mod telemetry;
+pub mod yaml;

@@ -13,7 +13,6 @@
 mod check;
 mod definition;
 mod notes;
-mod tree;
 
 use std::fs::{self, File};
 use std::io::{self, Read};

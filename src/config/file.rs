@@ -1,15 +1,11 @@
 //! The configuration file: a flat YAML map of settings.
 
-use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
-
 use super::raw::{Given, Origin, Raw};
+use crate::yaml::{self, Value};
 
 /// The limit of a configuration file, in bytes. Each setting with a long value, and a thousand databases,
 /// fit.
@@ -47,9 +43,12 @@ pub enum FileError {
     /// The file is not UTF-8.
     #[error("is not UTF-8")]
     NotText,
-    /// The file is not a map of settings in YAML.
-    #[error("is not a map of settings in YAML: {0}")]
-    Yaml(Box<serde_saphyr::Error>),
+    /// The file is not YAML.
+    #[error("is not YAML: {0}")]
+    Yaml(#[from] yaml::Error),
+    /// The file is no map of settings.
+    #[error("is not a map of settings: it is {0}")]
+    NoMap(&'static str),
 }
 
 impl FileError {
@@ -58,7 +57,7 @@ impl FileError {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Read(_) => "check the path, and the permissions of uid 10001",
-            Self::TooLong | Self::NotText | Self::Yaml(_) => {
+            Self::TooLong | Self::NotText | Self::Yaml(_) | Self::NoMap(_) => {
                 "write one `setting: value` a line; `check-config` prints an example"
             }
         }
@@ -107,130 +106,38 @@ pub fn read(path: &Path) -> Result<ConfigFile, FileError> {
 /// # Errors
 /// When the text is not a YAML map.
 pub fn parse(path: &Path, text: &str) -> Result<ConfigFile, FileError> {
-    let options = serde_saphyr::options! {
-        // `off` is a word here, not a boolean.
-        strict_booleans: true,
-        // A snippet would repeat lines of the file, and a secret may have been put there.
-        with_snippet: false,
+    let entries = match yaml::parse(text)?.value {
+        Value::Null => Vec::new(),
+        Value::Map(entries) => entries,
+        other => return Err(FileError::NoMap(other.kind())),
     };
-    let Entries(entries) = serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| FileError::Yaml(Box::new(error)))?;
+    let entries = entries.into_iter().map(|(key, node)| Entry {
+        key,
+        line: node.line,
+        raw: raw(node.value),
+    });
     Ok(ConfigFile {
         path: path.to_owned(),
-        entries,
+        entries: entries.collect(),
     })
 }
 
-#[derive(Default)]
-struct Entries(Vec<Entry>);
-
-impl<'de> Deserialize<'de> for Entries {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Map;
-        impl<'de> Visitor<'de> for Map {
-            type Value = Entries;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map of settings")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(key) = map.next_key::<String>()? {
-                    let Spanned {
-                        value, referenced, ..
-                    } = map.next_value::<Spanned<Value>>()?;
-                    entries.push(Entry {
-                        key,
-                        raw: value.0,
-                        line: referenced.line(),
-                    });
-                }
-                Ok(Entries(entries))
-            }
+/// Returns the value behind a key, of any shape: one that no setting takes must not hide the file's other mistakes.
+fn raw(value: Value) -> Option<Raw> {
+    match value {
+        Value::Null => None,
+        Value::Text(text) => Some(Raw::Text(text)),
+        Value::Map(_) => Some(Raw::Other("a map")),
+        Value::List(items) => {
+            let texts = items.into_iter().map(|item| match item.value {
+                Value::Text(text) => Some(text),
+                _ => None,
+            });
+            Some(match texts.collect() {
+                Some(texts) => Raw::List(texts),
+                None => Raw::Other("a list of more than plain values"),
+            })
         }
-        deserializer.deserialize_map(Map)
-    }
-}
-
-/// The value behind a key, of any shape: one that no setting takes must not hide the file's other mistakes.
-struct Value(Option<Raw>);
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyValue)
-    }
-}
-
-struct AnyValue;
-
-impl AnyValue {
-    fn text<E>(value: impl fmt::Display) -> Result<Value, E> {
-        Ok(Value(Some(Raw::Text(value.to_string()))))
-    }
-}
-
-impl<'de> Visitor<'de> for AnyValue {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value or a list of values")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Self::text(value)
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Self::text(value)
-    }
-
-    fn visit_i128<E>(self, value: i128) -> Result<Value, E> {
-        Self::text(value)
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Self::text(value)
-    }
-
-    fn visit_u128<E>(self, value: u128) -> Result<Value, E> {
-        Self::text(value)
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Self::text(value)
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Self::text(value)
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value(None))
-    }
-
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value(None))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        let mut flat = true;
-        while let Some(item) = items.next_element::<Value>()? {
-            match item.0 {
-                Some(Raw::Text(text)) => list.push(text),
-                _ => flat = false,
-            }
-        }
-        Ok(Value(Some(match flat {
-            true => Raw::List(list),
-            false => Raw::Other("a list of more than plain values"),
-        })))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Value(Some(Raw::Other("a map"))))
     }
 }
 

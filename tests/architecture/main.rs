@@ -29,12 +29,22 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     (
         "collect",
-        &["collect", "config", "decide", "exposition", "parts", "tds"],
+        &[
+            "collect",
+            "config",
+            "decide",
+            "exposition",
+            "parts",
+            "tds",
+            "yaml",
+        ],
     ),
     ("decide", &["decide"]),
     // The text format: whoever collects writes it, whoever publishes serves it.
     ("exposition", &[]),
-    ("config", &["config", "decide"]),
+    ("config", &["config", "decide", "yaml"]),
+    // What people write: configuration files, and the collectors' definitions.
+    ("yaml", &[]),
     // The reader of the engine's log: observed while it grows, or read offline by `diagnose`.
     ("errorlog", &["errorlog", "decide"]),
     (

@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use super::definition::{Definition, FileCollector, Query, Series};
 use super::notes::{Fields, Notes};
-use super::tree::{self, Node};
 use crate::collect::names::Names;
 use crate::collect::{Metric, Profiles};
 use crate::config::metrics::is_collector_name;
 use crate::config::mistake::Mistake;
+use crate::yaml::{self, Node};
 use metric::{Found, QueryUse, metric};
 
 /// The greatest number of metrics, and of queries, of one collector.
@@ -40,11 +40,16 @@ pub(super) fn check(
     names: &mut Names,
 ) -> Result<FileCollector, Vec<Mistake>> {
     let mut notes = Notes::new(path);
-    let definition = match tree::parse(text) {
+    let definition = match yaml::parse(text) {
         Ok(root) => document(&root, names, &mut notes),
-        Err((line, what)) => {
-            let what = format!("is not YAML: {what}");
-            notes.line("file", line, &what, "see the example in docs/metrics.md");
+        Err(error) => {
+            let what = format!("is not YAML: {error}");
+            notes.line(
+                "file",
+                error.line,
+                &what,
+                "see the example in docs/metrics.md",
+            );
             None
         }
     };

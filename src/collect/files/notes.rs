@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::tree::{Node, Value};
 use crate::config::ConfigErrors;
 use crate::config::mistake::{Mistake, nearest};
 use crate::config::raw::{Origin, Raw};
+use crate::yaml::{Node, Value};
 
 /// A file's mistakes.
 pub(super) struct Notes<'a> {

@@ -3,8 +3,8 @@
 use super::check_query;
 use crate::collect::files::definition::Values;
 use crate::collect::files::notes::{Fields, Notes, plain};
-use crate::collect::files::tree::Node;
 use crate::exposition::{FamilyDef, Kind, Labels, is_label_name, is_metric_name};
+use crate::yaml::Node;
 
 /// The greatest number of labels of one metric, and of columns of values.
 const MAX_COLUMNS: usize = 32;

@@ -1,4 +1,4 @@
-//! YAML as a tree in which each value knows its line.
+//! YAML as a tree in which each value knows its line: configuration files and definitions of collectors.
 
 use std::fmt;
 
@@ -8,25 +8,30 @@ use serde_saphyr::Spanned;
 
 /// A value, and the line that it begins on.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Node {
+pub struct Node {
     /// The line, counted from 1.
-    pub(super) line: u64,
-    pub(super) value: Value,
+    pub line: u64,
+    /// The value.
+    pub value: Value,
 }
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub enum Value {
+    /// Nothing, as in `key:` or `key: ~`.
     Null,
     /// A scalar of any type.
     Text(String),
+    /// A list of values.
     List(Vec<Node>),
+    /// A map in its order; no key comes twice.
     Map(Vec<(String, Node)>),
 }
 
 impl Value {
     /// Returns the kind of the value in words that may follow "is".
-    pub(super) const fn kind(&self) -> &'static str {
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
         match self {
             Self::Null => "empty",
             Self::Text(_) => "a plain value",
@@ -36,11 +41,21 @@ impl Value {
     }
 }
 
+/// The mistake for which a text is not YAML. It repeats no line of the text, in which there may be a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct Error {
+    /// The line of the mistake, counted from 1; 0 where it is not known.
+    pub line: u64,
+    /// The mistake in words, with its place.
+    pub what: String,
+}
+
 /// Reads a YAML document. Pure.
 ///
 /// # Errors
-/// The text is not YAML: the line, 0 where it is not known, and what is wrong.
-pub(super) fn parse(text: &str) -> Result<Node, (u64, String)> {
+/// When the text is not YAML, or so large that it must be an attack.
+pub fn parse(text: &str) -> Result<Node, Error> {
     let options = serde_saphyr::options! {
         // `off` and `yes` are words here, not booleans.
         strict_booleans: true,
@@ -48,9 +63,9 @@ pub(super) fn parse(text: &str) -> Result<Node, (u64, String)> {
     };
     serde_saphyr::from_str_with_options::<Spanned<Value>>(text, options)
         .map(Node::from)
-        .map_err(|error| {
-            let line = error.location().map_or(0, |at| at.line());
-            (line, error.to_string())
+        .map_err(|error| Error {
+            line: error.location().map_or(0, |at| at.line()),
+            what: error.to_string(),
         })
 }
 
@@ -161,10 +176,10 @@ mod tests {
 
     #[test]
     fn what_is_no_yaml_has_a_line_too() {
-        let (line, what) = parse("a: 1\nb: 'open\n").expect_err("no YAML");
-        assert!(line >= 2, "{line} {what}");
-        let (line, _) = parse("a: 1\na: 2\n").expect_err("a key twice");
-        assert_eq!(line, 2);
+        let error = parse("a: 1\nb: 'open\n").expect_err("no YAML");
+        assert!(error.line >= 2, "{error:?}");
+        let error = parse("a: 1\na: 2\n").expect_err("a key twice");
+        assert_eq!(error.line, 2);
     }
 
     #[test]
