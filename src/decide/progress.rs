@@ -13,31 +13,31 @@ const SAMPLES: u32 = 32;
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Sample {
     at: Time,
-    cpu: Duration,
-    io: Option<Io>,
+    /// The processor time so far, seconds.
+    cpu: Counter,
+    /// The bytes read and written so far; absent where nobody may read them.
+    io: Option<Counter>,
 }
 
-/// The bytes read and written so far, by their counter: the values of two counters can't be compared.
+/// The value of a counter. The values of two sources can't be compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Io {
-    Process(u64),
-    Cgroup(u64),
+struct Counter {
+    source: Source,
+    value: f64,
 }
 
-impl Io {
-    /// Returns the bytes of the process; where those may not be read, of its control group.
-    fn of(process: &RunningProcess, cgroup: Option<&CgroupReport>) -> Option<Self> {
-        let group = || cgroup.and_then(|cgroup| cgroup.io_bytes).map(Self::Cgroup);
-        process.io_bytes.map(Self::Process).or_else(group)
-    }
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Source {
+    Process,
+    Cgroup,
+}
 
-    fn since(self, earlier: Self) -> u64 {
-        match (self, earlier) {
-            (Self::Process(now), Self::Process(then)) | (Self::Cgroup(now), Self::Cgroup(then)) => {
-                now.saturating_sub(then)
-            }
-            _ => 0,
-        }
+impl Counter {
+    /// Returns the counter of the process; where that may not be read, of its control group.
+    fn of(process: Option<f64>, cgroup: Option<f64>) -> Option<Self> {
+        let counter = |source| move |value| Self { source, value };
+        let process = process.map(counter(Source::Process));
+        process.or(cgroup.map(counter(Source::Cgroup)))
     }
 }
 
@@ -78,9 +78,15 @@ impl Window {
 
     /// Takes in an observation. One that is not younger than the last changes nothing.
     pub fn push(&mut self, at: Time, process: &RunningProcess, cgroup: Option<&CgroupReport>) {
-        let cpu = process.cpu.or_else(|| cgroup?.cpu_used);
+        let cpu = Counter::of(
+            process.cpu.map(|cpu| cpu.as_secs_f64()),
+            cgroup.and_then(|cgroup| Some(cgroup.cpu_used?.as_secs_f64())),
+        );
         let Some(cpu) = cpu else { return };
-        let io = Io::of(process, cgroup);
+        let io = Counter::of(
+            process.io_bytes.map(|bytes| bytes as f64),
+            cgroup.and_then(|cgroup| Some(cgroup.io_bytes? as f64)),
+        );
         let sample = Sample { at, cpu, io };
         if self.latest.is_some_and(|latest| latest.at >= sample.at) {
             return;
@@ -107,22 +113,33 @@ impl Window {
     /// while that is not known: the counters may not be read, or the samples are too few or too old.
     #[must_use]
     pub fn advanced(&self, now: Time, floor: Floor) -> Option<bool> {
-        let latest = self.latest?;
-        let oldest = self
-            .samples
-            .iter()
-            .find(|sample| now.since(sample.at) <= self.span)?;
-        let covered = latest.at.since(oldest.at);
-        if covered < self.span.mul_f64(0.75) {
-            return None;
-        }
-        let seconds = covered.as_secs_f64();
-        let cpu = latest.cpu.saturating_sub(oldest.cpu).as_secs_f64() / seconds;
-        let io = match (latest.io, oldest.io) {
-            (Some(latest), Some(oldest)) => latest.since(oldest) as f64 / seconds,
-            _ => 0.0,
+        let samples = self.samples.iter().copied().chain(self.latest);
+        let samples = samples.filter(|sample| now.since(sample.at) <= self.span);
+        let cpu = self.rate(samples.clone().map(|sample| (sample.at, sample.cpu)));
+        let io = samples.filter_map(|sample| Some((sample.at, sample.io?)));
+        let io = match io.clone().next() {
+            // Nobody may read it: the processor time alone counts.
+            None => Some(0.0),
+            Some(_) => self.rate(io),
         };
-        Some(cpu >= floor.cpu || io >= floor.io as f64)
+        let reached = |rate: Option<f64>, floor: f64| rate.map(|rate| rate >= floor);
+        match (reached(cpu, floor.cpu), reached(io, floor.io as f64)) {
+            (Some(true), _) | (_, Some(true)) => Some(true),
+            (Some(false), Some(false)) => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Returns the rate of a counter per second; absent where too little of the span is covered by values
+    /// of the source that the last one has.
+    fn rate(&self, values: impl Iterator<Item = (Time, Counter)> + Clone) -> Option<f64> {
+        let (end, last) = values.clone().last()?;
+        let (start, first) = values
+            .clone()
+            .find(|(_, counter)| counter.source == last.source)?;
+        let covered = end.since(start);
+        let enough = covered >= self.span.mul_f64(0.75);
+        enough.then(|| (last.value - first.value) / covered.as_secs_f64())
     }
 }
 

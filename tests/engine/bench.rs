@@ -52,7 +52,7 @@ pub struct Bench {
     pub snapshot: Snapshot,
     state: Option<State>,
     pub decision: Decision,
-    /// Every decision in which an answer or the set of reasons differs from the one before.
+    /// Every decision in which an answer, the action or the set of reasons differs from the one before.
     pub changes: Vec<Decision>,
 }
 
@@ -208,7 +208,7 @@ impl Bench {
         let (state, decision) = decide(&self.policy, state, &self.snapshot, self.now);
         let key = |d: &Decision| {
             let reasons: Vec<_> = d.findings.iter().map(|f| f.reason).collect();
-            (d.answers(), reasons)
+            (d.answers(), d.action.clone(), reasons)
         };
         if key(&decision) != key(&self.decision) {
             self.changes.push(decision.clone());
@@ -350,6 +350,14 @@ impl Bench {
 
     pub fn has(&self, reason: Reason) -> bool {
         self.decision.finding(reason).is_some()
+    }
+
+    /// Whether nothing was done to the engine, nor asked of the kubelet, at any moment so far.
+    pub fn left_alone(&self) -> bool {
+        let alone = |decision: &Decision| {
+            decision.action.is_none() && decision.live.verdict == Verdict::Pass
+        };
+        self.changes.iter().all(alone)
     }
 
     pub fn live(&self) -> Verdict {

@@ -246,6 +246,46 @@ fn from_the_floor_on_it_advances() {
 }
 
 #[test]
+fn a_counter_that_is_read_only_since_lately_says_nothing_yet() {
+    let run = |readable: u64, cpu: u64| {
+        let mut window = Window::new(seconds(40));
+        window.push(at(0), &working(IDLE, None), None);
+        window.push(at(readable), &working(IDLE, Some(500)), None);
+        window.push(
+            at(40),
+            &working(Duration::from_millis(cpu), Some(500)),
+            None,
+        );
+        window.advanced(at(40), FLOOR)
+    };
+    assert_eq!(run(10, 0), Some(false), "for three quarters of the span");
+    assert_eq!(run(11, 0), None);
+    assert_eq!(run(11, 2_000), Some(true), "the processor's time suffices");
+    // The io of the control group, as the supervisor finds it after its first look at the process.
+    let group = |io| CgroupReport {
+        io_bytes: Some(io),
+        cpu_used: Some(seconds(900)),
+        ..CgroupReport::default()
+    };
+    let mut window = Window::new(seconds(40));
+    window.push(at(0), &working(IDLE, Some(7_000_000)), None);
+    window.push(at(20), &working(IDLE, None), Some(&group(500)));
+    window.push(at(40), &working(IDLE, None), Some(&group(500)));
+    assert_eq!(window.advanced(at(40), FLOOR), None);
+    // So it is with the processor time.
+    let unseen = || {
+        let mut process = working(IDLE, None);
+        process.cpu = None;
+        process
+    };
+    let mut window = Window::new(seconds(40));
+    window.push(at(0), &working(seconds(1_000), None), None);
+    window.push(at(20), &unseen(), Some(&group(500)));
+    window.push(at(40), &unseen(), Some(&group(500)));
+    assert_eq!(window.advanced(at(40), FLOOR), None);
+}
+
+#[test]
 fn a_window_forgets_and_takes_nothing_that_is_older() {
     let mut window = Window::new(seconds(40));
     window.push(at(0), &working(seconds(50), None), None);
