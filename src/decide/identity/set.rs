@@ -322,9 +322,7 @@ impl Record {
                         "it is of instance {on_it}, and the main volume of {ours}"
                     ))
                 }
-                (Some(on_it), None)
-                    if recorded.is_none() && facts.instance_id.as_ref() != Some(on_it) =>
-                {
+                (Some(on_it), None) if recorded.is_none() => {
                     Judgement::Foreign(format!("it is of instance {on_it}"))
                 }
                 _ => Judgement::Adopting,

@@ -45,6 +45,17 @@ fn main_of(id: &str) -> IdentityFile {
     })
 }
 
+/// The identity of the main volume of the set `a`, with these members and no instance.
+fn main_with(members: &[(&str, &str)]) -> IdentityFile {
+    let members = members.iter();
+    let members = members.map(|(name, id)| ((*name).to_owned(), (*id).to_owned()));
+    IdentityFile::Known(Identity {
+        volume_id: "a".to_owned(),
+        members: members.collect(),
+        ..Identity::default()
+    })
+}
+
 fn member_of(id: &str, name: &str) -> IdentityFile {
     IdentityFile::Known(Identity {
         volume_id: format!("{id}-{name}"),
@@ -364,6 +375,34 @@ fn an_earlier_versions_volume_of_another_instance_is_not_taken() {
     let mut three = Three::established();
     three.facts[TOP].instance_id = Some("i-x".to_owned());
     assert_eq!(wrong(&three.judge()), names(&[("top", "Foreign")]));
+}
+
+#[test]
+fn an_earlier_versions_volume_is_not_taken_where_no_instance_is_known_unless_it_is_recorded() {
+    let mut three = Three::established();
+    three.facts[DATA].file = main_with(&[("top", "a-top")]);
+    three.facts[TOP].instance_id = None;
+    three.facts[LOG].file = IdentityFile::Known(Identity {
+        volume_id: "a-log".to_owned(),
+        instance_id: Some("i-x".to_owned()),
+        ..Identity::default()
+    });
+    assert_eq!(wrong(&three.judge()), names(&[("log", "Foreign")]));
+    three.facts[DATA].file = main_with(&[("log", "a-log"), ("top", "a-top")]);
+    assert_eq!(wrong(&three.judge()), names(&[("log", "Adopting")]));
+}
+
+#[test]
+fn two_claims_in_each_others_place_are_named_before_they_are_recorded() {
+    let mut three = Three::established();
+    three.facts[DATA].file = main_with(&[]);
+    three.facts.swap(LOG, TOP);
+    let set = three.judge();
+    assert_eq!(
+        wrong(&set),
+        names(&[("log", "Foreign"), ("top", "Foreign")])
+    );
+    assert_eq!(set.writes, []);
 }
 
 #[test]
