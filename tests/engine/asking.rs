@@ -548,6 +548,43 @@ fn where_the_required_databases_were_last_listed_long_ago_that_is_said() {
 }
 
 #[test]
+fn where_nobody_asks_any_more_the_last_answer_restarts_nothing() {
+    // Longer than an attempt counts.
+    let policy = || Policy {
+        unresponsive_after: seconds(120),
+        failure_condition_level: 5,
+        ..kubelet()
+    };
+    let mut bench = Bench::ready(policy());
+    bench.ping_fails(ContactError::TimedOut(Stage::Query));
+    bench.pass(seconds(600));
+    assert!(bench.left_alone(), "{:?}", bench.decision.findings);
+    assert!(bench.has(Reason::NoFreshAnswer));
+    let mut bench = Bench::ready(policy());
+    bench.ping_fails(server(701));
+    bench.pass(seconds(600));
+    assert!(bench.left_alone(), "{:?}", bench.decision.findings);
+}
+
+/// An engine that has answered by an error alone, and is silent then, may still start.
+#[test]
+fn silence_in_a_start_is_the_starts_own() {
+    for cpu in [IDLE, HARD_WORK] {
+        let mut bench = Bench::new(Policy {
+            busy_limit: seconds(60),
+            ..kubelet()
+        });
+        bench.see(volume(healthy_volume()));
+        bench.see(running(1, IDLE));
+        bench.see(not_listening());
+        bench.ping_fails(server(17187));
+        bench.live_for(seconds(600), cpu, &TIMED_OUT);
+        assert!(bench.left_alone(), "{:?}", bench.decision.findings);
+        assert!(bench.has(Reason::Starting), "{:?}", bench.decision.findings);
+    }
+}
+
+#[test]
 fn hard_work_has_no_end_unless_the_operator_gives_it_one() {
     let limited = |seconds_: u64| Policy {
         busy_limit: seconds(seconds_),

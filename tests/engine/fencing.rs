@@ -48,6 +48,23 @@ fn lost() -> Observation {
 }
 
 #[test]
+fn the_failure_of_the_last_round_stands_in_the_evidence() {
+    for (failure, evidence) in [
+        (None, "it is not taken yet"),
+        (Some("no space left"), "it is not taken yet: no space left"),
+    ] {
+        let mut bench = Bench::new(strict());
+        bench.see(Observation::Lease(LeaseReport {
+            state: LeaseState::Unknown,
+            failure: failure.map(str::to_owned),
+            run_until: None,
+        }));
+        let finding = bench.decision.finding(Reason::LeaseNotHeld);
+        assert_eq!(finding.expect("it is not held").evidence, evidence);
+    }
+}
+
+#[test]
 fn who_lost_the_lease_is_killed_at_once_against_any_hold_and_counted_nowhere() {
     let mut bench = Bench::ready(Policy::default());
     let until = bench.now.plus(seconds(3600));

@@ -335,6 +335,22 @@ fn a_mark_moves_with_its_value() {
 }
 
 #[test]
+fn a_log_of_another_process_finds_its_faults_again() {
+    let log = wrote_error(1105, "encountered error 1105, state 2");
+    assert!(log.messages.iter().any(|message| message.fault.is_some()));
+    let text = serde_json::to_string(&log).expect("plain data");
+    let mut received: EngineLog = serde_json::from_str(&text).expect("what was written");
+    assert!(
+        received
+            .messages
+            .iter()
+            .all(|message| message.fault.is_none())
+    );
+    received.recognize();
+    assert_eq!(received, log);
+}
+
+#[test]
 fn a_trouble_is_shown_for_ten_minutes_after_its_last_message() {
     const SLOW: &str = "SQL Server has encountered 1 occurrence(s) of I/O requests taking longer than 15 seconds to complete on file [/var/opt/mssql/data/a.mdf] in database id 5.";
     let mut snapshot = Snapshot::default();

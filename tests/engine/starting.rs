@@ -249,6 +249,30 @@ fn a_start_ends_with_recovery_is_complete_and_not_with_ready() {
 }
 
 #[test]
+fn a_crash_that_nobody_knows_ends_a_running_engine_and_is_no_failed_start() {
+    let crash = "This program has encountered a fatal error and cannot continue running";
+    let mut bench = Bench::ready(kubelet());
+    bench.see(logged(|log| {
+        *log = wrote(1000, &["Recovery is complete.", crash])
+    }));
+    bench.see(exited(Some(ExitStatus::Code(255))));
+    assert_eq!(bench.decision.ready.reasons, [Reason::ProcessExited]);
+}
+
+#[test]
+fn of_two_logs_that_explain_as_much_the_errorlog_is_quoted() {
+    let mut bench = Bench::new(kubelet());
+    bench.see(running(1, Duration::ZERO));
+    let mut check = healthy_volume();
+    check.errorlog = Some(wrote_error(1105, "encountered error 1105, state 2"));
+    check.output = check.errorlog.clone();
+    bench.see(volume(check));
+    bench.see(exited(Some(ExitStatus::Code(1))));
+    let finding = bench.decision.finding(Reason::DiskFull).expect("found");
+    assert!(finding.evidence.contains("(errorlog)"), "{finding:?}");
+}
+
+#[test]
 fn what_ends_a_running_engine_is_named_after_its_first_error() {
     let lines = [
         "SQL Server is now ready for client connections.",

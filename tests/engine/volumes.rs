@@ -203,6 +203,56 @@ fn a_volume_that_stalls_is_named_and_an_idle_one_does_not_hide_it() {
 }
 
 #[test]
+fn a_volume_without_databases_that_was_not_looked_at_yet_has_no_fault() {
+    let mut bench = Bench::ready(Policy::default());
+    bench.see(Observation::Layout(Layout {
+        volumes: vec![data(), backup(), translog()],
+        outside: Vec::new(),
+    }));
+    assert!(!bench.has(Reason::SideVolumeFault));
+    let found = evidence(&bench, Reason::VolumeUnchecked);
+    assert!(
+        found.contains("data: ") && found.contains("translog: ") && !found.contains("backup"),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_volume_that_is_used_for_more_than_before_counts_for_more() {
+    let mut bench = split();
+    let (reason, fault) = FAULTS[0];
+    bench.see(check(backup(), fault));
+    assert!(!bench.has(reason));
+    bench.see(Observation::Layout(Layout {
+        volumes: vec![
+            data(),
+            named("backup", &[Use::Backup, Use::Data]),
+            translog(),
+        ],
+        outside: Vec::new(),
+    }));
+    assert!(evidence(&bench, reason).starts_with("backup: "));
+}
+
+#[test]
+fn the_one_volume_is_named_unless_all_lies_on_it() {
+    let (reason, fault) = FAULTS[0];
+    for (volume, is_named) in [
+        (data(), true),
+        (named("data", &[Use::Master, Use::Data, Use::System]), false),
+    ] {
+        let mut bench = Bench::ready(Policy::default());
+        bench.see(Observation::Layout(Layout {
+            volumes: vec![volume.clone()],
+            outside: Vec::new(),
+        }));
+        bench.see(check(volume, fault));
+        let found = evidence(&bench, reason);
+        assert_eq!(found.starts_with("data: "), is_named, "{found}");
+    }
+}
+
+#[test]
 fn each_volume_has_its_own_room() {
     let mut bench = split();
     bench.see(check(translog(), |check| {

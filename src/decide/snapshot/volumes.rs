@@ -52,12 +52,6 @@ impl Snapshot {
         self.volumes.iter().find(|state| state.volume.is_main())
     }
 
-    /// Returns the volume of that name.
-    #[must_use]
-    pub fn volume(&self, name: &str) -> Option<&VolumeState> {
-        self.volumes.iter().find(|state| state.volume.name == name)
-    }
-
     /// Returns evidence with the name of the volume that it is of; without, where all lies on one volume.
     #[must_use]
     pub fn named(&self, volume: &str, evidence: String) -> String {

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::*;
@@ -403,6 +404,48 @@ fn two_claims_in_each_others_place_are_named_before_they_are_recorded() {
         names(&[("log", "Foreign"), ("top", "Foreign")])
     );
     assert_eq!(set.writes, []);
+}
+
+#[test]
+fn a_member_without_identity_is_judged_by_its_contents_and_by_what_may_be_written() {
+    let judge = |empty, instance: Option<&str>, init| {
+        let mut three = Three::established();
+        three.facts[DATA].file = match main_of("a") {
+            IdentityFile::Known(identity) => IdentityFile::Known(Identity {
+                members: BTreeMap::new(),
+                ..identity
+            }),
+            file => file,
+        };
+        three.facts[LOG] = facts(IdentityFile::Absent);
+        three.facts[LOG].empty = Some(empty);
+        three.facts[LOG].instance_id = instance.map(str::to_owned);
+        wrong(&three.judge_with(None, init))
+    };
+    use VolumeInit::{Never, Once};
+    for (empty, instance, init, judgement) in [
+        (true, None, Never, "Empty"),
+        (false, None, Never, "Foreign"),
+        (true, None, Once, "FirstUse"),
+        (false, Some("I-A"), Once, "FirstUse"),
+        (false, Some("i-x"), Once, "Foreign"),
+    ] {
+        let case = format!("{empty} {instance:?} {init:?}");
+        assert_eq!(
+            judge(empty, instance, init),
+            names(&[("log", judgement)]),
+            "{case}"
+        );
+    }
+}
+
+#[test]
+fn a_new_main_volume_gets_the_id_that_is_asked_for() {
+    let mut three = Three::empty();
+    three.facts[DATA].expected = ExpectedId::Id("x".to_owned());
+    let writes = three.judge().writes;
+    assert_eq!(writes[0].volume, "data");
+    assert_eq!(writes[0].identity.volume_id, "x");
 }
 
 #[test]
