@@ -74,40 +74,66 @@ use metrics;
 pub(crate) fn all() -> Vec<Box<dyn Collector>> {
     vec![
         Box::new(server::Server),
-        Box::new(counters::Counters),
-        Box::new(memory::MEMORY),
-        Box::new(schedulers::SCHEDULERS),
-        Box::new(waits::Waits),
-        Box::new(sessions::Sessions),
-        Box::new(requests::Requests),
-        Box::new(databases::DATABASES),
-        Box::new(io::Io),
-        Box::new(files::FILES),
-        Box::new(tempdb::TEMPDB),
-        Box::new(backups::BACKUPS),
-        Box::new(jobs::JOBS),
-        Box::new(data_retention::DATA_RETENTION),
-        Box::new(streaming::STREAMING),
+        Box::new(counters::COLLECTOR),
+        Box::new(memory::COLLECTOR),
+        Box::new(schedulers::COLLECTOR),
+        Box::new(waits::COLLECTOR),
+        Box::new(sessions::COLLECTOR),
+        Box::new(requests::COLLECTOR),
+        Box::new(databases::COLLECTOR),
+        Box::new(io::COLLECTOR),
+        Box::new(files::COLLECTOR),
+        Box::new(tempdb::COLLECTOR),
+        Box::new(backups::COLLECTOR),
+        Box::new(jobs::COLLECTOR),
+        Box::new(data_retention::COLLECTOR),
+        Box::new(streaming::COLLECTOR),
     ]
 }
 
-/// A collector that keeps nothing from one row to the next.
+/// A built-in collector: data, but for the reading of its rows.
 #[derive(Debug)]
-struct Plain {
+struct Builtin {
     name: &'static str,
     metrics: &'static [Metric],
     min_interval: Duration,
     supports: fn(Engine) -> bool,
     batch: &'static str,
-    row: fn(usize, &Cells<'_>, &mut Output<'_>),
+    begin: fn() -> Box<dyn Reading>,
 }
 
-/// Returns true: every engine has what the collector reads.
-const fn everywhere(_: Engine) -> bool {
-    true
+impl Builtin {
+    /// Returns a collector that runs as often as it is asked to, on every engine.
+    const fn new(
+        name: &'static str,
+        metrics: &'static [Metric],
+        batch: &'static str,
+        begin: fn() -> Box<dyn Reading>,
+    ) -> Self {
+        Self {
+            name,
+            metrics,
+            min_interval: Duration::ZERO,
+            supports: |_| true,
+            batch,
+            begin,
+        }
+    }
+
+    /// Returns it as one whose numbers change seldom.
+    const fn seldom(mut self) -> Self {
+        self.min_interval = SELDOM;
+        self
+    }
+
+    /// Returns it as one of what SQL Edge alone has.
+    const fn of_edge(mut self) -> Self {
+        self.supports = Engine::is_edge;
+        self
+    }
 }
 
-impl Collector for Plain {
+impl Collector for Builtin {
     fn name(&self) -> &str {
         self.name
     }
@@ -129,13 +155,19 @@ impl Collector for Plain {
     }
 
     fn begin(&self, _scope: &Scope) -> Box<dyn Reading> {
-        Box::new(PlainReading(self.row))
+        (self.begin)()
     }
 }
 
-struct PlainReading(fn(usize, &Cells<'_>, &mut Output<'_>));
+/// Begins a reading that keeps something from one row to the next.
+fn fresh<R: Reading + Default + 'static>() -> Box<dyn Reading> {
+    Box::<R>::default()
+}
 
-impl Reading for PlainReading {
+/// A reading that keeps nothing from one row to the next.
+struct EachRow(fn(usize, &Cells<'_>, &mut Output<'_>));
+
+impl Reading for EachRow {
     fn row(&mut self, result_set: usize, cells: &Cells<'_>, out: &mut Output<'_>) {
         (self.0)(result_set, cells, out);
     }

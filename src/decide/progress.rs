@@ -180,11 +180,11 @@ impl<T: PartialEq> Mark<T> {
     where
         T: PartialOrd,
     {
-        if value.is_some() && value < self.last {
-            self.last = value;
-        } else {
-            self.see(value, now);
+        let Some(value) = value else { return };
+        if self.last.as_ref().is_some_and(|last| value > *last) {
+            self.moved = Some(now);
         }
+        self.last = Some(value);
     }
 
     /// Returns the moment at which the value last moved.

@@ -253,7 +253,7 @@ fn a_crash_that_nobody_knows_ends_a_running_engine_and_is_no_failed_start() {
     let crash = "This program has encountered a fatal error and cannot continue running";
     let mut bench = Bench::ready(kubelet());
     bench.see(logged(|log| {
-        *log = wrote(1000, &["Recovery is complete.", crash])
+        *log = wrote(1000, &["Recovery is complete.", crash]);
     }));
     bench.see(exited(Some(ExitStatus::Code(255))));
     assert_eq!(bench.decision.ready.reasons, [Reason::ProcessExited]);

@@ -4,7 +4,7 @@
 //! volume leave no row there; a database without any backup has no sample, and is found by
 //! `sql_edge_database_info`.
 
-use super::{OWN, Plain, SELDOM, everywhere, metrics, timestamp};
+use super::{Builtin, EachRow, OWN, metrics, timestamp};
 use crate::collect::Output;
 use crate::tds::value::Cells;
 
@@ -30,14 +30,8 @@ metrics! {
         "How long the last backup took.";
 }
 
-pub(super) const BACKUPS: Plain = Plain {
-    name: "backups",
-    metrics: METRICS,
-    min_interval: SELDOM,
-    supports: everywhere,
-    batch: BATCH,
-    row,
-};
+pub(super) const COLLECTOR: Builtin =
+    Builtin::new("backups", METRICS, BATCH, || Box::new(EachRow(row))).seldom();
 
 fn row(_result_set: usize, cells: &Cells<'_>, out: &mut Output<'_>) {
     let kind = match cells.text("type").map(str::trim_end) {
@@ -74,7 +68,7 @@ mod tests {
     #[test]
     fn the_last_of_each_kind() {
         // Files and partial backups are of another kind.
-        let lines = samples(&BACKUPS, &[vec![backup("D"), backup("L"), backup("F")]]).unwrap();
+        let lines = samples(&COLLECTOR, &[vec![backup("D"), backup("L"), backup("F")]]).unwrap();
         assert_eq!(lines.len(), 6);
         for line in [
             "sql_edge_backup_last_finish_timestamp_seconds{database=\"orders\",type=\"full\"} 1764000000",

@@ -6,8 +6,8 @@
 //! base; a counter whose name ends in `/sec` is a count since the engine's start all the same
 //! (<https://learn.microsoft.com/sql/relational-databases/system-dynamic-management-views/sys-dm-os-performance-counters-transact-sql>).
 
-use super::{ALLOY, AWARAGI, OWN, SQL_EXPORTER, metrics};
-use crate::collect::{Collector, Failure, Metric, Output, Reading, Scope};
+use super::{ALLOY, AWARAGI, Builtin, OWN, SQL_EXPORTER, fresh, metrics};
+use crate::collect::{Failure, Metric, Output, Reading};
 use crate::tds::value::Cells;
 
 /// Bytes of a page of a data file, the unit that the buffer manager counts in.
@@ -221,26 +221,7 @@ const ERROR_TYPES: &[(&str, &str)] = &[
     ("Info Errors", "info"),
 ];
 
-#[derive(Debug)]
-pub(super) struct Counters;
-
-impl Collector for Counters {
-    fn name(&self) -> &str {
-        "counters"
-    }
-
-    fn metrics(&self) -> &[Metric] {
-        METRICS
-    }
-
-    fn batch(&self, _scope: &Scope) -> String {
-        BATCH.to_owned()
-    }
-
-    fn begin(&self, _scope: &Scope) -> Box<dyn Reading> {
-        Box::new(Answer::default())
-    }
-}
+pub(super) const COLLECTOR: Builtin = Builtin::new("counters", METRICS, BATCH, fresh::<Answer>);
 
 /// The state of a reading: the rows so far, and the ratios, whose two halves come in rows of their
 /// own.
@@ -375,7 +356,7 @@ mod tests {
             counter("SQLServer:Databases", "Log File(s) Size (KB)", "orders", 2),
             vec![("object", text("SQLServer:Locks"))],
         ];
-        let mut lines = samples(&Counters, &[rows]).unwrap();
+        let mut lines = samples(&COLLECTOR, &[rows]).unwrap();
         lines.sort();
         assert_eq!(
             lines,
@@ -405,7 +386,7 @@ mod tests {
 
     #[test]
     fn an_engine_whose_counters_are_off_is_no_engine_full_of_zeroes() {
-        assert_eq!(samples(&Counters, &[vec![]]), Err(Failure::Unsupported));
+        assert_eq!(samples(&COLLECTOR, &[vec![]]), Err(Failure::Unsupported));
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! statement for each in the one batch. That needs CONNECT ANY DATABASE, or a user in each
 //! database; a database that the login can't enter has no count.
 
-use super::{OWN, Plain, SELDOM, flag, metrics};
-use crate::collect::{Engine, Output};
+use super::{Builtin, EachRow, OWN, flag, metrics};
+use crate::collect::Output;
 use crate::tds::value::Cells;
 
 const BATCH: &str = "\
@@ -23,14 +23,10 @@ metrics! {
         "Tables whose old rows are deleted.";
 }
 
-pub(super) const DATA_RETENTION: Plain = Plain {
-    name: "data_retention",
-    metrics: METRICS,
-    min_interval: SELDOM,
-    supports: Engine::is_edge,
-    batch: BATCH,
-    row,
-};
+pub(super) const COLLECTOR: Builtin =
+    Builtin::new("data_retention", METRICS, BATCH, || Box::new(EachRow(row)))
+        .seldom()
+        .of_edge();
 
 fn row(result_set: usize, cells: &Cells<'_>, out: &mut Output<'_>) {
     let Some(database) = cells.text("db") else {
@@ -58,7 +54,7 @@ mod tests {
             vec![("db", text("stock")), ("is_enabled", int(0))],
         ];
         let tables = vec![vec![("db", text("orders")), ("tables", int(3))]];
-        let lines = samples(&DATA_RETENTION, &[enabled, tables]).unwrap();
+        let lines = samples(&COLLECTOR, &[enabled, tables]).unwrap();
         assert_eq!(
             lines,
             [

@@ -1,9 +1,7 @@
 //! Databases: their states and options, and the reason why each log's space can't be used again
 //! yet.
 
-use std::time::Duration;
-
-use super::{AWARAGI, OWN, Plain, everywhere, flag, metrics, timestamp, word};
+use super::{AWARAGI, Builtin, EachRow, OWN, flag, metrics, timestamp, word};
 use crate::collect::Output;
 use crate::tds::value::Cells;
 
@@ -31,14 +29,8 @@ metrics! {
         "1 for what the log waits for before its space can be used again; `nothing` where it need not wait.";
 }
 
-pub(super) const DATABASES: Plain = Plain {
-    name: "databases",
-    metrics: METRICS,
-    min_interval: Duration::ZERO,
-    supports: everywhere,
-    batch: BATCH,
-    row,
-};
+pub(super) const COLLECTOR: Builtin =
+    Builtin::new("databases", METRICS, BATCH, || Box::new(EachRow(row)));
 
 fn row(_result_set: usize, cells: &Cells<'_>, out: &mut Output<'_>) {
     let (Some(name), Some(state)) = (cells.text("name"), cells.integer("state")) else {
@@ -97,7 +89,7 @@ mod tests {
             ("to_utc", int(0)),
         ];
         // A row whose name is missing is nobody's.
-        let lines = samples(&DATABASES, &[vec![orders, vec![("state", int(0))]]]).unwrap();
+        let lines = samples(&COLLECTOR, &[vec![orders, vec![("state", int(0))]]]).unwrap();
         assert_eq!(
             lines,
             [

@@ -1,7 +1,7 @@
 //! Files: their sizes, and how far and in what steps they may grow. The files of databases that
 //! belong to others need VIEW ANY DEFINITION.
 
-use super::{AWARAGI, OWN, Plain, SELDOM, everywhere, metrics, word};
+use super::{AWARAGI, Builtin, EachRow, OWN, metrics, word};
 use crate::collect::Output;
 use crate::tds::value::Cells;
 
@@ -30,14 +30,8 @@ metrics! {
         "Step in which the file grows, as a share of its size; absent where the step is fixed.";
 }
 
-pub(super) const FILES: Plain = Plain {
-    name: "files",
-    metrics: METRICS,
-    min_interval: SELDOM,
-    supports: everywhere,
-    batch: BATCH,
-    row,
-};
+pub(super) const COLLECTOR: Builtin =
+    Builtin::new("files", METRICS, BATCH, || Box::new(EachRow(row))).seldom();
 
 fn row(_result_set: usize, cells: &Cells<'_>, out: &mut Output<'_>) {
     let (Some(database), Some(name), Some(pages)) =
@@ -95,7 +89,7 @@ mod tests {
             file("log", "LOG", 256, 10, 1),
             file("old", "ROWS", 0, 0, 0),
         ];
-        let lines = samples(&FILES, &[rows]).unwrap();
+        let lines = samples(&COLLECTOR, &[rows]).unwrap();
         let of = |family: &str, file: &str, kind: &str, value: &str| {
             format!("{family}{{database=\"orders\",file=\"{file}\",type=\"{kind}\"}} {value}")
         };

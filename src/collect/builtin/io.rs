@@ -4,8 +4,8 @@
 //! The other exporters have it by database, each in its own way: awaragi's has the largest value of
 //! a database's files in milliseconds, the others have their sum in seconds.
 
-use super::{ALLOY, AWARAGI, OWN, SQL_EXPORTER, metrics};
-use crate::collect::{Collector, Failure, Metric, Output, Reading, Scope};
+use super::{ALLOY, AWARAGI, Builtin, OWN, SQL_EXPORTER, fresh, metrics};
+use crate::collect::{Failure, Output, Reading};
 use crate::tds::value::{Cells, first_chars};
 
 /// The longest name in characters: `sysname` is `nvarchar(128)`.
@@ -41,26 +41,7 @@ metrics! {
         "Wait time (ms) of stall since last restart, of the database's file with the longest.";
 }
 
-#[derive(Debug)]
-pub(super) struct Io;
-
-impl Collector for Io {
-    fn name(&self) -> &str {
-        "io"
-    }
-
-    fn metrics(&self) -> &[Metric] {
-        METRICS
-    }
-
-    fn batch(&self, _scope: &Scope) -> String {
-        BATCH.to_owned()
-    }
-
-    fn begin(&self, _scope: &Scope) -> Box<dyn Reading> {
-        Box::new(Answer::default())
-    }
-}
+pub(super) const COLLECTOR: Builtin = Builtin::new("io", METRICS, BATCH, fresh::<Answer>);
 
 /// The types of awaragi's metric, each with its column.
 const TYPES: [(&str, &str); 4] = [
@@ -190,7 +171,7 @@ mod tests {
             file("stock", 1, None, 0, 0),
             vec![("file_id", int(1)), ("io_stall", int(7))],
         ];
-        let lines = samples(&Io, &[rows]).unwrap();
+        let lines = samples(&COLLECTOR, &[rows]).unwrap();
         for line in [
             "sql_edge_file_io_operations_total{database=\"orders\",file=\"orders\",operation=\"read\"} 10",
             "sql_edge_file_io_bytes_total{database=\"orders\",file=\"orders_log\",operation=\"write\"} 512",

@@ -2,8 +2,8 @@
 //!
 //! The collector needs SELECT on `msdb.dbo.sysjobs` and `msdb.dbo.sysjobservers`.
 
-use super::{MAX_ROWS, OWN, SELDOM, metrics, timestamp};
-use crate::collect::{Collector, Failure, Metric, Output, Reading, Scope};
+use super::{Builtin, MAX_ROWS, OWN, fresh, metrics, timestamp};
+use crate::collect::{Failure, Output, Reading};
 use crate::tds::value::Cells;
 
 /// Values of `last_run_outcome`: 0 failed, 1 succeeded, 3 cancelled, 5 unknown, which is never run.
@@ -34,34 +34,11 @@ metrics! {
         "How long the last run took; absent before the first.";
 }
 
-#[derive(Debug)]
-pub(super) struct Jobs;
-
-pub(super) const JOBS: Jobs = Jobs;
-
-impl Collector for Jobs {
-    fn name(&self) -> &str {
-        "jobs"
-    }
-
-    fn metrics(&self) -> &[Metric] {
-        METRICS
-    }
-
-    fn min_interval(&self) -> std::time::Duration {
-        SELDOM
-    }
-
-    fn batch(&self, _scope: &Scope) -> String {
-        BATCH.to_owned()
-    }
-
-    fn begin(&self, _scope: &Scope) -> Box<dyn Reading> {
-        Box::new(Answer { jobs: 0 })
-    }
-}
+pub(super) const COLLECTOR: Builtin =
+    Builtin::new("jobs", METRICS, BATCH, fresh::<Answer>).seldom();
 
 /// The state of a reading: the number of jobs that have come.
+#[derive(Default)]
 struct Answer {
     jobs: usize,
 }
@@ -115,7 +92,7 @@ mod tests {
     #[test]
     fn a_job_succeeded_failed_or_never_ran() {
         let lines = samples(
-            &JOBS,
+            &COLLECTOR,
             &[vec![job("backup", 1), job("purge", 0), job("new", UNKNOWN)]],
         )
         .unwrap();
@@ -138,7 +115,7 @@ mod tests {
     #[test]
     fn jobs_are_bounded() {
         let jobs = (0..500).map(|number| job(&number.to_string(), 1)).collect();
-        let lines = samples_of("sql_edge_agent_job_enabled", &JOBS, &[jobs]);
+        let lines = samples_of("sql_edge_agent_job_enabled", &COLLECTOR, &[jobs]);
         assert_eq!(lines.len(), MAX_ROWS);
     }
 }

@@ -1,8 +1,6 @@
 //! Memory: of the process, of the system as the engine sees it, and the engine's targets.
 
-use std::time::Duration;
-
-use super::{ALLOY, AWARAGI, OWN, Plain, SQL_EXPORTER, everywhere, flag, metrics};
+use super::{ALLOY, AWARAGI, Builtin, EachRow, OWN, SQL_EXPORTER, flag, metrics};
 use crate::collect::Output;
 use crate::tds::value::Cells;
 
@@ -72,14 +70,8 @@ metrics! {
         "Memory that the memory manager aims at.";
 }
 
-pub(super) const MEMORY: Plain = Plain {
-    name: "memory",
-    metrics: METRICS,
-    min_interval: Duration::ZERO,
-    supports: everywhere,
-    batch: BATCH,
-    row,
-};
+pub(super) const COLLECTOR: Builtin =
+    Builtin::new("memory", METRICS, BATCH, || Box::new(EachRow(row)));
 
 fn row(result_set: usize, cells: &Cells<'_>, out: &mut Output<'_>) {
     match result_set {
@@ -184,7 +176,7 @@ mod tests {
         ];
         let info = vec![("committed_kb", int(1)), ("committed_target_kb", int(3))];
         let sets = [vec![process], vec![system], vec![info]];
-        let lines = samples(&MEMORY, &sets).unwrap();
+        let lines = samples(&COLLECTOR, &sets).unwrap();
         for line in [
             "mssql_resident_memory_bytes 2048",
             "sql_edge_memory_physical_bytes 2048",
@@ -204,7 +196,7 @@ mod tests {
             );
         }
         // What was NULL or missing is absent, and no zero.
-        assert!(samples_of("mssql_virtual", &MEMORY, &sets).is_empty());
-        assert!(samples_of("mssql_os_page_file", &MEMORY, &sets).is_empty());
+        assert!(samples_of("mssql_virtual", &COLLECTOR, &sets).is_empty());
+        assert!(samples_of("mssql_os_page_file", &COLLECTOR, &sets).is_empty());
     }
 }

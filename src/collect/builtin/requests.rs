@@ -4,8 +4,8 @@ mod blocking;
 
 use std::collections::BTreeMap;
 
-use super::{MAX_ROWS, OWN, metrics, word};
-use crate::collect::{Collector, Failure, Metric, Output, Reading, Scope};
+use super::{Builtin, MAX_ROWS, OWN, fresh, metrics, word};
+use crate::collect::{Failure, Output, Reading};
 use crate::tds::value::{Cells, first_chars};
 use blocking::Blocking;
 
@@ -51,26 +51,7 @@ const STATUSES: [&str; 6] = [
     "suspended",
 ];
 
-#[derive(Debug)]
-pub(super) struct Requests;
-
-impl Collector for Requests {
-    fn name(&self) -> &str {
-        "requests"
-    }
-
-    fn metrics(&self) -> &[Metric] {
-        METRICS
-    }
-
-    fn batch(&self, _scope: &Scope) -> String {
-        BATCH.to_owned()
-    }
-
-    fn begin(&self, _scope: &Scope) -> Box<dyn Reading> {
-        Box::new(Answer::default())
-    }
-}
+pub(super) const COLLECTOR: Builtin = Builtin::new("requests", METRICS, BATCH, fresh::<Answer>);
 
 #[derive(Default)]
 struct Answer {
@@ -164,7 +145,7 @@ mod tests {
         ];
         let rows = vec![request(51, 52, 2000), request(52, 53, 9000), backup];
         let allowed = vec![vec![("is_allowed", int(1))]];
-        let lines = samples(&Requests, &[allowed, rows]).unwrap();
+        let lines = samples(&COLLECTOR, &[allowed, rows]).unwrap();
         for line in [
             "sql_edge_requests{status=\"suspended\"} 2",
             "sql_edge_requests{status=\"running\"} 0",
@@ -185,6 +166,6 @@ mod tests {
     #[test]
     fn the_own_request_alone_is_no_answer() {
         let denied = vec![vec![("is_allowed", int(0))]];
-        assert_eq!(samples(&Requests, &[denied]), Err(Failure::Denied));
+        assert_eq!(samples(&COLLECTOR, &[denied]), Err(Failure::Denied));
     }
 }

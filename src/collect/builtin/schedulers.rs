@@ -1,8 +1,6 @@
 //! Schedulers and workers: whether requests wait for a processor or for a worker.
 
-use std::time::Duration;
-
-use super::{OWN, Plain, everywhere, metrics, timestamp};
+use super::{Builtin, EachRow, OWN, metrics, timestamp};
 use crate::collect::Output;
 use crate::tds::value::Cells;
 
@@ -42,14 +40,8 @@ metrics! {
         "When the engine started, in seconds since 1970.";
 }
 
-pub(super) const SCHEDULERS: Plain = Plain {
-    name: "schedulers",
-    metrics: METRICS,
-    min_interval: Duration::ZERO,
-    supports: everywhere,
-    batch: BATCH,
-    row,
-};
+pub(super) const COLLECTOR: Builtin =
+    Builtin::new("schedulers", METRICS, BATCH, || Box::new(EachRow(row)));
 
 fn row(result_set: usize, cells: &Cells<'_>, out: &mut Output<'_>) {
     if result_set > 0 {
@@ -96,7 +88,7 @@ mod tests {
             ("started", int(1_764_003_600)),
             ("to_utc", int(-3599)),
         ];
-        let lines = samples(&SCHEDULERS, &[vec![schedulers], vec![info]]).unwrap();
+        let lines = samples(&COLLECTOR, &[vec![schedulers], vec![info]]).unwrap();
         assert_eq!(
             lines,
             [

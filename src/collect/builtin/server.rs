@@ -1,6 +1,6 @@
 //! What every login may read: that the engine answers, its version, its clock.
 
-use super::{ALLOY, AWARAGI, PlainReading, SQL_EXPORTER, metrics};
+use super::{ALLOY, AWARAGI, EachRow, SQL_EXPORTER, metrics};
 use crate::collect::{Collector, Metric, Output, Reading, Scope};
 use crate::tds::value::Cells;
 
@@ -43,7 +43,7 @@ impl Collector for Server {
     }
 
     fn begin(&self, _scope: &Scope) -> Box<dyn Reading> {
-        Box::new(PlainReading(row))
+        Box::new(EachRow(row))
     }
 }
 

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{ALLOY, AWARAGI, MAX_ROWS, OWN, SQL_EXPORTER, metrics, word};
-use crate::collect::{Collector, Failure, Metric, Output, Reading, Scope};
+use super::{ALLOY, AWARAGI, Builtin, MAX_ROWS, OWN, SQL_EXPORTER, fresh, metrics, word};
+use crate::collect::{Failure, Output, Reading};
 use crate::tds::value::{Cells, first_chars};
 
 /// The longest host name in characters: `host_name` is `nvarchar(128)`, and is whatever the client
@@ -42,26 +42,7 @@ metrics! {
 /// The statuses that a user's session can have; others are shown as they come.
 const STATUSES: [&str; 4] = ["running", "sleeping", "dormant", "preconnect"];
 
-#[derive(Debug)]
-pub(super) struct Sessions;
-
-impl Collector for Sessions {
-    fn name(&self) -> &str {
-        "sessions"
-    }
-
-    fn metrics(&self) -> &[Metric] {
-        METRICS
-    }
-
-    fn batch(&self, _scope: &Scope) -> String {
-        BATCH.to_owned()
-    }
-
-    fn begin(&self, _scope: &Scope) -> Box<dyn Reading> {
-        Box::new(Answer::default())
-    }
-}
+pub(super) const COLLECTOR: Builtin = Builtin::new("sessions", METRICS, BATCH, fresh::<Answer>);
 
 #[derive(Default)]
 struct Answer {
@@ -172,7 +153,7 @@ mod tests {
                 ("sessions", int(30)),
             ],
         ];
-        let lines = samples(&Sessions, &[allowed(1), processes, sessions]).unwrap();
+        let lines = samples(&COLLECTOR, &[allowed(1), processes, sessions]).unwrap();
         for line in [
             "mssql_connections{database=\"orders\",db=\"orders\",state=\"current\"} 4",
             "mssql_connections{database=\"\",db=\"\",state=\"current\"} 20",
@@ -197,17 +178,17 @@ mod tests {
             vec![],
             vec![session("master", "pod", "running", 1)],
         ];
-        assert_eq!(samples(&Sessions, &sets), Err(Failure::Denied));
-        assert_eq!(samples(&Sessions, &[]), Err(Failure::Denied));
+        assert_eq!(samples(&COLLECTOR, &sets), Err(Failure::Denied));
+        assert_eq!(samples(&COLLECTOR, &[]), Err(Failure::Denied));
     }
 
     #[test]
     fn hosts_are_bounded() {
         let sessions = (0..1000).map(|host| session("orders", &host.to_string(), "running", 1));
         let sets = [allowed(1), vec![], sessions.collect()];
-        let clients = samples_of("mssql_client_connections", &Sessions, &sets);
+        let clients = samples_of("mssql_client_connections", &COLLECTOR, &sets);
         assert_eq!(clients.len(), MAX_ROWS);
-        let all = samples_of("sql_edge_database_sessions", &Sessions, &sets);
+        let all = samples_of("sql_edge_database_sessions", &COLLECTOR, &sets);
         assert_eq!(
             all,
             ["sql_edge_database_sessions{database=\"orders\"} 1000"]

@@ -3,8 +3,8 @@
 //! The jobs are read inside their databases, as the tables with data retention are, and need the
 //! same permissions.
 
-use super::{OWN, Plain, SELDOM, metrics};
-use crate::collect::{Engine, Output};
+use super::{Builtin, EachRow, OWN, metrics};
+use crate::collect::Output;
 use crate::tds::value::Cells;
 
 const BATCH: &str = "\
@@ -19,14 +19,10 @@ metrics! {
         "Streaming jobs of the database.";
 }
 
-pub(super) const STREAMING: Plain = Plain {
-    name: "streaming",
-    metrics: METRICS,
-    min_interval: SELDOM,
-    supports: Engine::is_edge,
-    batch: BATCH,
-    row,
-};
+pub(super) const COLLECTOR: Builtin =
+    Builtin::new("streaming", METRICS, BATCH, || Box::new(EachRow(row)))
+        .seldom()
+        .of_edge();
 
 /// Exposes the number of jobs of one status, for the statuses that are documented
 /// (<https://learn.microsoft.com/previous-versions/azure/azure-sql-edge/create-stream-analytics-job>).
@@ -60,7 +56,7 @@ mod tests {
                 ("jobs", int(2)),
             ]
         };
-        let lines = samples(&STREAMING, &[vec![job(8), job(6)], vec![job(77)]]).unwrap();
+        let lines = samples(&COLLECTOR, &[vec![job(8), job(6)], vec![job(77)]]).unwrap();
         assert_eq!(
             lines,
             [

@@ -1,8 +1,6 @@
 //! tempdb's space, and the row versions that fill it.
 
-use std::time::Duration;
-
-use super::{OWN, Plain, everywhere, metrics};
+use super::{Builtin, EachRow, OWN, metrics};
 use crate::collect::Output;
 use crate::tds::value::Cells;
 
@@ -27,14 +25,8 @@ metrics! {
         "Space in tempdb of the database's row versions; absent where there are none.";
 }
 
-pub(super) const TEMPDB: Plain = Plain {
-    name: "tempdb",
-    metrics: METRICS,
-    min_interval: Duration::ZERO,
-    supports: everywhere,
-    batch: BATCH,
-    row,
-};
+pub(super) const COLLECTOR: Builtin =
+    Builtin::new("tempdb", METRICS, BATCH, || Box::new(EachRow(row)));
 
 fn row(result_set: usize, cells: &Cells<'_>, out: &mut Output<'_>) {
     if result_set > 0 {
@@ -63,7 +55,7 @@ mod tests {
     fn pages_and_kilobytes_become_bytes() {
         let space = vec![("free_pages", int(2)), ("version_store", int(1))];
         let versions = vec![("db", text("orders")), ("reserved_space_kb", int(64))];
-        let lines = samples(&TEMPDB, &[vec![space], vec![versions]]).unwrap();
+        let lines = samples(&COLLECTOR, &[vec![space], vec![versions]]).unwrap();
         assert_eq!(
             lines,
             [

@@ -3,8 +3,8 @@
 
 mod categories;
 
-use super::{OWN, metrics};
-use crate::collect::{Collector, Failure, Metric, Output, Reading, Scope};
+use super::{Builtin, OWN, fresh, metrics};
+use crate::collect::{Failure, Output, Reading};
 use crate::tds::value::Cells;
 use categories::Category;
 
@@ -21,26 +21,7 @@ metrics! {
         "Time waited for a processor after what was waited for.";
 }
 
-#[derive(Debug)]
-pub(super) struct Waits;
-
-impl Collector for Waits {
-    fn name(&self) -> &str {
-        "waits"
-    }
-
-    fn metrics(&self) -> &[Metric] {
-        METRICS
-    }
-
-    fn batch(&self, _scope: &Scope) -> String {
-        BATCH.to_owned()
-    }
-
-    fn begin(&self, _scope: &Scope) -> Box<dyn Reading> {
-        Box::new(Answer::default())
-    }
-}
+pub(super) const COLLECTOR: Builtin = Builtin::new("waits", METRICS, BATCH, fresh::<Answer>);
 
 #[derive(Clone, Copy, Default)]
 struct Sum {
@@ -101,7 +82,7 @@ mod tests {
             wait("LCK_M_S", 2, 500, 0),
             wait("SLEEP_TASK", 9, 9_000_000, 0),
         ];
-        let lines = samples(&Waits, &[rows]).unwrap();
+        let lines = samples(&COLLECTOR, &[rows]).unwrap();
         assert_eq!(lines.len(), 3 * Category::ALL.len());
         for line in [
             "sql_edge_waits_total{category=\"lock\"} 5",

@@ -490,6 +490,20 @@ fn a_claim_for_data_alone_remembers_that_an_instance_was_there() {
 }
 
 #[test]
+fn the_id_that_stood_for_an_instance_gives_way_to_the_instances_own() {
+    let mut three = Three::established();
+    if let IdentityFile::Known(main) = &mut three.facts[DATA].file {
+        main.instance_id = Some("a".to_owned());
+    }
+    let writes = three.judge().writes;
+    assert_eq!(writes.len(), 1);
+    assert_eq!(writes[0].identity.instance_id.as_deref(), Some("i-a"));
+    assert_eq!(writes[0].why, "the engine has set up its instance");
+    three.facts[TOP].instance_id = None;
+    assert_eq!(three.judge().writes, [], "it is not seen yet");
+}
+
+#[test]
 fn adopting_writes_the_main_volume_and_then_each_of_the_others() {
     let mut three = Three::established();
     three.facts[DATA].file = main_of("b");
