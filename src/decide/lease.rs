@@ -101,6 +101,8 @@
 
 pub mod machine;
 pub mod release;
+#[cfg(test)]
+mod script;
 pub mod sight;
 mod stage;
 mod state;

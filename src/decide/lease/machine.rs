@@ -339,7 +339,7 @@ impl LeaseMachine {
                     Some(&highest) if highest == epoch && self.holds(now) => {
                         self.take(claim, began, now)
                     }
-                    _ if !self.holds(now) => self.lose(epoch, None),
+                    // Or it ended too late: then the lease is strict, and lost either way.
                     _ => self.gone(claim),
                 };
             }
@@ -370,3 +370,10 @@ impl LeaseMachine {
         }
     }
 }
+
+#[cfg(test)]
+mod renewal_tests;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod watch_tests;

@@ -43,3 +43,6 @@ impl EngineGone {
         (!was_started || !processes_left).then_some(Self(()))
     }
 }
+
+#[cfg(test)]
+mod tests;

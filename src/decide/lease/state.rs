@@ -92,3 +92,6 @@ impl LeaseMachine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
