@@ -176,11 +176,10 @@ impl<T: PartialEq> Mark<T> {
     }
 
     /// Takes in the present value of what counts: less than before is a new beginning, and no movement.
-    pub fn rise(&mut self, value: Option<T>, now: Time)
+    pub fn rise(&mut self, value: T, now: Time)
     where
         T: PartialOrd,
     {
-        let Some(value) = value else { return };
         if self.last.as_ref().is_some_and(|last| value > *last) {
             self.moved = Some(now);
         }

@@ -16,12 +16,29 @@ const SHOWN: Duration = Duration::from_secs(10 * 60);
 /// The reasons that the log alone gives, and that change no answer.
 const REASONS: [Reason; 3] = [Reason::IoSlow, Reason::EngineFault, Reason::MemoryPagedOut];
 
-/// The logs of an engine, as a snapshot calls them.
-const LOGS: [&str; 2] = ["errorlog", "output"];
+/// The moments at which a trouble was last shown, by each log.
+#[derive(Clone, Debug, Default)]
+struct Marks {
+    errorlog: Mark<u64>,
+    output: Mark<u64>,
+}
+
+impl Marks {
+    fn of_log(&mut self, name: &str) -> &mut Mark<u64> {
+        match name {
+            "errorlog" => &mut self.errorlog,
+            _ => &mut self.output,
+        }
+    }
+
+    fn last(&self) -> Option<Time> {
+        self.errorlog.moved().max(self.output.moved())
+    }
+}
 
 /// The moments at which each log last showed each of the troubles.
 #[derive(Clone, Debug, Default)]
-pub struct Troubles([[Mark<u64>; LOGS.len()]; REASONS.len()]);
+pub struct Troubles([Marks; REASONS.len()]);
 
 impl Troubles {
     /// Forgets everything: another engine writes the log.
@@ -31,14 +48,10 @@ impl Troubles {
 
     /// Takes in the messages of the logs. Those that stood there at the first look are old.
     pub fn see(&mut self, snapshot: &Snapshot, now: Time) {
-        for (marks, reason) in self.0.iter_mut().zip(REASONS) {
-            for (mark, name) in marks.iter_mut().zip(LOGS) {
-                let log = snapshot.logs().find(|(known, _)| *known == name);
-                let count = log.map(|(_, log)| {
-                    let counts = of(log, reason).map(|message| u64::from(message.count));
-                    counts.sum()
-                });
-                mark.rise(count, now);
+        for (name, log) in snapshot.logs() {
+            for (marks, reason) in self.0.iter_mut().zip(REASONS) {
+                let counts = of(log, reason).map(|message| u64::from(message.count));
+                marks.of_log(name).rise(counts.sum(), now);
             }
         }
     }
@@ -52,7 +65,7 @@ impl Troubles {
     ) -> impl Iterator<Item = (Reason, String, Time)> + 'a {
         let marks = self.0.iter().zip(REASONS);
         marks.filter_map(move |(marks, reason)| {
-            let until = marks.iter().filter_map(Mark::moved).max()?.plus(SHOWN);
+            let until = marks.last()?.plus(SHOWN);
             if now >= until {
                 return None;
             }

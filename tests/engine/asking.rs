@@ -280,11 +280,35 @@ fn a_rebuild() -> Bench {
 #[test]
 fn a_port_that_closes_before_anybody_was_let_in_is_the_starts_own() {
     let mut bench = a_rebuild();
-    bench.live_for(seconds(400), HARD_WORK, &REFUSED);
+    let longer = bench.policy.startup_stalled_after * 2;
+    bench.live_for(longer, HARD_WORK, &REFUSED);
     assert!(bench.left_alone(), "{:?}", bench.decision.findings);
     // One that then does nothing for the time of a start is lost all the same.
     bench.live_for(seconds(1900), IDLE, &REFUSED);
     assert!(bench.has(Reason::ListenerLost));
+}
+
+#[test]
+fn a_start_is_over_by_its_log_once_it_is_complete_and_nothing_is_rebuilt() {
+    for (complete, rebuild, over) in [
+        (false, false, false),
+        (false, true, false),
+        (true, true, false),
+        (true, false, true),
+    ] {
+        let mut bench = a_rebuild();
+        bench.see(with_log(|log| {
+            log.start.begun = true;
+            log.start.complete = complete;
+            log.start.collation_rebuild = rebuild;
+        }));
+        bench.live_for(seconds(60), HARD_WORK, &REFUSED);
+        assert_eq!(
+            bench.has(Reason::ListenerLost),
+            over,
+            "{complete} {rebuild}"
+        );
+    }
 }
 
 /// The log is read before anybody has looked at the listeners again: a port that was closed for as long as
@@ -567,6 +591,18 @@ fn where_nobody_asks_any_more_the_last_answer_restarts_nothing() {
 }
 
 /// An engine that has answered by an error alone, and is silent then, may still start.
+#[test]
+fn an_engine_that_has_answered_and_listens_nowhere_is_asked_still() {
+    let mut bench = Bench::ready(Policy::default());
+    bench.see(not_listening());
+    bench.hang_for(seconds(32), 1);
+    assert!(
+        bench.has(Reason::EngineUnresponsive),
+        "{:?}",
+        bench.decision.findings
+    );
+}
+
 #[test]
 fn silence_in_a_start_is_the_starts_own() {
     for cpu in [IDLE, HARD_WORK] {

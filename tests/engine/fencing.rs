@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sql_edge_supervisor::decide::decision::{Action, Restart, Verdict};
 use sql_edge_supervisor::decide::identity::{Identity, IdentityFacts, IdentityFile, VolumeInit};
-use sql_edge_supervisor::decide::lease::{LeaseMode, LeaseState};
+use sql_edge_supervisor::decide::lease::{HolderIdentity, LeaseMode, LeaseState};
 use sql_edge_supervisor::decide::observation::*;
 use sql_edge_supervisor::decide::policy::{Policy, RestartBy};
 use sql_edge_supervisor::decide::reason::Reason;
@@ -61,6 +61,43 @@ fn the_failure_of_the_last_round_stands_in_the_evidence() {
         }));
         let finding = bench.decision.finding(Reason::LeaseNotHeld);
         assert_eq!(finding.expect("it is not held").evidence, evidence);
+    }
+}
+
+#[test]
+fn a_running_engine_without_a_lease_is_fenced_unless_its_own_agent_sees_to_that() {
+    for (by_agent, reason) in [(false, Reason::LeaseLost), (true, Reason::LeaseNotHeld)] {
+        let mut bench = Bench::new(strict());
+        bench.see(lease(LeaseState::Unknown));
+        bench.snapshot.lease_by_agent = by_agent;
+        bench.see(running(1, Duration::ZERO));
+        assert!(
+            bench.has(Reason::LeaseNotHeld),
+            "an earlier run may hold it"
+        );
+        bench.pass(bench.policy.lease_fence);
+        assert!(bench.has(reason), "{:?}", bench.decision.findings);
+    }
+}
+
+#[test]
+fn the_holder_is_named_with_its_node_where_that_is_known() {
+    for (node, name) in [("", "of pod-2"), ("n2", "of pod-2 on n2")] {
+        let mut bench = ready_and_strict();
+        bench.see(lease(LeaseState::Lost {
+            epoch: 1,
+            by: Some(2),
+            holder: Some(HolderIdentity {
+                id: "pod-2".to_owned(),
+                node: node.to_owned(),
+                boot_id: String::new(),
+            }),
+        }));
+        let finding = bench.decision.finding(Reason::LeaseLost).expect("lost");
+        assert_eq!(
+            finding.evidence,
+            format!("epoch 1 was followed by 2 {name}")
+        );
     }
 }
 

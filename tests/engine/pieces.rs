@@ -6,7 +6,7 @@ use sql_edge_supervisor::decide::budget::Budget;
 use sql_edge_supervisor::decide::decision::{Phase, Probe, Verdict};
 use sql_edge_supervisor::decide::findings::{Findings, seconds as in_words};
 use sql_edge_supervisor::decide::latch::Latch;
-use sql_edge_supervisor::decide::lease::{Claim, HolderIdentity, Record};
+use sql_edge_supervisor::decide::lease::{Claim, HolderIdentity, LeaseState, Record};
 use sql_edge_supervisor::decide::observation::*;
 use sql_edge_supervisor::decide::policy::Policy;
 use sql_edge_supervisor::decide::progress::{Floor, Mark, Window};
@@ -348,6 +348,28 @@ fn a_log_of_another_process_finds_its_faults_again() {
     );
     received.recognize();
     assert_eq!(received, log);
+}
+
+#[test]
+fn the_lease_has_an_epoch_while_it_is_held() {
+    for (state, epoch) in [
+        (
+            LeaseState::Held {
+                epoch: 7,
+                first: 5,
+                age: IDLE,
+            },
+            Some(7),
+        ),
+        (LeaseState::Released, None),
+        (elsewhere(None, true), None),
+        (LeaseState::Unknown, None),
+    ] {
+        let mut snapshot = Snapshot::default();
+        assert_eq!(snapshot.epoch(), None);
+        snapshot.apply(seen(at(1), lease(state.clone())));
+        assert_eq!(snapshot.epoch(), epoch, "{state:?}");
+    }
 }
 
 #[test]

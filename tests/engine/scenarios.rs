@@ -97,7 +97,10 @@ fn a_parent_that_outlives_its_engine_is_no_start() {
 
 #[test]
 fn without_a_view_of_the_process_its_absence_means_nothing() {
-    let mut bench = Bench::new(kubelet());
+    let mut bench = Bench::new(Policy {
+        busy_limit: seconds(60),
+        ..kubelet()
+    });
     bench.see(Observation::Process(ProcessReport::NotFound));
     bench.pass(seconds(3600));
     assert!(bench.left_alone());
@@ -110,6 +113,11 @@ fn without_a_view_of_the_process_its_absence_means_nothing() {
     }
     assert!(bench.left_alone());
     assert_eq!(bench.is_ready(), Verdict::Fail);
+    for _ in 0..120 {
+        bench.ping_fails(ContactError::TimedOut(Stage::Query));
+        bench.pass(SECOND);
+    }
+    assert!(bench.left_alone());
 }
 
 #[test]

@@ -260,16 +260,25 @@ fn a_crash_that_nobody_knows_ends_a_running_engine_and_is_no_failed_start() {
 }
 
 #[test]
-fn of_two_logs_that_explain_as_much_the_errorlog_is_quoted() {
-    let mut bench = Bench::new(kubelet());
-    bench.see(running(1, Duration::ZERO));
-    let mut check = healthy_volume();
-    check.errorlog = Some(wrote_error(1105, "encountered error 1105, state 2"));
-    check.output = check.errorlog.clone();
-    bench.see(volume(check));
-    bench.see(exited(Some(ExitStatus::Code(1))));
-    let finding = bench.decision.finding(Reason::DiskFull).expect("found");
-    assert!(finding.evidence.contains("(errorlog)"), "{finding:?}");
+fn of_two_logs_the_one_that_explains_more_is_quoted_and_else_the_errorlog() {
+    let full = || wrote_error(1105, "encountered error 1105, state 2");
+    let unknown = || wrote_error(4711, "nobody knows it");
+    for (errorlog, output, reason, quoted) in [
+        (full(), full(), Reason::DiskFull, "(errorlog)"),
+        (full(), unknown(), Reason::DiskFull, "(errorlog)"),
+        (unknown(), full(), Reason::DiskFull, "(output)"),
+        (unknown(), unknown(), Reason::StartFailed, "(errorlog)"),
+    ] {
+        let mut bench = Bench::new(kubelet());
+        bench.see(running(1, IDLE));
+        let mut check = healthy_volume();
+        check.errorlog = Some(errorlog);
+        check.output = Some(output);
+        bench.see(volume(check));
+        bench.see(exited(Some(ExitStatus::Code(1))));
+        let finding = bench.decision.finding(reason).expect("found");
+        assert!(finding.evidence.contains(quoted), "{finding:?}");
+    }
 }
 
 #[test]

@@ -206,3 +206,27 @@ pub struct HostFacts {
     /// container.
     pub stack_unlimited: Option<bool>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_as_distributions_write_them() {
+        for (release, major, minor) in [
+            ("6.18.44-fc", 6, 18),
+            ("5.10.0-28-amd64", 5, 10),
+            ("4.18.0-553.el8.x86_64", 4, 18),
+            ("6.7-rc1", 6, 7),
+            ("6.6.87.2-microsoft-standard-WSL2", 6, 6),
+        ] {
+            assert_eq!(
+                KernelVersion::parse(release),
+                Some(KernelVersion { major, minor })
+            );
+        }
+        for release in ["", "6", "linux", "-6.7", "6.", "99999999999.1"] {
+            assert_eq!(KernelVersion::parse(release), None, "{release}");
+        }
+    }
+}

@@ -394,6 +394,31 @@ fn an_earlier_versions_volume_is_not_taken_where_no_instance_is_known_unless_it_
 }
 
 #[test]
+fn an_earlier_versions_volume_is_taken_by_its_instance_where_it_was_never_recorded() {
+    for (instance, judgement) in [("I-A", "Adopting"), ("i-x", "Foreign")] {
+        let mut three = Three::established();
+        if let IdentityFile::Known(main) = &mut three.facts[DATA].file {
+            main.members.clear();
+        }
+        three.facts[LOG].file = IdentityFile::Known(Identity {
+            volume_id: "x".to_owned(),
+            instance_id: Some(instance.to_owned()),
+            ..Identity::default()
+        });
+        assert_eq!(wrong(&three.judge()), names(&[("log", judgement)]));
+    }
+}
+
+#[test]
+fn an_instance_that_is_recorded_is_not_recorded_anew_for_its_letters() {
+    let mut three = Three::established();
+    three.facts[TOP].instance_id = Some("I-A".to_owned());
+    let set = three.judge();
+    assert_eq!(wrong(&set), []);
+    assert_eq!(set.writes, []);
+}
+
+#[test]
 fn two_claims_in_each_others_place_are_named_before_they_are_recorded() {
     let mut three = Three::established();
     three.facts[DATA].file = main_with(&[]);
@@ -436,6 +461,22 @@ fn a_member_without_identity_is_judged_by_its_contents_and_by_what_may_be_writte
             names(&[("log", judgement)]),
             "{case}"
         );
+    }
+}
+
+#[test]
+fn a_main_volume_with_an_engines_data_is_taken_with_its_instance_and_an_empty_one_without() {
+    for (master, instance, why) in [
+        (true, Some("i"), "an engine was set up here before"),
+        (false, None, "first use"),
+    ] {
+        let mut three = Three::empty();
+        three.facts[DATA].master_present = Some(master);
+        three.facts[DATA].empty = Some(!master);
+        three.facts[TOP].instance_id = Some("i".to_owned());
+        let writes = three.judge().writes;
+        assert_eq!(writes[0].identity.instance_id.as_deref(), instance);
+        assert_eq!(writes[0].why, why);
     }
 }
 
@@ -520,6 +561,16 @@ fn adopting_writes_the_main_volume_and_then_each_of_the_others() {
     let writes = adoption(&three.seen(), &left);
     let written: Vec<_> = writes.iter().map(|write| write.volume.as_str()).collect();
     assert_eq!(written, ["log", "top"]);
+    assert_eq!(writes[0].identity.volume_id, "", "it can't be read");
+    assert_eq!(writes[1].identity.volume_id, "a-top", "its id stays");
+    for (write, name) in writes.iter().zip(["log", "top"]) {
+        let mark = Membership {
+            id: "b".to_owned(),
+            main: "data".to_owned(),
+            name: name.to_owned(),
+        };
+        assert_eq!(write.identity.set, Some(mark));
+    }
     three.write(writes);
     three.settle();
     let set = three.judge();
