@@ -154,6 +154,8 @@ fn strict_is_fenced_to_the_moment_at_which_renewals_were_missing_for_too_long() 
         "the thread that renews need not say anything"
     );
     assert_eq!(bench.now.since(renewed), limit);
+    let finding = bench.decision.finding(Reason::LeaseLost).expect("lost");
+    assert_eq!(finding.evidence, "epoch 1 was last renewed 20 s ago");
 }
 
 #[test]

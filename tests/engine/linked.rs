@@ -173,6 +173,23 @@ fn hung() -> Bench {
 }
 
 #[test]
+fn who_has_not_spoken_of_the_processes_yet_is_named() {
+    for (link, evidence) in [
+        (None, "no observation of the processes yet"),
+        (
+            Some(LinkReport::Linked),
+            "launch has not said anything of the processes yet",
+        ),
+    ] {
+        let mut bench = Bench::new(kubelet());
+        bench.see(volume(healthy_volume()));
+        link.map(|link| bench.see(Observation::Link(link)).clone());
+        let finding = bench.decision.finding(Reason::NotYetObserved);
+        assert_eq!(finding.expect("nothing was seen").evidence, evidence);
+    }
+}
+
+#[test]
 fn an_order_waits_for_the_link() {
     let mut bench = hung();
     let ordered = bench.decision.action.clone();

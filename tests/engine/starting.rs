@@ -220,6 +220,16 @@ fn a_start_that_failed_without_a_word_says_how_it_ended() {
 }
 
 #[test]
+fn how_an_engine_ended_explains_it_only_where_its_log_has_no_complete_start() {
+    let cannot_execute = ExitStatus::Code(126);
+    let bench = failed_start(cannot_execute, |_| ());
+    assert!(bench.has(Reason::NotExecutable), "{:?}", bench.decision);
+    let bench = failed_start(cannot_execute, |log| log.start.complete = true);
+    assert!(!bench.has(Reason::NotExecutable));
+    assert!(bench.has(Reason::StartFailed));
+}
+
+#[test]
 fn a_start_ends_with_recovery_is_complete_and_not_with_ready() {
     let ready = "SQL Server is now ready for client connections.";
     let denied = [

@@ -448,6 +448,15 @@ fn a_member_without_identity_is_judged_by_its_contents_and_by_what_may_be_writte
         wrong(&three.judge_with(None, init))
     };
     use VolumeInit::{Never, Once};
+    // An id that stands for an instance is none that another one could differ from.
+    let mut three = Three::established();
+    three.facts[DATA].file = main_with(&[("top", "a-top")]);
+    if let IdentityFile::Known(main) = &mut three.facts[DATA].file {
+        main.instance_id = Some("a".to_owned());
+    }
+    three.facts[LOG] = facts(IdentityFile::Absent);
+    three.facts[LOG].instance_id = Some("i-a".to_owned());
+    assert_eq!(wrong(&three.judge()), names(&[("log", "FirstUse")]));
     for (empty, instance, init, judgement) in [
         (true, None, Never, "Empty"),
         (false, None, Never, "Foreign"),
