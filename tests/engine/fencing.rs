@@ -159,6 +159,25 @@ fn strict_is_fenced_to_the_moment_at_which_renewals_were_missing_for_too_long() 
 }
 
 #[test]
+fn a_lease_that_the_agent_holds_is_not_counted_down_by_the_supervisor() {
+    let mut bench = Bench::new(strict());
+    bench.renews = false;
+    bench.see(Observation::AgentLease(LeaseReport {
+        state: LeaseState::Held {
+            epoch: 1,
+            first: 1,
+            age: Duration::ZERO,
+        },
+        failure: None,
+        run_until: None,
+    }));
+    bench.see(running(1, Duration::ZERO));
+    bench.pass(bench.policy.lease_fence * 3);
+    assert!(!bench.has(Reason::LeaseLost), "{:?}", bench.decision);
+    assert_eq!(fence(&bench), None);
+}
+
+#[test]
 fn the_renewal_counts_from_its_beginning_and_a_pause_of_the_supervisor_counts_too() {
     let mut bench = ready_and_strict();
     bench.see(lease(LeaseState::Held {
