@@ -696,6 +696,22 @@ fn a_listener_that_takes_connections_up_is_alive() {
 }
 
 #[test]
+fn a_connection_that_was_taken_up_counts_for_as_long_as_a_silence_has_to_last() {
+    let mut bench = Bench::ready(Policy::default());
+    let limit = bench.policy.unresponsive_after;
+    bench.login_fails(ContactError::TimedOut(Stage::Login));
+    let silent = AttemptResult::Failed(ContactError::TimedOut(Stage::Prelogin));
+    bench.live_for(limit - SECOND, IDLE, &silent);
+    assert!(!bench.has(Reason::EngineUnresponsive));
+    bench.live_for(SECOND, IDLE, &silent);
+    assert!(
+        bench.has(Reason::EngineUnresponsive),
+        "{:?}",
+        bench.decision.findings
+    );
+}
+
+#[test]
 fn under_pause_nothing_is_asked_and_nothing_follows_from_that() {
     let mut bench = Bench::ready(Policy::default());
     bench.live_for(seconds(20), IDLE, &TIMED_OUT);

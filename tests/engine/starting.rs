@@ -267,6 +267,11 @@ fn a_crash_that_nobody_knows_ends_a_running_engine_and_is_no_failed_start() {
     }));
     bench.see(exited(Some(ExitStatus::Code(255))));
     assert_eq!(bench.decision.ready.reasons, [Reason::ProcessExited]);
+    let finding = bench.decision.finding(Reason::EngineFault).expect("named");
+    assert_eq!(
+        finding.evidence,
+        "the platform layer crashed: fatal error (errorlog)"
+    );
 }
 
 #[test]

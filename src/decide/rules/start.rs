@@ -2,7 +2,6 @@
 
 use super::super::decision::Phase;
 use super::super::diagnosis::describe;
-use super::super::faults::Rank;
 use super::super::faults::cause::{Cause, Facts, cause};
 use super::super::findings::{Findings, seconds};
 use super::super::observation::{
@@ -147,7 +146,7 @@ fn ended(view: &View<'_>, findings: &mut Findings) {
         best = cause(&EngineLog::default(), &facts).map(|found| ("exit status", found));
     }
     match (best, status) {
-        (Some((name, found)), _) if failed || found.rank >= Some(Rank::Contributing) => {
+        (Some((name, found)), _) => {
             let evidence = describe_cause(name, &found);
             if has_healed(view, found.reason) {
                 let evidence = format!("{evidence} The volume has passed a check since.");
