@@ -233,7 +233,7 @@ impl State {
 
     fn see_progress(&mut self, snapshot: &Snapshot, now: Time) {
         if let (Some(process), Some(seen)) = (snapshot.running(), &snapshot.process) {
-            let cgroup = snapshot.cgroup.as_ref().map(|cgroup| &cgroup.value);
+            let cgroup = snapshot.cgroup.as_ref();
             self.progress.push(seen.at, process, cgroup);
             self.start_progress.push(seen.at, process, cgroup);
         }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::observation::{CgroupReport, RunningProcess};
+use super::observation::{CgroupReport, Observed, RunningProcess};
 use super::time::Time;
 
 /// The number of samples kept per window: with the two windows of [`super::engine::State`] a few kilobytes.
@@ -23,6 +23,8 @@ struct Sample {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Counter {
     source: Source,
+    /// The moment at which it was read: a report that is looked at again has no new value.
+    at: Time,
     value: f64,
 }
 
@@ -30,15 +32,6 @@ struct Counter {
 enum Source {
     Process,
     Cgroup,
-}
-
-impl Counter {
-    /// Returns the counter of the process; where that may not be read, of its control group.
-    fn of(process: Option<f64>, cgroup: Option<f64>) -> Option<Self> {
-        let counter = |source| move |value| Self { source, value };
-        let process = process.map(counter(Source::Process));
-        process.or(cgroup.map(counter(Source::Cgroup)))
-    }
 }
 
 /// The rates from which on the engine counts as advancing. An idle engine is never quite still: its
@@ -76,17 +69,32 @@ impl Window {
         self.latest = None;
     }
 
-    /// Takes in an observation. One that is not younger than the last changes nothing.
-    pub fn push(&mut self, at: Time, process: &RunningProcess, cgroup: Option<&CgroupReport>) {
-        let cpu = Counter::of(
-            process.cpu.map(|cpu| cpu.as_secs_f64()),
-            cgroup.and_then(|cgroup| Some(cgroup.cpu_used?.as_secs_f64())),
-        );
+    /// Takes in an observation. One that is not younger than the last changes nothing. Where the counters of
+    /// the process may not be read, those of its control group count.
+    pub fn push(
+        &mut self,
+        at: Time,
+        process: &RunningProcess,
+        cgroup: Option<&Observed<CgroupReport>>,
+    ) {
+        let of_process = |value| Counter {
+            source: Source::Process,
+            at,
+            value,
+        };
+        let of_cgroup = |read: fn(&CgroupReport) -> Option<f64>| {
+            let seen = cgroup?;
+            Some(Counter {
+                source: Source::Cgroup,
+                at: seen.at,
+                value: read(&seen.value)?,
+            })
+        };
+        let cpu = process.cpu.map(|cpu| of_process(cpu.as_secs_f64()));
+        let cpu = cpu.or_else(|| of_cgroup(|cgroup| Some(cgroup.cpu_used?.as_secs_f64())));
         let Some(cpu) = cpu else { return };
-        let io = Counter::of(
-            process.io_bytes.map(|bytes| bytes as f64),
-            cgroup.and_then(|cgroup| Some(cgroup.io_bytes? as f64)),
-        );
+        let io = process.io_bytes.map(|bytes| of_process(bytes as f64));
+        let io = io.or_else(|| of_cgroup(|cgroup| Some(cgroup.io_bytes? as f64)));
         let sample = Sample { at, cpu, io };
         if self.latest.is_some_and(|latest| latest.at >= sample.at) {
             return;
@@ -115,8 +123,8 @@ impl Window {
     pub fn advanced(&self, now: Time, floor: Floor) -> Option<bool> {
         let samples = self.samples.iter().copied().chain(self.latest);
         let samples = samples.filter(|sample| now.since(sample.at) <= self.span);
-        let cpu = self.rate(samples.clone().map(|sample| (sample.at, sample.cpu)));
-        let io = samples.filter_map(|sample| Some((sample.at, sample.io?)));
+        let cpu = self.rate(samples.clone().map(|sample| sample.cpu));
+        let io = samples.filter_map(|sample| sample.io);
         let io = match io.clone().next() {
             // Nobody may read it: the processor time alone counts.
             None => Some(0.0),
@@ -132,12 +140,12 @@ impl Window {
 
     /// Returns the rate of a counter per second; absent where too little of the span is covered by values
     /// of the source that the last one has.
-    fn rate(&self, values: impl Iterator<Item = (Time, Counter)> + Clone) -> Option<f64> {
-        let (end, last) = values.clone().last()?;
-        let (start, first) = values
+    fn rate(&self, values: impl Iterator<Item = Counter> + Clone) -> Option<f64> {
+        let last = values.clone().last()?;
+        let first = values
             .clone()
-            .find(|(_, counter)| counter.source == last.source)?;
-        let covered = end.since(start);
+            .find(|counter| counter.source == last.source)?;
+        let covered = last.at.since(first.at);
         let enough = covered >= self.span.mul_f64(0.75);
         enough.then(|| (last.value - first.value) / covered.as_secs_f64())
     }

@@ -535,6 +535,21 @@ fn old_evidence_restarts_nothing() {
 }
 
 #[test]
+fn a_control_group_that_is_not_looked_at_any_more_accuses_nobody() {
+    for looks in [true, false] {
+        let mut bench = Bench::ready(kubelet());
+        bench.observers_go_on = looks;
+        bench.see(Observation::Cgroup(CgroupReport {
+            io_bytes: Some(1_000),
+            ..CgroupReport::default()
+        }));
+        bench.hang_for(seconds(300), 1);
+        assert_eq!(bench.left_alone(), !looks);
+        assert_eq!(bench.has(Reason::EngineUnresponsive), looks);
+    }
+}
+
+#[test]
 fn an_old_look_at_the_surroundings_holds_nothing_and_accuses_nobody() {
     let mut bench = Bench::ready(kubelet());
     bench.observers_go_on = false;

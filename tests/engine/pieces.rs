@@ -262,15 +262,18 @@ fn a_counter_that_is_read_only_since_lately_says_nothing_yet() {
     assert_eq!(run(11, 0), None);
     assert_eq!(run(11, 2_000), Some(true), "the processor's time suffices");
     // The io of the control group, as the supervisor finds it after its first look at the process.
-    let group = |io| CgroupReport {
-        io_bytes: Some(io),
-        cpu_used: Some(seconds(900)),
-        ..CgroupReport::default()
+    let group = |second| Observed {
+        at: at(second),
+        value: CgroupReport {
+            io_bytes: Some(500),
+            cpu_used: Some(seconds(900)),
+            ..CgroupReport::default()
+        },
     };
     let mut window = Window::new(seconds(40));
     window.push(at(0), &working(IDLE, Some(7_000_000)), None);
-    window.push(at(20), &working(IDLE, None), Some(&group(500)));
-    window.push(at(40), &working(IDLE, None), Some(&group(500)));
+    window.push(at(20), &working(IDLE, None), Some(&group(20)));
+    window.push(at(40), &working(IDLE, None), Some(&group(40)));
     assert_eq!(window.advanced(at(40), FLOOR), None);
     // So it is with the processor time.
     let unseen = || {
@@ -280,8 +283,8 @@ fn a_counter_that_is_read_only_since_lately_says_nothing_yet() {
     };
     let mut window = Window::new(seconds(40));
     window.push(at(0), &working(seconds(1_000), None), None);
-    window.push(at(20), &unseen(), Some(&group(500)));
-    window.push(at(40), &unseen(), Some(&group(500)));
+    window.push(at(20), &unseen(), Some(&group(20)));
+    window.push(at(40), &unseen(), Some(&group(40)));
     assert_eq!(window.advanced(at(40), FLOOR), None);
 }
 
