@@ -120,13 +120,13 @@ impl Builtin {
         }
     }
 
-    /// Returns it as one whose numbers change seldom.
+    /// Returns the collector as one whose numbers change seldom.
     const fn seldom(mut self) -> Self {
         self.min_interval = SELDOM;
         self
     }
 
-    /// Returns it as one of what SQL Edge alone has.
+    /// Returns the collector as one of what SQL Edge alone has.
     const fn of_edge(mut self) -> Self {
         self.supports = Engine::is_edge;
         self

@@ -122,7 +122,8 @@ pub fn parse(path: &Path, text: &str) -> Result<ConfigFile, FileError> {
     })
 }
 
-/// Returns the value behind a key, of any shape: one that no setting takes must not hide the file's other mistakes.
+/// Returns the value behind a key, of any shape: one that no setting takes must not hide the file's other
+/// mistakes.
 fn raw(value: Value) -> Option<Raw> {
     match value {
         Value::Null => None,
