@@ -190,7 +190,7 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
     let supervisor = match &arguments.supervisor {
         Some(path) => path.clone(),
         None if arguments.quick => rig::copy_of_self(&links, rig::SUPERVISOR)?,
-        None => subject::build(links.path())?,
+        None => subject::build()?,
     };
     let plan = Plan {
         supervisor,

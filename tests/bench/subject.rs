@@ -14,10 +14,11 @@ const OF_CARGO_RUN: [&str; 4] = [
     "CARGO_CRATE_",
 ];
 
-/// Builds the binary that is shipped, for this machine, as the image's first stage does, and puts it into `folder`;
-/// its path.
-pub fn build(folder: &Path) -> anyhow::Result<PathBuf> {
-    let binary = folder.join("sql-edge-supervisor-dist");
+/// Builds the binary that is shipped, for this machine, as the image's first stage does; its path.
+pub fn build() -> anyhow::Result<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+    let binary = target.join("shipped/sql-edge-supervisor");
     eprintln!("building: docker/compile binary (minutes, the first time)");
     let mut build = Command::new("docker/compile");
     for (name, _) in std::env::vars_os() {
@@ -27,7 +28,7 @@ pub fn build(folder: &Path) -> anyhow::Result<PathBuf> {
         }
     }
     let status = build
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(root)
         .arg("binary")
         .arg(&binary)
         .env_remove("TARGETARCH")
