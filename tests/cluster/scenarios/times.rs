@@ -292,7 +292,11 @@ fn nodes(rounds: usize, taken: &Taken) {
     let rigs = rigs(&namespaces, true, taken);
     for (row, how) in [(FROZEN, "freeze"), (OFF, "kill")] {
         for _ in 0..rounds {
-            each(&rigs, Rig::moves_to_other);
+            #[expect(
+                clippy::redundant_closure_for_method_calls,
+                reason = "the method is of one lifetime, the closure of any"
+            )]
+            each(&rigs, |rig| rig.moves_to_other());
             let at = now();
             other.fail(how);
             each(&rigs, |rig| rig.note(row, at));
