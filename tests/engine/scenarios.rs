@@ -149,7 +149,6 @@ fn what_answers_is_never_restarted_for_being_dead() {
                 bench.see(Observation::Process(look.clone()));
                 bench.ping_ok();
                 assert!(bench.left_alone(), "{look:?}");
-                assert!(bench.left_alone(), "{look:?}");
             }
             for _ in 0..silent.as_secs() + 1 {
                 bench.pass(SECOND);
