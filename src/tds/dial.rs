@@ -200,10 +200,11 @@ impl AsyncWrite for Limited {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
     use std::time::Duration;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpSocket};
 
     use super::*;
 
@@ -245,24 +246,37 @@ mod tests {
 
     #[tokio::test]
     async fn of_several_addresses_the_one_that_listens_is_found() {
-        let listener = TcpListener::bind("[::1]:0").await.expect("bind");
-        let port = listener.local_addr().expect("address").port();
+        let (port, [_v4, v6]) = bound_on_both_loopbacks();
         let target = target(TargetHost::loopback(), port);
         let dialed = Dialer::default()
             .dial(&target, Deadline::after(LIMIT))
             .await;
-        assert!(dialed.expect("dial").1.is_ipv6());
-        drop(listener);
+        assert_eq!(dialed.err(), Some(ContactError::Refused));
+        let _listener = v6.listen(1).expect("listen");
         let dialed = Dialer::default()
             .dial(&target, Deadline::after(LIMIT))
             .await;
-        assert_eq!(dialed.err(), Some(ContactError::Refused));
+        assert!(dialed.expect("dial").1.is_ipv6());
+    }
+
+    /// Returns a port that is this test's alone on 127.0.0.1 and ::1, and the sockets that keep it.
+    fn bound_on_both_loopbacks() -> (u16, [TcpSocket; 2]) {
+        loop {
+            let v4 = TcpSocket::new_v4().expect("a socket");
+            v4.bind(([127, 0, 0, 1], 0).into()).expect("bind");
+            let port = v4.local_addr().expect("address").port();
+            let v6 = TcpSocket::new_v6().expect("a socket");
+            // Another process may have the same port of the other address.
+            if v6.bind((Ipv6Addr::LOCALHOST, port).into()).is_ok() {
+                return (port, [v4, v6]);
+            }
+        }
     }
 
     #[tokio::test]
     async fn a_port_where_nothing_listens_is_refused() {
         // Bound and not listening: nobody else can take it meanwhile.
-        let held = tokio::net::TcpSocket::new_v4().expect("a socket");
+        let held = TcpSocket::new_v4().expect("a socket");
         held.bind(([127, 0, 0, 1], 0).into()).expect("bind");
         let address = held.local_addr().expect("address");
         let target = target(TargetHost::of("127.0.0.1"), address.port());
