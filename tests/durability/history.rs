@@ -44,7 +44,10 @@ pub fn tells(entries: &[Entry], fault: Fault, before: &str, now: &str) -> bool {
         Fault::Launcher | Fault::Both => any(now, started),
         // The engine has gone on: there is nothing to tell.
         Fault::Sidecar | Fault::Agent => !any(now, started) && !any(now, killed),
-        Fault::Stop | Fault::Terminate | Fault::Overlap => any(before, clean) && any(now, taken),
+        // The next round may have nothing to tell: this one's start has to be there before it.
+        Fault::Stop | Fault::Terminate | Fault::Overlap => {
+            any(before, clean) && any(now, taken) && any(now, started)
+        }
         Fault::Lost | Fault::Frozen => any(now, taken) && any(now, started),
     }
 }
