@@ -35,7 +35,7 @@ fn the_image_is_compiled_with_the_flags_that_are_measured() {
     let compile = read("docker/compile");
     let flags = quoted(&compile, "\nRUSTFLAGS=\"");
     assert!(flags.contains("+crt-static"), "{flags}");
-    assert_eq!(quoted(&read("docs/install.md"), "RUSTFLAGS=\""), flags);
+    assert!(read("docs/install.md").contains("docker/compile binary "));
     let measured = read("tests/bench/subject.rs");
     assert!(measured.contains("Command::new(\"docker/compile\")"));
 }

@@ -1,7 +1,7 @@
 //! A small language for dashboards: what is shown, in reading order. Ids, places, the data source and
 //! the variables come by themselves.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Columns of Grafana's grid.
 const COLUMNS: u64 = 24;
@@ -39,8 +39,9 @@ pub struct Panel {
     steps: Option<(f64, f64)>,
     /// Texts in the place of values: value, text, colour.
     texts: &'static [(&'static str, &'static str, &'static str)],
-    /// A table's column of values is left out: each row is there or it is not.
-    rows_only: bool,
+    /// The title of a table's column of values; without one the column is left out: each row is
+    /// there or it is not.
+    value_column: Option<&'static str>,
     /// What is now is told by the series' name, and not by its value.
     named: bool,
 }
@@ -81,7 +82,7 @@ impl Panel {
             range: (None, None),
             steps: None,
             texts: &[],
-            rows_only: false,
+            value_column: None,
             named: false,
         }
     }
@@ -110,8 +111,13 @@ impl Panel {
         Self::new(Kind::Timeline, title, "short", (24, 7))
     }
 
-    pub fn table(title: &'static str, unit: &'static str) -> Self {
-        Self::new(Kind::Table, title, unit, (12, 8))
+    pub fn table(title: &'static str) -> Self {
+        Self::new(Kind::Table, title, "short", (12, 8))
+    }
+
+    pub fn column(mut self, title: &'static str, unit: &'static str) -> Self {
+        (self.value_column, self.unit) = (Some(title), unit);
+        self
     }
 
     pub fn says(mut self, description: &'static str) -> Self {
@@ -146,11 +152,6 @@ impl Panel {
 
     pub fn named(mut self) -> Self {
         self.named = true;
-        self
-    }
-
-    pub fn rows_only(mut self) -> Self {
-        self.rows_only = true;
         self
     }
 
@@ -191,7 +192,14 @@ impl Panel {
             panel["options"]["textMode"] = json!("name");
         }
         if self.kind == Kind::Table {
-            panel["transformations"] = table_columns(self.rows_only);
+            panel["transformations"] = table_columns(self.value_column);
+        }
+        let mut expressions = self.queries.iter().map(|query| &query.expression);
+        let counts = expressions.any(|expression| expression.contains("$__rate_interval"));
+        if self.kind == Kind::Bars && counts {
+            // An event is within `$__rate_interval` of several points that lie closer together, and
+            // would be drawn as often.
+            panel["interval"] = json!("2m");
         }
         panel
     }
@@ -210,7 +218,7 @@ impl Panel {
         let link = json!([{ "title": "Show this instance", "url": url }]);
         json!([
             of(
-                "Value",
+                self.value_column.unwrap_or("Value"),
                 "custom.cellOptions",
                 json!({ "type": "color-text" })
             ),
@@ -238,6 +246,10 @@ impl Panel {
             } },
             "custom": self.kind.custom(),
         });
+        if self.kind == Kind::Stat && self.unit == "short" {
+            // A count over a time is extrapolated to its ends, and no whole number.
+            defaults["decimals"] = json!(0);
+        }
         if let Some(min) = self.range.0 {
             defaults["min"] = json!(min);
         }
@@ -297,12 +309,47 @@ impl Kind {
     }
 }
 
-/// The columns of a table: what says nothing to people is left out.
-fn table_columns(rows_only: bool) -> Value {
+/// The labels that come first in a table, in this order; the others follow by name.
+const FIRST: [&str; 8] = [
+    "alertname",
+    "severity",
+    "reason",
+    "database",
+    "namespace",
+    "pod",
+    "version",
+    "instance",
+];
+
+/// The labels that a table leaves out, since they say nothing to people or are the same in each row.
+const HIDDEN: [&str; 8] = [
+    "Time",
+    "__name__",
+    "alertstate",
+    "container",
+    "endpoint",
+    "job",
+    "prometheus",
+    "service",
+];
+
+/// Returns the columns of a table.
+fn table_columns(value: Option<&str>) -> Value {
+    let mut hidden: Map<_, _> = HIDDEN
+        .map(|label| (label.to_owned(), json!(true)))
+        .into_iter()
+        .collect();
+    let mut titles = Map::new();
+    match value {
+        Some(title) => titles.insert("Value".to_owned(), json!(title)),
+        None => hidden.insert("Value".to_owned(), json!(true)),
+    };
+    let first = FIRST.iter().enumerate();
+    let order: Map<_, _> = first
+        .map(|(index, label)| ((*label).to_owned(), json!(index)))
+        .collect();
     json!([{ "id": "organize", "options": {
-        "excludeByName": { "Time": true, "__name__": true, "job": true, "endpoint": true,
-            "container": true, "service": true, "prometheus": true, "Value": rows_only },
-        "indexByName": {}, "renameByName": {},
+        "excludeByName": hidden, "indexByName": order, "renameByName": titles,
     } }])
 }
 

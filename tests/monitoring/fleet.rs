@@ -75,18 +75,16 @@ fn now() -> Vec<Panel> {
                 "count((up{$S} == 0) and on (job, instance) last_over_time(sql_edge_supervisor_build_info{$S}[1h])) or vector(0)",
                 "not scraped",
             )]),
-        Panel::table("Not ready, by reason", "short")
+        Panel::table("Not ready, by reason")
             .says("One row for each reason that holds on an instance that is not ready. `sql-edge-supervisor reasons CODE` says what to do.")
-            .rows_only()
             .of([query(
                 &format!(
                     "(sql_edge_supervisor_reason_active{{$S}} == 1) and on (job, instance) {not_ready}"
                 ),
                 "{{reason}}",
             )]),
-        Panel::table("Alerts", "short")
+        Panel::table("Alerts")
             .says("Alerts of the rules that belong to this dashboard, firing now.")
-            .rows_only()
             .of([query(
                 r#"ALERTS{alertname=~"SqlEdge.*",alertstate="firing",$S}"#,
                 "{{alertname}}",
@@ -171,13 +169,11 @@ fn running_out() -> Vec<Panel> {
 
 fn inventory() -> Vec<Panel> {
     vec![
-        Panel::table("Engines", "short")
+        Panel::table("Engines")
             .says("Version and edition, as each engine says.")
-            .rows_only()
             .of([query("sql_edge_info{$S}", "{{version}}")]),
-        Panel::table("Supervisors", "short")
+        Panel::table("Supervisors")
             .says("Version of each supervisor.")
-            .rows_only()
             .of([query("sql_edge_supervisor_build_info{$S}", "{{version}}")]),
     ]
 }

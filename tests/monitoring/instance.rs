@@ -489,12 +489,11 @@ fn databases() -> Vec<Panel> {
                 "sql_edge_database_log_used_bytes{$S} / (sql_edge_database_log_size_bytes{$S} > 0)",
                 "{{database}}",
             )]),
-        Panel::table("Log reuse waits", "short")
-            .says("log_reuse_wait_desc of each database.")
+        Panel::table("Log reuse waits")
+            .says("Databases whose log can't be reused, and what it waits for: log_reuse_wait_desc.")
             .size(8, 8)
-            .rows_only()
             .of([query(
-                "sum by (database, reason) (sql_edge_database_log_reuse_wait{$S}) > 0",
+                "sum by (database, reason) (sql_edge_database_log_reuse_wait{reason!=\"nothing\",$S}) > 0",
                 "{{database}}",
             )]),
         Panel::stacked("Database file size", "bytes")
@@ -506,18 +505,18 @@ fn databases() -> Vec<Panel> {
         Panel::stacked("tempdb", "bytes")
             .says("By its use. A growing version store: a long transaction under snapshot isolation.")
             .of([query("sql_edge_tempdb_bytes{$S}", "{{use}}")]),
-        Panel::table("Time since the last backup", "s")
+        Panel::table("Time since the last backup")
             .says("By database and type, as msdb has it; snapshots of the volume leave no trace there.")
             .size(8, 8)
+            .column("since", "s")
             .steps(2.0 * 86_400.0, 8.0 * 86_400.0)
             .of([query(
                 "max by (database, type) (time() - sql_edge_backup_last_finish_timestamp_seconds{$S})",
                 "{{database}} {{type}}",
             )]),
-        Panel::table("Databases", "short")
+        Panel::table("Databases")
             .says("What each is set to.")
             .size(8, 8)
-            .rows_only()
             .of([query(
                 "sum by (database, state, recovery_model, compatibility_level, user_access) (sql_edge_database_info{$S})",
                 "{{database}}",
@@ -527,8 +526,9 @@ fn databases() -> Vec<Panel> {
 
 fn jobs() -> Vec<Panel> {
     vec![
-        Panel::table("Agent jobs", "short")
+        Panel::table("Agent jobs")
             .says("The outcome of each job's last run.")
+            .column("last run", "short")
             .texts(&[("0", "failed", "red"), ("1", "succeeded", "green")])
             .of([query(
                 "max by (job_name) (sql_edge_agent_job_last_run_succeeded{$S})",
@@ -570,10 +570,9 @@ fn supervisor() -> Vec<Panel> {
             .size(16, 8)
             .texts(PASSES)
             .of([query("sql_edge_collector_success{$S}", "{{collector}}")]),
-        Panel::table("Collector failures", "short")
+        Panel::table("Collector failures")
             .says("denied: run the output of `setup-sql`; unsupported: this edition does not have it.")
             .size(8, 8)
-            .rows_only()
             .of([query(
                 "sum by (collector, reason) (sql_edge_collector_failure{$S}) > 0",
                 "{{collector}}",
