@@ -70,6 +70,8 @@ pub struct Snapshot {
     /// The age of the last successful renewal of a lease that is held, at the moment of its report. Unlike
     /// a moment alone it takes in the time in which the supervisor did not run.
     pub lease_renewed: Option<Aged>,
+    /// All the time for which the supervisor did not run, by the reports on its stalls.
+    pub left_out: Duration,
     /// Whether the agent of the SQL container is the lease holder: it and its PID 1 fence, and the age of a
     /// renewal is not judged from here.
     pub lease_by_agent: bool,

@@ -82,6 +82,7 @@ pub fn lease(state: LeaseState) -> Observation {
         state,
         failure: None,
         run_until: None,
+        left_out: Duration::ZERO,
     })
 }
 
@@ -191,9 +192,13 @@ impl Bench {
         bench
     }
 
-    pub fn see(&mut self, observation: Observation) -> &Decision {
+    pub fn see(&mut self, mut observation: Observation) -> &Decision {
         if let Observation::Process(_) = observation {
             self.sampled = self.now;
+        }
+        if let Observation::Lease(report) = &mut observation {
+            // It is made now, after every stall of which a test has spoken so far.
+            report.left_out = report.left_out.max(self.snapshot.left_out);
         }
         self.snapshot.apply(Observed {
             at: self.now,
@@ -292,7 +297,10 @@ impl Bench {
         let state = self.snapshot.lease.as_ref().map(|seen| &seen.value.state);
         if let Some(&LeaseState::Held { epoch, first, .. }) = state.filter(|_| self.renews) {
             let at = self.now;
-            let value = held(epoch, first);
+            let mut value = held(epoch, first);
+            if let Observation::Lease(report) = &mut value {
+                report.left_out = self.snapshot.left_out;
+            }
             self.snapshot.apply(Observed { at, value });
         }
     }
