@@ -443,3 +443,30 @@ fn a_volume_is_not_remembered_before_the_lease_is_held() {
     bench.see(held(3, 3));
     assert_eq!(bench.bench_memory().volume_id.as_deref(), Some("v"));
 }
+
+#[test]
+fn an_advisory_lease_fences_only_where_another_holder_is_known() {
+    let lost = |by, holder: Option<&str>| {
+        lease(LeaseState::Lost {
+            epoch: 1,
+            by,
+            holder: holder.map(|id| HolderIdentity {
+                id: id.to_owned(),
+                ..HolderIdentity::default()
+            }),
+        })
+    };
+    for (mode, by, holder, fenced) in [
+        (LeaseMode::Advisory, None, None, false),
+        (LeaseMode::Advisory, None, Some("pod-2"), true),
+        (LeaseMode::Advisory, Some(2), None, false),
+        (LeaseMode::Strict, None, None, true),
+    ] {
+        let mut bench = ready_and_strict();
+        bench.policy.lease = mode;
+        bench.see(lost(by, holder));
+        let text = format!("{mode:?} {by:?} {holder:?}: {:?}", bench.decision);
+        assert_eq!(fence(&bench).is_some(), fenced, "{text}");
+        assert_eq!(bench.has(Reason::LeaseNotHeld), !fenced, "{text}");
+    }
+}

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use sql_edge_supervisor::decide::decision::{Decision, Phase, Verdict};
 use sql_edge_supervisor::decide::identity::{ExpectedId, IdentityFacts, IdentityFile};
-use sql_edge_supervisor::decide::lease::LeaseState;
+use sql_edge_supervisor::decide::lease::{HolderIdentity, LeaseState};
 use sql_edge_supervisor::decide::observation::*;
 use sql_edge_supervisor::decide::sql_error::TABLE;
 
@@ -227,6 +227,14 @@ fn leases(kinds: &mut Kinds) {
         ("elsewhere, torn", elsewhere(None, false)),
         (
             "lost",
+            LeaseState::Lost {
+                epoch: 1,
+                by: Some(2),
+                holder: Some(HolderIdentity::default()),
+            },
+        ),
+        (
+            "lost, to whom is not known",
             LeaseState::Lost {
                 epoch: 1,
                 by: Some(2),

@@ -153,17 +153,23 @@ impl LeaseMachine {
         }
     }
 
-    /// Judges the highest claim, which was asked for at the moment `asked`.
+    /// Judges the highest claim, which was asked for at the moment `asked`. Where a claim is held still, its
+    /// own file has gone, see [`Self::missed`].
     fn read(&mut self, epoch: Epoch, sight: Sight, asked: Duration, now: Duration) -> LeaseStep {
         let renewed = self.is_renewal(epoch, &sight.record);
         if let Record::Claim(claim) = &sight.record {
             let relation = self.me.relation(claim, sight.details.as_ref(), renewed);
             // Another run of the same holder after this one: two of them would take it from each
             // other for ever.
-            let later_run = claim.nonce != self.nonce && self.lost.is_some();
+            let had = self.lost.is_some() || self.tenure.is_some();
+            let later_run = claim.nonce != self.nonce && had;
             if relation == Relation::Own && !claim.released && !later_run {
                 let first = claim.first;
                 return self.claim(epoch + 1, first, now);
+            }
+            if let Some(tenure) = &self.tenure {
+                let held = tenure.claim.epoch;
+                return self.lose(held, Some(epoch));
             }
             if claim.released || self.me.is_gone(claim, &sight, self.terms.strict) {
                 return self.claim(epoch + 1, epoch + 1, now);
@@ -186,7 +192,10 @@ impl LeaseMachine {
         // Both looks count with the end of them that makes the time between them shorter: what stood
         // there at `asked` stood there for the whole time.
         if asked.saturating_sub(seen.since) >= self.terms.stale {
-            return self.claim(epoch + 1, epoch + 1, now);
+            // One that is torn for so long was never held by anybody.
+            let tenure = self.tenure.as_ref();
+            let first = tenure.map_or(epoch + 1, |tenure| tenure.claim.first);
+            return self.claim(epoch + 1, first, now);
         }
         LeaseStep::Rest(self.terms.look)
     }
@@ -303,7 +312,8 @@ impl LeaseMachine {
             LeaseReply::Read(Record::Claim(found))
                 if found.epoch == own.epoch && found.nonce == self.nonce => {}
             // Only its name is the same: one who listed long ago has made it anew since.
-            LeaseReply::Read(_) => return self.lose(own.epoch, None),
+            LeaseReply::Read(Record::Claim(_)) => return self.lose(own.epoch, None),
+            // Whoever has torn it, nobody else is known to hold the lease.
             _ => return self.gone(own),
         }
         if !self.holds(now) {
@@ -357,16 +367,17 @@ impl LeaseMachine {
         self.wait_for(Stage::Missing(claim), LeaseStep::List)
     }
 
-    /// Returns the next step after the look for a higher epoch. Without one nobody has taken the lease:
+    /// Returns the next step after the look for a higher epoch. One that is there may be the contender's own,
+    /// of a round that did not come to its end: it is read. Without one nobody has taken the lease:
     /// somebody has emptied the folder, or another volume is in its place. A new claim is made, and until
     /// it is held the old one counts.
     fn missed(&mut self, claim: Claim, epochs: &[Epoch], now: Duration) -> LeaseStep {
+        self.failure = Some("its own claim has gone from the volume".to_owned());
         match epochs.last() {
-            Some(&highest) if highest > claim.epoch => self.lose(claim.epoch, Some(highest)),
-            _ => {
-                self.failure = Some("its own claim has gone from the volume".to_owned());
-                self.claim(claim.epoch + 1, claim.first, now)
+            Some(&highest) if highest > claim.epoch => {
+                self.wait_for(Stage::Reading(highest, now), LeaseStep::Read(highest))
             }
+            _ => self.claim(claim.epoch + 1, claim.first, now),
         }
     }
 }
