@@ -243,6 +243,9 @@ impl Snapshot {
             value == LinkReport::Lost && (ended || (last.is_none() && self.ended_before_loss));
         self.cgroup = None;
         self.agent_log = None;
+        if self.lease_by_agent {
+            self.lease = None;
+        }
         self.absent_since = None;
         if self.link.as_ref().is_none_or(|link| link.value != value) {
             self.link = Some(Observed { at, value });

@@ -86,6 +86,14 @@ pub fn lease(state: LeaseState) -> Observation {
     })
 }
 
+/// The same report on the lease, made by the agent of the SQL container.
+pub fn by_agent(report: Observation) -> Observation {
+    match report {
+        Observation::Lease(report) => Observation::AgentLease(report),
+        other => other,
+    }
+}
+
 /// Somebody else's claim; whose, where that can be told.
 pub fn elsewhere(holder: Option<&str>, own_pod: bool) -> LeaseState {
     LeaseState::Elsewhere {

@@ -470,3 +470,18 @@ fn an_advisory_lease_fences_only_where_another_holder_is_known() {
         assert_eq!(bench.has(Reason::LeaseNotHeld), !fenced, "{text}");
     }
 }
+
+#[test]
+fn what_the_agent_said_of_the_lease_before_its_link_was_lost_fences_nobody() {
+    let mut bench = Bench::new(Policy::default());
+    bench.renews = false;
+    bench.nobody_watches = true;
+    bench.see(Observation::Link(LinkReport::Linked));
+    bench.see(by_agent(lost()));
+    bench.see(Observation::Link(LinkReport::Lost));
+    bench.see(Observation::Link(LinkReport::Linked));
+    bench.see(running(2, Duration::ZERO));
+    assert_eq!(fence(&bench), None, "{:?}", bench.decision);
+    bench.see(by_agent(lost()));
+    assert!(fence(&bench).is_some());
+}

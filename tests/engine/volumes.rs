@@ -417,6 +417,7 @@ fn identities_are_written_by_decision_once_the_lease_is_held_and_what_is_there_i
     // What an agent holds is known while it is linked.
     let mut bench = Bench::new(Policy::default());
     bench.snapshot.lease_by_agent = true;
+    bench.renews = false;
     for (link, writes) in [
         (LinkReport::Lost, 0),
         (LinkReport::Linked, 1),
@@ -424,6 +425,10 @@ fn identities_are_written_by_decision_once_the_lease_is_held_and_what_is_there_i
     ] {
         bench.see(Observation::Link(link));
         bench.see(whole(|_| {}));
+        assert_eq!(bench.decision.identity_writes, [], "not reported anew");
+        if link == LinkReport::Linked {
+            bench.see(by_agent(held(1, 1)));
+        }
         assert_eq!(bench.decision.identity_writes.len(), writes, "{link:?}");
     }
 }
