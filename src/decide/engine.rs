@@ -44,7 +44,7 @@ pub struct State {
     fence: Fence,
     /// The id of the main volume that is used.
     volume_id: Option<String>,
-    /// The moment of the last `adopt` that was followed.
+    /// The moment of the last `adopt` that was followed or refused.
     adopted: Option<Time>,
     /// The volumes whose identities are yet to be written anew for that `adopt`.
     adopting: Adopting,
@@ -146,11 +146,6 @@ pub fn decide(
     state.see_progress(snapshot, now);
     state.see_mounts(snapshot);
     state.fence.follow(snapshot);
-    let adopts = snapshot.adopted > state.adopted;
-    if adopts {
-        state.adopted = snapshot.adopted;
-        state.volume_id = None;
-    }
     let seen = snapshot.identities();
     let remembered = state.volume_id.as_deref();
     let mut identities = judge_set(&seen, remembered, policy.volume_init);
@@ -183,8 +178,16 @@ pub fn decide(
         state.excused = now;
     }
     let may_identify = are_volumes && holds_lease(snapshot, &findings) && identities.has_main();
+    // A command that may not be followed now is refused, and not kept for later.
+    let adopts = snapshot.adopted > state.adopted;
+    state.adopted = snapshot.adopted;
+    if adopts && may_identify {
+        state.volume_id = None;
+        identities = judge_set(&seen, None, policy.volume_init);
+        state.adopting.begin(&seen);
+    }
     let writes = match may_identify {
-        true => state.identify(adopts, &seen, &mut identities),
+        true => state.identify(&seen, &mut identities),
         false => Vec::new(),
     };
     budget(&state.budget, policy, &mut findings);
@@ -262,13 +265,10 @@ impl State {
     }
 
     /// Remembers the main volume once it may be used, so that another one in its place is noticed, and
-    /// returns the identities to write. `adopts`: an operator has just accepted the volumes.
-    fn identify(&mut self, adopts: bool, seen: &[Seen<'_>], set: &mut Set) -> Vec<IdentityWrite> {
+    /// returns the identities to write.
+    fn identify(&mut self, seen: &[Seen<'_>], set: &mut Set) -> Vec<IdentityWrite> {
         if self.volume_id.is_none() {
             self.volume_id = set.id().map(str::to_owned);
-        }
-        if adopts {
-            self.adopting.begin(seen);
         }
         self.adopting.writes(seen, set)
     }

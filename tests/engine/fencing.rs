@@ -485,3 +485,25 @@ fn what_the_agent_said_of_the_lease_before_its_link_was_lost_fences_nobody() {
     bench.see(by_agent(lost()));
     assert!(fence(&bench).is_some());
 }
+
+#[test]
+fn an_adoption_that_is_refused_changes_nothing() {
+    let adopt = || Observation::Operator(OperatorCommand::Adopt);
+    let mut bench = Bench::ready(Policy::default());
+    let mut again = bench.restart_supervisor(seconds(60), true);
+    again.nobody_watches = true;
+    let mut unmounted = healthy_volume();
+    unmounted.mount = None;
+    again.see(volume(unmounted));
+    again.see(adopt());
+    assert!(!again.decision.may_identify);
+    assert_eq!(again.decision.identity_writes, []);
+    again.see(with(first_use()));
+    again.pass(again.policy.settle);
+    assert!(again.has(Reason::VolumeEmpty), "it is remembered still");
+    assert_eq!(again.decision.gate.verdict, Verdict::Fail);
+    assert_eq!(again.decision.identity_writes, [], "nor is it done later");
+    assert_eq!(again.bench_memory().volume_id.as_deref(), Some("v"));
+    again.see(adopt());
+    assert_eq!(again.decision.identity_writes.len(), 1);
+}
