@@ -846,3 +846,33 @@ fn diagnostics_that_fail_by_an_unknown_error_say_so() {
         "that has a name"
     );
 }
+
+/// A short freeze leaves one question open, the connections are made anew, and from then on none can be sent.
+#[test]
+fn a_question_left_open_accuses_nobody_once_none_can_be_asked() {
+    let nothing_sent = |error: &ContactError| {
+        use ContactError::{Credentials, Protocol, Unreachable};
+        matches!(error, Credentials(_) | Unreachable(_) | Protocol(_))
+    };
+    let errors = cannot_ask().into_iter().map(|(error, _)| error);
+    for error in errors.filter(nothing_sent) {
+        let mut bench = Bench::ready(Policy {
+            busy_limit: seconds(60),
+            ..kubelet()
+        });
+        bench.see(listening(&["0.0.0.0:1433"]));
+        bench.live_for(seconds(6), IDLE, &TIMED_OUT);
+        bench.login_fails(ContactError::TimedOut(Stage::Query));
+        let failed = AttemptResult::Failed(error.clone());
+        for _ in 0..600 {
+            bench.live_for(SECOND, IDLE, &failed);
+            bench.login_fails(error.clone());
+        }
+        assert!(bench.left_alone(), "{error:?}: {:?}", bench.decision);
+        // The next question that is left open counts from its own beginning.
+        bench.live_for(seconds(29), IDLE, &TIMED_OUT);
+        assert!(bench.left_alone(), "{error:?}: {:?}", bench.decision);
+        bench.live_for(seconds(2), IDLE, &TIMED_OUT);
+        assert!(bench.has(Reason::EngineUnresponsive), "{error:?}");
+    }
+}

@@ -170,8 +170,13 @@ fn a_restart_rests_on_what_was_seen(bench: &Bench) {
         let seen = match evidence {
             Evidence::Process => watched,
             Evidence::Silence => {
-                let open = |contact: &&Contact| contact.silent_since.is_some();
-                met && (snapshot.answers.owed_since.is_some() || errors.iter().any(open))
+                // A question was sent, lately, and is open still.
+                let lately = |contact: &Contact| {
+                    let last = contact.last.as_ref();
+                    last.is_some_and(|last| age(last.at) < ages.contact)
+                };
+                let open = |contact: &&Contact| contact.silent_since.is_some() && lately(contact);
+                met && errors.iter().any(open)
             }
             Evidence::Refusal => {
                 let refused = errors.iter().any(|contact| contact.refused_since.is_some());

@@ -113,10 +113,11 @@ fn hang(view: &View<'_>, findings: &mut Findings) {
     if view.snapshot.ping.refused_since.is_some() {
         return; // nobody is there to answer: that is the listener's rule
     }
-    if !view.engine.started || !asked(view) {
-        return; // nobody has seen it alive, or whoever is silent there is somebody else
-    }
-    let counted = owed.max(view.excused);
+    let open = left_open(view).filter(|_| view.engine.started);
+    let Some(open) = open else {
+        return; // nobody has seen it alive or asks it now, or whoever is silent there is somebody else
+    };
+    let counted = owed.max(open).max(view.excused);
     if !findings.due(counted, view.stretched(view.policy.unresponsive_after)) {
         return;
     }
@@ -142,10 +143,13 @@ fn hang(view: &View<'_>, findings: &mut Findings) {
     }
 }
 
-/// Whether the engine itself is asked, and lately.
-fn asked(view: &View<'_>) -> bool {
-    let (ping, login) = (&view.snapshot.ping, &view.snapshot.login);
-    view.asks_the_engine() && (view.tried_lately(ping) || view.tried_lately(login))
+/// Returns the moment since which questions to the engine itself have been left open, the last of them
+/// lately. Absent where none was: an attempt that sent nothing (no password, no route) is no question.
+fn left_open(view: &View<'_>) -> Option<Time> {
+    let open = |contact: &Contact| contact.silent_since.filter(|_| view.tried_lately(contact));
+    let contacts = [&view.snapshot.ping, &view.snapshot.login];
+    let since = contacts.into_iter().filter_map(open).min();
+    since.filter(|_| view.asks_the_engine())
 }
 
 /// Whether connections were taken up lately, though nothing was answered on them: the workers are
@@ -266,9 +270,10 @@ fn deaf(view: &View<'_>, findings: &mut Findings) {
 /// the configured limit.
 fn busy_for_too_long(view: &View<'_>, findings: &mut Findings) {
     let limit = view.policy.busy_limit;
-    if limit.is_zero() || view.process().is_none() || !view.engine.started || !asked(view) {
+    if limit.is_zero() || view.process().is_none() || !view.engine.started {
         return;
     }
+    let Some(open) = left_open(view) else { return };
     let snapshot = view.snapshot;
     let refused = snapshot.ping.refused_since.is_some();
     let mut lasted = |since: Option<Time>| {
@@ -276,7 +281,8 @@ fn busy_for_too_long(view: &View<'_>, findings: &mut Findings) {
         let due = findings.due(since, view.stretched(limit));
         due.then(|| seconds(view.now.since(since)))
     };
-    if let Some(lasted) = lasted(snapshot.answers.owed_since.filter(|_| !refused)) {
+    let owed = snapshot.answers.owed_since.filter(|_| !refused);
+    if let Some(lasted) = lasted(owed.map(|owed| owed.max(open))) {
         let evidence = format!("no answer of any kind for {lasted}");
         findings.add(Reason::BusyLimitExceeded, evidence);
     } else if let Some(lasted) = lasted(snapshot.login.silent_since) {
