@@ -876,3 +876,23 @@ fn a_question_left_open_accuses_nobody_once_none_can_be_asked() {
         assert!(bench.has(Reason::EngineUnresponsive), "{error:?}");
     }
 }
+
+#[test]
+fn an_engine_that_nobody_can_ask_stays_ready_unless_it_is_seen_not_to_listen() {
+    let error = ContactError::Credentials("no such file".to_owned());
+    let mut bench = Bench::ready(kubelet());
+    bench.see(listening(&["0.0.0.0:1433"]));
+    bench.ping_fails(error.clone());
+    let asked = evidence(&bench, Reason::CredentialsUnreadable);
+    assert_eq!(asked, "no such file", "the login was answered");
+    for _ in 0..600 {
+        bench.live_for(SECOND, IDLE, &AttemptResult::Failed(error.clone()));
+        bench.login_fails(error.clone());
+    }
+    assert_eq!(bench.is_ready(), Verdict::Pass, "{:?}", bench.decision);
+    let unasked = evidence(&bench, Reason::CredentialsUnreadable);
+    assert_eq!(unasked, "no such file; nobody asks the engine");
+    bench.see(not_listening());
+    assert_eq!(bench.decision.ready.reasons, [Reason::NoFreshAnswer]);
+    assert!(bench.left_alone());
+}

@@ -228,5 +228,11 @@ fn readiness_needs_a_fresh_answer(bench: &Bench) {
         .iter()
         .any(|f| f.reason.info().ready == ReadyEffect::AsProven);
     let owes_nothing = snapshot.answers.owed_since.is_none();
-    assert!(fresh || (as_proven && owes_nothing), "{decision:?}");
+    let listeners = snapshot.listeners.as_ref();
+    let listeners = listeners.filter(|seen| bench.now.since(seen.at) < bench.policy.ages.listeners);
+    let deaf = listeners.is_some_and(|seen| seen.value.listens() == Some(false));
+    assert!(
+        fresh || (as_proven && owes_nothing && !deaf),
+        "{decision:?}"
+    );
 }

@@ -444,7 +444,8 @@ fn an_unreadable_password_file_is_named() {
     bench.see(running(1, IDLE));
     bench.ping_fails(ContactError::Credentials("no such file".to_owned()));
     let finding = bench.decision.finding(Reason::CredentialsUnreadable);
-    assert_eq!(finding.expect("found").evidence, "no such file");
+    let evidence = &finding.expect("found").evidence;
+    assert_eq!(evidence, "no such file; nobody asks the engine");
     assert_eq!(bench.is_ready(), Verdict::Fail);
     bench.pass(seconds(3600));
     assert!(bench.left_alone());

@@ -24,7 +24,7 @@ pub fn rule(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
         ("login", &view.snapshot.login),
     ] {
         if let Some(error) = contact.error() {
-            refused_by_name(name, error, findings);
+            refused_by_name(view, name, error, findings);
         }
     }
     elsewhere(view, findings);
@@ -44,20 +44,32 @@ pub fn rule(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
 }
 
 /// Adds a finding for an error that shows by itself what is wrong.
-fn refused_by_name(contact: &str, error: &ContactError, findings: &mut Findings) {
+fn refused_by_name(view: &View<'_>, contact: &str, error: &ContactError, findings: &mut Findings) {
     match error {
         ContactError::Server(error) => answered_with(contact, *error, findings),
         ContactError::Tls(detail) => {
             findings.add(Reason::TlsFailed, format!("{contact}: {detail}"));
         }
         ContactError::Credentials(detail) => {
-            findings.add(Reason::CredentialsUnreadable, detail.as_str());
+            let evidence = match nobody_asks(view) {
+                true => format!("{detail}; nobody asks the engine"),
+                false => detail.clone(),
+            };
+            findings.add(Reason::CredentialsUnreadable, evidence);
         }
         ContactError::Unreachable(detail) | ContactError::Protocol(detail) => {
             findings.add(Reason::EngineUnreachable, format!("{contact}: {detail}"));
         }
         ContactError::Refused | ContactError::Closed | ContactError::TimedOut(_) => {}
     }
+}
+
+/// Whether neither way in has sent the engine anything, for want of a password.
+fn nobody_asks(view: &View<'_>) -> bool {
+    let unasked = |contact: &Contact| {
+        matches!(contact.error(), Some(ContactError::Credentials(_))) || contact.last.is_none()
+    };
+    unasked(&view.snapshot.ping) && unasked(&view.snapshot.login)
 }
 
 fn answered_with(contact: &str, error: ServerError, findings: &mut Findings) {
@@ -303,12 +315,16 @@ pub fn freshness(view: &View<'_>, findings: &mut Findings) {
     // An answer of a moment ago counts no more where neither way in has given one since.
     let silent = silent_logins(view).filter(|_| ping.error().is_some());
     let named = |effect| move |reason: Reason| reason.info().ready == effect;
-    // A login that is refused by name proves that the engine lives; what it proved before stands.
-    let answered_by_name = view.snapshot.answers.owed_since.is_none()
+    // What the engine has proven stands where it answers by name (a refused login), and where nobody can ask
+    // it (no password): a Secret that is missing says nothing of the engine. It falls with any sign that the
+    // engine takes no clients: an answer that it owes, a refused port, or no socket that listens.
+    let listens = view.listeners().and_then(ListenersReport::listens);
+    let as_proven = view.snapshot.answers.owed_since.is_none()
         && ping.refused_since.is_none()
+        && listens != Some(false)
         && !findings.reasons(named(ReadyEffect::AsProven)).is_empty();
     let failed_by_name = !findings.reasons(named(ReadyEffect::Fails)).is_empty();
-    let good = silent.is_none() && (fresh || answered_by_name);
+    let good = silent.is_none() && (fresh || as_proven);
     if good || failed_by_name {
         return;
     }
