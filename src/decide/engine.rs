@@ -139,7 +139,7 @@ pub fn decide(
     snapshot: &Snapshot,
     now: Time,
 ) -> (State, Decision) {
-    if state.engine.follow(snapshot, now) {
+    if state.engine.follow(snapshot, policy.stopping_limit, now) {
         state.begin_with_another_engine(policy, now);
     }
     state.budget.release(snapshot.released);

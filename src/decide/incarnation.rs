@@ -1,6 +1,7 @@
 //! The process that the decisions are about, and how far it has come.
 
 use core::net::SocketAddr;
+use std::time::Duration;
 
 use super::decision::Phase;
 use super::memory::RememberedEngine;
@@ -74,7 +75,8 @@ impl Incarnation {
     }
 
     /// Takes in a new snapshot. Returns whether another process has taken the place of the one before.
-    pub fn follow(&mut self, snapshot: &Snapshot, now: Time) -> bool {
+    /// A stop on purpose that has not ended it within `stopping_limit` has come to nothing.
+    pub fn follow(&mut self, snapshot: &Snapshot, stopping_limit: Duration, now: Time) -> bool {
         let running = snapshot.running();
         let fresh = running.is_some_and(|process| self.replaced_by(process));
         // What was answered before the very first look at the processes, or while no look had seen any yet,
@@ -102,7 +104,9 @@ impl Incarnation {
         if self.proven && !proven {
             self.proven_since = now;
         }
-        let phase = self.next_phase(snapshot);
+        let stop = snapshot.stopping.filter(|at| *at >= self.since);
+        let stops = stop.is_some_and(|at| now.since(at) < stopping_limit);
+        let phase = self.next_phase(snapshot, stops);
         let served = self.started;
         // What an earlier run saw counts until somebody has looked, unless its engine refuses.
         let unknown = self.process.is_some()
@@ -166,16 +170,17 @@ impl Incarnation {
         }
     }
 
-    fn next_phase(&self, snapshot: &Snapshot) -> Phase {
+    /// Returns the phase. `stops`: a stop on purpose is under way.
+    fn next_phase(&self, snapshot: &Snapshot, stops: bool) -> Phase {
         match snapshot.process.as_ref().map(|process| &process.value) {
             Some(ProcessReport::Exited(_)) => Phase::Gone,
-            Some(ProcessReport::Running(_)) => self.phase_of_running(snapshot),
+            Some(ProcessReport::Running(_)) => self.phase_of_running(snapshot, stops),
             Some(ProcessReport::NotFound) if self.seen => Phase::Gone,
-            None if snapshot.is_blind() => self.phase_of_unseen(snapshot),
+            None if snapshot.is_blind() => self.phase_of_unseen(snapshot, stops),
             // Without a view of the process, the engine's answers have to do.
             Some(ProcessReport::NotFound) | None => {
                 if self.started && snapshot.ping.refused_since.is_none() {
-                    self.phase_of_running(snapshot)
+                    self.phase_of_running(snapshot, stops)
                 } else {
                     Phase::Unseen
                 }
@@ -185,16 +190,16 @@ impl Incarnation {
 
     /// Returns the phase while nobody can look: the engine is as it was last seen, and only an answer is
     /// news.
-    fn phase_of_unseen(&self, snapshot: &Snapshot) -> Phase {
+    fn phase_of_unseen(&self, snapshot: &Snapshot, stops: bool) -> Phase {
         let answered = snapshot.ping.last_success.max(snapshot.login.last_success);
         match self.phase {
             Phase::Gone if answered <= Some(self.phase_since) => Phase::Gone,
             Phase::Unseen if !self.started => Phase::Unseen,
-            _ => self.phase_of_running(snapshot),
+            _ => self.phase_of_running(snapshot, stops),
         }
     }
 
-    fn phase_of_running(&self, snapshot: &Snapshot) -> Phase {
+    fn phase_of_running(&self, snapshot: &Snapshot, stops: bool) -> Phase {
         let dead = |process: &RunningProcess| {
             process.state == RunState::Zombie || process.parent_state == RunState::Zombie
         };
@@ -206,7 +211,7 @@ impl Incarnation {
         let gone = |process: &RunningProcess| dead(process) || bereft(process);
         if snapshot.running().is_some_and(gone) {
             Phase::Gone
-        } else if snapshot.stopping.is_some_and(|at| at >= self.since) {
+        } else if stops {
             Phase::Stopping
         } else if self.up {
             Phase::Running

@@ -50,10 +50,11 @@ impl Restarts {
             findings,
         );
         self.begin_stop(target, snapshot.terminate, now);
+        let wanted = !due.is_empty() || findings.has(Reason::Stopping);
+        if let Some((_, why)) = self.given_up.as_ref().filter(|_| wanted) {
+            findings.add(Reason::RestartFailed, why.as_str());
+        }
         if self.order.is_none() && !due.is_empty() {
-            if let Some((_, why)) = &self.given_up {
-                findings.add(Reason::RestartFailed, why.as_str());
-            }
             let able = target.filter(|_| self.given_up.is_none());
             match (policy.restart_by, able) {
                 (RestartBy::Supervisor, Some(target)) => self.begin(policy, target, due, now),
