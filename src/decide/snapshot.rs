@@ -276,6 +276,7 @@ impl Snapshot {
             };
         }
         self.answers.owed_since = None;
+        self.diagnostics.count_anew();
     }
 
     fn apply_diagnostics(&mut self, at: Time, report: DiagnosticsReport) {

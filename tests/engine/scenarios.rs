@@ -488,6 +488,40 @@ fn diagnostics_by_failure_condition_level() {
 }
 
 #[test]
+fn reports_far_apart_are_none_in_a_row() {
+    let error = || diagnostics(|report| report.system = Some(ComponentState::Error));
+    let rows: [(Option<OperatorCommand>, u64, bool); 4] = [
+        (None, 10, true),
+        (None, 30, false),
+        (None, 1800, false),
+        (Some(OperatorCommand::Resume), 10, false),
+    ];
+    for (command, apart, in_a_row) in rows {
+        let mut bench = Bench::ready(kubelet());
+        bench.see(error());
+        let started = bench.now;
+        bench.see(Observation::Diagnostics(DiagnosticsReport::Failed(failed(
+            started,
+            ContactError::Closed,
+        ))));
+        bench.live_for(seconds(apart), IDLE, &answered_result());
+        if let Some(command) = command.clone() {
+            bench.see(Observation::Operator(command));
+        }
+        bench.see(error());
+        assert_eq!(
+            bench.has(Reason::SystemError),
+            in_a_row,
+            "{apart} s {command:?}"
+        );
+        assert_eq!(bench.live() == Verdict::Fail, in_a_row);
+        bench.live_for(seconds(10), IDLE, &answered_result());
+        bench.see(error());
+        assert!(bench.has(Reason::SystemError), "{apart} s {command:?}");
+    }
+}
+
+#[test]
 fn missing_diagnostics_components_are_no_error() {
     let mut bench = Bench::ready(kubelet());
     for _ in 0..5 {
