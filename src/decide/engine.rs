@@ -293,8 +293,7 @@ impl State {
             ReadyEffect::Fails => true,
             ReadyEffect::AsProven => !proven,
         });
-        // A gate that an engine's last words keep shut would never open: it is what the next one waits for.
-        let shut = findings.reasons(|reason| reason.info().gate && !findings.is_past(reason));
+        let shut = findings.reasons(|reason| reason.info().gate && !findings.leaves_gate(reason));
         let ready = verdict(unready.is_empty());
         self.ready.update(ready, policy.settle, now, &mut findings);
         self.gate.update(&shut, policy.settle, now, &mut findings);

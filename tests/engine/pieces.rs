@@ -79,10 +79,10 @@ fn a_reason_of_the_past_that_is_found_anew_is_of_now_and_others_stay_past() {
         let mut findings = Findings::new(at(1));
         findings.add_past(Reason::VolumeReadOnly, "then");
         findings.add_past(Reason::VolumeIoError, "then");
-        assert!(findings.is_past(Reason::VolumeReadOnly));
+        assert!(findings.leaves_gate(Reason::VolumeReadOnly));
         find(&mut findings);
-        assert!(!findings.is_past(Reason::VolumeReadOnly));
-        assert!(findings.is_past(Reason::VolumeIoError));
+        assert!(!findings.leaves_gate(Reason::VolumeReadOnly));
+        assert!(findings.leaves_gate(Reason::VolumeIoError));
     }
 }
 
