@@ -21,7 +21,7 @@ pub use super::mount::Mount;
 use super::time::Time;
 use super::volumes::Layout;
 pub use act::{ActionReport, ActionStep, LinkReport};
-pub use contact::{Attempt, AttemptResult, ContactError, ServerError, Stage};
+pub use contact::{Attempt, AttemptResult, AttemptStage, ContactError, ServerError};
 pub use host::{
     CgroupReport, Denial, EngineMount, HostFacts, KernelVersion, Space, VolumeCheck, VolumeEvent,
     VolumeFault, VolumeReport, WriteCheck,

@@ -9,10 +9,10 @@ mod volumes;
 use std::time::Duration;
 
 use super::observation::{
-    ActionReport, AttemptResult, Certificates, CgroupReport, ContactError, DatabaseList,
-    DatabasesReport, DiagnosticsReport, EngineLog, HostFacts, KernelVersion, LeaseReport,
-    LinkReport, ListenersReport, Observation, Observed, OperatorCommand, ProcessExit, ProcessId,
-    ProcessReport, ProcessRole, RunningProcess, ServerProperties, Stage,
+    ActionReport, AttemptResult, AttemptStage, Certificates, CgroupReport, ContactError,
+    DatabaseList, DatabasesReport, DiagnosticsReport, EngineLog, HostFacts, KernelVersion,
+    LeaseReport, LinkReport, ListenersReport, Observation, Observed, OperatorCommand, ProcessExit,
+    ProcessId, ProcessReport, ProcessRole, RunningProcess, ServerProperties,
 };
 use super::time::Time;
 use super::volumes::Outside;
@@ -127,12 +127,12 @@ impl Snapshot {
             Observation::Ping(attempt) => {
                 self.answers.apply(at, &attempt);
                 // That a query on a connection that stands is not answered proves nothing of the listener.
-                self.answers.greet(at, &attempt.result, Stage::Login);
+                self.answers.greet(at, &attempt.result, AttemptStage::Login);
                 self.ping.apply(at, attempt);
             }
             Observation::Login(attempt) => {
                 self.answers.apply(at, &attempt);
-                self.answers.greet(at, &attempt.result, Stage::Query);
+                self.answers.greet(at, &attempt.result, AttemptStage::Query);
                 self.login.apply(at, attempt);
             }
             Observation::Dac(attempt) => {

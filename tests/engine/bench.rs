@@ -400,7 +400,8 @@ impl Answers for Decision {
     }
 }
 
-pub const TIMED_OUT: AttemptResult = AttemptResult::Failed(ContactError::TimedOut(Stage::Query));
+pub const TIMED_OUT: AttemptResult =
+    AttemptResult::Failed(ContactError::TimedOut(AttemptStage::Query));
 
 pub fn answered_result() -> AttemptResult {
     AttemptResult::Answered {

@@ -400,7 +400,10 @@ fn contact_errors() -> Vec<(String, ContactError)> {
     let mut errors = vec![
         ("refused".to_owned(), ContactError::Refused),
         ("closed".to_owned(), ContactError::Closed),
-        ("timed out".to_owned(), ContactError::TimedOut(Stage::Query)),
+        (
+            "timed out".to_owned(),
+            ContactError::TimedOut(AttemptStage::Query),
+        ),
         (
             "unreachable".to_owned(),
             ContactError::Unreachable("no route".to_owned()),

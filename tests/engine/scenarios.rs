@@ -114,7 +114,7 @@ fn without_a_view_of_the_process_its_absence_means_nothing() {
     assert!(bench.left_alone());
     assert_eq!(bench.is_ready(), Verdict::Fail);
     for _ in 0..120 {
-        bench.ping_fails(ContactError::TimedOut(Stage::Query));
+        bench.ping_fails(ContactError::TimedOut(AttemptStage::Query));
         bench.pass(SECOND);
     }
     assert!(bench.left_alone());
@@ -247,7 +247,7 @@ fn where_progress_cant_be_seen_silence_alone_restarts_nothing() {
         let mut opaque = process(1, IDLE);
         opaque.cpu = None;
         bench.see(Observation::Process(ProcessReport::Running(opaque)));
-        bench.ping_fails(ContactError::TimedOut(Stage::Query));
+        bench.ping_fails(ContactError::TimedOut(AttemptStage::Query));
         bench.pass(SECOND);
     }
     assert!(bench.left_alone());
@@ -907,14 +907,14 @@ fn a_restart_that_helped_does_not_count() {
 #[test]
 fn silent_logins_make_an_answering_engine_busy() {
     let mut bench = Bench::ready(kubelet());
-    bench.login_fails(ContactError::TimedOut(Stage::Login));
+    bench.login_fails(ContactError::TimedOut(AttemptStage::Login));
     assert_eq!(
         bench.is_ready(),
         Verdict::Pass,
         "one slow login is no reason"
     );
     bench.ping_ok();
-    bench.login_fails(ContactError::TimedOut(Stage::Login));
+    bench.login_fails(ContactError::TimedOut(AttemptStage::Login));
     assert_eq!(bench.decision.ready.reasons, [Reason::EngineBusy]);
 }
 

@@ -38,7 +38,7 @@ pub enum ContactError {
     /// The peer closed or reset the connection.
     Closed,
     /// The deadline passed at this stage.
-    TimedOut(Stage),
+    TimedOut(AttemptStage),
     /// No route, name not resolved, or another error of the network below TCP.
     Unreachable(String),
     /// The engine answered with an error.
@@ -54,7 +54,7 @@ pub enum ContactError {
 /// The stage that an attempt reached before its deadline; the stages are in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Stage {
+pub enum AttemptStage {
     /// The TCP connect.
     Connect,
     /// The prelogin: the connection was accepted and nothing came back.

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::super::observation::{
-    Attempt, AttemptResult, ComponentState, ContactError, Diagnostics, Observed, ServerError, Stage,
+    Attempt, AttemptResult, AttemptStage, ComponentState, ContactError, Diagnostics, Observed,
+    ServerError,
 };
 use super::super::time::Time;
 
@@ -116,9 +117,9 @@ impl Answers {
 impl Answers {
     /// Takes in that the listener took a connection up: the attempt timed out in the login or later, but
     /// no later than in `furthest`.
-    pub(super) fn greet(&mut self, at: Time, result: &AttemptResult, furthest: Stage) {
+    pub(super) fn greet(&mut self, at: Time, result: &AttemptResult, furthest: AttemptStage) {
         if let AttemptResult::Failed(ContactError::TimedOut(stage)) = result
-            && (Stage::Login..=furthest).contains(stage)
+            && (AttemptStage::Login..=furthest).contains(stage)
         {
             self.greeted = self.greeted.max(Some(at));
         }

@@ -14,7 +14,7 @@ use tiberius::{QueryItem, QueryStream};
 use super::pace::{Began, until_next_quietly};
 use crate::config::{Pace, SqlConfig};
 use crate::decide::observation::{
-    ContactError, DiagnosticsReport, Observation, ServerError, Stage,
+    AttemptStage, ContactError, DiagnosticsReport, Observation, ServerError,
 };
 use crate::decide::sql_error::{SqlErrorClass, classify};
 use crate::observe::Sink;
@@ -186,9 +186,9 @@ async fn next_report(
         let next = async {
             rows.try_next()
                 .await
-                .map_err(|error| from_tds(&error, Stage::Query))
+                .map_err(|error| from_tds(&error, AttemptStage::Query))
         };
-        let item = match deadline.bound(Stage::Query, next).await {
+        let item = match deadline.bound(AttemptStage::Query, next).await {
             Err(ContactError::TimedOut(_)) if collector.is_open() => {
                 return Ok(collector.finish());
             }

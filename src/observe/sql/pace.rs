@@ -132,6 +132,7 @@ pub(super) fn login_refused(error: &ContactError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::observation::AttemptStage;
     use crate::decide::observation::ServerError;
     use crate::decide::observation::Stage;
 
@@ -150,7 +151,7 @@ mod tests {
         for error in [None, server(18456), server(922), server(18401), server(99)] {
             assert_eq!(until_next(INTERVAL, error.as_ref()), INTERVAL, "{error:?}");
         }
-        let silent = Some(ContactError::TimedOut(Stage::Query));
+        let silent = Some(ContactError::TimedOut(AttemptStage::Query));
         assert_eq!(until_next(INTERVAL, silent.as_ref()), INTERVAL);
     }
 
@@ -191,7 +192,7 @@ mod tests {
         let clock = Clock::start(Duration::from_secs(1));
         let began = Began::now(&clock);
         let limit = Duration::from_secs(2);
-        let late = Some(ContactError::TimedOut(Stage::Query));
+        let late = Some(ContactError::TimedOut(AttemptStage::Query));
         assert!(began.cut_short(&clock, late.as_ref(), limit));
         assert!(!began.cut_short(&clock, late.as_ref(), Duration::ZERO));
         assert!(!began.cut_short(&clock, None, limit));

@@ -49,7 +49,7 @@ fn lost(by: Option<Epoch>) -> LeaseState {
 fn assert_loses(mut machine: LeaseMachine, reply: LeaseReply, now: Duration, by: Option<Epoch>) {
     let text = format!("{:?} {reply:?}", machine.stage);
     assert_eq!(machine.next(reply, now), List, "{text}");
-    assert_eq!(machine.stage, Stage::Looking, "{text}");
+    assert_eq!(machine.stage, LeaseStage::Looking, "{text}");
     assert_eq!(machine.state(now), lost(by), "{text}");
     assert_eq!(machine.tenure, None, "{text}");
 }
