@@ -9,7 +9,7 @@ use super::decision::{Decision, Finding, ProbeAnswer, Verdict};
 use super::fence::Fence;
 use super::findings::Findings;
 use super::first_mounts::FirstMounts;
-use super::identity::set::{IdentityWrite, Seen, Set, judge_set};
+use super::identity::set::{IdentityWrite, JudgedVolumes, Seen, judge_set};
 use super::incarnation::Incarnation;
 use super::latch::{GateLatch, Latch};
 use super::memory::{Memory, RememberedRestart, RememberedStop};
@@ -266,7 +266,7 @@ impl State {
 
     /// Remembers the main volume once it may be used, so that another one in its place is noticed, and
     /// returns the identities to write.
-    fn identify(&mut self, seen: &[Seen<'_>], set: &mut Set) -> Vec<IdentityWrite> {
+    fn identify(&mut self, seen: &[Seen<'_>], set: &mut JudgedVolumes) -> Vec<IdentityWrite> {
         if self.volume_id.is_none() {
             self.volume_id = set.id().map(str::to_owned);
         }

@@ -37,7 +37,7 @@ use std::time::Duration;
 use super::decision::LastRestart;
 use super::findings::Findings;
 use super::first_mounts::FirstMounts;
-use super::identity::set::Set as IdentitySet;
+use super::identity::set::JudgedVolumes;
 use super::incarnation::Incarnation;
 use super::memory::Tenant;
 use super::policy::Policy;
@@ -69,7 +69,7 @@ pub struct View<'a> {
     /// The last restart that was asked for.
     pub last_restart: Option<&'a LastRestart>,
     /// The judgement of the volumes' identities.
-    pub identities: &'a IdentitySet,
+    pub identities: &'a JudgedVolumes,
     /// The epoch of the lease under which the engine's process came.
     pub tenant: Option<Tenant>,
     /// Whether the engine advanced, in any way at all, over [`Policy::startup_stalled_after`]; absent if
