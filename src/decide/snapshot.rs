@@ -38,7 +38,7 @@ pub struct Snapshot {
     /// The addresses on which the engine listens, and the one at which it is asked.
     pub listeners: Option<Observed<ListenersReport>>,
     /// The moment since which the engine is seen not to listen.
-    pub deaf_since: Option<Time>,
+    pub not_listening_since: Option<Time>,
     /// The queries on the standing connection.
     pub ping: Contact,
     /// The fresh connections with login and query.
@@ -102,7 +102,7 @@ pub struct Snapshot {
     pub terminate: Option<(ProcessId, Duration)>,
     /// The last processes that were seen to run.
     watched: Option<Ids>,
-    /// The moment since which these have been the running processes.
+    /// The moment since which the processes of [`Self::watched`] have been the running ones.
     watched_since: Time,
     /// The moment until which liveness is held.
     pub maintenance_until: Option<Time>,
@@ -120,8 +120,8 @@ impl Snapshot {
         match value {
             Observation::Process(report) => self.apply_process(at, report),
             Observation::Listeners(value) => {
-                let since = self.deaf_since.unwrap_or(at);
-                self.deaf_since = (value.listens() == Some(false)).then_some(since);
+                let since = self.not_listening_since.unwrap_or(at);
+                self.not_listening_since = (value.listens() == Some(false)).then_some(since);
                 self.listeners = Some(Observed { at, value });
             }
             Observation::Ping(attempt) => {
@@ -263,7 +263,7 @@ impl Snapshot {
         self.databases_error = None;
         self.listeners = None;
         self.directories.clear();
-        self.deaf_since = None;
+        self.not_listening_since = None;
     }
 
     /// Forgets what was left open or refused, because nothing is asked from now on, or everything anew. That
@@ -336,8 +336,8 @@ impl Snapshot {
     }
 }
 
-/// Whether the new processes are others than before. A parent that has made, or lost, its engine is the
-/// same one still.
-fn is_another((parent, engine): Ids, (new_parent, new_engine): Ids) -> bool {
+/// Whether the new processes (parent and engine) are others than before. A parent that has made, or lost, its
+/// engine is the same one still; with another engine it is not.
+pub(super) fn is_another((parent, engine): Ids, (new_parent, new_engine): Ids) -> bool {
     parent != new_parent || matches!((engine, new_engine), (Some(a), Some(b)) if a != b)
 }

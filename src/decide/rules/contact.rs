@@ -181,7 +181,7 @@ fn listener(view: &View<'_>, over: Option<Time>, findings: &mut Findings) {
     // What was refused in the start was refused by right: a contact may still stand where it stood then.
     let Some(since) = since else { return };
     let since = since.max(view.engine.phase_since).max(view.excused);
-    let since = since.max(view.snapshot.deaf_since.unwrap_or(Time::ZERO));
+    let since = since.max(view.snapshot.not_listening_since.unwrap_or(Time::ZERO));
     // The start logs that it is over in the moment in which it opens the port, and the log is read first.
     let since = since.max(over.unwrap_or(Time::ZERO));
     // Without a view of the process a refused port may just as well be a restart under way.
