@@ -9,8 +9,8 @@ use super::observation::{
     AttemptResult, ContactError, ListenersReport, ProcessId, ProcessReport, RunState,
     RunningProcess,
 };
-use super::snapshot::{Contact, Snapshot};
-use super::sql_error::{SqlErrorClass, classify};
+use super::snapshot::{Contact, Snapshot, is_another};
+use super::sql_error::SqlErrorClass;
 use super::time::Time;
 
 /// A life of the engine, from the start of its processes to their end.
@@ -132,16 +132,10 @@ impl Incarnation {
         self.answered_at = None;
     }
 
-    /// Whether `process` is another one than before. A watchdog that has made its engine is still the same;
-    /// one with another engine is not.
+    /// Whether `process` is another one than before.
     fn replaced_by(&self, process: &RunningProcess) -> bool {
-        match self.process {
-            None => true,
-            Some((parent, engine)) => {
-                parent != process.parent
-                    || matches!((engine, process.engine), (Some(a), Some(b)) if a != b)
-            }
-        }
+        let seen = (process.parent, process.engine);
+        self.process.is_none_or(|before| is_another(before, seen))
     }
 
     fn see_answers(&mut self, snapshot: &Snapshot) {
@@ -176,7 +170,7 @@ impl Incarnation {
             Some(ProcessReport::Exited(_)) => Phase::Gone,
             Some(ProcessReport::Running(_)) => self.phase_of_running(snapshot, stops),
             Some(ProcessReport::NotFound) if self.seen => Phase::Gone,
-            None if snapshot.is_blind() => self.phase_of_unseen(snapshot, stops),
+            None if snapshot.is_blind() => self.phase_while_blind(snapshot, stops),
             // Without a view of the process, the engine's answers have to do.
             Some(ProcessReport::NotFound) | None => {
                 if self.started && snapshot.ping.refused_since.is_none() {
@@ -190,7 +184,7 @@ impl Incarnation {
 
     /// Returns the phase while nobody can look: the engine is as it was last seen, and only an answer is
     /// news.
-    fn phase_of_unseen(&self, snapshot: &Snapshot, stops: bool) -> Phase {
+    fn phase_while_blind(&self, snapshot: &Snapshot, stops: bool) -> Phase {
         let answered = snapshot.ping.last_success.max(snapshot.login.last_success);
         match self.phase {
             Phase::Gone if answered <= Some(self.phase_since) => Phase::Gone,
@@ -228,8 +222,8 @@ fn answered_as_started(contact: &Contact, since: Time) -> bool {
     };
     match &last.value.result {
         AttemptResult::Failed(ContactError::Tls(_)) => true,
-        AttemptResult::Failed(ContactError::Server(error)) => !matches!(
-            classify(error.number).map(|row| row.class),
+        AttemptResult::Failed(error @ ContactError::Server(_)) => !matches!(
+            error.class(),
             Some(
                 SqlErrorClass::Starting
                     | SqlErrorClass::Recovering

@@ -245,14 +245,12 @@ impl Connector {
 
 /// Returns the error by which the engine refused the login itself, if it is one.
 fn is_refused(error: &ContactError) -> Option<ServerError> {
+    let class = error.class();
     let ContactError::Server(error) = error else {
         return None;
     };
-    let class = classify(error.number)?.class;
-    let refused = matches!(
-        class,
-        SqlErrorClass::LoginFailed | SqlErrorClass::LoginDisabled | SqlErrorClass::PasswordExpired
-    );
+    use SqlErrorClass::{LoginDisabled, LoginFailed, PasswordExpired};
+    let refused = matches!(class, Some(LoginFailed | LoginDisabled | PasswordExpired));
     refused.then_some(*error)
 }
 

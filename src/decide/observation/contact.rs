@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::super::sql_error::{SqlErrorClass, classify};
 use super::super::time::Time;
 
 /// An attempt to be answered by the engine.
@@ -49,6 +50,18 @@ pub enum ContactError {
     Protocol(String),
     /// The supervisor has no usable credentials; nothing was sent.
     Credentials(String),
+}
+
+impl ContactError {
+    /// Returns the class of the error with which the engine answered; absent where it did not, or where the
+    /// table does not have the error.
+    #[must_use]
+    pub fn class(&self) -> Option<SqlErrorClass> {
+        match self {
+            Self::Server(error) => classify(error.number).map(|row| row.class),
+            _ => None,
+        }
+    }
 }
 
 /// The stage that an attempt reached before its deadline; the stages are in their order.

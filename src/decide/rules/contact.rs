@@ -83,38 +83,9 @@ fn answered_with(contact: &str, error: ServerError, findings: &mut Findings) {
         error.number, error.state, error.class
     );
     findings.add(
-        row.map_or(Reason::QueryRefused, |row| reason_of(row.class)),
+        row.map_or(Reason::QueryRefused, |row| row.class.reason()),
         evidence,
     );
-}
-
-/// Returns the reason that stands for a class of errors.
-fn reason_of(class: SqlErrorClass) -> Reason {
-    match class {
-        SqlErrorClass::Starting => Reason::Starting,
-        SqlErrorClass::Recovering => Reason::Recovering,
-        SqlErrorClass::ScriptUpgrade => Reason::ScriptUpgrade,
-        SqlErrorClass::Stopping => Reason::Stopping,
-        SqlErrorClass::Paused => Reason::Paused,
-        SqlErrorClass::AdministratorsOnly => Reason::AdministratorsOnly,
-        SqlErrorClass::SingleUser => Reason::SingleUser,
-        SqlErrorClass::LogonTrigger => Reason::LogonTriggerRefuses,
-        SqlErrorClass::LoginFailed => Reason::LoginFailed,
-        SqlErrorClass::LoginDisabled => Reason::LoginDisabled,
-        SqlErrorClass::PasswordExpired => Reason::PasswordExpired,
-        SqlErrorClass::PermissionMissing => Reason::PermissionMissing,
-        SqlErrorClass::ConnectionsExhausted => Reason::ConnectionsExhausted,
-        SqlErrorClass::WorkersExhausted => Reason::WorkersExhausted,
-        // One query that found no memory is load; that it lasts is another rule's.
-        SqlErrorClass::OutOfMemory | SqlErrorClass::Busy => Reason::EngineBusy,
-        SqlErrorClass::LogFull => Reason::LogFull,
-        SqlErrorClass::DiskFull => Reason::DiskFull,
-        SqlErrorClass::DataCorruption => Reason::DataCorruption,
-        SqlErrorClass::DatabaseUnavailable
-        | SqlErrorClass::VolumeError
-        | SqlErrorClass::EngineFault
-        | SqlErrorClass::Unsupported => Reason::QueryRefused,
-    }
 }
 
 /// Judges an engine that answers nothing: it hangs where nothing advances either, else it works hard.
@@ -127,7 +98,7 @@ fn hang(view: &View<'_>, findings: &mut Findings) {
     }
     let open = left_open(view).filter(|_| view.engine.started);
     let Some(open) = open else {
-        return; // nobody has seen it alive or asks it now, or whoever is silent there is somebody else
+        return; // no evidence: the engine never answered, is not asked now, or the questions go to another peer
     };
     let counted = owed.max(open).max(view.excused);
     if !findings.due(counted, view.stretched(view.policy.unresponsive_after)) {
@@ -178,7 +149,8 @@ fn listener(view: &View<'_>, over: Option<Time>, findings: &mut Findings) {
         false => None,
     };
     let since = refused(&view.snapshot.ping).or(refused(&view.snapshot.login));
-    // What was refused in the start was refused by right: a contact may still stand where it stood then.
+    // A refusal during the start is normal; the contact may not have been tried since, so count from the
+    // phase's beginning.
     let Some(since) = since else { return };
     let since = since.max(view.engine.phase_since).max(view.excused);
     let since = since.max(view.snapshot.not_listening_since.unwrap_or(Time::ZERO));
@@ -369,11 +341,9 @@ fn sign_of_life(view: &View<'_>) -> String {
 /// Adds a finding where errors of missing memory (701, 802, 17803 and their like) were all that came for a
 /// while.
 fn out_of_memory(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
-    let exhausted = |contact: &Contact| match contact.error() {
-        Some(ContactError::Server(error)) if view.tried_lately(contact) => {
-            classify(error.number).is_some_and(|row| row.class == SqlErrorClass::OutOfMemory)
-        }
-        _ => false,
+    let exhausted = |contact: &Contact| {
+        let class = contact.error().and_then(ContactError::class);
+        class == Some(SqlErrorClass::OutOfMemory) && view.tried_lately(contact)
     };
     let holds = exhausted(&view.snapshot.ping) || exhausted(&view.snapshot.login);
     let since = timers.lasting(Condition::OutOfMemory, holds, view.now);

@@ -16,7 +16,7 @@ use crate::config::{Pace, SqlConfig};
 use crate::decide::observation::{
     AttemptStage, ContactError, DiagnosticsReport, Observation, ServerError,
 };
-use crate::decide::sql_error::{SqlErrorClass, classify};
+use crate::decide::sql_error::SqlErrorClass;
 use crate::observe::Sink;
 use crate::tds::deadline::Deadline;
 use crate::tds::dial::Allowance;
@@ -157,13 +157,9 @@ fn end(since: Began, error: ContactError, limit: Duration, sink: &Sink) -> End {
     if since.cut_short(sink.clock(), Some(&error), limit) {
         return End::Stalled;
     }
+    use SqlErrorClass::{PermissionMissing, Unsupported};
     if let ContactError::Server(server) = error
-        && classify(server.number).is_some_and(|row| {
-            matches!(
-                row.class,
-                SqlErrorClass::PermissionMissing | SqlErrorClass::Unsupported
-            )
-        })
+        && matches!(error.class(), Some(PermissionMissing | Unsupported))
     {
         return End::Unavailable(server);
     }

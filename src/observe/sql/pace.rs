@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use crate::decide::observation::{Attempt, AttemptResult, ContactError};
-use crate::decide::sql_error::{SqlErrorClass, classify};
+use crate::decide::sql_error::SqlErrorClass;
 use crate::decide::time::Time;
 use crate::observe::clock::Clock;
 
@@ -94,7 +94,7 @@ pub(super) fn until_next(interval: Duration, error: Option<&ContactError>) -> Du
     match error {
         Some(ContactError::Refused) => interval.min(REFUSED_RETRY),
         Some(ContactError::Closed) => interval.min(STARTING_RETRY),
-        Some(ContactError::Server(error)) => match classify(error.number).map(|row| row.class) {
+        Some(error @ ContactError::Server(_)) => match error.class() {
             Some(SqlErrorClass::Starting) => interval.min(STARTING_RETRY),
             Some(SqlErrorClass::LoginDisabled) => interval.max(LOCKED_OUT_RETRY),
             _ => interval,
@@ -116,17 +116,11 @@ pub(super) fn until_next_quietly(interval: Duration, error: Option<&ContactError
 
 /// Whether the engine answers and refuses this login.
 pub(super) fn login_refused(error: &ContactError) -> bool {
-    let ContactError::Server(error) = error else {
-        return false;
-    };
-    classify(error.number).is_some_and(|row| {
-        matches!(
-            row.class,
-            SqlErrorClass::LoginFailed
-                | SqlErrorClass::LogonTrigger
-                | SqlErrorClass::PasswordExpired
-        )
-    })
+    use SqlErrorClass::{LoginFailed, LogonTrigger, PasswordExpired};
+    matches!(
+        error.class(),
+        Some(LoginFailed | LogonTrigger | PasswordExpired)
+    )
 }
 
 #[cfg(test)]
@@ -134,7 +128,6 @@ mod tests {
     use super::*;
     use crate::decide::observation::AttemptStage;
     use crate::decide::observation::ServerError;
-    use crate::decide::observation::Stage;
 
     const INTERVAL: Duration = Duration::from_secs(5);
 
