@@ -24,6 +24,8 @@ pub struct Incarnation {
     pub phase: Phase,
     /// The moment since which the engine has been in that phase.
     pub phase_since: Time,
+    /// The moment since which a stop on purpose has been under way, if one is.
+    pub stop: Option<Time>,
     /// Whether the engine has answered a query.
     pub proven: bool,
     /// The moment since which that has been known.
@@ -104,9 +106,8 @@ impl Incarnation {
         if self.proven && !proven {
             self.proven_since = now;
         }
-        let stop = snapshot.stopping.filter(|at| *at >= self.since);
-        let stops = stop.is_some_and(|at| now.since(at) < stopping_limit);
-        let phase = self.next_phase(snapshot, stops);
+        self.stop = self.stop_under_way(snapshot, stopping_limit, now);
+        let phase = self.next_phase(snapshot);
         let served = self.started;
         // What an earlier run saw counts until somebody has looked, unless its engine refuses.
         let unknown = self.process.is_some()
@@ -164,17 +165,25 @@ impl Incarnation {
         }
     }
 
-    /// Returns the phase. `stops`: a stop on purpose is under way.
-    fn next_phase(&self, snapshot: &Snapshot, stops: bool) -> Phase {
+    /// Returns the moment since which a stop on purpose has been under way. One that is commanded again is the
+    /// same, and a new one once that is over.
+    fn stop_under_way(&self, snapshot: &Snapshot, limit: Duration, now: Time) -> Option<Time> {
+        let commands = [snapshot.stopping, snapshot.stop_commanded];
+        let commands = commands.into_iter().flatten();
+        let mut of_this = commands.filter(|at| *at >= self.since);
+        of_this.find(|at| now.since(*at) < limit)
+    }
+
+    fn next_phase(&self, snapshot: &Snapshot) -> Phase {
         match snapshot.process.as_ref().map(|process| &process.value) {
             Some(ProcessReport::Exited(_)) => Phase::Gone,
-            Some(ProcessReport::Running(_)) => self.phase_of_running(snapshot, stops),
+            Some(ProcessReport::Running(_)) => self.phase_of_running(snapshot),
             Some(ProcessReport::NotFound) if self.seen => Phase::Gone,
-            None if snapshot.is_blind() => self.phase_while_blind(snapshot, stops),
+            None if snapshot.is_blind() => self.phase_while_blind(snapshot),
             // Without a view of the process, the engine's answers have to do.
             Some(ProcessReport::NotFound) | None => {
                 if self.started && snapshot.ping.refused_since.is_none() {
-                    self.phase_of_running(snapshot, stops)
+                    self.phase_of_running(snapshot)
                 } else {
                     Phase::Unseen
                 }
@@ -184,16 +193,16 @@ impl Incarnation {
 
     /// Returns the phase while nobody can look: the engine is as it was last seen, and only an answer is
     /// news.
-    fn phase_while_blind(&self, snapshot: &Snapshot, stops: bool) -> Phase {
+    fn phase_while_blind(&self, snapshot: &Snapshot) -> Phase {
         let answered = snapshot.ping.last_success.max(snapshot.login.last_success);
         match self.phase {
             Phase::Gone if answered <= Some(self.phase_since) => Phase::Gone,
             Phase::Unseen if !self.started => Phase::Unseen,
-            _ => self.phase_of_running(snapshot, stops),
+            _ => self.phase_of_running(snapshot),
         }
     }
 
-    fn phase_of_running(&self, snapshot: &Snapshot, stops: bool) -> Phase {
+    fn phase_of_running(&self, snapshot: &Snapshot) -> Phase {
         let dead = |process: &RunningProcess| {
             process.state == RunState::Zombie || process.parent_state == RunState::Zombie
         };
@@ -205,7 +214,7 @@ impl Incarnation {
         let gone = |process: &RunningProcess| dead(process) || bereft(process);
         if snapshot.running().is_some_and(gone) {
             Phase::Gone
-        } else if stops {
+        } else if self.stop.is_some() {
             Phase::Stopping
         } else if self.up {
             Phase::Running

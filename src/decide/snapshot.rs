@@ -98,6 +98,8 @@ pub struct Snapshot {
     pub stall: Option<Observed<Duration>>,
     /// The moment since which a stop on purpose is under way.
     pub stopping: Option<Time>,
+    /// The moment at which a stop was last commanded: of the same stop, unless that one is over at its limit.
+    pub stop_commanded: Option<Time>,
     /// The outer process that is to be ended by the last rung of a stop, and its grace.
     pub terminate: Option<(ProcessId, Duration)>,
     /// The last processes that were seen to run.
@@ -318,6 +320,7 @@ impl Snapshot {
                 // Said again it is the same stop, unless that was another engine's.
                 let known = self.stopping.filter(|since| *since >= self.watched_since);
                 self.stopping = known.or(Some(at));
+                self.stop_commanded = Some(at);
             }
             OperatorCommand::Terminate { parent, grace } => {
                 self.terminate = Some((*parent, *grace));

@@ -180,6 +180,14 @@ fn a_stop_without_effect_is_named_and_over_at_its_limit() {
     assert_eq!(bench.decision.phase, Phase::Running);
     assert!(!bench.has(Reason::Stopping) && !bench.has(Reason::RestartFailed));
     assert_eq!(bench.is_ready(), Verdict::Pass, "{:?}", bench.decision);
+    // Another command begins another stop.
+    say(&mut bench, OperatorCommand::Stopping);
+    assert_eq!(bench.decision.phase, Phase::Stopping);
+    assert_eq!(bench.is_ready(), Verdict::Fail);
+    bench.live_for(limit - SECOND, IDLE, &answered_result());
+    assert!(bench.has(Reason::Stopping));
+    bench.live_for(SECOND, IDLE, &answered_result());
+    assert_eq!(bench.decision.phase, Phase::Running);
     bench.hang_for(seconds(32), 1);
     assert_eq!(bench.decision.live.reasons, [Reason::EngineUnresponsive]);
     assert_eq!(bench.is_ready(), Verdict::Fail);

@@ -192,10 +192,7 @@ fn stopping(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     let read = unsure && logs_stop(view, view.engine.since);
     let read = timers.lasting(Condition::StopLogged, read, view.now);
     let since = since.or(read);
-    let commanded = view
-        .snapshot
-        .stopping
-        .filter(|_| view.engine.phase == Phase::Stopping);
+    let commanded = view.engine.stop;
     if let Some(since) = since
         // The limit of a command passes last where the engine itself spoke of a stop before.
         && !findings.due(commanded.unwrap_or(since), limit)
