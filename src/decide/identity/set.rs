@@ -154,20 +154,7 @@ pub fn judge_set(
         name: seen.volume.name.clone(),
         judgement: seen.facts.map(|facts| record.judge(seen, facts, init)),
     }));
-    let missing = record
-        .members
-        .keys()
-        .filter(|name| judged.iter().all(|judged| judged.name != **name));
-    let missing: Vec<Judged> = missing
-        .map(|name| Judged {
-            name: name.clone(),
-            judgement: Some(Judgement::Incomplete(format!(
-                "it was a volume of its own before ({}), and is not mounted",
-                record.members[name]
-            ))),
-        })
-        .collect();
-    judged.extend(missing);
+    judged.extend(record.missing(&judged));
     let mut set = JudgedVolumes {
         judged,
         writes: Vec::new(),
@@ -279,6 +266,20 @@ impl SetRecord {
             instance: recorded.or(there),
             set,
         }
+    }
+
+    /// Returns the judgements of the volumes that are recorded and not among `judged`.
+    fn missing(&self, judged: &[Judged]) -> Vec<Judged> {
+        let there = |name: &str| judged.iter().any(|judged| judged.name == name);
+        let missing = self.members.iter().filter(|(name, _)| !there(name));
+        missing
+            .map(|(name, id)| Judged {
+                name: name.clone(),
+                judgement: Some(Judgement::Incomplete(format!(
+                    "it was a volume of its own before ({id}), and is not mounted"
+                ))),
+            })
+            .collect()
     }
 
     fn judge(&self, seen: &Seen<'_>, facts: &IdentityFacts, init: VolumeInit) -> Judgement {
