@@ -300,6 +300,7 @@ mod tests {
             state: state.clone(),
             failure: None,
             run_until: strict.then_some(UNTIL),
+            left_out: Duration::ZERO,
         };
         run_until(&report, held, runs)
     }
@@ -336,6 +337,7 @@ mod tests {
                 state: state.clone(),
                 failure: None,
                 run_until: None,
+                left_out: Duration::ZERO,
             };
             recognize(&mut report, |_| false);
             assert_eq!(report.state, state);

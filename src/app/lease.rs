@@ -16,7 +16,7 @@ use crate::act::identities::IdentityBatches;
 use crate::config::Config;
 use crate::decide::lease::release::EngineGone;
 use crate::decide::memory::Memory;
-use crate::decide::observation::Observation;
+use crate::decide::observation::{LeaseReport, Observation};
 use crate::observe::{Sink, volume};
 use crate::publish::Reader;
 
@@ -34,7 +34,10 @@ pub fn hold(config: &Config, memory: &Memory, sink: Sink) -> io::Result<LeaseHol
     holder.contends = !memory.agent;
     let volume = config.volume.clone();
     let place = move || volume::main_directory(&volume);
-    let report = move |report| sink.send_blocking(Observation::Lease(report));
+    let report = move |mut report: LeaseReport| {
+        report.left_out = sink.clock().left_out();
+        sink.send_blocking(Observation::Lease(report));
+    };
     // Nobody beside the engine lives as long as it does: there is no lock.
     holder::spawn(holder, place, None, report)
 }

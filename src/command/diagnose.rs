@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::Exit;
 use super::table::safe;
-use crate::decide::diagnosis::{Diagnosis, Stage, diagnose};
+use crate::decide::diagnosis::{Diagnosis, LogStage, diagnose};
 use crate::decide::faults::cause::Facts;
 use crate::decide::observation::{EngineBuild, EngineLog, KernelVersion, LoggedError};
 use crate::decide::reason::Outcome;
@@ -243,18 +243,18 @@ fn print(document: &Document, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn stage(stage: Stage) -> &'static str {
+fn stage(stage: LogStage) -> &'static str {
     match stage {
-        Stage::Unknown => "how far its start is does not stand in it",
-        Stage::Starting => "it is starting",
-        Stage::Started => "it has started",
-        Stage::Stopping => "it is being stopped on purpose",
-        Stage::Stopped => "it was stopped on purpose",
-        Stage::FailedStart => "its start failed",
-        Stage::EndedAfterReady => {
+        LogStage::Unknown => "how far its start is does not stand in it",
+        LogStage::Starting => "it is starting",
+        LogStage::Started => "it has started",
+        LogStage::Stopping => "it is being stopped on purpose",
+        LogStage::Stopped => "it was stopped on purpose",
+        LogStage::FailedStart => "its start failed",
+        LogStage::EndedAfterReady => {
             "it ended after \"ready\" (17126) and before \"Recovery is complete\" (3408)"
         }
-        Stage::Ended => "it ended by itself",
+        LogStage::Ended => "it ended by itself",
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::findings::Findings;
 use super::identity::IdentityFile;
-use super::identity::set::{IdentityWrite, Seen, Set, adoption};
+use super::identity::set::{IdentityWrite, JudgedVolumes, Seen, adoption};
 use super::observation::LinkReport;
 use super::reason::Reason;
 use super::snapshot::Snapshot;
@@ -29,7 +29,11 @@ impl Adopting {
 
     /// Returns the identities to write now: those of the adoption while it lasts, else those that are
     /// missing from the record.
-    pub fn writes(&mut self, volumes: &[Seen<'_>], identities: &mut Set) -> Vec<IdentityWrite> {
+    pub fn writes(
+        &mut self,
+        volumes: &[Seen<'_>],
+        identities: &mut JudgedVolumes,
+    ) -> Vec<IdentityWrite> {
         for seen in volumes {
             let before = self.0.get(&seen.volume.name);
             let file = seen.facts.map(|facts| &facts.file);

@@ -11,7 +11,7 @@ use super::reason::{Outcome, Reason};
 /// The stage that the engine had reached when the log was copied, by the log alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Stage {
+pub enum LogStage {
     /// The log does not show the stage.
     Unknown,
     /// The engine is starting.
@@ -35,7 +35,7 @@ pub enum Stage {
 #[serde(rename_all = "camelCase")]
 pub struct Diagnosis {
     /// The stage that the engine had reached.
-    pub stage: Stage,
+    pub stage: LogStage,
     /// The findings, the most important one first. Empty where nothing is wrong.
     pub findings: Vec<Diagnosed>,
 }
@@ -62,7 +62,7 @@ impl Diagnosis {
     pub fn is_trouble(&self) -> bool {
         let ended = matches!(
             self.stage,
-            Stage::FailedStart | Stage::EndedAfterReady | Stage::Ended
+            LogStage::FailedStart | LogStage::EndedAfterReady | LogStage::Ended
         );
         let waits = |found: &Diagnosed| found.outcome == Outcome::Wait;
         ended || !self.findings.iter().all(waits)
@@ -113,18 +113,18 @@ fn ended(log: &EngineLog, cause: &Cause) -> bool {
     by_itself || cause.ends || log.crash.is_some()
 }
 
-fn stage(log: &EngineLog, failed: bool) -> Stage {
+fn stage(log: &EngineLog, failed: bool) -> LogStage {
     let LoggedProgress { begun, over } = progress(log);
     match (failed, log.stop) {
-        (true, _) if over => Stage::Ended,
-        (true, _) if log.start.ready => Stage::EndedAfterReady,
-        (true, _) if begun || log.engine.is_some() => Stage::FailedStart,
-        (true, _) => Stage::Ended,
-        (false, Some(_)) if log.ending => Stage::Stopped,
-        (false, Some(_)) => Stage::Stopping,
-        (false, None) if over => Stage::Started,
-        (false, None) if begun => Stage::Starting,
-        (false, None) => Stage::Unknown,
+        (true, _) if over => LogStage::Ended,
+        (true, _) if log.start.ready => LogStage::EndedAfterReady,
+        (true, _) if begun || log.engine.is_some() => LogStage::FailedStart,
+        (true, _) => LogStage::Ended,
+        (false, Some(_)) if log.ending => LogStage::Stopped,
+        (false, Some(_)) => LogStage::Stopping,
+        (false, None) if over => LogStage::Started,
+        (false, None) if begun => LogStage::Starting,
+        (false, None) => LogStage::Unknown,
     }
 }
 

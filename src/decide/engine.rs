@@ -9,7 +9,7 @@ use super::decision::{Decision, Finding, ProbeAnswer, Verdict};
 use super::fence::Fence;
 use super::findings::Findings;
 use super::first_mounts::FirstMounts;
-use super::identity::set::{IdentityWrite, Seen, Set, judge_set};
+use super::identity::set::{IdentityWrite, JudgedVolumes, Seen, judge_set};
 use super::incarnation::Incarnation;
 use super::latch::{GateLatch, Latch};
 use super::memory::{Memory, RememberedRestart, RememberedStop};
@@ -44,7 +44,7 @@ pub struct State {
     fence: Fence,
     /// The id of the main volume that is used.
     volume_id: Option<String>,
-    /// The moment of the last `adopt` that was followed.
+    /// The moment of the last `adopt` that was followed or refused.
     adopted: Option<Time>,
     /// The volumes whose identities are yet to be written anew for that `adopt`.
     adopting: Adopting,
@@ -139,18 +139,13 @@ pub fn decide(
     snapshot: &Snapshot,
     now: Time,
 ) -> (State, Decision) {
-    if state.engine.follow(snapshot, now) {
+    if state.engine.follow(snapshot, policy.stopping_limit, now) {
         state.begin_with_another_engine(policy, now);
     }
     state.budget.release(snapshot.released);
     state.see_progress(snapshot, now);
     state.see_mounts(snapshot);
     state.fence.follow(snapshot);
-    let adopts = snapshot.adopted > state.adopted;
-    if adopts {
-        state.adopted = snapshot.adopted;
-        state.volume_id = None;
-    }
     let seen = snapshot.identities();
     let remembered = state.volume_id.as_deref();
     let mut identities = judge_set(&seen, remembered, policy.volume_init);
@@ -183,8 +178,16 @@ pub fn decide(
         state.excused = now;
     }
     let may_identify = are_volumes && holds_lease(snapshot, &findings) && identities.has_main();
+    // A command that may not be followed now is refused, and not kept for later.
+    let adopts = snapshot.adopted > state.adopted;
+    state.adopted = snapshot.adopted;
+    if adopts && may_identify {
+        state.volume_id = None;
+        identities = judge_set(&seen, None, policy.volume_init);
+        state.adopting.begin(&seen);
+    }
     let writes = match may_identify {
-        true => state.identify(adopts, &seen, &mut identities),
+        true => state.identify(&seen, &mut identities),
         false => Vec::new(),
     };
     budget(&state.budget, policy, &mut findings);
@@ -262,13 +265,10 @@ impl State {
     }
 
     /// Remembers the main volume once it may be used, so that another one in its place is noticed, and
-    /// returns the identities to write. `adopts`: an operator has just accepted the volumes.
-    fn identify(&mut self, adopts: bool, seen: &[Seen<'_>], set: &mut Set) -> Vec<IdentityWrite> {
+    /// returns the identities to write.
+    fn identify(&mut self, seen: &[Seen<'_>], set: &mut JudgedVolumes) -> Vec<IdentityWrite> {
         if self.volume_id.is_none() {
             self.volume_id = set.id().map(str::to_owned);
-        }
-        if adopts {
-            self.adopting.begin(seen);
         }
         self.adopting.writes(seen, set)
     }
@@ -293,8 +293,7 @@ impl State {
             ReadyEffect::Fails => true,
             ReadyEffect::AsProven => !proven,
         });
-        // A gate that an engine's last words keep shut would never open: it is what the next one waits for.
-        let shut = findings.reasons(|reason| reason.info().gate && !findings.is_past(reason));
+        let shut = findings.reasons(|reason| reason.info().gate && !findings.leaves_gate(reason));
         let ready = verdict(unready.is_empty());
         self.ready.update(ready, policy.settle, now, &mut findings);
         self.gate.update(&shut, policy.settle, now, &mut findings);

@@ -15,7 +15,7 @@ use super::snapshot::Snapshot;
 /// The fence under way, and the epoch of the lease under which the engine's process came.
 #[derive(Clone, Debug, Default)]
 pub struct Fence {
-    order: Option<Restart>,
+    under_way: Option<Restart>,
     tenant: Option<Tenant>,
 }
 
@@ -41,10 +41,10 @@ impl Fence {
         // One that can't be seen for a moment is the same when it is seen again.
         self.tenant
             .take_if(|tenant| there.is_some_and(|there| there != tenant.process));
-        self.order.take_if(|order| there != Some(order.parent));
+        self.under_way.take_if(|fence| there != Some(fence.parent));
         // An engine that its parent made meanwhile has to end as well.
-        if let (Some(order), Some(process)) = (&mut self.order, snapshot.running()) {
-            order.engine = order.engine.or(process.engine);
+        if let (Some(fence), Some(process)) = (&mut self.under_way, snapshot.running()) {
+            fence.engine = fence.engine.or(process.engine);
         }
         let lease = snapshot.lease.as_ref().map(|seen| &seen.value.state);
         if let (None, Some(process), Some(LeaseState::Held { epoch, .. })) =
@@ -60,24 +60,24 @@ impl Fence {
     /// Takes in the findings and adds those of a fence. Returns whether a fence is under way.
     pub fn see(&mut self, snapshot: &Snapshot, findings: &mut Findings) -> bool {
         let due = findings.reasons(|reason| reason.info().fences);
-        if self.order.is_none()
+        if self.under_way.is_none()
             && !due.is_empty()
             && let Some(process) = snapshot.running()
         {
-            self.order = Some(order(process, due));
+            self.under_way = Some(fence(process, due));
         }
-        let Some(order) = &self.order else {
+        let Some(fence) = &self.under_way else {
             return false;
         };
-        let codes: Vec<_> = order.reasons.iter().map(|reason| reason.code()).collect();
+        let codes: Vec<_> = fence.reasons.iter().map(|reason| reason.code()).collect();
         let evidence = format!(
             "for {}: SIGKILL to pid {}",
             codes.join(", "),
-            order.parent.pid
+            fence.parent.pid
         );
         findings.add(Reason::Fencing, evidence);
         let report = snapshot.action.as_ref().map(|seen| &seen.value);
-        let report = report.filter(|report| report.process == order.parent);
+        let report = report.filter(|report| report.process == fence.parent);
         if let Some(ActionStep::Failed(why)) = report.map(|report| &report.step) {
             findings.add(Reason::FenceFailed, why.as_str());
         }
@@ -87,11 +87,11 @@ impl Fence {
     /// Returns the fence that is due, if there is one.
     #[must_use]
     pub fn action(&self) -> Option<Action> {
-        self.order.clone().map(Action::Fence)
+        self.under_way.clone().map(Action::Fence)
     }
 }
 
-fn order(process: &RunningProcess, reasons: Vec<Reason>) -> Restart {
+fn fence(process: &RunningProcess, reasons: Vec<Reason>) -> Restart {
     Restart {
         parent: process.parent,
         engine: process.engine,

@@ -10,8 +10,8 @@ use super::time::Time;
 pub struct Findings {
     now: Time,
     list: Vec<(Reason, String)>,
-    /// The reasons in `list` that were true of an engine that has ended, and are not seen any more.
-    past: Vec<Reason>,
+    /// The reasons in `list` that leave the gate open here, whatever the catalogue says of them.
+    leave_gate: Vec<Reason>,
     recheck_at: Option<Time>,
 }
 
@@ -22,36 +22,47 @@ impl Findings {
         Self {
             now,
             list: Vec::new(),
-            past: Vec::new(),
+            leave_gate: Vec::new(),
             recheck_at: None,
         }
     }
 
     /// Adds a finding. Of two findings with the same reason the first one's evidence stays.
     pub fn add(&mut self, reason: Reason, evidence: impl Into<String>) {
-        self.past.retain(|past| *past != reason);
+        self.leave_gate.retain(|leaves| *leaves != reason);
         if !self.has(reason) {
             self.list.push((reason, evidence.into()));
         }
     }
 
-    /// Adds the reason for which an engine ended, where its cause was looked for since and is gone.
+    /// Adds the reason for which an engine ended, where its cause was looked for since and is gone. The gate
+    /// stays open: one that an engine's last words keep shut would never open, and the next one waits for it.
     pub fn add_past(&mut self, reason: Reason, evidence: impl Into<String>) {
         if !self.has(reason) {
             self.list.push((reason, evidence.into()));
-            self.past.push(reason);
+            self.leave_gate.push(reason);
         }
     }
 
-    /// Whether `reason` was found only of an engine that has ended.
+    /// Whether `reason` leaves the gate open here: it was found only of an engine that has ended, or of a
+    /// volume that the gate does not require.
     #[must_use]
-    pub fn is_past(&self, reason: Reason) -> bool {
-        self.past.contains(&reason)
+    pub fn leaves_gate(&self, reason: Reason) -> bool {
+        self.leave_gate.contains(&reason)
+    }
+
+    /// Adds a finding on a volume that the gate does not require, as [`Self::add_another`] does.
+    pub fn add_beside_gate(&mut self, reason: Reason, evidence: String) {
+        let leaves = !self.has(reason) || self.leaves_gate(reason);
+        self.add_another(reason, evidence);
+        if leaves {
+            self.leave_gate.push(reason);
+        }
     }
 
     /// Adds a finding whose evidence stands beside that of the same reason for another volume.
     pub fn add_another(&mut self, reason: Reason, evidence: String) {
-        self.past.retain(|past| *past != reason);
+        self.leave_gate.retain(|leaves| *leaves != reason);
         match self.list.iter_mut().find(|(found, _)| *found == reason) {
             Some((_, before)) => {
                 before.push_str("; ");

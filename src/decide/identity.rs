@@ -104,13 +104,11 @@ pub enum Judgement {
     /// The volume has neither an identity nor an instance: both may be made.
     FirstUse,
     /// The volume has an instance and no identity: it may be given one.
-    Adopting,
+    Unmarked,
     /// The volume is the one that is meant.
     Established {
         /// The volume's id.
         volume_id: String,
-        /// The instance that the identity does not name yet, if so: it is to be written into it.
-        unrecorded: Option<String>,
     },
     /// The set lacks a volume: this one, or the main one with `master.mdf`, is not mounted; the text names
     /// it.
@@ -162,7 +160,7 @@ fn without(facts: &IdentityFacts, remembered: Option<&str>, init: VolumeInit) ->
         (None, VolumeInit::Never) => {
             Judgement::Foreign("it has no identity, and `volume-init` is never".to_owned())
         }
-        (None, VolumeInit::Once) if master => Judgement::Adopting,
+        (None, VolumeInit::Once) if master => Judgement::Unmarked,
         (None, VolumeInit::Once) => Judgement::FirstUse,
     }
 }
@@ -188,14 +186,8 @@ fn known(facts: &IdentityFacts, identity: &Identity, remembered: Option<&str>) -
         }
         _ => {}
     }
-    // The engine makes its id before its databases: who looks in between must not find it emptied. A
-    // volume's own id stands for an instance whose id could not be seen.
-    let recorded = identity.instance_id.as_deref();
-    let complete = recorded.is_none_or(|recorded| recorded == found && facts.instance_id.is_some())
-        && facts.master_present == Some(true);
     Judgement::Established {
         volume_id: found.clone(),
-        unrecorded: facts.instance_id.clone().filter(|_| complete),
     }
 }
 
@@ -244,7 +236,7 @@ mod tests {
             // A set-up that broke off.
             (none(), Some("i"), false, None, Once, "FirstUse"),
             (none(), Some("i"), false, None, Never, "Foreign"),
-            (none(), Some("i"), true, None, Once, "Adopting"),
+            (none(), Some("i"), true, None, Once, "Unmarked"),
             (none(), Some("i"), true, None, Never, "Foreign"),
             (none(), Some("i"), true, Some("a"), Once, "Foreign"),
             (a(None), None, false, None, Never, "Established"),
@@ -273,20 +265,6 @@ mod tests {
                 "{facts:?} {remembered:?} {init:?}"
             );
         }
-    }
-
-    #[test]
-    fn an_instance_is_recorded_once_its_databases_are_there() {
-        let unrecorded = |facts: &IdentityFacts| match judge(facts, None, VolumeInit::Never) {
-            Judgement::Established { unrecorded, .. } => unrecorded,
-            other => panic!("{other:?}"),
-        };
-        let file = || identity("a", None);
-        assert_eq!(unrecorded(&facts(file(), Some("i"), false)), None);
-        let recorded = unrecorded(&facts(file(), Some("i"), true));
-        assert_eq!(recorded.as_deref(), Some("i"));
-        let file = identity("a", Some("i"));
-        assert_eq!(unrecorded(&facts(file, Some("i"), true)), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The process that the decisions are about, and how far it has come.
 
 use core::net::SocketAddr;
+use std::time::Duration;
 
 use super::decision::Phase;
 use super::memory::RememberedEngine;
@@ -8,8 +9,8 @@ use super::observation::{
     AttemptResult, ContactError, ListenersReport, ProcessId, ProcessReport, RunState,
     RunningProcess,
 };
-use super::snapshot::{Contact, Snapshot};
-use super::sql_error::{SqlErrorClass, classify};
+use super::snapshot::{Contact, Snapshot, is_another};
+use super::sql_error::SqlErrorClass;
 use super::time::Time;
 
 /// A life of the engine, from the start of its processes to their end.
@@ -23,6 +24,8 @@ pub struct Incarnation {
     pub phase: Phase,
     /// The moment since which the engine has been in that phase.
     pub phase_since: Time,
+    /// The moment since which a stop on purpose has been under way, if one is.
+    pub stop: Option<Time>,
     /// Whether the engine has answered a query.
     pub proven: bool,
     /// The moment since which that has been known.
@@ -74,7 +77,8 @@ impl Incarnation {
     }
 
     /// Takes in a new snapshot. Returns whether another process has taken the place of the one before.
-    pub fn follow(&mut self, snapshot: &Snapshot, now: Time) -> bool {
+    /// A stop on purpose that has not ended it within `stopping_limit` has come to nothing.
+    pub fn follow(&mut self, snapshot: &Snapshot, stopping_limit: Duration, now: Time) -> bool {
         let running = snapshot.running();
         let fresh = running.is_some_and(|process| self.replaced_by(process));
         // What was answered before the very first look at the processes, or while no look had seen any yet,
@@ -102,6 +106,7 @@ impl Incarnation {
         if self.proven && !proven {
             self.proven_since = now;
         }
+        self.stop = self.stop_under_way(snapshot, stopping_limit, now);
         let phase = self.next_phase(snapshot);
         let served = self.started;
         // What an earlier run saw counts until somebody has looked, unless its engine refuses.
@@ -128,16 +133,10 @@ impl Incarnation {
         self.answered_at = None;
     }
 
-    /// Whether `process` is another one than before. A watchdog that has made its engine is still the same;
-    /// one with another engine is not.
+    /// Whether `process` is another one than before.
     fn replaced_by(&self, process: &RunningProcess) -> bool {
-        match self.process {
-            None => true,
-            Some((parent, engine)) => {
-                parent != process.parent
-                    || matches!((engine, process.engine), (Some(a), Some(b)) if a != b)
-            }
-        }
+        let seen = (process.parent, process.engine);
+        self.process.is_none_or(|before| is_another(before, seen))
     }
 
     fn see_answers(&mut self, snapshot: &Snapshot) {
@@ -166,12 +165,21 @@ impl Incarnation {
         }
     }
 
+    /// Returns the moment since which a stop on purpose has been under way. One that is commanded again is the
+    /// same, and a new one once that is over.
+    fn stop_under_way(&self, snapshot: &Snapshot, limit: Duration, now: Time) -> Option<Time> {
+        let commands = [snapshot.stopping, snapshot.stop_commanded];
+        let commands = commands.into_iter().flatten();
+        let mut of_this = commands.filter(|at| *at >= self.since);
+        of_this.find(|at| now.since(*at) < limit)
+    }
+
     fn next_phase(&self, snapshot: &Snapshot) -> Phase {
         match snapshot.process.as_ref().map(|process| &process.value) {
             Some(ProcessReport::Exited(_)) => Phase::Gone,
             Some(ProcessReport::Running(_)) => self.phase_of_running(snapshot),
             Some(ProcessReport::NotFound) if self.seen => Phase::Gone,
-            None if snapshot.is_blind() => self.phase_of_unseen(snapshot),
+            None if snapshot.is_blind() => self.phase_while_blind(snapshot),
             // Without a view of the process, the engine's answers have to do.
             Some(ProcessReport::NotFound) | None => {
                 if self.started && snapshot.ping.refused_since.is_none() {
@@ -185,7 +193,7 @@ impl Incarnation {
 
     /// Returns the phase while nobody can look: the engine is as it was last seen, and only an answer is
     /// news.
-    fn phase_of_unseen(&self, snapshot: &Snapshot) -> Phase {
+    fn phase_while_blind(&self, snapshot: &Snapshot) -> Phase {
         let answered = snapshot.ping.last_success.max(snapshot.login.last_success);
         match self.phase {
             Phase::Gone if answered <= Some(self.phase_since) => Phase::Gone,
@@ -206,7 +214,7 @@ impl Incarnation {
         let gone = |process: &RunningProcess| dead(process) || bereft(process);
         if snapshot.running().is_some_and(gone) {
             Phase::Gone
-        } else if snapshot.stopping.is_some_and(|at| at >= self.since) {
+        } else if self.stop.is_some() {
             Phase::Stopping
         } else if self.up {
             Phase::Running
@@ -223,8 +231,8 @@ fn answered_as_started(contact: &Contact, since: Time) -> bool {
     };
     match &last.value.result {
         AttemptResult::Failed(ContactError::Tls(_)) => true,
-        AttemptResult::Failed(ContactError::Server(error)) => !matches!(
-            classify(error.number).map(|row| row.class),
+        AttemptResult::Failed(error @ ContactError::Server(_)) => !matches!(
+            error.class(),
             Some(
                 SqlErrorClass::Starting
                     | SqlErrorClass::Recovering

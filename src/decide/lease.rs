@@ -268,8 +268,8 @@ pub enum LeaseState {
         /// The time for which the claim has not changed.
         unchanged: Duration,
     },
-    /// A claim exists that may be this holder's own or another's. It is watched until it is stale; no
-    /// engine is ended for it.
+    /// A claim exists that may be this holder's own or another's. It is watched until it is stale. No engine is
+    /// ended for the claim itself; one under a strict lease is ended because nothing is held.
     Watched {
         /// The highest epoch.
         epoch: Epoch,

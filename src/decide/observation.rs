@@ -21,7 +21,7 @@ pub use super::mount::Mount;
 use super::time::Time;
 use super::volumes::Layout;
 pub use act::{ActionReport, ActionStep, LinkReport};
-pub use contact::{Attempt, AttemptResult, ContactError, ServerError, Stage};
+pub use contact::{Attempt, AttemptResult, AttemptStage, ContactError, ServerError};
 pub use host::{
     CgroupReport, Denial, EngineMount, HostFacts, KernelVersion, Space, VolumeCheck, VolumeEvent,
     VolumeFault, VolumeReport, WriteCheck,
@@ -134,4 +134,8 @@ pub struct LeaseReport {
     /// plus the time for which it counts. Absent where the lease is not held, or not strict.
     #[serde(default)]
     pub run_until: Option<Duration>,
+    /// The time for which the supervisor had not run in all when the report was made, a stall included that
+    /// is yet to be reported. Zero in a report of the agent, whose renewals are not judged by their age.
+    #[serde(skip)]
+    pub left_out: Duration,
 }

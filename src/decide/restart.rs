@@ -21,10 +21,10 @@ pub const HANDOVER_AFTER: Duration = Duration::from_secs(10);
 /// The restart under way, and the last one.
 #[derive(Clone, Debug, Default)]
 pub struct Restarts {
-    order: Option<(Restart, Time)>,
+    under_way: Option<(Restart, Time)>,
     /// The process on which the supervisor's own try had no effect, and the cause.
     given_up: Option<(ProcessId, String)>,
-    /// Whether the last order was executed, and no other process has come since.
+    /// Whether the last restart was executed, and no other process has come since.
     fulfilled: bool,
     /// Whether the restart is left to the kubelet, so that liveness fails.
     with_kubelet: bool,
@@ -50,10 +50,11 @@ impl Restarts {
             findings,
         );
         self.begin_stop(target, snapshot.terminate, now);
-        if self.order.is_none() && !due.is_empty() {
-            if let Some((_, why)) = &self.given_up {
-                findings.add(Reason::RestartFailed, why.as_str());
-            }
+        let wanted = !due.is_empty() || findings.has(Reason::Stopping);
+        if let Some((_, why)) = self.given_up.as_ref().filter(|_| wanted) {
+            findings.add(Reason::RestartFailed, why.as_str());
+        }
+        if self.under_way.is_none() && !due.is_empty() {
             let able = target.filter(|_| self.given_up.is_none());
             match (policy.restart_by, able) {
                 (RestartBy::Supervisor, Some(target)) => self.begin(policy, target, due, now),
@@ -62,7 +63,7 @@ impl Restarts {
             }
         }
         self.with_kubelet = false;
-        if let Some((restart, since)) = &self.order
+        if let Some((restart, since)) = &self.under_way
             && !restart.is_stop()
         {
             findings.add(Reason::Restarting, describe(restart, now.since(*since)));
@@ -72,14 +73,14 @@ impl Restarts {
 
     /// Drops the restart that is under way, because a fence takes its place.
     pub fn give_way(&mut self) {
-        self.order = None;
+        self.under_way = None;
         self.with_kubelet = false;
     }
 
     /// Returns the restart that is due, if there is one.
     #[must_use]
     pub fn action(&self) -> Option<Action> {
-        let (restart, _) = self.order.as_ref()?;
+        let (restart, _) = self.under_way.as_ref()?;
         Some(Action::Restart(restart.clone()))
     }
 
@@ -94,7 +95,7 @@ impl Restarts {
         self.last = last;
     }
 
-    /// Ends the order of a restart when its process is gone, and gives it up where it had no effect.
+    /// Ends the restart under way when its process is gone, and gives it up where it had no effect.
     fn follow(
         &mut self,
         target: Option<(ProcessId, Option<ProcessId>)>,
@@ -103,20 +104,20 @@ impl Restarts {
         findings: &mut Findings,
     ) {
         // While nobody can look it is taken to be there still.
-        let known = self.order.as_ref().map(|(restart, _)| restart.parent);
+        let known = self.under_way.as_ref().map(|(restart, _)| restart.parent);
         let known = known.or(self.given_up.as_ref().map(|(process, _)| *process));
         let seen = target.map(|(parent, _)| parent);
         let there = seen.or(known.filter(|_| blind));
         self.given_up
             .take_if(|(process, _)| Some(*process) != there);
         self.fulfilled &= there.is_none();
-        let Some((restart, since)) = &self.order else {
+        let Some((restart, since)) = &self.under_way else {
             return;
         };
         let parent = restart.parent;
         if there != Some(parent) {
             self.fulfilled = there.is_none();
-            self.order = None;
+            self.under_way = None;
             return;
         }
         let failure = report.filter(|report| report.process == parent);
@@ -128,7 +129,7 @@ impl Restarts {
             _ => return,
         };
         self.given_up = Some((parent, why));
-        self.order = None;
+        self.under_way = None;
     }
 
     /// Begins to end the engine because somebody wants it stopped. That is no restart: none is noted, and
@@ -142,14 +143,14 @@ impl Restarts {
         let (Some((parent, engine)), Some((wanted, grace))) = (target, terminate) else {
             return;
         };
-        if self.order.is_none() && self.given_up.is_none() && parent == wanted {
+        if self.under_way.is_none() && self.given_up.is_none() && parent == wanted {
             let restart = Restart {
                 parent,
                 engine,
                 grace,
                 reasons: vec![Reason::Stopping],
             };
-            self.order = Some((restart, now));
+            self.under_way = Some((restart, now));
         }
     }
 
@@ -173,7 +174,7 @@ impl Restarts {
             grace,
             reasons,
         };
-        self.order = Some((restart, now));
+        self.under_way = Some((restart, now));
     }
 
     fn hand_over(
@@ -182,7 +183,8 @@ impl Restarts {
         due: &[Reason],
         now: Time,
     ) -> Verdict {
-        // That nothing has taken the place of what the supervisor ended is the same incident.
+        // Where the supervisor has ended the engine and no process has come since, the kubelet's restart is of
+        // the same incident, which is noted already.
         if !std::mem::replace(&mut self.with_kubelet, true) && !self.fulfilled {
             self.note(
                 RestartBy::Kubelet,

@@ -1,5 +1,21 @@
 //! The rules: each file turns one kind of evidence into findings.
 //!
+//! | file | evidence | reasons |
+//! | --- | --- | --- |
+//! | `host` | the control group, the supervisor's own stalls, an operator's `pause` | `CgroupFrozen`, `CpuThrottled`, `SupervisorStalled`, `Maintenance` |
+//! | `process` | the processes and their exits, dumps, a stop on purpose | `ProcessExited`, `ProcessKilled`, `OomKilled`, `ProcessMissing`, `ProcessZombie`, `DumpInProgress`, `Stopping`, `NotYetObserved` |
+//! | `start` | progress of a start, and the log of one that failed | `Starting`, `StartupStalled`, `Recovering`, `StartFailed`, and the causes in `faults` |
+//! | `errorlog` | troubles in the log of a running engine | those of `troubles`, all notices |
+//! | `volume` | each volume's check: mount, write, room | `Volume...`, `DiskFull`, `DiskLow`, `StorageUnsupported`, `SideVolumeFault`, `NotOnVolume` |
+//! | `identity` | the judgement of the volumes' identities | `VolumeUnidentified`, `VolumeForeign`, `VolumeEmpty`, `VolumeIdentityRefused`, `VolumeNotMounted` |
+//! | `lease` | the state of the lease | `Lease...` |
+//! | `contact` | pings, logins, listeners | `EngineUnresponsive`, `EngineBusy`, `BusyLimitExceeded`, `ListenerLost`, `ListeningElsewhere`, `NoFreshAnswer`, `OutOfMemory`, and the reasons of error numbers |
+//! | `diagnostics` | reports of `sp_server_diagnostics` | `SystemError`, `ResourceError`, `SchedulersDeadlocked`, `DiagnosticsUnavailable` |
+//! | `databases` | `sys.databases` | `Database...`, `Recovering`, `RecoveryStalled`, `PermissionMissing`, `NotYetObserved` |
+//!
+//! Of the reasons of the whole, [`super::restart`] adds `Restarting` and `RestartFailed`, [`super::fence`] adds
+//! `Fencing` and `FenceFailed`, and [`super::engine`] adds `RestartBudgetExhausted` and `Settling`.
+//!
 //! A rule sees everything through [`View`], writes into [`Findings`], and remembers nothing but
 //! since when a condition has lasted ([`Timers`]).
 
@@ -21,7 +37,7 @@ use std::time::Duration;
 use super::decision::LastRestart;
 use super::findings::Findings;
 use super::first_mounts::FirstMounts;
-use super::identity::set::Set as IdentitySet;
+use super::identity::set::JudgedVolumes;
 use super::incarnation::Incarnation;
 use super::memory::Tenant;
 use super::policy::Policy;
@@ -53,7 +69,7 @@ pub struct View<'a> {
     /// The last restart that was asked for.
     pub last_restart: Option<&'a LastRestart>,
     /// The judgement of the volumes' identities.
-    pub identities: &'a IdentitySet,
+    pub identities: &'a JudgedVolumes,
     /// The epoch of the lease under which the engine's process came.
     pub tenant: Option<Tenant>,
     /// Whether the engine advanced, in any way at all, over [`Policy::startup_stalled_after`]; absent if

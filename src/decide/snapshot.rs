@@ -9,10 +9,10 @@ mod volumes;
 use std::time::Duration;
 
 use super::observation::{
-    ActionReport, AttemptResult, Certificates, CgroupReport, ContactError, DatabaseList,
-    DatabasesReport, DiagnosticsReport, EngineLog, HostFacts, KernelVersion, LeaseReport,
-    LinkReport, ListenersReport, Observation, Observed, OperatorCommand, ProcessExit, ProcessId,
-    ProcessReport, ProcessRole, RunningProcess, ServerProperties, Stage,
+    ActionReport, AttemptResult, AttemptStage, Certificates, CgroupReport, ContactError,
+    DatabaseList, DatabasesReport, DiagnosticsReport, EngineLog, HostFacts, KernelVersion,
+    LeaseReport, LinkReport, ListenersReport, Observation, Observed, OperatorCommand, ProcessExit,
+    ProcessId, ProcessReport, ProcessRole, RunningProcess, ServerProperties,
 };
 use super::time::Time;
 use super::volumes::Outside;
@@ -38,7 +38,7 @@ pub struct Snapshot {
     /// The addresses on which the engine listens, and the one at which it is asked.
     pub listeners: Option<Observed<ListenersReport>>,
     /// The moment since which the engine is seen not to listen.
-    pub deaf_since: Option<Time>,
+    pub not_listening_since: Option<Time>,
     /// The queries on the standing connection.
     pub ping: Contact,
     /// The fresh connections with login and query.
@@ -70,6 +70,8 @@ pub struct Snapshot {
     /// The age of the last successful renewal of a lease that is held, at the moment of its report. Unlike
     /// a moment alone it takes in the time in which the supervisor did not run.
     pub lease_renewed: Option<Aged>,
+    /// All the time for which the supervisor did not run, by the reports on its stalls.
+    pub left_out: Duration,
     /// Whether the agent of the SQL container is the lease holder: it and its PID 1 fence, and the age of a
     /// renewal is not judged from here.
     pub lease_by_agent: bool,
@@ -96,11 +98,13 @@ pub struct Snapshot {
     pub stall: Option<Observed<Duration>>,
     /// The moment since which a stop on purpose is under way.
     pub stopping: Option<Time>,
+    /// The moment at which a stop was last commanded: of the same stop, unless that one is over at its limit.
+    pub stop_commanded: Option<Time>,
     /// The outer process that is to be ended by the last rung of a stop, and its grace.
     pub terminate: Option<(ProcessId, Duration)>,
     /// The last processes that were seen to run.
     watched: Option<Ids>,
-    /// The moment since which these have been the running processes.
+    /// The moment since which the processes of [`Self::watched`] have been the running ones.
     watched_since: Time,
     /// The moment until which liveness is held.
     pub maintenance_until: Option<Time>,
@@ -118,19 +122,19 @@ impl Snapshot {
         match value {
             Observation::Process(report) => self.apply_process(at, report),
             Observation::Listeners(value) => {
-                let since = self.deaf_since.unwrap_or(at);
-                self.deaf_since = (value.listens() == Some(false)).then_some(since);
+                let since = self.not_listening_since.unwrap_or(at);
+                self.not_listening_since = (value.listens() == Some(false)).then_some(since);
                 self.listeners = Some(Observed { at, value });
             }
             Observation::Ping(attempt) => {
                 self.answers.apply(at, &attempt);
                 // That a query on a connection that stands is not answered proves nothing of the listener.
-                self.answers.greet(at, &attempt.result, Stage::Login);
+                self.answers.greet(at, &attempt.result, AttemptStage::Login);
                 self.ping.apply(at, attempt);
             }
             Observation::Login(attempt) => {
                 self.answers.apply(at, &attempt);
-                self.answers.greet(at, &attempt.result, Stage::Query);
+                self.answers.greet(at, &attempt.result, AttemptStage::Query);
                 self.login.apply(at, attempt);
             }
             Observation::Dac(attempt) => {
@@ -241,6 +245,9 @@ impl Snapshot {
             value == LinkReport::Lost && (ended || (last.is_none() && self.ended_before_loss));
         self.cgroup = None;
         self.agent_log = None;
+        if self.lease_by_agent {
+            self.lease = None;
+        }
         self.absent_since = None;
         if self.link.as_ref().is_none_or(|link| link.value != value) {
             self.link = Some(Observed { at, value });
@@ -258,7 +265,7 @@ impl Snapshot {
         self.databases_error = None;
         self.listeners = None;
         self.directories.clear();
-        self.deaf_since = None;
+        self.not_listening_since = None;
     }
 
     /// Forgets what was left open or refused, because nothing is asked from now on, or everything anew. That
@@ -271,6 +278,7 @@ impl Snapshot {
             };
         }
         self.answers.owed_since = None;
+        self.diagnostics.count_anew();
     }
 
     fn apply_diagnostics(&mut self, at: Time, report: DiagnosticsReport) {
@@ -312,6 +320,7 @@ impl Snapshot {
                 // Said again it is the same stop, unless that was another engine's.
                 let known = self.stopping.filter(|since| *since >= self.watched_since);
                 self.stopping = known.or(Some(at));
+                self.stop_commanded = Some(at);
             }
             OperatorCommand::Terminate { parent, grace } => {
                 self.terminate = Some((*parent, *grace));
@@ -330,8 +339,8 @@ impl Snapshot {
     }
 }
 
-/// Whether the new processes are others than before. A parent that has made, or lost, its engine is the
-/// same one still.
-fn is_another((parent, engine): Ids, (new_parent, new_engine): Ids) -> bool {
+/// Whether the new processes (parent and engine) are others than before. A parent that has made, or lost, its
+/// engine is the same one still; with another engine it is not.
+pub(super) fn is_another((parent, engine): Ids, (new_parent, new_engine): Ids) -> bool {
     parent != new_parent || matches!((engine, new_engine), (Some(a), Some(b)) if a != b)
 }

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::reason::Reason;
+
 /// The class of an error number: what it shows of the engine, as far as a decision needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -52,6 +54,38 @@ pub enum SqlErrorClass {
     EngineFault,
     /// The request itself is wrong or not supported by this engine.
     Unsupported,
+}
+
+impl SqlErrorClass {
+    /// Returns the reason that stands for the class, where the engine answers with such an error.
+    #[must_use]
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Starting => Reason::Starting,
+            Self::Recovering => Reason::Recovering,
+            Self::ScriptUpgrade => Reason::ScriptUpgrade,
+            Self::Stopping => Reason::Stopping,
+            Self::Paused => Reason::Paused,
+            Self::AdministratorsOnly => Reason::AdministratorsOnly,
+            Self::SingleUser => Reason::SingleUser,
+            Self::LogonTrigger => Reason::LogonTriggerRefuses,
+            Self::LoginFailed => Reason::LoginFailed,
+            Self::LoginDisabled => Reason::LoginDisabled,
+            Self::PasswordExpired => Reason::PasswordExpired,
+            Self::PermissionMissing => Reason::PermissionMissing,
+            Self::ConnectionsExhausted => Reason::ConnectionsExhausted,
+            Self::WorkersExhausted => Reason::WorkersExhausted,
+            // One query that found no memory is load; that it lasts is another rule's.
+            Self::OutOfMemory | Self::Busy => Reason::EngineBusy,
+            Self::LogFull => Reason::LogFull,
+            Self::DiskFull => Reason::DiskFull,
+            Self::DataCorruption => Reason::DataCorruption,
+            Self::DatabaseUnavailable
+            | Self::VolumeError
+            | Self::EngineFault
+            | Self::Unsupported => Reason::QueryRefused,
+        }
+    }
 }
 
 /// A row of the table of error numbers.

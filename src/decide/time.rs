@@ -114,6 +114,20 @@ impl SupervisedClock {
         Time(self.last_raw.saturating_sub(self.lost))
     }
 
+    /// Returns all the time in which the owner did not run by the raw reading `raw` of somebody else, and
+    /// with the machine `suspended` for so long in all. Unlike [`Self::lost`] it takes in a gap that the
+    /// owner has not ended yet, and what the machine was suspended for.
+    #[must_use]
+    pub fn left_out(&self, raw: Duration, suspended: Duration) -> Duration {
+        let gap = raw.saturating_sub(self.last_raw);
+        let open = if gap > self.stall_after {
+            gap
+        } else {
+            Duration::ZERO
+        };
+        self.lost + open + suspended.max(self.suspended)
+    }
+
     /// Returns all the time that was left out so far.
     #[must_use]
     pub fn lost(&self) -> Duration {
@@ -160,6 +174,20 @@ mod tests {
         assert_eq!(peek(60), Time::from_start(Duration::from_secs(3)));
         let (_, stall) = clock.advance(Duration::from_secs(61));
         assert_eq!(stall, Some(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn what_is_left_out_takes_in_a_gap_that_has_not_ended_and_a_suspend() {
+        let at = Duration::from_secs;
+        let mut clock = SupervisedClock::new(at(2));
+        clock.advance(at(1));
+        assert_eq!(clock.left_out(at(3), Duration::ZERO), Duration::ZERO);
+        assert_eq!(clock.left_out(at(61), Duration::ZERO), at(60));
+        clock.advance(at(61));
+        assert_eq!(clock.left_out(at(62), Duration::ZERO), at(60));
+        assert_eq!(clock.left_out(at(62), at(7)), at(67), "not reported yet");
+        assert_eq!(clock.suspended(at(7)), Some(at(7)));
+        assert_eq!(clock.left_out(at(62), Duration::ZERO), at(67));
     }
 
     #[test]

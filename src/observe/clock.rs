@@ -62,6 +62,15 @@ impl Clock {
         inner.clock.peek(self.origin.elapsed())
     }
 
+    /// Returns all the time for which the supervisor has not run, suspends of the machine included: what was
+    /// reported of it by [`Self::take_stall`], and what is yet to be.
+    #[must_use]
+    pub fn left_out(&self) -> Duration {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let suspended = boottime_ahead().saturating_sub(self.ahead);
+        inner.clock.left_out(self.origin.elapsed(), suspended)
+    }
+
     /// Returns the moment at which `tokio`'s clock will show `at`, if no stall comes between.
     #[must_use]
     pub fn instant(&self, at: Time) -> Instant {

@@ -244,6 +244,7 @@ pub fn running() -> Snapshot {
             },
             failure: None,
             run_until: None,
+            left_out: Duration::ZERO,
         }),
         Observation::Cgroup(CgroupReport {
             memory_limit_bytes: Some(2_147_483_648),

@@ -2,8 +2,9 @@
 
 use crate::decide::decision::Verdict;
 use crate::decide::observation::{
-    ActionStep, Attempt, AttemptResult, ContactError, DatabaseState, ExitStatus, ProcessExit,
-    ProcessReport, ProcessRole, RunState, ServerError, Stage, VolumeCheck, VolumeFault, WriteCheck,
+    ActionStep, Attempt, AttemptResult, AttemptStage, ContactError, DatabaseState, ExitStatus,
+    ProcessExit, ProcessReport, ProcessRole, RunState, ServerError, VolumeCheck, VolumeFault,
+    WriteCheck,
 };
 use crate::decide::sql_error;
 use crate::summary::units;
@@ -46,12 +47,12 @@ pub fn contact_error(error: &ContactError) -> String {
     match error {
         ContactError::Refused => "connection refused".to_owned(),
         ContactError::Closed => "connection closed by the engine".to_owned(),
-        ContactError::TimedOut(Stage::Connect) => "timed out connecting".to_owned(),
-        ContactError::TimedOut(Stage::Prelogin) => {
+        ContactError::TimedOut(AttemptStage::Connect) => "timed out connecting".to_owned(),
+        ContactError::TimedOut(AttemptStage::Prelogin) => {
             "timed out before the prelogin was answered".to_owned()
         }
-        ContactError::TimedOut(Stage::Login) => "timed out logging in".to_owned(),
-        ContactError::TimedOut(Stage::Query) => "timed out in the query".to_owned(),
+        ContactError::TimedOut(AttemptStage::Login) => "timed out logging in".to_owned(),
+        ContactError::TimedOut(AttemptStage::Query) => "timed out in the query".to_owned(),
         ContactError::Unreachable(why) => format!("unreachable: {why}"),
         ContactError::Server(error) => server_error(error),
         ContactError::Tls(why) => format!("TLS: {why}"),
@@ -65,9 +66,9 @@ pub const fn contact_error_kind(error: &ContactError) -> &'static str {
     match error {
         ContactError::Refused => "refused",
         ContactError::Closed => "closed",
-        ContactError::TimedOut(Stage::Connect) => "connect_timeout",
-        ContactError::TimedOut(Stage::Prelogin | Stage::Login) => "login_timeout",
-        ContactError::TimedOut(Stage::Query) => "query_timeout",
+        ContactError::TimedOut(AttemptStage::Connect) => "connect_timeout",
+        ContactError::TimedOut(AttemptStage::Prelogin | AttemptStage::Login) => "login_timeout",
+        ContactError::TimedOut(AttemptStage::Query) => "query_timeout",
         ContactError::Unreachable(_) => "unreachable",
         ContactError::Server(_) => "server",
         ContactError::Tls(_) => "tls",

@@ -24,7 +24,7 @@ use super::prelogin::{
 };
 use super::trust::Trust;
 use crate::config::TlsMode;
-use crate::decide::observation::{ContactError, Stage};
+use crate::decide::observation::{AttemptStage, ContactError};
 
 /// The size in bytes of a packet that wraps a part of the handshake: the one that holds before the
 /// login.
@@ -132,7 +132,7 @@ async fn handshake(
         let inner = error.get_ref();
         match inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             Some(error) => ContactError::Tls(trust.explain(error)),
-            None => from_io(&error, Stage::Login),
+            None => from_io(&error, AttemptStage::Login),
         }
     })
 }

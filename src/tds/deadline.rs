@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::decide::observation::{ContactError, Stage};
+use crate::decide::observation::{AttemptStage, ContactError};
 
 /// The moment at which an attempt, with everything in it, is given up.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ impl Deadline {
     /// As `future`: it is dropped at the deadline.
     pub(crate) async fn bound<T>(
         self,
-        stage: Stage,
+        stage: AttemptStage,
         future: impl Future<Output = Result<T, ContactError>>,
     ) -> Result<T, ContactError> {
         timeout_at(self.0, future)
@@ -39,8 +39,8 @@ mod tests {
     #[tokio::test]
     async fn a_deadline_names_the_stage_it_passed_in() {
         let result: Result<(), _> = Deadline::after(Duration::from_millis(10))
-            .bound(Stage::Login, std::future::pending())
+            .bound(AttemptStage::Login, std::future::pending())
             .await;
-        assert_eq!(result, Err(ContactError::TimedOut(Stage::Login)));
+        assert_eq!(result, Err(ContactError::TimedOut(AttemptStage::Login)));
     }
 }

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use super::deadline::Deadline;
 use super::error::{bounded, from_io};
 use crate::config::endpoint::{Target, TargetHost};
-use crate::decide::observation::{ContactError, Stage};
+use crate::decide::observation::{AttemptStage, ContactError};
 
 /// The greatest number of a name's addresses that are tried, in the resolver's order.
 const MAX_ADDRESSES: usize = 4;
@@ -79,7 +79,9 @@ impl Dialer {
         target: &Target,
         deadline: Deadline,
     ) -> Result<(Limited, IpAddr), ContactError> {
-        deadline.bound(Stage::Connect, self.connect(target)).await
+        deadline
+            .bound(AttemptStage::Connect, self.connect(target))
+            .await
     }
 
     async fn connect(&mut self, target: &Target) -> Result<(Limited, IpAddr), ContactError> {
@@ -101,7 +103,7 @@ impl Dialer {
                     return Ok((Limited::new(stream), address));
                 }
                 Err(error) => {
-                    let error = from_io(&error, Stage::Connect);
+                    let error = from_io(&error, AttemptStage::Connect);
                     if failure.is_none() || error == ContactError::Refused {
                         failure = Some(error);
                     }

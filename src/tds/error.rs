@@ -3,20 +3,20 @@
 
 use std::io;
 
-use crate::decide::observation::{ContactError, ServerError, Stage};
+use crate::decide::observation::{AttemptStage, ContactError, ServerError};
 
 /// The number of bytes kept of an error's text. It is for people, and a peer may have chosen its
 /// words.
 const MAX_TEXT_BYTES: usize = 200;
 
 /// Turns an error of TCP, or of name resolution, into a contact's.
-pub(crate) fn from_io(error: &io::Error, stage: Stage) -> ContactError {
+pub(crate) fn from_io(error: &io::Error, stage: AttemptStage) -> ContactError {
     from_kind(error.kind(), &error.to_string(), stage)
 }
 
 /// Turns an error of a login or a query into a contact's. The text of an ERROR token is left
 /// behind: see [`ServerError`].
-pub(crate) fn from_tds(error: &tiberius::error::Error, stage: Stage) -> ContactError {
+pub(crate) fn from_tds(error: &tiberius::error::Error, stage: AttemptStage) -> ContactError {
     use tiberius::error::Error;
     match error {
         Error::Server(token) => ContactError::Server(ServerError {
@@ -32,7 +32,7 @@ pub(crate) fn from_tds(error: &tiberius::error::Error, stage: Stage) -> ContactE
     }
 }
 
-fn from_kind(kind: io::ErrorKind, text: &str, stage: Stage) -> ContactError {
+fn from_kind(kind: io::ErrorKind, text: &str, stage: AttemptStage) -> ContactError {
     use io::ErrorKind as Kind;
     match kind {
         Kind::ConnectionRefused => ContactError::Refused,
@@ -44,7 +44,7 @@ fn from_kind(kind: io::ErrorKind, text: &str, stage: Stage) -> ContactError {
         | Kind::WriteZero => ContactError::Closed,
         Kind::TimedOut => ContactError::TimedOut(stage),
         // Once there is a connection, bytes that make no sense are the peer's.
-        Kind::InvalidData | Kind::InvalidInput | Kind::Other if stage != Stage::Connect => {
+        Kind::InvalidData | Kind::InvalidInput | Kind::Other if stage != AttemptStage::Connect => {
             ContactError::Protocol(bounded(text))
         }
         _ => ContactError::Unreachable(bounded(text)),
@@ -76,7 +76,7 @@ mod tests {
             (Kind::ConnectionReset, ContactError::Closed),
             (Kind::UnexpectedEof, ContactError::Closed),
             (Kind::BrokenPipe, ContactError::Closed),
-            (Kind::TimedOut, ContactError::TimedOut(Stage::Query)),
+            (Kind::TimedOut, ContactError::TimedOut(AttemptStage::Query)),
             (Kind::InvalidData, ContactError::Protocol("x".to_owned())),
             (
                 Kind::HostUnreachable,
@@ -84,7 +84,11 @@ mod tests {
             ),
             (Kind::NetworkDown, ContactError::Unreachable("x".to_owned())),
         ] {
-            assert_eq!(from_kind(kind, "x", Stage::Query), expected, "{kind:?}");
+            assert_eq!(
+                from_kind(kind, "x", AttemptStage::Query),
+                expected,
+                "{kind:?}"
+            );
         }
     }
 
@@ -103,7 +107,7 @@ mod tests {
             host: "db.internal".to_owned(),
             port: 1,
         };
-        let ContactError::Protocol(text) = from_tds(&error, Stage::Login) else {
+        let ContactError::Protocol(text) = from_tds(&error, AttemptStage::Login) else {
             panic!("a redirection is not followed");
         };
         assert!(!text.contains("db.internal"));

@@ -4,7 +4,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::error::from_io;
 use crate::config::TlsMode;
-use crate::decide::observation::{ContactError, Stage};
+use crate::decide::observation::{AttemptStage, ContactError};
 
 /// A packet's header: type, status, length, SPID, id, window; MS-TDS 2.2.3.1.
 pub(super) const HEADER_BYTES: usize = 8;
@@ -123,7 +123,7 @@ pub(super) async fn exchange<S>(stream: &mut S, mode: TlsMode) -> Result<Encrypt
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let failed = |error: std::io::Error| from_io(&error, Stage::Login);
+    let failed = |error: std::io::Error| from_io(&error, AttemptStage::Login);
     let mut question = QUESTION;
     question[ENCRYPTION_AT] = match mode {
         TlsMode::Required | TlsMode::Strict => 3,
@@ -141,7 +141,7 @@ where
 
 /// Reads the body of the peer's answer.
 async fn answer<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Vec<u8>, ContactError> {
-    let failed = |error: std::io::Error| from_io(&error, Stage::Login);
+    let failed = |error: std::io::Error| from_io(&error, AttemptStage::Login);
     let mut body = Vec::new();
     loop {
         let mut header = [0; HEADER_BYTES];

@@ -17,8 +17,8 @@ use crate::config::SqlConfig;
 use crate::config::endpoint::{Target, TargetHost};
 use crate::config::refusals::Refusals;
 use crate::config::secret::{Password, PasswordError};
-use crate::decide::observation::{Certificates, ContactError, ServerError, Stage};
-use crate::decide::sql_error::{SqlErrorClass, classify};
+use crate::decide::observation::{AttemptStage, Certificates, ContactError, ServerError};
+use crate::decide::sql_error::SqlErrorClass;
 
 /// The supervisor's name in `sys.dm_exec_sessions.program_name`.
 const APPLICATION_NAME: &str = "sql-edge-supervisor";
@@ -162,7 +162,7 @@ impl Connector {
         let (stream, name) = self.dial(deadline).await?;
         stream.allowance().set(MAX_LOGIN_BYTES);
         let knock = Channel::knock(stream, self.config.tls, &trust, name);
-        deadline.bound(Stage::Prelogin, knock).await
+        deadline.bound(AttemptStage::Prelogin, knock).await
     }
 
     /// Makes a connection, encrypted as the two sides agree, without a login.
@@ -172,11 +172,11 @@ impl Connector {
         let allowance = stream.allowance();
         allowance.set(MAX_LOGIN_BYTES);
         let open = Channel::open(stream, self.config.tls, &trust, name);
-        let opened = deadline.bound(Stage::Login, open).await;
+        let opened = deadline.bound(AttemptStage::Login, open).await;
         let opened = opened.map_err(|error| match error {
             // Not a byte came back.
-            ContactError::TimedOut(Stage::Login) if allowance.left() == MAX_LOGIN_BYTES => {
-                ContactError::TimedOut(Stage::Prelogin)
+            ContactError::TimedOut(AttemptStage::Login) if allowance.left() == MAX_LOGIN_BYTES => {
+                ContactError::TimedOut(AttemptStage::Prelogin)
             }
             error => error,
         });
@@ -233,10 +233,10 @@ impl Connector {
         let (channel, allowance) = self.secure(deadline).await?;
         let settings = settings(&self.config, self.application_name, password);
         let client = deadline
-            .bound(Stage::Login, async {
+            .bound(AttemptStage::Login, async {
                 Client::connect(settings, channel.compat_write())
                     .await
-                    .map_err(|error| from_tds(&error, Stage::Login))
+                    .map_err(|error| from_tds(&error, AttemptStage::Login))
             })
             .await?;
         Ok(Session { client, allowance })
@@ -245,14 +245,12 @@ impl Connector {
 
 /// Returns the error by which the engine refused the login itself, if it is one.
 fn is_refused(error: &ContactError) -> Option<ServerError> {
+    let class = error.class();
     let ContactError::Server(error) = error else {
         return None;
     };
-    let class = classify(error.number)?.class;
-    let refused = matches!(
-        class,
-        SqlErrorClass::LoginFailed | SqlErrorClass::LoginDisabled | SqlErrorClass::PasswordExpired
-    );
+    use SqlErrorClass::{LoginDisabled, LoginFailed, PasswordExpired};
+    let refused = matches!(class, Some(LoginFailed | LoginDisabled | PasswordExpired));
     refused.then_some(*error)
 }
 
@@ -309,8 +307,8 @@ impl Session {
     ) -> Result<Self, ContactError> {
         self.allowance.set(max_bytes);
         deadline
-            .bound(Stage::Query, async {
-                let failed = |error| from_tds(&error, Stage::Query);
+            .bound(AttemptStage::Query, async {
+                let failed = |error| from_tds(&error, AttemptStage::Query);
                 let mut answer = self.client.simple_query(batch).await.map_err(failed)?;
                 while let Some(item) = answer.try_next().await.map_err(failed)? {
                     if let QueryItem::Row(row) = item {
@@ -336,11 +334,11 @@ impl Session {
     ) -> Result<QueryStream<'_>, ContactError> {
         self.allowance.set(max_bytes);
         deadline
-            .bound(Stage::Query, async {
+            .bound(AttemptStage::Query, async {
                 self.client
                     .simple_query(batch)
                     .await
-                    .map_err(|error| from_tds(&error, Stage::Query))
+                    .map_err(|error| from_tds(&error, AttemptStage::Query))
             })
             .await
     }
@@ -356,11 +354,11 @@ impl Session {
     /// The connection is closed all the same.
     pub(crate) async fn close(self, deadline: Deadline) {
         let _ = deadline
-            .bound(Stage::Query, async {
+            .bound(AttemptStage::Query, async {
                 self.client
                     .close()
                     .await
-                    .map_err(|error| from_tds(&error, Stage::Query))
+                    .map_err(|error| from_tds(&error, AttemptStage::Query))
             })
             .await;
     }

@@ -43,8 +43,8 @@ fn cannot_ask() -> Vec<(ContactError, Option<Reason>)> {
         ),
         (ContactError::Refused, None),
         (ContactError::Closed, None),
-        (ContactError::TimedOut(Stage::Connect), None),
-        (ContactError::TimedOut(Stage::Prelogin), None),
+        (ContactError::TimedOut(AttemptStage::Connect), None),
+        (ContactError::TimedOut(AttemptStage::Prelogin), None),
         (server(18456), Some(Reason::LoginFailed)),
         (server(18470), Some(Reason::LoginDisabled)),
     ]
@@ -595,7 +595,7 @@ fn where_nobody_asks_any_more_the_last_answer_restarts_nothing() {
         ..kubelet()
     };
     let mut bench = Bench::ready(policy());
-    bench.ping_fails(ContactError::TimedOut(Stage::Query));
+    bench.ping_fails(ContactError::TimedOut(AttemptStage::Query));
     bench.pass(seconds(600));
     assert!(bench.left_alone(), "{:?}", bench.decision.findings);
     assert!(bench.has(Reason::NoFreshAnswer));
@@ -669,7 +669,7 @@ fn hard_work_has_no_end_unless_the_operator_gives_it_one() {
 
 #[test]
 fn the_limit_counts_for_fresh_logins_apart() {
-    let silent = || ContactError::TimedOut(Stage::Prelogin);
+    let silent = || ContactError::TimedOut(AttemptStage::Prelogin);
     for (limit, restarts) in [(0, false), (300, true)] {
         let mut bench = Bench::ready(Policy {
             busy_limit: seconds(limit),
@@ -690,7 +690,7 @@ fn the_limit_counts_for_fresh_logins_apart() {
 /// All workers wait for a lock: the engine is idle, and its login may not read diagnostics.
 #[test]
 fn a_listener_that_takes_connections_up_is_alive() {
-    for stage in [Stage::Login, Stage::Query] {
+    for stage in [AttemptStage::Login, AttemptStage::Query] {
         let mut bench = Bench::ready(Policy::default());
         for _ in 0..60 {
             bench.live_for(seconds(10), IDLE, &TIMED_OUT);
@@ -705,7 +705,7 @@ fn a_listener_that_takes_connections_up_is_alive() {
     let mut bench = Bench::ready(Policy::default());
     for _ in 0..4 {
         bench.live_for(seconds(10), IDLE, &TIMED_OUT);
-        bench.login_fails(ContactError::TimedOut(Stage::Prelogin));
+        bench.login_fails(ContactError::TimedOut(AttemptStage::Prelogin));
     }
     assert!(bench.has(Reason::EngineUnresponsive), "nobody takes it up");
 }
@@ -714,8 +714,8 @@ fn a_listener_that_takes_connections_up_is_alive() {
 fn a_connection_that_was_taken_up_counts_for_as_long_as_a_silence_has_to_last() {
     let mut bench = Bench::ready(Policy::default());
     let limit = bench.policy.unresponsive_after;
-    bench.login_fails(ContactError::TimedOut(Stage::Login));
-    let silent = AttemptResult::Failed(ContactError::TimedOut(Stage::Prelogin));
+    bench.login_fails(ContactError::TimedOut(AttemptStage::Login));
+    let silent = AttemptResult::Failed(ContactError::TimedOut(AttemptStage::Prelogin));
     bench.live_for(limit - SECOND, IDLE, &silent);
     assert!(!bench.has(Reason::EngineUnresponsive));
     bench.live_for(SECOND, IDLE, &silent);
@@ -845,4 +845,54 @@ fn diagnostics_that_fail_by_an_unknown_error_say_so() {
         !bench.has(Reason::DiagnosticsUnavailable),
         "that has a name"
     );
+}
+
+/// A short freeze leaves one question open, the connections are made anew, and from then on none can be sent.
+#[test]
+fn a_question_left_open_accuses_nobody_once_none_can_be_asked() {
+    let nothing_sent = |error: &ContactError| {
+        use ContactError::{Credentials, Protocol, Unreachable};
+        matches!(error, Credentials(_) | Unreachable(_) | Protocol(_))
+    };
+    let errors = cannot_ask().into_iter().map(|(error, _)| error);
+    for error in errors.filter(nothing_sent) {
+        let mut bench = Bench::ready(Policy {
+            busy_limit: seconds(60),
+            ..kubelet()
+        });
+        bench.see(listening(&["0.0.0.0:1433"]));
+        bench.live_for(seconds(6), IDLE, &TIMED_OUT);
+        bench.login_fails(ContactError::TimedOut(AttemptStage::Query));
+        let failed = AttemptResult::Failed(error.clone());
+        for _ in 0..600 {
+            bench.live_for(SECOND, IDLE, &failed);
+            bench.login_fails(error.clone());
+        }
+        assert!(bench.left_alone(), "{error:?}: {:?}", bench.decision);
+        // The next question that is left open counts from its own beginning.
+        bench.live_for(seconds(29), IDLE, &TIMED_OUT);
+        assert!(bench.left_alone(), "{error:?}: {:?}", bench.decision);
+        bench.live_for(seconds(2), IDLE, &TIMED_OUT);
+        assert!(bench.has(Reason::EngineUnresponsive), "{error:?}");
+    }
+}
+
+#[test]
+fn an_engine_that_nobody_can_ask_stays_ready_unless_it_is_seen_not_to_listen() {
+    let error = ContactError::Credentials("no such file".to_owned());
+    let mut bench = Bench::ready(kubelet());
+    bench.see(listening(&["0.0.0.0:1433"]));
+    bench.ping_fails(error.clone());
+    let asked = evidence(&bench, Reason::CredentialsUnreadable);
+    assert_eq!(asked, "no such file", "the login was answered");
+    for _ in 0..600 {
+        bench.live_for(SECOND, IDLE, &AttemptResult::Failed(error.clone()));
+        bench.login_fails(error.clone());
+    }
+    assert_eq!(bench.is_ready(), Verdict::Pass, "{:?}", bench.decision);
+    let unasked = evidence(&bench, Reason::CredentialsUnreadable);
+    assert_eq!(unasked, "no such file; nobody asks the engine");
+    bench.see(not_listening());
+    assert_eq!(bench.decision.ready.reasons, [Reason::NoFreshAnswer]);
+    assert!(bench.left_alone());
 }

@@ -82,7 +82,16 @@ pub fn lease(state: LeaseState) -> Observation {
         state,
         failure: None,
         run_until: None,
+        left_out: Duration::ZERO,
     })
+}
+
+/// The same report on the lease, made by the agent of the SQL container.
+pub fn by_agent(report: Observation) -> Observation {
+    match report {
+        Observation::Lease(report) => Observation::AgentLease(report),
+        other => other,
+    }
 }
 
 /// Somebody else's claim; whose, where that can be told.
@@ -191,9 +200,13 @@ impl Bench {
         bench
     }
 
-    pub fn see(&mut self, observation: Observation) -> &Decision {
+    pub fn see(&mut self, mut observation: Observation) -> &Decision {
         if let Observation::Process(_) = observation {
             self.sampled = self.now;
+        }
+        if let Observation::Lease(report) = &mut observation {
+            // It is made now, after every stall of which a test has spoken so far.
+            report.left_out = report.left_out.max(self.snapshot.left_out);
         }
         self.snapshot.apply(Observed {
             at: self.now,
@@ -292,7 +305,10 @@ impl Bench {
         let state = self.snapshot.lease.as_ref().map(|seen| &seen.value.state);
         if let Some(&LeaseState::Held { epoch, first, .. }) = state.filter(|_| self.renews) {
             let at = self.now;
-            let value = held(epoch, first);
+            let mut value = held(epoch, first);
+            if let Observation::Lease(report) = &mut value {
+                report.left_out = self.snapshot.left_out;
+            }
             self.snapshot.apply(Observed { at, value });
         }
     }
@@ -384,7 +400,8 @@ impl Answers for Decision {
     }
 }
 
-pub const TIMED_OUT: AttemptResult = AttemptResult::Failed(ContactError::TimedOut(Stage::Query));
+pub const TIMED_OUT: AttemptResult =
+    AttemptResult::Failed(ContactError::TimedOut(AttemptStage::Query));
 
 pub fn answered_result() -> AttemptResult {
     AttemptResult::Answered {

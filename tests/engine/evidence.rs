@@ -210,7 +210,7 @@ fn how_a_start_is_met() {
             "for 0.0 s; connections are closed",
         ),
         (
-            Some(ContactError::TimedOut(Stage::Login)),
+            Some(ContactError::TimedOut(AttemptStage::Login)),
             "for 0.0 s; no answer",
         ),
         (Some(server(17187)), "for 0.0 s; error 17187 (not_ready)"),
@@ -333,8 +333,8 @@ fn silence() {
         "the port has been refused for 31 s"
     );
     let mut bench = ready();
-    bench.login_fails(ContactError::TimedOut(Stage::Login));
-    bench.login_fails(ContactError::TimedOut(Stage::Login));
+    bench.login_fails(ContactError::TimedOut(AttemptStage::Login));
+    bench.login_fails(ContactError::TimedOut(AttemptStage::Login));
     assert_eq!(
         evidence(&bench, Reason::EngineBusy),
         "2 fresh logins in a row got no answer"

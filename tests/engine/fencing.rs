@@ -43,7 +43,10 @@ fn lost() -> Observation {
     lease(LeaseState::Lost {
         epoch: 1,
         by: Some(2),
-        holder: None,
+        holder: Some(HolderIdentity {
+            id: "pod-2".to_owned(),
+            ..HolderIdentity::default()
+        }),
     })
 }
 
@@ -58,6 +61,7 @@ fn the_failure_of_the_last_round_stands_in_the_evidence() {
             state: LeaseState::Unknown,
             failure: failure.map(str::to_owned),
             run_until: None,
+            left_out: Duration::ZERO,
         }));
         let finding = bench.decision.finding(Reason::LeaseNotHeld);
         assert_eq!(finding.expect("it is not held").evidence, evidence);
@@ -170,6 +174,7 @@ fn a_lease_that_the_agent_holds_is_not_counted_down_by_the_supervisor() {
         },
         failure: None,
         run_until: None,
+        left_out: Duration::ZERO,
     }));
     bench.see(running(1, Duration::ZERO));
     bench.pass(bench.policy.lease_fence * 3);
@@ -195,6 +200,38 @@ fn the_renewal_counts_from_its_beginning_and_a_pause_of_the_supervisor_counts_to
     assert_eq!(fence(&bench), None);
     bench.see(held(1, 1));
     bench.see(Observation::Stall(seconds(20)));
+    assert!(fence(&bench).is_some());
+}
+
+/// The lease holder's thread and the deciding loop notice the end of a pause in either order.
+#[test]
+fn a_pause_is_added_to_a_renewal_once_and_only_to_one_before_it() {
+    let made_after = |left_out| match held(1, 1) {
+        Observation::Lease(report) => Observation::Lease(LeaseReport { left_out, ..report }),
+        other => other,
+    };
+    let pause = || Observation::Stall(seconds(15));
+    let mut bench = ready_and_strict();
+    for pauses in 1..=2 {
+        bench.pass(seconds(3));
+        bench.see(made_after(seconds(15) * pauses));
+        bench.see(pause());
+        assert_eq!(fence(&bench), None);
+    }
+    bench.pass(seconds(19));
+    assert_eq!(fence(&bench), None, "{:?}", bench.decision);
+    bench.pass(SECOND);
+    assert!(fence(&bench).is_some());
+    // Made before the pause, and read after the report on it.
+    let mut bench = ready_and_strict();
+    bench.see(pause());
+    bench.snapshot.apply(Observed {
+        at: bench.now,
+        value: made_after(Duration::ZERO),
+    });
+    bench.pass(seconds(4));
+    assert_eq!(fence(&bench), None);
+    bench.pass(SECOND);
     assert!(fence(&bench).is_some());
 }
 
@@ -405,4 +442,68 @@ fn a_volume_is_not_remembered_before_the_lease_is_held() {
     assert_eq!(bench.bench_memory().volume_id, None);
     bench.see(held(3, 3));
     assert_eq!(bench.bench_memory().volume_id.as_deref(), Some("v"));
+}
+
+#[test]
+fn an_advisory_lease_fences_only_where_another_holder_is_known() {
+    let lost = |by, holder: Option<&str>| {
+        lease(LeaseState::Lost {
+            epoch: 1,
+            by,
+            holder: holder.map(|id| HolderIdentity {
+                id: id.to_owned(),
+                ..HolderIdentity::default()
+            }),
+        })
+    };
+    for (mode, by, holder, fenced) in [
+        (LeaseMode::Advisory, None, None, false),
+        (LeaseMode::Advisory, None, Some("pod-2"), true),
+        (LeaseMode::Advisory, Some(2), None, false),
+        (LeaseMode::Strict, None, None, true),
+    ] {
+        let mut bench = ready_and_strict();
+        bench.policy.lease = mode;
+        bench.see(lost(by, holder));
+        let text = format!("{mode:?} {by:?} {holder:?}: {:?}", bench.decision);
+        assert_eq!(fence(&bench).is_some(), fenced, "{text}");
+        assert_eq!(bench.has(Reason::LeaseNotHeld), !fenced, "{text}");
+    }
+}
+
+#[test]
+fn what_the_agent_said_of_the_lease_before_its_link_was_lost_fences_nobody() {
+    let mut bench = Bench::new(Policy::default());
+    bench.renews = false;
+    bench.nobody_watches = true;
+    bench.see(Observation::Link(LinkReport::Linked));
+    bench.see(by_agent(lost()));
+    bench.see(Observation::Link(LinkReport::Lost));
+    bench.see(Observation::Link(LinkReport::Linked));
+    bench.see(running(2, Duration::ZERO));
+    assert_eq!(fence(&bench), None, "{:?}", bench.decision);
+    bench.see(by_agent(lost()));
+    assert!(fence(&bench).is_some());
+}
+
+#[test]
+fn an_adoption_that_is_refused_changes_nothing() {
+    let adopt = || Observation::Operator(OperatorCommand::Adopt);
+    let mut bench = Bench::ready(Policy::default());
+    let mut again = bench.restart_supervisor(seconds(60), true);
+    again.nobody_watches = true;
+    let mut unmounted = healthy_volume();
+    unmounted.mount = None;
+    again.see(volume(unmounted));
+    again.see(adopt());
+    assert!(!again.decision.may_identify);
+    assert_eq!(again.decision.identity_writes, []);
+    again.see(with(first_use()));
+    again.pass(again.policy.settle);
+    assert!(again.has(Reason::VolumeEmpty), "it is remembered still");
+    assert_eq!(again.decision.gate.verdict, Verdict::Fail);
+    assert_eq!(again.decision.identity_writes, [], "nor is it done later");
+    assert_eq!(again.bench_memory().volume_id.as_deref(), Some("v"));
+    again.see(adopt());
+    assert_eq!(again.decision.identity_writes.len(), 1);
 }

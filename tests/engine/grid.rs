@@ -8,7 +8,7 @@ use std::path::Path;
 
 use sql_edge_supervisor::decide::decision::{Decision, Phase, Verdict};
 use sql_edge_supervisor::decide::identity::{ExpectedId, IdentityFacts, IdentityFile};
-use sql_edge_supervisor::decide::lease::LeaseState;
+use sql_edge_supervisor::decide::lease::{HolderIdentity, LeaseState};
 use sql_edge_supervisor::decide::observation::*;
 use sql_edge_supervisor::decide::sql_error::TABLE;
 
@@ -230,6 +230,14 @@ fn leases(kinds: &mut Kinds) {
             LeaseState::Lost {
                 epoch: 1,
                 by: Some(2),
+                holder: Some(HolderIdentity::default()),
+            },
+        ),
+        (
+            "lost, to whom is not known",
+            LeaseState::Lost {
+                epoch: 1,
+                by: Some(2),
                 holder: None,
             },
         ),
@@ -392,7 +400,10 @@ fn contact_errors() -> Vec<(String, ContactError)> {
     let mut errors = vec![
         ("refused".to_owned(), ContactError::Refused),
         ("closed".to_owned(), ContactError::Closed),
-        ("timed out".to_owned(), ContactError::TimedOut(Stage::Query)),
+        (
+            "timed out".to_owned(),
+            ContactError::TimedOut(AttemptStage::Query),
+        ),
         (
             "unreachable".to_owned(),
             ContactError::Unreachable("no route".to_owned()),

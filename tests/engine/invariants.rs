@@ -170,8 +170,13 @@ fn a_restart_rests_on_what_was_seen(bench: &Bench) {
         let seen = match evidence {
             Evidence::Process => watched,
             Evidence::Silence => {
-                let open = |contact: &&Contact| contact.silent_since.is_some();
-                met && (snapshot.answers.owed_since.is_some() || errors.iter().any(open))
+                // A question was sent, lately, and is open still.
+                let lately = |contact: &Contact| {
+                    let last = contact.last.as_ref();
+                    last.is_some_and(|last| age(last.at) < ages.contact)
+                };
+                let open = |contact: &&Contact| contact.silent_since.is_some() && lately(contact);
+                met && errors.iter().any(open)
             }
             Evidence::Refusal => {
                 let refused = errors.iter().any(|contact| contact.refused_since.is_some());
@@ -223,5 +228,11 @@ fn readiness_needs_a_fresh_answer(bench: &Bench) {
         .iter()
         .any(|f| f.reason.info().ready == ReadyEffect::AsProven);
     let owes_nothing = snapshot.answers.owed_since.is_none();
-    assert!(fresh || (as_proven && owes_nothing), "{decision:?}");
+    let listeners = snapshot.listeners.as_ref();
+    let listeners = listeners.filter(|seen| bench.now.since(seen.at) < bench.policy.ages.listeners);
+    let deaf = listeners.is_some_and(|seen| seen.value.listens() == Some(false));
+    assert!(
+        fresh || (as_proven && owes_nothing && !deaf),
+        "{decision:?}"
+    );
 }

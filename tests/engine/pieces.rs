@@ -79,10 +79,10 @@ fn a_reason_of_the_past_that_is_found_anew_is_of_now_and_others_stay_past() {
         let mut findings = Findings::new(at(1));
         findings.add_past(Reason::VolumeReadOnly, "then");
         findings.add_past(Reason::VolumeIoError, "then");
-        assert!(findings.is_past(Reason::VolumeReadOnly));
+        assert!(findings.leaves_gate(Reason::VolumeReadOnly));
         find(&mut findings);
-        assert!(!findings.is_past(Reason::VolumeReadOnly));
-        assert!(findings.is_past(Reason::VolumeIoError));
+        assert!(!findings.leaves_gate(Reason::VolumeReadOnly));
+        assert!(findings.leaves_gate(Reason::VolumeIoError));
     }
 }
 
@@ -607,10 +607,10 @@ fn diagnostics_of_long_ago_are_no_sign_of_life() {
 fn logins_alone_that_are_silent_need_a_standing_connection_that_answers() {
     let mut bench = Bench::ready(kubelet());
     for _ in 0..3 {
-        bench.login_fails(ContactError::TimedOut(Stage::Login));
+        bench.login_fails(ContactError::TimedOut(AttemptStage::Login));
     }
     assert!(bench.has(Reason::EngineBusy));
-    bench.ping_fails(ContactError::TimedOut(Stage::Query));
+    bench.ping_fails(ContactError::TimedOut(AttemptStage::Query));
     assert!(!bench.has(Reason::EngineBusy), "there is no sign of life");
     let mut bench = Bench::ready(kubelet());
     bench.login_fails(server(18456));
@@ -621,7 +621,7 @@ fn logins_alone_that_are_silent_need_a_standing_connection_that_answers() {
     bench.see(running(1, IDLE));
     bench.login_ok();
     for _ in 0..2 {
-        bench.login_fails(ContactError::TimedOut(Stage::Login));
+        bench.login_fails(ContactError::TimedOut(AttemptStage::Login));
     }
     assert!(
         !bench.has(Reason::EngineBusy),

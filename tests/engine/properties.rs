@@ -19,7 +19,7 @@ const NUMBERS: [u32; 21] = [
 
 fn contact_error() -> impl Strategy<Value = ContactError> {
     prop_oneof![
-        3 => Just(ContactError::TimedOut(Stage::Query)),
+        3 => Just(ContactError::TimedOut(AttemptStage::Query)),
         2 => Just(ContactError::Refused),
         1 => Just(ContactError::Closed),
         1 => Just(ContactError::Tls("refused".to_owned())),

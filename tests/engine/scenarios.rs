@@ -114,7 +114,7 @@ fn without_a_view_of_the_process_its_absence_means_nothing() {
     assert!(bench.left_alone());
     assert_eq!(bench.is_ready(), Verdict::Fail);
     for _ in 0..120 {
-        bench.ping_fails(ContactError::TimedOut(Stage::Query));
+        bench.ping_fails(ContactError::TimedOut(AttemptStage::Query));
         bench.pass(SECOND);
     }
     assert!(bench.left_alone());
@@ -247,7 +247,7 @@ fn where_progress_cant_be_seen_silence_alone_restarts_nothing() {
         let mut opaque = process(1, IDLE);
         opaque.cpu = None;
         bench.see(Observation::Process(ProcessReport::Running(opaque)));
-        bench.ping_fails(ContactError::TimedOut(Stage::Query));
+        bench.ping_fails(ContactError::TimedOut(AttemptStage::Query));
         bench.pass(SECOND);
     }
     assert!(bench.left_alone());
@@ -444,7 +444,8 @@ fn an_unreadable_password_file_is_named() {
     bench.see(running(1, IDLE));
     bench.ping_fails(ContactError::Credentials("no such file".to_owned()));
     let finding = bench.decision.finding(Reason::CredentialsUnreadable);
-    assert_eq!(finding.expect("found").evidence, "no such file");
+    let evidence = &finding.expect("found").evidence;
+    assert_eq!(evidence, "no such file; nobody asks the engine");
     assert_eq!(bench.is_ready(), Verdict::Fail);
     bench.pass(seconds(3600));
     assert!(bench.left_alone());
@@ -483,6 +484,40 @@ fn diagnostics_by_failure_condition_level() {
         assert_eq!(bench.live() == Verdict::Fail, restarts, "level {level}");
         bench.see(diagnostics(|_| ()));
         assert_eq!(bench.live(), Verdict::Pass);
+    }
+}
+
+#[test]
+fn reports_far_apart_are_none_in_a_row() {
+    let error = || diagnostics(|report| report.system = Some(ComponentState::Error));
+    let rows: [(Option<OperatorCommand>, u64, bool); 4] = [
+        (None, 10, true),
+        (None, 30, false),
+        (None, 1800, false),
+        (Some(OperatorCommand::Resume), 10, false),
+    ];
+    for (command, apart, in_a_row) in rows {
+        let mut bench = Bench::ready(kubelet());
+        bench.see(error());
+        let started = bench.now;
+        bench.see(Observation::Diagnostics(DiagnosticsReport::Failed(failed(
+            started,
+            ContactError::Closed,
+        ))));
+        bench.live_for(seconds(apart), IDLE, &answered_result());
+        if let Some(command) = command.clone() {
+            bench.see(Observation::Operator(command));
+        }
+        bench.see(error());
+        assert_eq!(
+            bench.has(Reason::SystemError),
+            in_a_row,
+            "{apart} s {command:?}"
+        );
+        assert_eq!(bench.live() == Verdict::Fail, in_a_row);
+        bench.live_for(seconds(10), IDLE, &answered_result());
+        bench.see(error());
+        assert!(bench.has(Reason::SystemError), "{apart} s {command:?}");
     }
 }
 
@@ -872,14 +907,14 @@ fn a_restart_that_helped_does_not_count() {
 #[test]
 fn silent_logins_make_an_answering_engine_busy() {
     let mut bench = Bench::ready(kubelet());
-    bench.login_fails(ContactError::TimedOut(Stage::Login));
+    bench.login_fails(ContactError::TimedOut(AttemptStage::Login));
     assert_eq!(
         bench.is_ready(),
         Verdict::Pass,
         "one slow login is no reason"
     );
     bench.ping_ok();
-    bench.login_fails(ContactError::TimedOut(Stage::Login));
+    bench.login_fails(ContactError::TimedOut(AttemptStage::Login));
     assert_eq!(bench.decision.ready.reasons, [Reason::EngineBusy]);
 }
 

@@ -459,7 +459,7 @@ fn a_growing_core_is_a_dump_until_it_stands_still() {
     };
     bench.see(core(Some(1000)));
     assert!(!bench.has(Reason::DumpInProgress), "it may be an old one");
-    bench.ping_fails(ContactError::TimedOut(Stage::Query));
+    bench.ping_fails(ContactError::TimedOut(AttemptStage::Query));
     for megabytes in 2..14 {
         bench.live_for(seconds(5), IDLE, &TIMED_OUT);
         bench.see(core(Some(megabytes * 1000)));

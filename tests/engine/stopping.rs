@@ -160,3 +160,51 @@ fn a_stop_that_is_carried_out_makes_no_engine_hung() {
     let situation = Situation::of(&bench.snapshot, &bench.decision);
     assert!(!situation.hung, "{situation:?}");
 }
+
+/// The engine can't be signalled, and goes on as if nobody had wanted it stopped.
+#[test]
+fn a_stop_without_effect_is_named_and_over_at_its_limit() {
+    let mut bench = Bench::ready(kubelet());
+    say(&mut bench, OperatorCommand::Stopping);
+    terminate(&mut bench, 1);
+    let process = process(1, IDLE).parent;
+    let step = ActionStep::Failed("not permitted".to_owned());
+    bench.see(Observation::Action(ActionReport { process, step }));
+    assert!(bench.has(Reason::RestartFailed), "the answer points to it");
+    let limit = bench.policy.stopping_limit;
+    bench.live_for(limit - SECOND, IDLE, &answered_result());
+    assert!(bench.has(Reason::Stopping) && bench.has(Reason::RestartFailed));
+    assert_eq!(bench.is_ready(), Verdict::Fail);
+    let settle = bench.policy.settle;
+    bench.live_for(settle + SECOND, IDLE, &answered_result());
+    assert_eq!(bench.decision.phase, Phase::Running);
+    assert!(!bench.has(Reason::Stopping) && !bench.has(Reason::RestartFailed));
+    assert_eq!(bench.is_ready(), Verdict::Pass, "{:?}", bench.decision);
+    // Another command begins another stop.
+    say(&mut bench, OperatorCommand::Stopping);
+    assert_eq!(bench.decision.phase, Phase::Stopping);
+    assert_eq!(bench.is_ready(), Verdict::Fail);
+    bench.live_for(limit - SECOND, IDLE, &answered_result());
+    assert!(bench.has(Reason::Stopping));
+    bench.live_for(SECOND, IDLE, &answered_result());
+    assert_eq!(bench.decision.phase, Phase::Running);
+    bench.hang_for(seconds(32), 1);
+    assert_eq!(bench.decision.live.reasons, [Reason::EngineUnresponsive]);
+    assert_eq!(bench.is_ready(), Verdict::Fail);
+}
+
+/// Where the engine itself spoke of a stop before, the limit of that one passes first.
+#[test]
+fn an_engine_that_is_being_stopped_is_never_ready() {
+    let mut bench = Bench::ready(Policy::default());
+    let limit = bench.policy.stopping_limit;
+    bench.ping_fails(server(17188));
+    bench.live_for(limit - seconds(60), IDLE, &answered_result());
+    say(&mut bench, OperatorCommand::Stopping);
+    for _ in 0..limit.as_secs() {
+        assert_eq!(bench.decision.phase, Phase::Stopping);
+        assert!(bench.has(Reason::Stopping), "{:?}", bench.decision);
+        bench.live_for(SECOND, IDLE, &answered_result());
+    }
+    assert_eq!(bench.decision.phase, Phase::Running);
+}

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sql_edge_supervisor::decide::decision::Verdict;
 use sql_edge_supervisor::decide::identity::{Identity, IdentityFacts, IdentityFile, Membership};
@@ -417,6 +418,7 @@ fn identities_are_written_by_decision_once_the_lease_is_held_and_what_is_there_i
     // What an agent holds is known while it is linked.
     let mut bench = Bench::new(Policy::default());
     bench.snapshot.lease_by_agent = true;
+    bench.renews = false;
     for (link, writes) in [
         (LinkReport::Lost, 0),
         (LinkReport::Linked, 1),
@@ -424,6 +426,10 @@ fn identities_are_written_by_decision_once_the_lease_is_held_and_what_is_there_i
     ] {
         bench.see(Observation::Link(link));
         bench.see(whole(|_| {}));
+        assert_eq!(bench.decision.identity_writes, [], "not reported anew");
+        if link == LinkReport::Linked {
+            bench.see(by_agent(held(1, 1)));
+        }
         assert_eq!(bench.decision.identity_writes.len(), writes, "{link:?}");
     }
 }
@@ -536,4 +542,50 @@ fn databases_on_no_volume_are_said() {
     let found = evidence(&bench, Reason::NotOnVolume);
     assert!(found.ends_with(": /opt/local (databases)"), "{found}");
     assert_eq!(bench.decision.gate.verdict, Verdict::Pass);
+}
+
+/// tempdb is made anew at each start, on the very volume that stalls.
+#[test]
+fn a_stalled_volume_of_tempdb_holds_and_excuses_and_leaves_the_gate_open() {
+    let tempdb = || named("tempdb", &[Use::TempDb]);
+    let mut bench = split();
+    bench.see(Observation::Layout(Layout {
+        volumes: vec![data(), backup(), tempdb(), translog()],
+        outside: Vec::new(),
+    }));
+    bench.see(check(tempdb(), |_| {}));
+    bench.see(check(tempdb(), |check| {
+        check.write = WriteCheck::Failed(VolumeFault::Io);
+    }));
+    assert!(evidence(&bench, Reason::SideVolumeFault).contains("VolumeIoError"));
+    bench.see(check(tempdb(), |_| {}));
+    bench.see(Observation::Volume(VolumeReport {
+        volume: tempdb(),
+        event: VolumeEvent::Began,
+    }));
+    bench.live_for(seconds(120), Duration::ZERO, &TIMED_OUT);
+    assert!(evidence(&bench, Reason::VolumeStalled).starts_with("tempdb: "));
+    assert!(bench.left_alone(), "{:?}", bench.decision);
+    assert_eq!(bench.is_ready(), Verdict::Fail);
+    assert_eq!(bench.decision.gate.verdict, Verdict::Pass);
+    // Silence counts from the end of the stall.
+    bench.see(check(tempdb(), |_| {}));
+    bench.live_for(seconds(28), Duration::ZERO, &TIMED_OUT);
+    assert!(bench.left_alone(), "{:?}", bench.decision);
+    bench.live_for(seconds(4), Duration::ZERO, &TIMED_OUT);
+    assert!(bench.has(Reason::EngineUnresponsive));
+    // Another volume that stalls as well shuts the gate.
+    for volume in [tempdb(), translog()] {
+        bench.see(Observation::Volume(VolumeReport {
+            volume,
+            event: VolumeEvent::Began,
+        }));
+    }
+    bench.pass(seconds(15));
+    assert_eq!(bench.decision.gate.reasons, [Reason::VolumeStalled]);
+    let found = evidence(&bench, Reason::VolumeStalled);
+    assert!(
+        found.contains("tempdb: ") && found.contains("translog: "),
+        "{found}"
+    );
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Barrier, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sql_edge_supervisor::decide::lease::sight::{HolderDetails, Observer};
+use sql_edge_supervisor::decide::lease::sight::{HolderDetails, OwnHolder};
 use sql_edge_supervisor::decide::lease::{
     HolderIdentity, LeaseMachine, LeaseReply, LeaseState, LeaseStep, Terms,
 };
@@ -88,9 +88,9 @@ impl Contender {
 
     /// Takes steps until the lease is held, or known to be somebody else's than `gone`.
     fn contend(&self, volume: &Path, gone: Option<&str>, origin: Instant) -> LeaseState {
-        let me = Observer {
+        let me = OwnHolder {
             identity: self.identity.clone(),
-            ..Observer::default()
+            ..OwnHolder::default()
         };
         let mut machine = LeaseMachine::new(me, self.nonce, TERMS);
         let mut claims = self.claims(volume);

@@ -17,9 +17,9 @@ use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::time::Duration;
 
-use sql_edge_supervisor::decide::lease::machine::{LeaseMachine, Stage};
+use sql_edge_supervisor::decide::lease::machine::{LeaseMachine, LeaseStage};
 use sql_edge_supervisor::decide::lease::sight::{
-    FileSystemReach, HolderDetails, LockState, Observer, Sight,
+    FileSystemReach, HolderDetails, LockState, OwnHolder, Sight,
 };
 use sql_edge_supervisor::decide::lease::{
     Claim, Epoch, HolderIdentity, LeaseReply, LeaseState, LeaseStep, Record, Terms,
@@ -135,9 +135,9 @@ fn machine(node: usize, run: u64, bounds: &Bounds) -> LeaseMachine {
             "a".to_owned()
         },
     };
-    let me = Observer {
+    let me = OwnHolder {
         identity,
-        ..Observer::default()
+        ..OwnHolder::default()
     };
     LeaseMachine::new(me, run, bounds.terms)
 }
@@ -598,11 +598,11 @@ impl World {
                 .iter_mut()
                 .for_each(|tenure| visit(&mut tenure.claim));
             match &mut machine.stage {
-                Stage::Locking(claim, _)
-                | Stage::Claiming(_, claim, _)
-                | Stage::Clearing(claim, ..)
-                | Stage::Renewing(_, claim, _)
-                | Stage::Missing(claim) => visit(claim),
+                LeaseStage::Locking(claim, _)
+                | LeaseStage::Claiming(_, claim, _)
+                | LeaseStage::Clearing(claim, ..)
+                | LeaseStage::Renewing(_, claim, _)
+                | LeaseStage::Missing(claim) => visit(claim),
                 _ => {}
             }
         }
@@ -687,16 +687,16 @@ fn age(node: &mut Node, most_quiet: u64) {
         older(&mut watch.until);
     }
     match &mut machine.stage {
-        Stage::Reading(_, at)
-        | Stage::Locking(_, at)
-        | Stage::Claiming(_, _, at)
-        | Stage::Clearing(_, at, ..)
-        | Stage::Opening(at)
-        | Stage::Renewing(_, _, at) => older(at),
-        Stage::Idle
-        | Stage::Looking
-        | Stage::Withdrawing
-        | Stage::Missing(_)
-        | Stage::Releasing(_) => {}
+        LeaseStage::Reading(_, at)
+        | LeaseStage::Locking(_, at)
+        | LeaseStage::Claiming(_, _, at)
+        | LeaseStage::Clearing(_, at, ..)
+        | LeaseStage::Opening(at)
+        | LeaseStage::Renewing(_, _, at) => older(at),
+        LeaseStage::Idle
+        | LeaseStage::Looking
+        | LeaseStage::Withdrawing
+        | LeaseStage::Missing(_)
+        | LeaseStage::Releasing(_) => {}
     }
 }

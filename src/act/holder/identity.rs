@@ -11,7 +11,7 @@ use tracing::debug;
 
 use super::HolderConfig;
 use crate::decide::lease::HolderIdentity;
-use crate::decide::lease::sight::{HolderDetails, IdentityBasis, Observer, PidNamespace};
+use crate::decide::lease::sight::{HolderDetails, IdentityBasis, OwnHolder, PidNamespace};
 use crate::records::atomic::Folder;
 use crate::records::boot_id;
 use crate::records::claims::plain;
@@ -27,7 +27,7 @@ const MACHINE_NAMESPACE: u64 = 0xEFFF_FFFC;
 /// are started: it is named by the pod's uid, without that by the pid namespace, and in the machine's own
 /// namespace by the process. An id that an earlier run of the pod used, as kept in `state-dir`, is its own
 /// too.
-pub fn this(config: &HolderConfig) -> Observer {
+pub fn this(config: &HolderConfig) -> OwnHolder {
     let boot_id = boot_id();
     let host = rustix::system::uname();
     let host = host.nodename().to_string_lossy();
@@ -55,7 +55,7 @@ pub fn this(config: &HolderConfig) -> Observer {
             Vec::new()
         }),
     };
-    Observer {
+    OwnHolder {
         identity: HolderIdentity {
             id,
             node: plain(config.node.as_deref().unwrap_or(&host)),

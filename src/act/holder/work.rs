@@ -145,6 +145,7 @@ impl<R: Fn(LeaseReport)> Work<R> {
             state,
             failure: machine.failure.clone(),
             run_until: machine.run_until(),
+            left_out: Duration::ZERO,
         });
     }
 

@@ -62,19 +62,19 @@ pub struct IdentityWrite {
 
 /// The judgement of all volumes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Set {
+pub struct JudgedVolumes {
     /// The judgement of each volume, the main one first.
     pub judged: Vec<Judged>,
     /// The identities that are missing from the record, if they may be written.
     pub writes: Vec<IdentityWrite>,
 }
 
-impl Set {
+impl JudgedVolumes {
     /// Returns the id of the main volume, once it is established.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         match self.judged.first()?.judgement.as_ref()? {
-            Judgement::Established { volume_id, .. } => Some(volume_id),
+            Judgement::Established { volume_id } => Some(volume_id),
             _ => None,
         }
     }
@@ -95,7 +95,7 @@ impl Set {
         let sound = |judged: &Judged| {
             matches!(
                 judged.judgement,
-                Some(Judgement::Established { .. } | Judgement::FirstUse | Judgement::Adopting)
+                Some(Judgement::Established { .. } | Judgement::FirstUse | Judgement::Unmarked)
             )
         };
         self.judged.iter().all(sound)
@@ -105,14 +105,18 @@ impl Set {
 /// Judges the volumes that the gate requires. `remembered` is the id of the main volume that this pod has
 /// used before, if it has.
 #[must_use]
-pub fn judge_set(volumes: &[Seen<'_>], remembered: Option<&str>, init: VolumeInit) -> Set {
+pub fn judge_set(
+    volumes: &[Seen<'_>],
+    remembered: Option<&str>,
+    init: VolumeInit,
+) -> JudgedVolumes {
     let binding: Vec<Seen<'_>> = volumes
         .iter()
         .copied()
         .filter(|seen| seen.volume.binds())
         .collect();
     let Some(main) = binding.iter().find(|seen| seen.volume.is_main()) else {
-        return Set::default();
+        return JudgedVolumes::default();
     };
     let others: Vec<Seen<'_>> = binding
         .iter()
@@ -120,7 +124,7 @@ pub fn judge_set(volumes: &[Seen<'_>], remembered: Option<&str>, init: VolumeIni
         .filter(|seen| !seen.volume.is_main())
         .collect();
     let Some(facts) = main.facts else {
-        return Set {
+        return JudgedVolumes {
             judged: vec![unjudged(main)],
             writes: Vec::new(),
         };
@@ -129,19 +133,19 @@ pub fn judge_set(volumes: &[Seen<'_>], remembered: Option<&str>, init: VolumeIni
     let votes = Votes::count(&others);
     // Which of them is the wrong one is known once all have been seen.
     if votes.are_open() && disagrees(facts, &votes) {
-        return Set {
+        return JudgedVolumes {
             judged: binding.iter().map(unjudged).collect(),
             writes: Vec::new(),
         };
     }
     let judgement = judge_main(main, facts, &votes, remembered, init);
     let set = match &judgement {
-        Judgement::Established { volume_id, .. } => Some(volume_id.clone()),
+        Judgement::Established { volume_id } => Some(volume_id.clone()),
         _ => remembered
             .map(str::to_owned)
             .or_else(|| votes.most().map(|(id, _)| id.to_owned())),
     };
-    let record = Record::of(facts, set, &others);
+    let record = SetRecord::of(facts, set, &others);
     let mut judged = vec![Judged {
         name: main.volume.name.clone(),
         judgement: Some(judgement),
@@ -150,21 +154,8 @@ pub fn judge_set(volumes: &[Seen<'_>], remembered: Option<&str>, init: VolumeIni
         name: seen.volume.name.clone(),
         judgement: seen.facts.map(|facts| record.judge(seen, facts, init)),
     }));
-    let missing = record
-        .members
-        .keys()
-        .filter(|name| judged.iter().all(|judged| judged.name != **name));
-    let missing: Vec<Judged> = missing
-        .map(|name| Judged {
-            name: name.clone(),
-            judgement: Some(Judgement::Incomplete(format!(
-                "it was a volume of its own before ({}), and is not mounted",
-                record.members[name]
-            ))),
-        })
-        .collect();
-    judged.extend(missing);
-    let mut set = Set {
+    judged.extend(record.missing(&judged));
+    let mut set = JudgedVolumes {
         judged,
         writes: Vec::new(),
     };
@@ -222,13 +213,13 @@ fn judge_main(
     let beside = names.join(", ");
     match &judged {
         // This pod has used it before, or it is the one that is asked for: the others have changed.
-        Judgement::Established { volume_id, .. }
+        Judgement::Established { volume_id }
             if remembered == Some(volume_id) || expected(facts) == *volume_id =>
         {
             judged
         }
         // One against one: either may be the wrong one, and both are named.
-        Judgement::Established { volume_id, .. }
+        Judgement::Established { volume_id }
             if set != volume_id && names.len() > votes.of(volume_id) =>
         {
             Judgement::Foreign(format!(
@@ -238,7 +229,7 @@ fn judge_main(
         Judgement::FirstUse => Judgement::Empty(format!(
             "it has neither identity nor master.mdf, and the volumes beside it ({beside}) belong to {set}"
         )),
-        Judgement::Adopting => Judgement::Foreign(format!(
+        Judgement::Unmarked => Judgement::Foreign(format!(
             "it has no identity, and the volumes beside it ({beside}) belong to {set}"
         )),
         _ => judged,
@@ -247,7 +238,7 @@ fn judge_main(
 
 /// The record of the set, as the main volume has it.
 #[derive(Debug)]
-struct Record {
+struct SetRecord {
     /// The id of the set; absent where neither the main volume, the memory nor another volume gives it.
     set: Option<String>,
     members: BTreeMap<String, String>,
@@ -255,7 +246,7 @@ struct Record {
     instance: Option<String>,
 }
 
-impl Record {
+impl SetRecord {
     fn of(main: &IdentityFacts, set: Option<String>, others: &[Seen<'_>]) -> Self {
         let known = match &main.file {
             IdentityFile::Known(identity) if Some(&identity.volume_id) == set.as_ref() => {
@@ -275,6 +266,20 @@ impl Record {
             instance: recorded.or(there),
             set,
         }
+    }
+
+    /// Returns the judgements of the volumes that are recorded and not among `judged`.
+    fn missing(&self, judged: &[Judged]) -> Vec<Judged> {
+        let there = |name: &str| judged.iter().any(|judged| judged.name == name);
+        let missing = self.members.iter().filter(|(name, _)| !there(name));
+        missing
+            .map(|(name, id)| Judged {
+                name: name.clone(),
+                judgement: Some(Judgement::Incomplete(format!(
+                    "it was a volume of its own before ({id}), and is not mounted"
+                ))),
+            })
+            .collect()
     }
 
     fn judge(&self, seen: &Seen<'_>, facts: &IdentityFacts, init: VolumeInit) -> Judgement {
@@ -325,7 +330,7 @@ impl Record {
                 (Some(on_it), None) if recorded.is_none() => {
                     Judgement::Foreign(format!("it is of instance {on_it}"))
                 }
-                _ => Judgement::Adopting,
+                _ => Judgement::Unmarked,
             },
         }
     }
@@ -346,7 +351,6 @@ impl Record {
             }
             _ => Judgement::Established {
                 volume_id: found.to_owned(),
-                unrecorded: None,
             },
         }
     }

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use super::sight::{Observer, Relation, Sight};
-pub use super::stage::{Loss, Making, Stage, Tenure, Watch};
+use super::sight::{OwnHolder, Relation, Sight};
+pub use super::stage::{LeaseStage, Loss, Tenure, Watch, WriteStep};
 use super::{Claim, Epoch, LeaseReply, LeaseStep, MAX_EPOCH, Record, Terms};
 use crate::decide::observation::ProcessId;
 
@@ -14,13 +14,13 @@ use crate::decide::observation::ProcessId;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LeaseMachine {
     /// The contender itself, as it looks at claims.
-    pub me: Observer,
+    pub me: OwnHolder,
     /// The number that distinguishes this run of the supervisor from every other.
     pub nonce: u64,
     /// The times of the protocol.
     pub terms: Terms,
     /// The step that is under way.
-    pub stage: Stage,
+    pub stage: LeaseStage,
     /// The claim that is held, if there is one.
     pub tenure: Option<Tenure>,
     /// The claim that was held and lost, until one is held again.
@@ -36,12 +36,12 @@ pub struct LeaseMachine {
 impl LeaseMachine {
     /// Creates a contender that knows nothing yet; `nonce` distinguishes this run from every other.
     #[must_use]
-    pub fn new(me: Observer, nonce: u64, terms: Terms) -> Self {
+    pub fn new(me: OwnHolder, nonce: u64, terms: Terms) -> Self {
         Self {
             me,
             nonce,
             terms,
-            stage: Stage::Idle,
+            stage: LeaseStage::Idle,
             tenure: None,
             lost: None,
             watch: None,
@@ -63,54 +63,56 @@ impl LeaseMachine {
     /// Whether the lease that is to be given up was given up, or can't be.
     #[must_use]
     pub fn is_released(&self) -> bool {
-        self.releasing && self.tenure.is_none() && self.stage == Stage::Idle
+        self.releasing && self.tenure.is_none() && self.stage == LeaseStage::Idle
     }
 
     /// Takes in the reply to the step before, at the moment at which it came, and returns the next step. The
     /// first call takes [`LeaseReply::Done`].
     pub fn next(&mut self, reply: LeaseReply, now: Duration) -> LeaseStep {
-        let stage = std::mem::replace(&mut self.stage, Stage::Idle);
+        let stage = std::mem::replace(&mut self.stage, LeaseStage::Idle);
         match (stage, reply) {
-            (Stage::Idle, _) => self.begin(now),
+            (LeaseStage::Idle, _) => self.begin(now),
             (stage, LeaseReply::Failed(why)) => self.failed(stage, why),
-            (Stage::Looking, LeaseReply::Listed(epochs)) => self.looked(&epochs, now),
-            (Stage::Reading(epoch, asked), LeaseReply::Seen(sight)) => {
+            (LeaseStage::Looking, LeaseReply::Listed(epochs)) => self.looked(&epochs, now),
+            (LeaseStage::Reading(epoch, asked), LeaseReply::Seen(sight)) => {
                 self.read(epoch, sight, asked, now)
             }
-            (Stage::Locking(claim, began), _) => {
+            (LeaseStage::Locking(claim, began), _) => {
                 let step = LeaseStep::Create(claim.clone());
-                self.wait_for(Stage::Claiming(Making::Create, claim, began), step)
+                self.wait_for(LeaseStage::Claiming(WriteStep::Create, claim, began), step)
             }
-            (Stage::Claiming(making, claim, began), reply) => {
+            (LeaseStage::Claiming(making, claim, began), reply) => {
                 self.claiming(making, claim, began, &reply, now)
             }
-            (Stage::Clearing(claim, began, left, clean), _) => {
+            (LeaseStage::Clearing(claim, began, left, clean), _) => {
                 self.clear(claim, began, left, clean, now)
             }
-            (Stage::Opening(began), reply) => self.opened(reply, began, now),
-            (Stage::Renewing(making, claim, began), reply) => {
+            (LeaseStage::Opening(began), reply) => self.opened(reply, began, now),
+            (LeaseStage::Renewing(making, claim, began), reply) => {
                 self.renewing(making, claim, began, &reply, now)
             }
-            (Stage::Missing(claim), LeaseReply::Listed(epochs)) => self.missed(claim, &epochs, now),
-            (Stage::Releasing(false), LeaseReply::Done) => {
-                self.wait_for(Stage::Releasing(true), LeaseStep::Sync)
+            (LeaseStage::Missing(claim), LeaseReply::Listed(epochs)) => {
+                self.missed(claim, &epochs, now)
             }
-            (Stage::Releasing(_), _) => LeaseStep::Rest(self.terms.look),
-            (Stage::Withdrawing, _) => self.look(),
+            (LeaseStage::Releasing(false), LeaseReply::Done) => {
+                self.wait_for(LeaseStage::Releasing(true), LeaseStep::Sync)
+            }
+            (LeaseStage::Releasing(_), _) => LeaseStep::Rest(self.terms.look),
+            (LeaseStage::Withdrawing, _) => self.look(),
             // The highest claim went while it was read: another one has followed.
-            (Stage::Looking | Stage::Reading(..) | Stage::Missing(_), _) => {
+            (LeaseStage::Looking | LeaseStage::Reading(..) | LeaseStage::Missing(_), _) => {
                 LeaseStep::Rest(self.terms.look)
             }
         }
     }
 
-    fn wait_for(&mut self, stage: Stage, step: LeaseStep) -> LeaseStep {
+    fn wait_for(&mut self, stage: LeaseStage, step: LeaseStep) -> LeaseStep {
         self.stage = stage;
         step
     }
 
     fn look(&mut self) -> LeaseStep {
-        self.wait_for(Stage::Looking, LeaseStep::List)
+        self.wait_for(LeaseStage::Looking, LeaseStep::List)
     }
 
     /// Begins a round.
@@ -125,7 +127,7 @@ impl LeaseMachine {
         if !self.holds(now) {
             return self.lose(epoch, None);
         }
-        self.wait_for(Stage::Opening(now), LeaseStep::Open(epoch))
+        self.wait_for(LeaseStage::Opening(now), LeaseStep::Open(epoch))
     }
 
     fn lose(&mut self, epoch: Epoch, by: Option<Epoch>) -> LeaseStep {
@@ -137,11 +139,13 @@ impl LeaseMachine {
         }
     }
 
-    fn failed(&mut self, stage: Stage, why: String) -> LeaseStep {
+    fn failed(&mut self, stage: LeaseStage, why: String) -> LeaseStep {
         self.failure = Some(why);
         match stage {
             // The others are removed all the same; this one stays not held.
-            Stage::Clearing(claim, began, left, _) => self.clear(claim, began, left, false, began),
+            LeaseStage::Clearing(claim, began, left, _) => {
+                self.clear(claim, began, left, false, began)
+            }
             _ => LeaseStep::Rest(self.terms.look),
         }
     }
@@ -149,21 +153,27 @@ impl LeaseMachine {
     fn looked(&mut self, epochs: &[Epoch], now: Duration) -> LeaseStep {
         match epochs.last() {
             None => self.claim(1, 1, now),
-            Some(&epoch) => self.wait_for(Stage::Reading(epoch, now), LeaseStep::Read(epoch)),
+            Some(&epoch) => self.wait_for(LeaseStage::Reading(epoch, now), LeaseStep::Read(epoch)),
         }
     }
 
-    /// Judges the highest claim, which was asked for at the moment `asked`.
+    /// Judges the highest claim, which was asked for at the moment `asked`. Where a claim is held still, its
+    /// own file has gone, see [`Self::missed`].
     fn read(&mut self, epoch: Epoch, sight: Sight, asked: Duration, now: Duration) -> LeaseStep {
         let renewed = self.is_renewal(epoch, &sight.record);
         if let Record::Claim(claim) = &sight.record {
             let relation = self.me.relation(claim, sight.details.as_ref(), renewed);
             // Another run of the same holder after this one: two of them would take it from each
             // other for ever.
-            let later_run = claim.nonce != self.nonce && self.lost.is_some();
+            let had = self.lost.is_some() || self.tenure.is_some();
+            let later_run = claim.nonce != self.nonce && had;
             if relation == Relation::Own && !claim.released && !later_run {
                 let first = claim.first;
                 return self.claim(epoch + 1, first, now);
+            }
+            if let Some(tenure) = &self.tenure {
+                let held = tenure.claim.epoch;
+                return self.lose(held, Some(epoch));
             }
             if claim.released || self.me.is_gone(claim, &sight, self.terms.strict) {
                 return self.claim(epoch + 1, epoch + 1, now);
@@ -186,7 +196,10 @@ impl LeaseMachine {
         // Both looks count with the end of them that makes the time between them shorter: what stood
         // there at `asked` stood there for the whole time.
         if asked.saturating_sub(seen.since) >= self.terms.stale {
-            return self.claim(epoch + 1, epoch + 1, now);
+            // One that is torn for so long was never held by anybody.
+            let tenure = self.tenure.as_ref();
+            let first = tenure.map_or(epoch + 1, |tenure| tenure.claim.first);
+            return self.claim(epoch + 1, first, now);
         }
         LeaseStep::Rest(self.terms.look)
     }
@@ -214,29 +227,33 @@ impl LeaseMachine {
             nonce: self.nonce,
             released: false,
         };
-        self.wait_for(Stage::Locking(claim, now), LeaseStep::Lock)
+        self.wait_for(LeaseStage::Locking(claim, now), LeaseStep::Lock)
     }
 
     fn claiming(
         &mut self,
-        making: Making,
+        making: WriteStep,
         claim: Claim,
         began: Duration,
         reply: &LeaseReply,
         now: Duration,
     ) -> LeaseStep {
         let (next, step) = match (making, reply) {
-            (Making::Create, LeaseReply::Done) => (Making::Write, LeaseStep::Write(claim.clone())),
-            (Making::Write, LeaseReply::Done) => (Making::Sync, LeaseStep::Sync),
-            (Making::Sync, LeaseReply::Done) => (Making::SyncDirectory, LeaseStep::SyncDirectory),
-            (Making::SyncDirectory, LeaseReply::Done) => (Making::List, LeaseStep::List),
-            (Making::List, LeaseReply::Listed(epochs)) => {
+            (WriteStep::Create, LeaseReply::Done) => {
+                (WriteStep::Write, LeaseStep::Write(claim.clone()))
+            }
+            (WriteStep::Write, LeaseReply::Done) => (WriteStep::Sync, LeaseStep::Sync),
+            (WriteStep::Sync, LeaseReply::Done) => {
+                (WriteStep::SyncDirectory, LeaseStep::SyncDirectory)
+            }
+            (WriteStep::SyncDirectory, LeaseReply::Done) => (WriteStep::List, LeaseStep::List),
+            (WriteStep::List, LeaseReply::Listed(epochs)) => {
                 let epoch = claim.epoch;
                 if let Some(&highest) = epochs.last()
                     && highest > epoch
                 {
                     let _ = self.forestalled(highest);
-                    return self.wait_for(Stage::Withdrawing, LeaseStep::Remove(epoch));
+                    return self.wait_for(LeaseStage::Withdrawing, LeaseStep::Remove(epoch));
                 }
                 let mut lower = epochs.clone();
                 lower.retain(|other| *other < epoch);
@@ -247,7 +264,7 @@ impl LeaseMachine {
             // Another one was first, or it went while it was written.
             _ => return self.forestalled(claim.epoch),
         };
-        self.wait_for(Stage::Claiming(next, claim, began), step)
+        self.wait_for(LeaseStage::Claiming(next, claim, began), step)
     }
 
     /// Returns the next step where another contender has made this claim, or a higher one.
@@ -272,7 +289,7 @@ impl LeaseMachine {
     ) -> LeaseStep {
         if let Some(lowest) = left.first().copied() {
             left.remove(0);
-            let stage = Stage::Clearing(claim, began, left, clean);
+            let stage = LeaseStage::Clearing(claim, began, left, clean);
             return self.wait_for(stage, LeaseStep::Remove(lowest));
         }
         // An old holder of a lower claim that could not be removed might not notice, and a claim that
@@ -303,7 +320,8 @@ impl LeaseMachine {
             LeaseReply::Read(Record::Claim(found))
                 if found.epoch == own.epoch && found.nonce == self.nonce => {}
             // Only its name is the same: one who listed long ago has made it anew since.
-            LeaseReply::Read(_) => return self.lose(own.epoch, None),
+            LeaseReply::Read(Record::Claim(_)) => return self.lose(own.epoch, None),
+            // Whoever has torn it, nobody else is known to hold the lease.
             _ => return self.gone(own),
         }
         if !self.holds(now) {
@@ -315,24 +333,24 @@ impl LeaseMachine {
             // From here on it is not held, whatever comes of the write.
             self.tenure = None;
             claim.released = true;
-            return self.wait_for(Stage::Releasing(false), LeaseStep::Write(claim));
+            return self.wait_for(LeaseStage::Releasing(false), LeaseStep::Write(claim));
         }
         let step = LeaseStep::Write(claim.clone());
-        self.wait_for(Stage::Renewing(Making::Write, claim, began), step)
+        self.wait_for(LeaseStage::Renewing(WriteStep::Write, claim, began), step)
     }
 
     fn renewing(
         &mut self,
-        making: Making,
+        making: WriteStep,
         claim: Claim,
         began: Duration,
         reply: &LeaseReply,
         now: Duration,
     ) -> LeaseStep {
         let (next, step) = match (making, reply) {
-            (Making::Write, LeaseReply::Done) => (Making::Sync, LeaseStep::Sync),
-            (Making::Sync, LeaseReply::Done) => (Making::List, LeaseStep::List),
-            (Making::List, LeaseReply::Listed(epochs)) => {
+            (WriteStep::Write, LeaseReply::Done) => (WriteStep::Sync, LeaseStep::Sync),
+            (WriteStep::Sync, LeaseReply::Done) => (WriteStep::List, LeaseStep::List),
+            (WriteStep::List, LeaseReply::Listed(epochs)) => {
                 let epoch = claim.epoch;
                 return match epochs.last() {
                     Some(&highest) if highest > epoch => self.lose(epoch, Some(highest)),
@@ -345,7 +363,7 @@ impl LeaseMachine {
             }
             _ => return self.gone(claim),
         };
-        self.wait_for(Stage::Renewing(next, claim, began), step)
+        self.wait_for(LeaseStage::Renewing(next, claim, began), step)
     }
 
     /// Returns the next step where the contender's own file is not there. In an advisory lease, which only
@@ -354,19 +372,20 @@ impl LeaseMachine {
         if self.terms.strict || self.releasing {
             return self.lose(claim.epoch, None);
         }
-        self.wait_for(Stage::Missing(claim), LeaseStep::List)
+        self.wait_for(LeaseStage::Missing(claim), LeaseStep::List)
     }
 
-    /// Returns the next step after the look for a higher epoch. Without one nobody has taken the lease:
+    /// Returns the next step after the look for a higher epoch. One that is there may be the contender's own,
+    /// of a round that did not come to its end: it is read. Without one nobody has taken the lease:
     /// somebody has emptied the folder, or another volume is in its place. A new claim is made, and until
     /// it is held the old one counts.
     fn missed(&mut self, claim: Claim, epochs: &[Epoch], now: Duration) -> LeaseStep {
+        self.failure = Some("its own claim has gone from the volume".to_owned());
         match epochs.last() {
-            Some(&highest) if highest > claim.epoch => self.lose(claim.epoch, Some(highest)),
-            _ => {
-                self.failure = Some("its own claim has gone from the volume".to_owned());
-                self.claim(claim.epoch + 1, claim.first, now)
+            Some(&highest) if highest > claim.epoch => {
+                self.wait_for(LeaseStage::Reading(highest, now), LeaseStep::Read(highest))
             }
+            _ => self.claim(claim.epoch + 1, claim.first, now),
         }
     }
 }

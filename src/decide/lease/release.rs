@@ -15,8 +15,8 @@ use crate::decide::time::Time;
 pub struct EngineGone(());
 
 impl EngineGone {
-    /// Returns the proof if the supervisor has seen the end of the engine, which is in `phase` by the
-    /// decision at the moment `at`.
+    /// Returns the proof if the supervisor has seen the end of the engine. The last decision was made at `at`,
+    /// and the engine was in `phase` by it; both are absent before the first decision.
     ///
     /// PID 1 of the SQL container ends right after its engine, and the link with it: the end that it
     /// reported before counts for as long as nobody can have started an engine unseen, which is `patience`.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::machine::LeaseMachine;
-use super::sight::{HolderDetails, IdentityBasis, Observer, PidNamespace, Sight};
+use super::sight::{HolderDetails, IdentityBasis, OwnHolder, PidNamespace, Sight};
 use super::stage::{Tenure, Watch};
 use super::{Claim, Epoch, HolderIdentity, LeaseReply, LeaseStep, Record, Terms};
 
@@ -76,9 +76,9 @@ pub fn theirs(epoch: Epoch) -> Claim {
 
 /// Returns a contender that knows nothing yet, with a pod's uid.
 pub fn contender(strict: bool) -> LeaseMachine {
-    let me = Observer {
+    let me = OwnHolder {
         identity: identity("me"),
-        ..Observer::default()
+        ..OwnHolder::default()
     };
     let seconds = Duration::from_secs;
     let terms = Terms {

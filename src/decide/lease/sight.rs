@@ -8,7 +8,7 @@
 //! | --- | --- | --- |
 //! | own | the same id; or the claim names the engine that is seen here, by pid and start time | claimed on at once, the tenure goes on |
 //! | another's | both are known by their pods' uids, which differ; or it was seen to be renewed from another boot, or from another pid namespace of this one; or it names another engine of this namespace | the gate stays shut, and an engine that runs here all the same is fenced |
-//! | uncertain | anything else | it is watched: the gate stays shut, nothing is ended for it, and it is followed when it is stale |
+//! | uncertain | anything else | it is watched: the gate stays shut, no engine is ended for the claim itself (under a strict lease it is, because nothing is held), and it is followed when it is stale |
 //!
 //! **Whether it is gone.** Two facts prove it without a wait, see `is_gone`. Everything else waits until
 //! the claim is stale.
@@ -115,7 +115,7 @@ pub enum Relation {
 
 /// The holder that looks at a claim.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Observer {
+pub struct OwnHolder {
     /// The identity of this holder.
     pub identity: HolderIdentity,
     /// The ids under which earlier runs of the same pod may have claimed.
@@ -124,7 +124,7 @@ pub struct Observer {
     pub details: HolderDetails,
 }
 
-impl Observer {
+impl OwnHolder {
     /// Returns the relation of `claim` to this holder. `renewed`: it was seen to change between two looks.
     #[must_use]
     pub fn relation(
@@ -229,8 +229,8 @@ mod tests {
         }
     }
 
-    fn observer(details: HolderDetails) -> Observer {
-        Observer {
+    fn observer(details: HolderDetails) -> OwnHolder {
+        OwnHolder {
             identity: identity("me", "boot"),
             earlier_ids: vec!["before".to_owned()],
             details,

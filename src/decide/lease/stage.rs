@@ -42,7 +42,7 @@ pub struct Watch {
 
 /// The step whose reply is awaited.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Stage {
+pub enum LeaseStage {
     /// A rest between two rounds.
     Idle,
     /// The list of the claims, to find the highest one.
@@ -52,7 +52,7 @@ pub enum Stage {
     /// The taking of the holder's lock, before this claim is made; the moment at which that began.
     Locking(Claim, Duration),
     /// The making of a claim, or its first write or syncs; the moment at which that began.
-    Claiming(Making, Claim, Duration),
+    Claiming(WriteStep, Claim, Duration),
     /// The removal of the lower claims, once this one is made; the moment at which that began, the epochs
     /// that are left, and whether all went well so far.
     Clearing(Claim, Duration, Vec<Epoch>, bool),
@@ -62,7 +62,7 @@ pub enum Stage {
     Opening(Duration),
     /// The write into the own claim, its sync, and the list afterwards; the moment at which the renewal
     /// began.
-    Renewing(Making, Claim, Duration),
+    Renewing(WriteStep, Claim, Duration),
     /// The list of the claims, after the file of the own claim was not found.
     Missing(Claim),
     /// The release; whether the record is written already.
@@ -71,7 +71,7 @@ pub enum Stage {
 
 /// The part of making, or of renewing, a claim that is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Making {
+pub enum WriteStep {
     /// The file is being made.
     Create,
     /// The record is being written.

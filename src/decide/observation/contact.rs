@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::super::sql_error::{SqlErrorClass, classify};
 use super::super::time::Time;
 
 /// An attempt to be answered by the engine.
@@ -38,7 +39,7 @@ pub enum ContactError {
     /// The peer closed or reset the connection.
     Closed,
     /// The deadline passed at this stage.
-    TimedOut(Stage),
+    TimedOut(AttemptStage),
     /// No route, name not resolved, or another error of the network below TCP.
     Unreachable(String),
     /// The engine answered with an error.
@@ -51,10 +52,22 @@ pub enum ContactError {
     Credentials(String),
 }
 
+impl ContactError {
+    /// Returns the class of the error with which the engine answered; absent where it did not, or where the
+    /// table does not have the error.
+    #[must_use]
+    pub fn class(&self) -> Option<SqlErrorClass> {
+        match self {
+            Self::Server(error) => classify(error.number).map(|row| row.class),
+            _ => None,
+        }
+    }
+}
+
 /// The stage that an attempt reached before its deadline; the stages are in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Stage {
+pub enum AttemptStage {
     /// The TCP connect.
     Connect,
     /// The prelogin: the connection was accepted and nothing came back.

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 /// The identity of a process: its start time distinguishes it from a later one with the same pid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ProcessId {
-    /// The pid in the supervisor's pid namespace.
+    /// The pid in the pid namespace of whoever reports it: the agent's where `launch` is there, else the
+    /// supervisor's.
     pub pid: i32,
     /// The start time in clock ticks after boot: field 22 of `/proc/PID/stat`, proc_pid_stat(5).
     pub start_ticks: u64,

@@ -24,7 +24,7 @@ pub fn rule(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
         ("login", &view.snapshot.login),
     ] {
         if let Some(error) = contact.error() {
-            refused_by_name(name, error, findings);
+            refused_by_name(view, name, error, findings);
         }
     }
     elsewhere(view, findings);
@@ -44,20 +44,32 @@ pub fn rule(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
 }
 
 /// Adds a finding for an error that shows by itself what is wrong.
-fn refused_by_name(contact: &str, error: &ContactError, findings: &mut Findings) {
+fn refused_by_name(view: &View<'_>, contact: &str, error: &ContactError, findings: &mut Findings) {
     match error {
         ContactError::Server(error) => answered_with(contact, *error, findings),
         ContactError::Tls(detail) => {
             findings.add(Reason::TlsFailed, format!("{contact}: {detail}"));
         }
         ContactError::Credentials(detail) => {
-            findings.add(Reason::CredentialsUnreadable, detail.as_str());
+            let evidence = match nobody_asks(view) {
+                true => format!("{detail}; nobody asks the engine"),
+                false => detail.clone(),
+            };
+            findings.add(Reason::CredentialsUnreadable, evidence);
         }
         ContactError::Unreachable(detail) | ContactError::Protocol(detail) => {
             findings.add(Reason::EngineUnreachable, format!("{contact}: {detail}"));
         }
         ContactError::Refused | ContactError::Closed | ContactError::TimedOut(_) => {}
     }
+}
+
+/// Whether neither way in has sent the engine anything, for want of a password.
+fn nobody_asks(view: &View<'_>) -> bool {
+    let unasked = |contact: &Contact| {
+        matches!(contact.error(), Some(ContactError::Credentials(_))) || contact.last.is_none()
+    };
+    unasked(&view.snapshot.ping) && unasked(&view.snapshot.login)
 }
 
 fn answered_with(contact: &str, error: ServerError, findings: &mut Findings) {
@@ -71,38 +83,9 @@ fn answered_with(contact: &str, error: ServerError, findings: &mut Findings) {
         error.number, error.state, error.class
     );
     findings.add(
-        row.map_or(Reason::QueryRefused, |row| reason_of(row.class)),
+        row.map_or(Reason::QueryRefused, |row| row.class.reason()),
         evidence,
     );
-}
-
-/// Returns the reason that stands for a class of errors.
-fn reason_of(class: SqlErrorClass) -> Reason {
-    match class {
-        SqlErrorClass::Starting => Reason::Starting,
-        SqlErrorClass::Recovering => Reason::Recovering,
-        SqlErrorClass::ScriptUpgrade => Reason::ScriptUpgrade,
-        SqlErrorClass::Stopping => Reason::Stopping,
-        SqlErrorClass::Paused => Reason::Paused,
-        SqlErrorClass::AdministratorsOnly => Reason::AdministratorsOnly,
-        SqlErrorClass::SingleUser => Reason::SingleUser,
-        SqlErrorClass::LogonTrigger => Reason::LogonTriggerRefuses,
-        SqlErrorClass::LoginFailed => Reason::LoginFailed,
-        SqlErrorClass::LoginDisabled => Reason::LoginDisabled,
-        SqlErrorClass::PasswordExpired => Reason::PasswordExpired,
-        SqlErrorClass::PermissionMissing => Reason::PermissionMissing,
-        SqlErrorClass::ConnectionsExhausted => Reason::ConnectionsExhausted,
-        SqlErrorClass::WorkersExhausted => Reason::WorkersExhausted,
-        // One query that found no memory is load; that it lasts is another rule's.
-        SqlErrorClass::OutOfMemory | SqlErrorClass::Busy => Reason::EngineBusy,
-        SqlErrorClass::LogFull => Reason::LogFull,
-        SqlErrorClass::DiskFull => Reason::DiskFull,
-        SqlErrorClass::DataCorruption => Reason::DataCorruption,
-        SqlErrorClass::DatabaseUnavailable
-        | SqlErrorClass::VolumeError
-        | SqlErrorClass::EngineFault
-        | SqlErrorClass::Unsupported => Reason::QueryRefused,
-    }
 }
 
 /// Judges an engine that answers nothing: it hangs where nothing advances either, else it works hard.
@@ -113,10 +96,11 @@ fn hang(view: &View<'_>, findings: &mut Findings) {
     if view.snapshot.ping.refused_since.is_some() {
         return; // nobody is there to answer: that is the listener's rule
     }
-    if !view.engine.started || !asked(view) {
-        return; // nobody has seen it alive, or whoever is silent there is somebody else
-    }
-    let counted = owed.max(view.excused);
+    let open = left_open(view).filter(|_| view.engine.started);
+    let Some(open) = open else {
+        return; // no evidence: the engine never answered, is not asked now, or the questions go to another peer
+    };
+    let counted = owed.max(open).max(view.excused);
     if !findings.due(counted, view.stretched(view.policy.unresponsive_after)) {
         return;
     }
@@ -142,10 +126,13 @@ fn hang(view: &View<'_>, findings: &mut Findings) {
     }
 }
 
-/// Whether the engine itself is asked, and lately.
-fn asked(view: &View<'_>) -> bool {
-    let (ping, login) = (&view.snapshot.ping, &view.snapshot.login);
-    view.asks_the_engine() && (view.tried_lately(ping) || view.tried_lately(login))
+/// Returns the moment since which questions to the engine itself have been left open, the last of them
+/// lately. Absent where none was: an attempt that sent nothing (no password, no route) is no question.
+fn left_open(view: &View<'_>) -> Option<Time> {
+    let open = |contact: &Contact| contact.silent_since.filter(|_| view.tried_lately(contact));
+    let contacts = [&view.snapshot.ping, &view.snapshot.login];
+    let since = contacts.into_iter().filter_map(open).min();
+    since.filter(|_| view.asks_the_engine())
 }
 
 /// Whether connections were taken up lately, though nothing was answered on them: the workers are
@@ -162,10 +149,11 @@ fn listener(view: &View<'_>, over: Option<Time>, findings: &mut Findings) {
         false => None,
     };
     let since = refused(&view.snapshot.ping).or(refused(&view.snapshot.login));
-    // What was refused in the start was refused by right: a contact may still stand where it stood then.
+    // A refusal during the start is normal; the contact may not have been tried since, so count from the
+    // phase's beginning.
     let Some(since) = since else { return };
     let since = since.max(view.engine.phase_since).max(view.excused);
-    let since = since.max(view.snapshot.deaf_since.unwrap_or(Time::ZERO));
+    let since = since.max(view.snapshot.not_listening_since.unwrap_or(Time::ZERO));
     // The start logs that it is over in the moment in which it opens the port, and the log is read first.
     let since = since.max(over.unwrap_or(Time::ZERO));
     // Without a view of the process a refused port may just as well be a restart under way.
@@ -266,9 +254,10 @@ fn deaf(view: &View<'_>, findings: &mut Findings) {
 /// the configured limit.
 fn busy_for_too_long(view: &View<'_>, findings: &mut Findings) {
     let limit = view.policy.busy_limit;
-    if limit.is_zero() || view.process().is_none() || !view.engine.started || !asked(view) {
+    if limit.is_zero() || view.process().is_none() || !view.engine.started {
         return;
     }
+    let Some(open) = left_open(view) else { return };
     let snapshot = view.snapshot;
     let refused = snapshot.ping.refused_since.is_some();
     let mut lasted = |since: Option<Time>| {
@@ -276,7 +265,8 @@ fn busy_for_too_long(view: &View<'_>, findings: &mut Findings) {
         let due = findings.due(since, view.stretched(limit));
         due.then(|| seconds(view.now.since(since)))
     };
-    if let Some(lasted) = lasted(snapshot.answers.owed_since.filter(|_| !refused)) {
+    let owed = snapshot.answers.owed_since.filter(|_| !refused);
+    if let Some(lasted) = lasted(owed.map(|owed| owed.max(open))) {
         let evidence = format!("no answer of any kind for {lasted}");
         findings.add(Reason::BusyLimitExceeded, evidence);
     } else if let Some(lasted) = lasted(snapshot.login.silent_since) {
@@ -297,12 +287,16 @@ pub fn freshness(view: &View<'_>, findings: &mut Findings) {
     // An answer of a moment ago counts no more where neither way in has given one since.
     let silent = silent_logins(view).filter(|_| ping.error().is_some());
     let named = |effect| move |reason: Reason| reason.info().ready == effect;
-    // A login that is refused by name proves that the engine lives; what it proved before stands.
-    let answered_by_name = view.snapshot.answers.owed_since.is_none()
+    // What the engine has proven stands where it answers by name (a refused login), and where nobody can ask
+    // it (no password): a Secret that is missing says nothing of the engine. It falls with any sign that the
+    // engine takes no clients: an answer that it owes, a refused port, or no socket that listens.
+    let listens = view.listeners().and_then(ListenersReport::listens);
+    let as_proven = view.snapshot.answers.owed_since.is_none()
         && ping.refused_since.is_none()
+        && listens != Some(false)
         && !findings.reasons(named(ReadyEffect::AsProven)).is_empty();
     let failed_by_name = !findings.reasons(named(ReadyEffect::Fails)).is_empty();
-    let good = silent.is_none() && (fresh || answered_by_name);
+    let good = silent.is_none() && (fresh || as_proven);
     if good || failed_by_name {
         return;
     }
@@ -347,11 +341,9 @@ fn sign_of_life(view: &View<'_>) -> String {
 /// Adds a finding where errors of missing memory (701, 802, 17803 and their like) were all that came for a
 /// while.
 fn out_of_memory(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
-    let exhausted = |contact: &Contact| match contact.error() {
-        Some(ContactError::Server(error)) if view.tried_lately(contact) => {
-            classify(error.number).is_some_and(|row| row.class == SqlErrorClass::OutOfMemory)
-        }
-        _ => false,
+    let exhausted = |contact: &Contact| {
+        let class = contact.error().and_then(ContactError::class);
+        class == Some(SqlErrorClass::OutOfMemory) && view.tried_lately(contact)
     };
     let holds = exhausted(&view.snapshot.ping) || exhausted(&view.snapshot.login);
     let since = timers.lasting(Condition::OutOfMemory, holds, view.now);

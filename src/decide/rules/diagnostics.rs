@@ -15,20 +15,24 @@ pub fn rule(view: &View<'_>, findings: &mut Findings) {
         return;
     };
     let enough = view.policy.diagnostics_reports.max(1);
-    if diagnostics.system_errors >= enough {
-        let evidence = format!("{} reports in a row", diagnostics.system_errors);
+    // What was reported before a gap stands in no row with what is reported now.
+    let row = diagnostics.in_a_row(view.policy.ages.diagnostics);
+    let system_errors = diagnostics.system_errors.min(row);
+    if system_errors >= enough {
+        let evidence = format!("{system_errors} reports in a row");
         findings.add(Reason::SystemError, evidence);
     }
-    if diagnostics.resource_errors >= enough {
-        let evidence = format!("{} reports in a row", diagnostics.resource_errors);
+    let resource_errors = diagnostics.resource_errors.min(row);
+    if resource_errors >= enough {
+        let evidence = format!("{resource_errors} reports in a row");
         findings.add(Reason::ResourceError, evidence);
     }
-    if diagnostics.query_processing_errors >= enough {
+    let count = diagnostics.query_processing_errors.min(row);
+    if count >= enough {
         let deadlocked = match last.deadlocked_schedulers {
             Some(true) => ", with deadlocked schedulers",
             _ => "",
         };
-        let count = diagnostics.query_processing_errors;
         findings.add(
             Reason::SchedulersDeadlocked,
             format!("{count} reports in a row{deadlocked}"),

@@ -14,7 +14,7 @@ pub fn rule(view: &View<'_>, findings: &mut Findings) {
         let (reason, evidence) = match judgement {
             Judgement::Established { .. } => continue,
             Judgement::Unknown(why) => (Reason::VolumeUnidentified, why.clone()),
-            Judgement::FirstUse | Judgement::Adopting => (
+            Judgement::FirstUse | Judgement::Unmarked => (
                 Reason::VolumeUnidentified,
                 "it has no identity yet: one is written once the lease is held".to_owned(),
             ),

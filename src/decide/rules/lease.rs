@@ -62,7 +62,12 @@ pub fn rule(view: &View<'_>, findings: &mut Findings) {
                 (Some(by), None) => format!("epoch {epoch} was followed by {by}"),
                 (None, _) => because(&format!("epoch {epoch} was not renewed in time"), report),
             };
-            findings.add(Reason::LeaseLost, evidence);
+            // An advisory lease ends an engine only for another holder that is known: whoever has followed may
+            // be this pod itself.
+            match view.policy.lease == LeaseMode::Strict || holder.is_some() {
+                true => findings.add(Reason::LeaseLost, evidence),
+                false => not_held(view, evidence, findings),
+            }
         }
     }
 }

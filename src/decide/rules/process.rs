@@ -8,7 +8,7 @@ use super::super::observation::{
 use super::super::policy::RestartBy;
 use super::super::reason::Reason;
 use super::super::snapshot::Contact;
-use super::super::sql_error::{SqlErrorClass, classify};
+use super::super::sql_error::SqlErrorClass;
 use super::super::time::Time;
 use super::{Condition, Timers, View};
 
@@ -106,8 +106,8 @@ fn describe(exit: &Observed<ProcessExit>, view: &View<'_>) -> (Reason, String) {
     }
 }
 
-/// Returns `since`, or the last answer if that is later. An engine that looks dead and answers is alive,
-/// whatever the table of processes shows: a first thread that has ended is a zombie while others serve.
+/// Returns `since`, or the last answer if that is later. An engine that answers is alive, whatever is seen of
+/// the processes: the look may be of another pid namespace, or of a moment ago.
 fn unanswered(view: &View<'_>, since: Time) -> Time {
     let answered = view.snapshot.answers.last;
     answered.map_or(since, |answered| answered.max(since))
@@ -160,10 +160,7 @@ fn dump(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
 /// Whether the engine itself reports that it shuts down (17188, 6005); or lets nobody in but administrators,
 /// and had served before (18451): that is how a shutdown meets new logins.
 fn says_stopping(contact: &Contact, view: &View<'_>) -> bool {
-    let Some(ContactError::Server(error)) = contact.error() else {
-        return false;
-    };
-    match classify(error.number).map(|row| row.class) {
+    match contact.error().and_then(ContactError::class) {
         Some(SqlErrorClass::Stopping) => true,
         Some(SqlErrorClass::AdministratorsOnly) => view.engine.proven,
         _ => false,
@@ -195,8 +192,10 @@ fn stopping(view: &View<'_>, timers: &mut Timers, findings: &mut Findings) {
     let read = unsure && logs_stop(view, view.engine.since);
     let read = timers.lasting(Condition::StopLogged, read, view.now);
     let since = since.or(read);
+    let commanded = view.engine.stop;
     if let Some(since) = since
-        && !findings.due(since, limit)
+        // The limit of a command passes last where the engine itself spoke of a stop before.
+        && !findings.due(commanded.unwrap_or(since), limit)
     {
         let evidence = format!("for {}", seconds(view.now.since(since)));
         findings.add(Reason::Stopping, evidence);

@@ -94,10 +94,7 @@ fn under_way(view: &View<'_>) -> bool {
 
 /// Whether the engine itself reports that it is not ready yet (17187).
 fn says_starting(contact: &Contact) -> bool {
-    let Some(ContactError::Server(error)) = contact.error() else {
-        return false;
-    };
-    classify(error.number).is_some_and(|row| row.class == SqlErrorClass::Starting)
+    contact.error().and_then(ContactError::class) == Some(SqlErrorClass::Starting)
 }
 
 /// Adds a finding for a recovery in the log: while `master` recovers nothing listens, and only the log

@@ -37,7 +37,8 @@ impl Found {
     }
 }
 
-/// Judges each volume by itself. A fault of one that the gate does not require is a notice.
+/// Judges each volume by itself. A fault of one that the gate does not require is a notice, but for a stall
+/// under tempdb.
 pub fn rule(view: &View<'_>, findings: &mut Findings) {
     let volumes = &view.snapshot.volumes;
     if volumes.is_empty() {
@@ -47,6 +48,11 @@ pub fn rule(view: &View<'_>, findings: &mut Findings) {
         let mut found = Found::default();
         one(view, state, &mut found, findings);
         for (reason, evidence) in found.0 {
+            if reason == Reason::VolumeStalled && is_tempdb_alone(state) {
+                let evidence = view.snapshot.named(&state.volume.name, evidence);
+                findings.add_beside_gate(reason, evidence);
+                continue;
+            }
             let (reason, evidence) = match state.volume.binds() || is_notice(reason) {
                 true => (reason, evidence),
                 false if reason == Reason::VolumeUnchecked => continue,
@@ -59,6 +65,12 @@ pub fn rule(view: &View<'_>, findings: &mut Findings) {
         }
     }
     outside(view, findings);
+}
+
+/// Whether tempdb lies on the volume, and nothing that the gate requires. No restart helps where it stalls:
+/// tempdb is made anew there at each start. What is on it is worth nothing, so that the gate stays open.
+fn is_tempdb_alone(state: &VolumeState) -> bool {
+    state.volume.uses.contains(&Use::TempDb) && !state.volume.binds()
 }
 
 fn is_notice(reason: Reason) -> bool {

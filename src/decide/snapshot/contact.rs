@@ -1,9 +1,16 @@
 //! The contacts with the engine, and its answers.
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use super::super::observation::{
-    Attempt, AttemptResult, ComponentState, ContactError, Diagnostics, Observed, ServerError, Stage,
+    Attempt, AttemptResult, AttemptStage, ComponentState, ContactError, Diagnostics, Observed,
+    ServerError,
 };
 use super::super::time::Time;
+
+/// The number of reports of diagnostics whose moments are kept: no setting asks for more in a row.
+const ARRIVALS: usize = 100;
 
 /// A way to reach the engine, with the results of its attempts.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +49,8 @@ pub struct DiagnosticsView {
     pub unavailable: Option<ServerError>,
     /// The error with which the stream failed last, until a report comes.
     pub failed: Option<Observed<ContactError>>,
+    /// The moments of the last reports, the latest last.
+    pub(super) arrivals: VecDeque<Time>,
     /// The number of reports in a row with `system` in error.
     pub system_errors: u32,
     /// The number of reports in a row with `resource` in error.
@@ -108,9 +117,9 @@ impl Answers {
 impl Answers {
     /// Takes in that the listener took a connection up: the attempt timed out in the login or later, but
     /// no later than in `furthest`.
-    pub(super) fn greet(&mut self, at: Time, result: &AttemptResult, furthest: Stage) {
+    pub(super) fn greet(&mut self, at: Time, result: &AttemptResult, furthest: AttemptStage) {
         if let AttemptResult::Failed(ContactError::TimedOut(stage)) = result
-            && (Stage::Login..=furthest).contains(stage)
+            && (AttemptStage::Login..=furthest).contains(stage)
         {
             self.greeted = self.greeted.max(Some(at));
         }
@@ -141,6 +150,23 @@ impl AttemptResult {
 }
 
 impl DiagnosticsView {
+    /// Returns the number of the last reports of which each came within `apart` of the one before.
+    #[must_use]
+    pub fn in_a_row(&self, apart: Duration) -> u32 {
+        let later = self.arrivals.iter().rev();
+        let pairs = later.clone().zip(later.skip(1));
+        let close = pairs.take_while(|(at, before)| at.since(**before) < apart);
+        let first = self.arrivals.len().min(1);
+        u32::try_from(first + close.count()).unwrap_or(u32::MAX)
+    }
+
+    /// Begins to count reports in a row anew.
+    pub(super) fn count_anew(&mut self) {
+        self.system_errors = 0;
+        self.resource_errors = 0;
+        self.query_processing_errors = 0;
+    }
+
     pub(super) fn apply(&mut self, at: Time, value: Diagnostics) {
         let streak = |before: u32, state: Option<ComponentState>| match state {
             Some(ComponentState::Error) => before.saturating_add(1),
@@ -151,6 +177,10 @@ impl DiagnosticsView {
         self.query_processing_errors = streak(self.query_processing_errors, value.query_processing);
         self.unavailable = None;
         self.failed = None;
+        if self.arrivals.len() == ARRIVALS {
+            self.arrivals.pop_front();
+        }
+        self.arrivals.push_back(at);
         self.last = Some(Observed { at, value });
     }
 }

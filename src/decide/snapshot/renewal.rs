@@ -12,8 +12,10 @@ use crate::decide::time::Time;
 pub struct Aged {
     /// The moment at which the age was taken.
     pub at: Time,
-    /// The age at that moment.
+    /// The age at that moment, with the time for which the supervisor has not run since.
     pub age: Duration,
+    /// The time for which the supervisor did not run in all, as far as the age takes it in.
+    left_out: Duration,
 }
 
 impl Aged {
@@ -35,19 +37,32 @@ impl Snapshot {
     }
 
     pub(super) fn apply_stall(&mut self, at: Time, value: Duration) {
-        // For the others on the volume this time has passed.
-        if let Some(renewed) = &mut self.lease_renewed {
-            renewed.age = renewed.age.saturating_add(value);
-        }
+        self.left_out = self.left_out.saturating_add(value);
+        self.age_renewal();
         self.stall = Some(Observed { at, value });
+    }
+
+    /// Adds the time for which the supervisor did not run after the lease's report was made: for the others
+    /// on the volume it has passed. A stall may be reported after a renewal that came after it.
+    fn age_renewal(&mut self) {
+        if let Some(renewed) = &mut self.lease_renewed {
+            let more = self.left_out.saturating_sub(renewed.left_out);
+            renewed.age = renewed.age.saturating_add(more);
+            renewed.left_out = renewed.left_out.max(self.left_out);
+        }
     }
 
     pub(super) fn apply_lease(&mut self, at: Time, value: LeaseReport, by_agent: bool) {
         self.lease_by_agent = by_agent;
         self.lease_renewed = match value.state {
-            LeaseState::Held { age, .. } if !by_agent => Some(Aged { at, age }),
+            LeaseState::Held { age, .. } if !by_agent => Some(Aged {
+                at,
+                age,
+                left_out: value.left_out,
+            }),
             _ => None,
         };
+        self.age_renewal();
         self.lease = Some(Observed { at, value });
     }
 }

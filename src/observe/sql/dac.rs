@@ -14,7 +14,7 @@ use super::pace::Began;
 use super::silence::Listener;
 use crate::config::SqlConfig;
 use crate::decide::observation::{ContactError, Observation};
-use crate::decide::sql_error::{SqlErrorClass, classify};
+use crate::decide::sql_error::SqlErrorClass;
 use crate::observe::Sink;
 use crate::tds::deadline::Deadline;
 use crate::tds::session::Connector;
@@ -56,15 +56,9 @@ pub async fn observe(config: SqlConfig, patience: Duration, mut silence: Listene
 
 /// Whether the engine answers and refuses this login.
 fn refused(error: &ContactError) -> bool {
-    let ContactError::Server(error) = error else {
-        return false;
-    };
-    classify(error.number).is_some_and(|row| {
-        matches!(
-            row.class,
-            SqlErrorClass::LoginFailed
-                | SqlErrorClass::LoginDisabled
-                | SqlErrorClass::PasswordExpired
-        )
-    })
+    use SqlErrorClass::{LoginDisabled, LoginFailed, PasswordExpired};
+    matches!(
+        error.class(),
+        Some(LoginFailed | LoginDisabled | PasswordExpired)
+    )
 }

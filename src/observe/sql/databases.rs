@@ -11,7 +11,7 @@ use crate::config::SqlConfig;
 use crate::decide::observation::{
     ContactError, Database, DatabaseList, DatabaseState, DatabasesReport, Observation,
 };
-use crate::decide::sql_error::{SqlErrorClass, classify};
+use crate::decide::sql_error::SqlErrorClass;
 use crate::observe::Sink;
 use crate::tds::deadline::Deadline;
 use crate::tds::standing::Standing;
@@ -102,15 +102,8 @@ fn literal(text: &str) -> String {
 }
 
 fn is_denied(error: &ContactError) -> bool {
-    let ContactError::Server(error) = error else {
-        return false;
-    };
-    classify(error.number).is_some_and(|row| {
-        matches!(
-            row.class,
-            SqlErrorClass::PermissionMissing | SqlErrorClass::Unsupported
-        )
-    })
+    use SqlErrorClass::{PermissionMissing, Unsupported};
+    matches!(error.class(), Some(PermissionMissing | Unsupported))
 }
 
 /// The rows as they arrive.

@@ -14,9 +14,9 @@ use tiberius::{QueryItem, QueryStream};
 use super::pace::{Began, until_next_quietly};
 use crate::config::{Pace, SqlConfig};
 use crate::decide::observation::{
-    ContactError, DiagnosticsReport, Observation, ServerError, Stage,
+    AttemptStage, ContactError, DiagnosticsReport, Observation, ServerError,
 };
-use crate::decide::sql_error::{SqlErrorClass, classify};
+use crate::decide::sql_error::SqlErrorClass;
 use crate::observe::Sink;
 use crate::tds::deadline::Deadline;
 use crate::tds::dial::Allowance;
@@ -157,13 +157,9 @@ fn end(since: Began, error: ContactError, limit: Duration, sink: &Sink) -> End {
     if since.cut_short(sink.clock(), Some(&error), limit) {
         return End::Stalled;
     }
+    use SqlErrorClass::{PermissionMissing, Unsupported};
     if let ContactError::Server(server) = error
-        && classify(server.number).is_some_and(|row| {
-            matches!(
-                row.class,
-                SqlErrorClass::PermissionMissing | SqlErrorClass::Unsupported
-            )
-        })
+        && matches!(error.class(), Some(PermissionMissing | Unsupported))
     {
         return End::Unavailable(server);
     }
@@ -186,9 +182,9 @@ async fn next_report(
         let next = async {
             rows.try_next()
                 .await
-                .map_err(|error| from_tds(&error, Stage::Query))
+                .map_err(|error| from_tds(&error, AttemptStage::Query))
         };
-        let item = match deadline.bound(Stage::Query, next).await {
+        let item = match deadline.bound(AttemptStage::Query, next).await {
             Err(ContactError::TimedOut(_)) if collector.is_open() => {
                 return Ok(collector.finish());
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use crate::decide::observation::{Attempt, AttemptResult, ContactError};
-use crate::decide::sql_error::{SqlErrorClass, classify};
+use crate::decide::sql_error::SqlErrorClass;
 use crate::decide::time::Time;
 use crate::observe::clock::Clock;
 
@@ -94,7 +94,7 @@ pub(super) fn until_next(interval: Duration, error: Option<&ContactError>) -> Du
     match error {
         Some(ContactError::Refused) => interval.min(REFUSED_RETRY),
         Some(ContactError::Closed) => interval.min(STARTING_RETRY),
-        Some(ContactError::Server(error)) => match classify(error.number).map(|row| row.class) {
+        Some(error @ ContactError::Server(_)) => match error.class() {
             Some(SqlErrorClass::Starting) => interval.min(STARTING_RETRY),
             Some(SqlErrorClass::LoginDisabled) => interval.max(LOCKED_OUT_RETRY),
             _ => interval,
@@ -116,24 +116,18 @@ pub(super) fn until_next_quietly(interval: Duration, error: Option<&ContactError
 
 /// Whether the engine answers and refuses this login.
 pub(super) fn login_refused(error: &ContactError) -> bool {
-    let ContactError::Server(error) = error else {
-        return false;
-    };
-    classify(error.number).is_some_and(|row| {
-        matches!(
-            row.class,
-            SqlErrorClass::LoginFailed
-                | SqlErrorClass::LogonTrigger
-                | SqlErrorClass::PasswordExpired
-        )
-    })
+    use SqlErrorClass::{LoginFailed, LogonTrigger, PasswordExpired};
+    matches!(
+        error.class(),
+        Some(LoginFailed | LogonTrigger | PasswordExpired)
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::observation::AttemptStage;
     use crate::decide::observation::ServerError;
-    use crate::decide::observation::Stage;
 
     const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -150,7 +144,7 @@ mod tests {
         for error in [None, server(18456), server(922), server(18401), server(99)] {
             assert_eq!(until_next(INTERVAL, error.as_ref()), INTERVAL, "{error:?}");
         }
-        let silent = Some(ContactError::TimedOut(Stage::Query));
+        let silent = Some(ContactError::TimedOut(AttemptStage::Query));
         assert_eq!(until_next(INTERVAL, silent.as_ref()), INTERVAL);
     }
 
@@ -191,7 +185,7 @@ mod tests {
         let clock = Clock::start(Duration::from_secs(1));
         let began = Began::now(&clock);
         let limit = Duration::from_secs(2);
-        let late = Some(ContactError::TimedOut(Stage::Query));
+        let late = Some(ContactError::TimedOut(AttemptStage::Query));
         assert!(began.cut_short(&clock, late.as_ref(), limit));
         assert!(!began.cut_short(&clock, late.as_ref(), Duration::ZERO));
         assert!(!began.cut_short(&clock, None, limit));

@@ -14,8 +14,8 @@ use crate::config::refusals::Refusals;
 use crate::config::secret::PasswordSource;
 use crate::config::{BootstrapConfig, Pace, SqlConfig, TlsMode};
 use crate::decide::observation::{
-    Attempt, AttemptResult, ContactError, DatabasesReport, DiagnosticsReport, Observation,
-    Observed, Stage,
+    Attempt, AttemptResult, AttemptStage, ContactError, DatabasesReport, DiagnosticsReport,
+    Observation, Observed,
 };
 use crate::observe::Sink;
 use crate::observe::clock::Clock;
@@ -156,7 +156,7 @@ async fn it_is_silent() {
         TlsMode::Login,
         TlsMode::Off,
     ] {
-        let expected = ContactError::TimedOut(Stage::Prelogin);
+        let expected = ContactError::TimedOut(AttemptStage::Prelogin);
         assert_eq!(failure(address, tls).await, expected, "{tls:?}");
     }
 }
@@ -178,7 +178,7 @@ async fn it_does_not_accept() {
     }
     assert_eq!(
         failure(address, TlsMode::Off).await,
-        ContactError::TimedOut(Stage::Connect)
+        ContactError::TimedOut(AttemptStage::Connect)
     );
 }
 
@@ -239,7 +239,7 @@ async fn it_goes_silent_in_the_middle_of_the_login() {
         while stream.read(&mut [0; 512]).await.is_ok_and(|n| n > 0) {}
     })
     .await;
-    let expected = ContactError::TimedOut(Stage::Login);
+    let expected = ContactError::TimedOut(AttemptStage::Login);
     assert_eq!(failure(address, TlsMode::Off).await, expected);
 }
 
@@ -346,7 +346,7 @@ async fn every_observer_reports_a_silent_peer_in_time() {
         tokio::spawn(databases::observe(config.clone(), Vec::new(), sink.clone())),
         tokio::spawn(diagnostics::observe(config, sink)),
     ];
-    let silent = ContactError::TimedOut(Stage::Prelogin);
+    let silent = ContactError::TimedOut(AttemptStage::Prelogin);
     let mut reported = [false; 3];
     while reported.contains(&false) {
         let (index, error) = match seen.recv().await.expect("observers run").value {

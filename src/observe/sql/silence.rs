@@ -71,7 +71,7 @@ impl Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::observation::{AttemptResult, ContactError, Stage};
+    use crate::decide::observation::{AttemptResult, AttemptStage, ContactError};
     use crate::decide::time::Time;
 
     const SHORT: Duration = Duration::from_millis(1);
@@ -86,7 +86,7 @@ mod tests {
     }
 
     fn silent() -> Attempt {
-        failed(ContactError::TimedOut(Stage::Query))
+        failed(ContactError::TimedOut(AttemptStage::Query))
     }
 
     #[tokio::test]

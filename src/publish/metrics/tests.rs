@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::decide::observation::{
-    ActionReport, ActionStep, ServerError, Stage, VolumeCheck, VolumeFault,
+    ActionReport, ActionStep, AttemptStage, ServerError, VolumeCheck, VolumeFault,
 };
 use crate::decide::reason::Reason;
 use crate::decide::time::Time;
@@ -58,7 +58,7 @@ fn busy() -> Metrics {
     for value in [
         Observation::Ping(answered.clone()),
         Observation::Ping(attempt(AttemptResult::Failed(ContactError::TimedOut(
-            Stage::Query,
+            AttemptStage::Query,
         )))),
         Observation::Login(answered),
         server_error(18456),

@@ -85,8 +85,8 @@ const CANNOT_ASK: [fn() -> ContactError; 9] = [
     || ContactError::Closed,
     || ContactError::Unreachable("no route".to_owned()),
     || ContactError::Protocol("HTTP".to_owned()),
-    || ContactError::TimedOut(Stage::Connect),
-    || ContactError::TimedOut(Stage::Prelogin),
+    || ContactError::TimedOut(AttemptStage::Connect),
+    || ContactError::TimedOut(AttemptStage::Prelogin),
     || server(18456),
 ];
 

@@ -120,11 +120,11 @@ impl Three {
         seen.collect()
     }
 
-    fn judge(&self) -> Set {
+    fn judge(&self) -> JudgedVolumes {
         self.judge_with(None, VolumeInit::Once)
     }
 
-    fn judge_with(&self, remembered: Option<&str>, init: VolumeInit) -> Set {
+    fn judge_with(&self, remembered: Option<&str>, init: VolumeInit) -> JudgedVolumes {
         judge_set(&self.seen(), remembered, init)
     }
 
@@ -159,7 +159,7 @@ impl Three {
 }
 
 /// The volumes that are not as they should be, with the name of the judgement.
-fn wrong(set: &Set) -> Vec<(String, String)> {
+fn wrong(set: &JudgedVolumes) -> Vec<(String, String)> {
     let judged = set.judged.iter().filter_map(|judged| {
         let judgement = judged.judgement.as_ref()?;
         let debug = format!("{judgement:?}");
@@ -345,9 +345,9 @@ fn what_an_earlier_version_left_is_taken_into_the_set() {
     assert_eq!(
         wrong(&set),
         names(&[
-            ("data", "Adopting"),
+            ("data", "Unmarked"),
             ("log", "FirstUse"),
-            ("top", "Adopting")
+            ("top", "Unmarked")
         ])
     );
     three.settle();
@@ -390,12 +390,12 @@ fn an_earlier_versions_volume_is_not_taken_where_no_instance_is_known_unless_it_
     });
     assert_eq!(wrong(&three.judge()), names(&[("log", "Foreign")]));
     three.facts[DATA].file = main_with(&[("log", "a-log"), ("top", "a-top")]);
-    assert_eq!(wrong(&three.judge()), names(&[("log", "Adopting")]));
+    assert_eq!(wrong(&three.judge()), names(&[("log", "Unmarked")]));
 }
 
 #[test]
 fn an_earlier_versions_volume_is_taken_by_its_instance_where_it_was_never_recorded() {
-    for (instance, judgement) in [("I-A", "Adopting"), ("i-x", "Foreign")] {
+    for (instance, judgement) in [("I-A", "Unmarked"), ("i-x", "Foreign")] {
         let mut three = Three::established();
         if let IdentityFile::Known(main) = &mut three.facts[DATA].file {
             main.members.clear();

@@ -1,6 +1,6 @@
 //! The identities that are missing from a set, and those that an operator's `adopt` writes.
 
-use super::{IdentityWrite, Seen, Set};
+use super::{IdentityWrite, JudgedVolumes, Seen};
 use crate::decide::identity::{ExpectedId, Identity, IdentityFacts, IdentityFile, Membership};
 use crate::decide::volumes::Use;
 
@@ -10,7 +10,7 @@ pub(super) fn writes(
     main: &Seen<'_>,
     facts: &IdentityFacts,
     others: &[Seen<'_>],
-    set: &Set,
+    set: &JudgedVolumes,
 ) -> Vec<IdentityWrite> {
     let instance = instance(main, facts, others);
     let Some(id) = set.id() else {
@@ -123,7 +123,9 @@ fn instance(main: &Seen<'_>, facts: &IdentityFacts, others: &[Seen<'_>]) -> Opti
     }
 }
 
-/// Whether the instance is complete, and is not in the main volume's record.
+/// Whether the instance is complete, and is not in the main volume's record. The engine makes its id before its
+/// databases: who looks in between must not find the volume emptied. The volume's own id stands in the record
+/// for an instance whose id could not be seen.
 fn is_unrecorded(recorded: &Identity, facts: &IdentityFacts, others: &[Seen<'_>]) -> bool {
     let seen = facts.instance_id.is_some()
         || others

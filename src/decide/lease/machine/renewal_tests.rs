@@ -3,7 +3,7 @@
 use super::super::LeaseState;
 use super::super::script::{
     FENCE, FIRST, HELD, LOOK, NANOSECOND, OTHER_NONCE, RENEW, STALE, at, contender, failed, found,
-    hand_in, holder, listed, mine, play, rest,
+    hand_in, holder, listed, mine, play, rest, seen, theirs,
 };
 use super::*;
 use LeaseReply::{Done, Exists, Gone};
@@ -49,7 +49,7 @@ fn lost(by: Option<Epoch>) -> LeaseState {
 fn assert_loses(mut machine: LeaseMachine, reply: LeaseReply, now: Duration, by: Option<Epoch>) {
     let text = format!("{:?} {reply:?}", machine.stage);
     assert_eq!(machine.next(reply, now), List, "{text}");
-    assert_eq!(machine.stage, Stage::Looking, "{text}");
+    assert_eq!(machine.stage, LeaseStage::Looking, "{text}");
     assert_eq!(machine.state(now), lost(by), "{text}");
     assert_eq!(machine.tenure, None, "{text}");
 }
@@ -102,12 +102,13 @@ fn a_higher_claim_ends_a_renewal() {
 fn a_file_that_is_not_the_own_one_any_more_is_never_written() {
     let mut others = mine(HELD, FIRST);
     others.nonce = OTHER_NONCE;
-    let torn = LeaseReply::Read(Record::Torn(1));
-    for reply in [found(&others), found(&mine(HELD + 1, FIRST)), torn] {
+    for reply in [found(&others), found(&mine(HELD + 1, FIRST))] {
         for strict in [true, false] {
             assert_loses(renewing(strict, 1), reply.clone(), at(1), None);
         }
     }
+    let torn = LeaseReply::Read(Record::Torn(1));
+    assert_loses(renewing(true, 1), torn, at(1), None);
 }
 
 #[test]
@@ -127,6 +128,7 @@ fn an_advisory_claim_whose_file_has_gone_is_made_anew() {
         (3, Gone),
         (4, listed(&[])),
         (4, listed(&[1])),
+        (1, LeaseReply::Read(Record::Torn(1))),
     ] {
         for left in [&[][..], &[1], &[HELD]] {
             let mut machine = renewing(false, count);
@@ -161,10 +163,57 @@ fn an_advisory_claim_whose_file_has_gone_is_made_anew() {
 fn an_advisory_claim_whose_file_has_gone_is_lost_to_a_higher_one() {
     for count in 1..=3 {
         let mut machine = renewing(false, count);
-        play(&mut machine, [(1, Gone, List)]);
-        assert!(machine.holds(at(1)));
-        assert_loses(machine, listed(&[8]), at(2), Some(8));
+        play(
+            &mut machine,
+            [(1, Gone, List), (2, listed(&[8]), LeaseStep::Read(8))],
+        );
+        assert!(machine.holds(at(2)));
+        let mut later_run = mine(8, 8);
+        later_run.nonce = OTHER_NONCE;
+        for claim in [theirs(8), later_run] {
+            assert_loses(machine.clone(), seen(&claim), at(3), Some(8));
+        }
     }
+}
+
+/// The round before made the claim and failed after that.
+#[test]
+fn an_advisory_claim_is_not_lost_to_the_holders_own_higher_one() {
+    let mut machine = renewing(false, 1);
+    play(
+        &mut machine,
+        [
+            (1, Gone, List),
+            (2, listed(&[]), Lock),
+            (3, Done, Create(mine(HELD + 1, FIRST))),
+            (4, failed(), rest(LOOK)),
+            (6, Done, Open(HELD)),
+            (7, Gone, List),
+            (8, listed(&[HELD + 1]), LeaseStep::Read(HELD + 1)),
+            (9, seen(&mine(HELD + 1, FIRST)), Lock),
+            (10, Done, Create(mine(HELD + 2, FIRST))),
+        ],
+    );
+    assert!(machine.holds(at(10)));
+}
+
+#[test]
+fn an_advisory_claim_is_not_lost_to_a_torn_one_that_nobody_completes() {
+    let torn = || LeaseReply::Seen(Sight::from(Record::Torn(1)));
+    let round = |from: u64, next| {
+        [
+            (from, Done, Open(HELD)),
+            (from, Gone, List),
+            (from, listed(&[HELD + 1]), LeaseStep::Read(HELD + 1)),
+            (from, torn(), next),
+        ]
+    };
+    let mut machine = holder(false);
+    play(&mut machine, round(10, rest(LOOK)));
+    play(&mut machine, round(9 + STALE, rest(LOOK)));
+    assert!(machine.holds(at(9 + STALE)));
+    play(&mut machine, round(10 + STALE, Lock));
+    play(&mut machine, [(50, Done, Create(mine(HELD + 2, FIRST)))]);
 }
 
 #[test]

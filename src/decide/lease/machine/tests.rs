@@ -33,7 +33,7 @@ fn claiming() -> LeaseMachine {
     hand_in(&mut machine, &replies, replies.len());
     assert_eq!(
         machine.stage,
-        Stage::Claiming(Making::List, mine(6, 6), at(0))
+        LeaseStage::Claiming(WriteStep::List, mine(6, 6), at(0))
     );
     machine
 }
@@ -50,7 +50,7 @@ pub(super) fn look(machine: &mut LeaseMachine, seconds: u64, reply: LeaseReply) 
 /// Asserts that a contender that was asked for its lock makes this claim.
 #[track_caller]
 pub(super) fn assert_claims(machine: &LeaseMachine, epoch: Epoch, first: Epoch) {
-    let Stage::Locking(claim, _) = &machine.stage else {
+    let LeaseStage::Locking(claim, _) = &machine.stage else {
         panic!("it does not claim: {:?}", machine.stage);
     };
     assert_eq!(*claim, mine(epoch, first));
@@ -115,7 +115,7 @@ fn a_claim_counts_only_where_it_took_less_than_the_fence() {
         let pause = if held { 0 } else { LOOK };
         assert_eq!(step, rest(pause), "{took:?}");
         assert_eq!(machine.tenure.is_some(), held, "{took:?}");
-        assert_eq!(machine.stage, Stage::Idle);
+        assert_eq!(machine.stage, LeaseStage::Idle);
     }
 }
 
@@ -195,7 +195,7 @@ fn a_step_that_failed_is_tried_again_after_a_look() {
         hand_in(&mut machine, &first_claim(), count);
         play(&mut machine, [(1, failed(), rest(LOOK))]);
         assert_eq!(machine.failure.as_deref(), Some("EIO"), "{count}");
-        assert_eq!(machine.stage, Stage::Idle, "{count}");
+        assert_eq!(machine.stage, LeaseStage::Idle, "{count}");
         play(&mut machine, [(3, Done, List)]);
     }
     let mut machine = contender(true);
@@ -290,7 +290,7 @@ fn the_last_epoch_is_claimed_and_none_after_it() {
         if epoch == MAX_EPOCH {
             let text = "the highest epoch is used up";
             assert_eq!(machine.failure.as_deref(), Some(text));
-            assert_eq!(machine.stage, Stage::Idle);
+            assert_eq!(machine.stage, LeaseStage::Idle);
         } else {
             assert_claims(&machine, MAX_EPOCH, 3);
         }
