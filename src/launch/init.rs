@@ -59,13 +59,21 @@ const LOOK_WITHIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 struct Engine {
     pid: Pid,
-    /// The pidfd of the outer process. Absent where the kernel, or a seccomp filter, refuses pidfds: then the
-    /// agent reports the end by finding no engine, or this process reaps it.
+    /// The pidfd of the outer process. Absent where the kernel, or a seccomp filter, refuses pidfds: then its
+    /// end shows where this process reaps it, or once the command has ended and the agent finds no engine.
     outer: Option<OwnedFd>,
     /// The pidfd of the engine below the outer process.
     inner: Option<OwnedFd>,
     /// Whether the outer process has ended.
     gone: bool,
+}
+
+impl Engine {
+    /// Takes in which engine the agent has found when it was asked: by its pid, or none. Another one than this
+    /// is what an outer process that has ended has left.
+    fn looked_for(&mut self, found: Option<Pid>) {
+        self.gone |= found != Some(self.pid);
+    }
 }
 
 /// A stop under way.
@@ -104,8 +112,9 @@ pub struct Init {
     command_status: Option<i32>,
     engine: Option<Engine>,
     engine_status: Option<i32>,
-    /// Whether the agent has reported that there is no engine.
-    no_engine: bool,
+    /// The agent's answer to the question for an engine: the pid of the engine, or none where there is none.
+    /// Absent until the agent has answered.
+    looked: Option<Option<Pid>>,
     stop: Option<Stop>,
     /// Whether a moment was received until which the engine may run.
     limited: bool,
@@ -138,7 +147,7 @@ impl Init {
             command_status: None,
             engine: None,
             engine_status: None,
-            no_engine: false,
+            looked: None,
             stop: None,
             limited: false,
             lock: None,
@@ -174,17 +183,23 @@ impl Init {
 
     /// Whether the engine has ended, or the command where there is no engine.
     fn is_over(&mut self) -> bool {
-        if let Some(engine) = &self.engine {
+        if let Some(engine) = &self.engine
+            && (engine.gone || engine.outer.is_some())
+        {
             return engine.gone;
         }
         if self.command_status.is_none() {
             return false;
         }
-        // An engine may have outlived its shell.
-        self.no_engine = false;
+        // An engine may have outlived its shell; and one without a pidfd, whose shell has reaped it, is missed
+        // in no other way.
+        self.looked = None;
         if self.helper.send(ToAgent::Look) {
             let deadline = Instant::now() + LOOK_WITHIN;
-            self.until(deadline, |init| init.no_engine || init.engine.is_some());
+            self.until(deadline, |init| init.looked.is_some());
+        }
+        if let (Some(engine), Some(found)) = (&mut self.engine, self.looked) {
+            engine.looked_for(found);
         }
         self.engine.as_ref().is_none_or(|engine| engine.gone)
     }
@@ -280,7 +295,7 @@ impl Init {
             // One that comes too late.
             FromAgent::Leave => {}
             FromAgent::Engine(pid) => self.found(pid, descriptors),
-            FromAgent::NoEngine => self.no_engine = true,
+            FromAgent::NoEngine => self.looked = Some(None),
             FromAgent::Lock => self.keep(descriptors),
             FromAgent::Accepted(within) => {
                 let within = Duration::from_millis(within).min(LONGEST_STOP);
@@ -330,6 +345,7 @@ impl Init {
 
     fn found(&mut self, pid: i32, [outer, inner]: Descriptors) {
         let pid = Pid::from_raw(pid);
+        self.looked = Some(Some(pid));
         if let Some(known) = self.engine.as_mut().filter(|known| known.pid == pid) {
             known.inner = inner.or_else(|| known.inner.take());
             return;
@@ -386,4 +402,28 @@ impl Init {
 fn has_ended(pidfd: &OwnedFd) -> bool {
     let mut polled = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
     poll(&mut polled, PollTimeout::ZERO).is_ok_and(|count| count > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_without_a_pidfd_is_gone_where_the_agent_finds_it_no_more() {
+        let pid = Pid::from_raw;
+        for (found, gone) in [(Some(pid(7)), false), (Some(pid(8)), true), (None, true)] {
+            let mut engine = Engine {
+                pid: pid(7),
+                outer: None,
+                inner: None,
+                gone: false,
+            };
+            engine.looked_for(found);
+            assert_eq!(engine.gone, gone, "{found:?}");
+            // What has ended does not come back.
+            engine.gone = true;
+            engine.looked_for(Some(pid(7)));
+            assert!(engine.gone);
+        }
+    }
 }
