@@ -82,12 +82,17 @@ impl Init {
             .engine
             .as_ref()
             .and_then(|engine| engine.outer.as_ref());
+        let ended = match &self.engine {
+            Some(engine) => engine.gone,
+            // The command is reaped by this process alone.
+            None => self.command_status.is_some(),
+        };
         let sent = match (pidfd, known) {
             (Some(pidfd), Some(known)) => {
                 pidfd_send_signal(pidfd, known).map_err(std::io::Error::from)
             }
-            // While it is not reaped, which nobody but this process does, the command's pid is its own.
-            _ if self.engine.is_none() && self.command_status.is_some() => Ok(()),
+            // Once it is reaped, its pid may be another process's.
+            _ if ended => Ok(()),
             _ => kill(pid, signal).map_err(std::io::Error::from),
         };
         match sent {
