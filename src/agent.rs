@@ -210,8 +210,9 @@ impl Agent {
             Phase::Again => self.again(),
             Phase::Running | Phase::Ended => self.observe(),
         }
-        if stop != 0 {
-            self.ask_for_stop(stop);
+        if stop != 0 && phase != Phase::Ended {
+            // The link is not there yet. PID 1 has its own deadline for a stop that nobody takes on.
+            let _ = self.request.try_send(Request::Stop(stop));
         }
     }
 
