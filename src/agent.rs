@@ -174,6 +174,7 @@ impl Agent {
             exits,
             state.clone(),
             shut.subscribe(),
+            reports.clone(),
             memory.clone(),
         );
         let judged = Gate {

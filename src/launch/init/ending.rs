@@ -1,5 +1,6 @@
 //! The end, by the dead-man's switch or by itself: what is left of the command, and the agent's last work.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -21,6 +22,8 @@ const ORPHAN_GRACE: Duration = Duration::from_secs(10);
 const KILLED_WITHIN: Duration = Duration::from_secs(1);
 /// The pause between two looks whether what is left of the command has gone.
 const CLEARING: Duration = Duration::from_millis(20);
+/// The time for an agent that has just ended to be started once more.
+const AGENT_WITHIN: Duration = Duration::from_secs(1);
 /// The time for the agent's last work: the last messages, the lease's release, the termination message.
 const FINISH_WITHIN: Duration = Duration::from_secs(2);
 
@@ -135,11 +138,19 @@ impl Init {
     /// Has the agent do its last work, and ends it.
     pub(super) fn finish(&mut self, clear: bool, status: Option<i32>) {
         self.phase = Phase::Ended;
-        self.stop = None;
-        let deadline = Instant::now() + FINISH_WITHIN;
+        // There is nothing left to be signalled. The next agent still has to know that the pod ends.
+        if let Some(stop) = &mut self.stop {
+            stop.done = true;
+        }
         // One that has just ended is started once more.
-        self.until(deadline, |init| init.helper.pid().is_some());
-        if self.helper.send(ToAgent::Finish { clear, status }) {
+        let deadline = Instant::now() + AGENT_WITHIN;
+        let sent = Cell::new(false);
+        self.until(deadline, |init| {
+            sent.set(init.helper.send(ToAgent::Finish { clear, status }));
+            sent.get()
+        });
+        if sent.get() {
+            let deadline = Instant::now() + FINISH_WITHIN;
             self.until(deadline, |init| init.helper.pid().is_none());
         }
         self.helper.retire();

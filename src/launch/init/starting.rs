@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
-use super::{Gate, Init};
+use super::{Gate, Init, Stop};
 use crate::launch::channel::{Phase, ToAgent};
 use crate::launch::command::{self, Rest};
 use crate::launch::log::Value;
@@ -44,8 +44,13 @@ impl Init {
         let epoch = match self.admitted(Some(Instant::now() + AGAIN_WITHIN)) {
             Gate::Open(epoch) => epoch,
             Gate::Stopped(signal) => {
-                // The agent then gives the lease up.
+                // The agent, this one or the next, then gives the lease up.
                 self.helper.send(ToAgent::Stop(signal as i32));
+                self.stop = Some(Stop {
+                    signal,
+                    due: Instant::now(),
+                    done: true,
+                });
                 return false;
             }
             Gate::Shut | Gate::Left => return false,
