@@ -209,7 +209,12 @@ impl Agent {
         match phase {
             Phase::Waiting => self.wait_for_gate(),
             Phase::Again => self.again(),
-            Phase::Running | Phase::Ended => self.observe(),
+            Phase::Running | Phase::Ended => {
+                // The agent before this one may have ended before it was sent that the command was started.
+                again::count(&self.memory);
+                self.observe();
+                self.report_restarts();
+            }
         }
         if stop != 0 && phase != Phase::Ended {
             // The link is not there yet. PID 1 has its own deadline for a stop that nobody takes on.
@@ -232,7 +237,7 @@ impl Agent {
             return;
         }
         match again::permit(&self.memory, self.config.policy.restart_budget) {
-            Ok(_) => self.wait_for_gate(),
+            Ok(()) => self.wait_for_gate(),
             Err(why) => {
                 info!(why, "the container ends with the engine");
                 self.pid1.send(FromAgent::Leave);
@@ -246,6 +251,11 @@ impl Agent {
         gate.abort();
         again::begun(&self.memory, &mut self.log).await;
         self.observe();
+        self.report_restarts();
+    }
+
+    /// Reports to the supervisor how often the engine was started again in this container.
+    fn report_restarts(&self) {
         let restarts = self.memory.get().restarts_in_all;
         if restarts > 0 {
             // The link says it again to each supervisor.
