@@ -149,6 +149,8 @@ impl Lease {
     }
 
     fn contend(&self, link: &mpsc::Sender<Request>) -> std::io::Result<LeaseHolder> {
+        // What the thread before reported last is no reason to replace the new one.
+        self.reports.send_replace(None);
         let volume = self.volume.clone();
         let place = move || main_directory(&volume);
         let (pid1, memory) = (Arc::clone(&self.pid1), self.memory.clone());
@@ -156,18 +158,8 @@ impl Lease {
         let config = self.config.clone();
         let report = move |mut report: LeaseReport| {
             recognize(&mut report, |id| holder::is_of_this_pod(&config, id));
-            let runs = pid1.has_started();
-            let held = memory.get().held;
-            if let Some(until) = run_until(&report, held, runs) {
-                if until == FENCE && runs {
-                    warn!(?report, "the lease is lost: the engine is fenced");
-                }
-                pid1.send(FromAgent::RunUntil(until));
-            }
-            if let LeaseState::Held { epoch, .. } = report.state {
-                memory.change(|contents| contents.held = Some(epoch));
-            }
-            if !runs || is_certain(&report.state) {
+            send_limit(&report, &pid1, &memory);
+            if !pid1.has_started() || is_certain(&report.state) {
                 // A queue that is full belongs to a link that does not run.
                 let _ = link.try_send(Request::Lease(report.clone()));
             }
@@ -261,6 +253,23 @@ fn recognize(report: &mut LeaseReport, is_own: impl Fn(&str) -> bool) {
     }
 }
 
+/// Sends PID 1 until when the engine may run, and remembers the epoch that is held. A fence that PID 1 does not
+/// take is sent with the next report: the epoch from which it follows is not remembered before.
+fn send_limit(report: &LeaseReport, pid1: &Pid1, memory: &Memory) {
+    let runs = pid1.has_started();
+    if let Some(until) = run_until(report, memory.get().held, runs) {
+        if until == FENCE && runs {
+            warn!(?report, "the lease is lost: the engine is fenced");
+        }
+        if !pid1.send(FromAgent::RunUntil(until)) && until == FENCE {
+            return;
+        }
+    }
+    if let LeaseState::Held { epoch, .. } = report.state {
+        memory.change(|contents| contents.held = Some(epoch));
+    }
+}
+
 /// Returns until when the engine may run, for PID 1; none where there is nothing new to send. `held` is the
 /// last epoch that this container has held, `runs` whether the command was started.
 fn run_until(report: &LeaseReport, held: Option<Epoch>, runs: bool) -> Option<u64> {
@@ -291,7 +300,11 @@ fn run_until(report: &LeaseReport, held: Option<Epoch>, runs: bool) -> Option<u6
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::parse::parse;
+    use crate::config::raw::Raw;
+    use crate::config::{Environment, Flags, Sources};
     use crate::decide::lease::HolderIdentity as Who;
+    use crate::launch::channel::Phase;
 
     const UNTIL: Duration = Duration::from_secs(117);
 
@@ -352,6 +365,77 @@ mod tests {
         let at = until(true, &held(4, 4), Some(4), true);
         assert_eq!(at, Some(117_000_000_000));
         assert_eq!(until(false, &held(4, 4), Some(4), true), Some(NO_LIMIT));
+    }
+
+    /// Returns PID 1's end of a channel, and the agent's, where the command runs.
+    fn channel() -> (std::os::fd::OwnedFd, Arc<Pid1>) {
+        let (pid1, agent) = crate::launch::channel::pair().unwrap();
+        (pid1, Pid1::over(agent, Phase::Running).unwrap())
+    }
+
+    /// Returns the messages that PID 1 has not read yet.
+    fn unread(pid1: &std::os::fd::OwnedFd) -> Vec<FromAgent> {
+        let next = || crate::launch::channel::receive(pid1).unwrap();
+        std::iter::from_fn(next)
+            .map(|(message, _)| message)
+            .collect()
+    }
+
+    fn report(state: LeaseState) -> LeaseReport {
+        LeaseReport {
+            state,
+            failure: None,
+            run_until: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fence_that_is_not_taken_is_sent_again() {
+        let (pid1, agent) = channel();
+        let memory = Memory::open(None);
+        memory.change(|contents| contents.held = Some(4));
+        // PID 1 does not read for a while.
+        while agent.send(FromAgent::Beat) {}
+        let followed = report(held(6, 6));
+        send_limit(&followed, &agent, &memory);
+        let missed = unread(&pid1);
+        assert!(missed.iter().all(|message| *message == FromAgent::Beat));
+        send_limit(&followed, &agent, &memory);
+        assert_eq!(unread(&pid1), [FromAgent::RunUntil(FENCE)]);
+        send_limit(&followed, &agent, &memory);
+        assert_eq!(unread(&pid1), [FromAgent::RunUntil(NO_LIMIT)]);
+    }
+
+    #[tokio::test]
+    async fn a_new_thread_is_not_replaced_for_what_the_one_before_reported() {
+        let scratch = crate::records::atomic::tests::Scratch::new();
+        let directory = scratch.0.display().to_string();
+        let flags = ["data-dir", "state-dir"].map(|key| (key, Raw::Text(directory.clone())));
+        let flags = Flags {
+            values: flags.into_iter().collect(),
+            ..Flags::default()
+        };
+        let password = ("MSSQL_SA_PASSWORD".into(), "secret".into());
+        let sources = Sources::load(flags, Environment::from_vars([password]));
+        let config = parse(&sources).unwrap().config;
+        let (_pid1, agent) = channel();
+        let (_linked, state) = watch::channel(LinkState::default());
+        let (_seen, engine) = watch::channel(None);
+        let lease = Lease::new(&config, agent, Memory::open(None), state, engine);
+        lease
+            .reports
+            .send_replace(Some(report(elsewhere(5, true, true))));
+        let (requests, _taken) = mpsc::channel(1);
+        let _thread = lease.contend(&requests).unwrap();
+        let last = lease
+            .reports
+            .borrow()
+            .as_ref()
+            .map(|report| report.state.clone());
+        assert!(
+            !matches!(last, Some(LeaseState::Elsewhere { .. })),
+            "{last:?}"
+        );
     }
 
     #[test]

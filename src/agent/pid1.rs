@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram as Socket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,9 +59,18 @@ impl Pid1 {
             memory: memory.map(File::from),
             listener,
         };
-        let socket = UnixDatagram::from_std(Socket::from(inherited))?;
+        Ok((Self::over(inherited, phase)?, start))
+    }
+
+    /// Returns the agent's end of `channel`, where PID 1 is at the step `phase`.
+    ///
+    /// # Errors
+    ///
+    /// The runtime can't watch the channel.
+    pub fn over(channel: OwnedFd, phase: Phase) -> io::Result<Arc<Self>> {
+        let socket = UnixDatagram::from_std(Socket::from(channel))?;
         let started = AtomicBool::new(phase != Phase::Waiting);
-        Ok((Arc::new(Self { socket, started }), start))
+        Ok(Arc::new(Self { socket, started }))
     }
 
     /// Sends a message, from any thread. Waits for nothing: a message that PID 1 does not take is sent again,

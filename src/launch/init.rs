@@ -34,7 +34,7 @@ use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::process::{WaitOptions, wait};
 
 use super::Settings;
-use super::channel::{Descriptors, FromAgent, NO_LIMIT, Phase, ToAgent};
+use super::channel::{Descriptors, FromAgent, Phase, ToAgent};
 use super::command::{Rest, exit_code};
 use super::deadline::Deadline;
 use super::helper::{Helper, MAX_MESSAGES};
@@ -327,20 +327,6 @@ impl Init {
                 .warn("the engine can't inherit the lease's lock", &fields);
         }
         self.lock = Some(lock);
-    }
-
-    fn run_until(&mut self, until: u64) {
-        self.limited = true;
-        if self.settings.strict && until == NO_LIMIT {
-            self.log.warn(
-                "the lease is strict and is kept by a supervisor of an older version: nobody kills the engine if that one hangs",
-                &[],
-            );
-        }
-        // What was lost does not come back: the processes have run while another pod may have written.
-        if !self.fenced {
-            self.deadline.set(until);
-        }
     }
 
     fn found(&mut self, pid: i32, [outer, inner]: Descriptors) {

@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use rustix::process::pidfd_send_signal;
 
 use super::{Init, has_ended};
-use crate::launch::channel::{NO_LIMIT, Phase, ToAgent};
+use crate::launch::channel::{FENCE, NO_LIMIT, Phase, ToAgent};
 use crate::launch::command::exit_code;
 use crate::launch::log::Value;
 use crate::pidfd::wait_status;
@@ -28,6 +28,26 @@ const AGENT_WITHIN: Duration = Duration::from_secs(1);
 const FINISH_WITHIN: Duration = Duration::from_secs(2);
 
 impl Init {
+    /// Takes in until when the engine may run.
+    pub(super) fn run_until(&mut self, until: u64) {
+        self.limited = true;
+        if self.settings.strict && until == NO_LIMIT {
+            self.log.warn(
+                "the lease is strict and is kept by a supervisor of an older version: nobody kills the engine if that one hangs",
+                &[],
+            );
+        }
+        // What was lost does not come back: the processes have run while another pod may have written.
+        if self.fenced {
+            return;
+        }
+        self.deadline.set(until);
+        // At once: the next message may be of a lease that was taken anew.
+        if until == FENCE && self.phase == Phase::Running {
+            self.fence();
+        }
+    }
+
     /// Carries out the dead-man's switch: nothing of the command may run on.
     pub(super) fn fence(&mut self) {
         if !std::mem::replace(&mut self.fenced, true) {
