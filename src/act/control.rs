@@ -238,7 +238,13 @@ where
             reply(StatusCode::CONFLICT, &json!({ "error": why }))
         }
         None => {
-            let error = "the deciding loop takes no orders: see /healthz; nothing was changed";
+            let error = match order {
+                // The one that was begun before may have a longer grace.
+                Order::Stop(_) => {
+                    "the engine is still there at the end of this order's time; a stop that was begun goes on: see `status`"
+                }
+                _ => "the deciding loop takes no orders: see /healthz; nothing was changed",
+            };
             reply(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": error }))
         }
     }
