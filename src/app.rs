@@ -65,6 +65,9 @@ use supervise::Supervisor;
 /// upon and recorded. From the socket to the history is five tasks, one turn each.
 const LAST_TURNS: usize = 16;
 
+/// The answer to `adopt` where no identity may be written.
+const NOT_ADOPTED: &str = "the volume is not adopted: it is not mounted, or this pod does not hold its lease; `status` shows which; adopt it once that is mended; nothing was changed";
+
 /// A supervisor that has its port and observes nothing yet.
 #[derive(Debug)]
 pub struct Bound {
@@ -339,21 +342,26 @@ impl Orders {
             }
             Order::Resume => OperatorCommand::Resume,
             Order::Release => OperatorCommand::Release,
-            Order::Adopt => {
-                let may = |published: &publish::Published| {
-                    let decision = published.decision.as_ref();
-                    decision.is_some_and(|decision| decision.may_identify)
-                };
-                if !may(&self.decisions.borrow()) {
-                    warn!("the volume is not adopted: its lease is not held, or it is not mounted");
-                }
-                self.history.record(Event::Adopted);
-                OperatorCommand::Adopt
-            }
+            Order::Adopt => return self.adopt().await,
             Order::Stop(grace) => return self.stopper.stop(grace).await,
         };
         self.sink.send(Observation::Operator(command)).await;
         Ok(order.done())
+    }
+
+    /// Has the volumes accepted as they are, where their identities may be written at present.
+    async fn adopt(&self) -> Obeyed {
+        let may = |published: &publish::Published| {
+            let decision = published.decision.as_ref();
+            decision.is_some_and(|decision| decision.may_identify)
+        };
+        if !may(&self.decisions.borrow()) {
+            return Err(NOT_ADOPTED.to_owned());
+        }
+        let command = OperatorCommand::Adopt;
+        self.sink.send(Observation::Operator(command)).await;
+        self.history.record(Event::Adopted);
+        Ok(Order::Adopt.done())
     }
 }
 
