@@ -96,7 +96,7 @@ impl Memory {
 fn read(file: &File) -> Option<Contents> {
     let mut bytes = [0; BYTES];
     let length = file.read_at(&mut bytes, 0).ok()?;
-    // Trailing blanks are none of JSON's business.
+    // The blanks that fill the file up are white space to JSON.
     serde_json::from_slice(&bytes[..length]).ok()
 }
 
