@@ -56,7 +56,9 @@ async fn maintenance_ends_by_itself_and_not_with_the_supervisor() {
     supervisor.passes("ready").await;
     obeyed("pause --for 1s", &socket).await;
     supervisor
-        .event(|event| event["code"] == "Maintenance" && event["message"] == "it holds no longer")
+        .event(|event| {
+            event["code"] == "Maintenance" && event["message"] == "the reason holds no longer"
+        })
         .await;
     obeyed("pause --for 24h", &socket).await;
     supervisor.finds("Maintenance").await;
