@@ -120,13 +120,16 @@ async fn serving(
 ) -> (JoinSet<()>, std::path::PathBuf, Arc<AtomicU32>) {
     let name = format!("ses-control-{}-{name}.sock", std::process::id());
     let path = std::env::temp_dir().join(name);
-    let mut bound = bind(&path).await.unwrap();
-    bound.limits.connection = connection;
-    assert_eq!(bound.path(), path);
+    let socket = bind(&path).await.unwrap();
+    assert_eq!(socket.path(), path);
+    let limits = Limits {
+        connection,
+        ..LIMITS
+    };
     let count = Arc::new(AtomicU32::new(0));
     let counter = Arc::clone(&count);
     let mut tasks = JoinSet::new();
-    tasks.spawn(bound.serve(move |order: Order| {
+    tasks.spawn(serve_by(limits, socket, move |order: Order| {
         counter.fetch_add(1, Ordering::Relaxed);
         async move { Ok(order.done()) }
     }));
