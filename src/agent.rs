@@ -47,6 +47,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::info;
 
+use crate::act::holder::LeaseHolder;
 use crate::act::restart::Restarter;
 use crate::act::restart::termination::TerminationLog;
 use crate::config::Config;
@@ -62,7 +63,7 @@ use crate::parts::part;
 use end::End;
 use engine::Engines;
 use gate::Gate;
-use lease::{Holder, Lease};
+use lease::Lease;
 use link::{Link, LinkState, Request};
 use memory::Memory;
 use pid1::{Pid1, Start};
@@ -116,7 +117,7 @@ struct Agent {
     sink: Sink,
     state: watch::Receiver<LinkState>,
     request: mpsc::Sender<Request>,
-    holder: Holder,
+    holder: watch::Receiver<Option<LeaseHolder>>,
     end: Option<End>,
     memory: Memory,
     /// The gate, with what it is judged by.

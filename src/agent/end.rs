@@ -11,9 +11,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::lease::Holder;
 use super::link::{LinkState, Request};
 use super::memory::Memory;
+use crate::act::holder::LeaseHolder;
 use crate::act::restart::termination::TerminationLog;
 use crate::config::Config;
 use crate::decide::lease::LeaseState;
@@ -75,7 +75,7 @@ impl End {
         stopping: bool,
         status: Option<i32>,
         link: &mpsc::Sender<Request>,
-        holder: &Holder,
+        holder: &watch::Receiver<Option<LeaseHolder>>,
     ) {
         if self.state.borrow().is_linked() {
             tokio::time::sleep(LAST_LOOK).await;
@@ -88,7 +88,7 @@ impl End {
         if stopping {
             self.claimed().await;
         }
-        let Some(thread) = holder.get().filter(|_| stopping) else {
+        let Some(thread) = holder.borrow().clone().filter(|_| stopping) else {
             return;
         };
         let Some(gone) = EngineGone::in_container(status.is_some(), !clear) else {

@@ -13,7 +13,7 @@
 //! linked. One of version 2 gives it up to the agent; what a supervisor has claimed before it knew of the
 //! agent is taken back, as the same pod's.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -37,23 +37,6 @@ const RETRY: Duration = Duration::from_secs(1);
 /// moment.
 const KIN_PATIENCE: Duration = Duration::from_millis(500);
 
-/// The thread that holds the lease, while there is one. A clone has the same thread.
-#[derive(Clone, Debug, Default)]
-pub struct Holder(Arc<Mutex<Option<LeaseHolder>>>);
-
-impl Holder {
-    fn set(&self, thread: Option<LeaseHolder>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = thread;
-    }
-
-    /// Returns the thread, while there is one.
-    #[must_use]
-    pub fn get(&self) -> Option<LeaseHolder> {
-        let slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.clone()
-    }
-}
-
 /// The task that holds the lease.
 #[derive(Debug)]
 pub struct Lease {
@@ -66,7 +49,8 @@ pub struct Lease {
     /// The engine that runs, by which a later run of this pod recognizes the claim as its own.
     engine: watch::Receiver<Option<Option<Engine>>>,
     reports: watch::Sender<Option<LeaseReport>>,
-    holder: Holder,
+    /// The thread that holds the lease, while there is one.
+    holder: watch::Sender<Option<LeaseHolder>>,
 }
 
 impl Lease {
@@ -88,7 +72,7 @@ impl Lease {
             state,
             engine,
             reports: watch::Sender::new(None),
-            holder: Holder::default(),
+            holder: watch::Sender::new(None),
         }
     }
 
@@ -98,27 +82,27 @@ impl Lease {
         self.reports.subscribe()
     }
 
-    /// Returns the holder with the thread.
+    /// Returns the thread that holds the lease, while there is one.
     #[must_use]
-    pub fn holder(&self) -> Holder {
-        self.holder.clone()
+    pub fn holder(&self) -> watch::Receiver<Option<LeaseHolder>> {
+        self.holder.subscribe()
     }
 
     /// Holds the lease, and reports it over the link. Never ends.
     pub async fn hold(mut self, link: mpsc::Sender<Request>) {
         // The agent before held it: its claim is renewed at once.
         if self.memory.get().held.is_none() {
-            let linked = |state: &LinkState| holds_none(state) == Some(true);
+            let linked = |state: &LinkState| supervisor_holds_lease(state) == Some(false);
             // Its sender lives as long as the link's task.
             let _ = timeout(self.patience, self.state.wait_for(linked)).await;
         }
         loop {
-            if holds_none(&self.state.borrow()) == Some(false) {
+            if supervisor_holds_lease(&self.state.borrow()) == Some(true) {
                 self.leave_to_supervisor().await;
             }
             match self.contend(&link) {
                 Ok(thread) => {
-                    self.holder.set(Some(thread));
+                    self.holder.send_replace(Some(thread));
                     self.see_engine();
                     self.superseded().await;
                 }
@@ -132,15 +116,15 @@ impl Lease {
 
     /// Waits while a supervisor that holds the lease itself is linked, or is about to be again.
     async fn leave_to_supervisor(&mut self) {
-        self.holder.set(None);
+        self.holder.send_replace(None);
         self.reports.send_replace(None);
         self.pid1.send(FromAgent::RunUntil(NO_LIMIT));
         let mut gone = Instant::now();
         while gone.elapsed() < self.patience {
-            let linked = holds_none(&self.state.borrow_and_update());
-            match linked {
-                Some(true) => return,
-                Some(false) => gone = Instant::now(),
+            let holds = supervisor_holds_lease(&self.state.borrow_and_update());
+            match holds {
+                Some(false) => return,
+                Some(true) => gone = Instant::now(),
                 None => {}
             }
             let _ = timeout(RETRY.min(self.patience), self.state.changed()).await;
@@ -172,7 +156,7 @@ impl Lease {
 
     fn see_engine(&mut self) {
         let engine = self.engine.borrow_and_update().flatten();
-        if let (Some(thread), Some((outer, _))) = (self.holder.get(), engine) {
+        if let (Some(thread), Some((outer, _))) = (&*self.holder.borrow(), engine) {
             thread.see_engine(Some(outer));
         }
     }
@@ -182,7 +166,7 @@ impl Lease {
     async fn superseded(&mut self) {
         let mut reports = self.reports.subscribe();
         loop {
-            if holds_none(&self.state.borrow_and_update()) == Some(false) {
+            if supervisor_holds_lease(&self.state.borrow_and_update()) == Some(true) {
                 return;
             }
             let by_kin = |report: &Option<LeaseReport>| {
@@ -207,9 +191,9 @@ impl Lease {
     }
 }
 
-/// Whether the linked supervisor leaves the lease to the agent; none where no supervisor is linked.
-fn holds_none(state: &LinkState) -> Option<bool> {
-    state.version.map(|version| version >= AGENT_HOLDS_LEASE)
+/// Whether the linked supervisor holds the lease itself; none where no supervisor is linked.
+fn supervisor_holds_lease(state: &LinkState) -> Option<bool> {
+    state.version.map(|version| version < AGENT_HOLDS_LEASE)
 }
 
 /// Whether a supervisor may draw conclusions from the state: a claim that is held, or that another holder has

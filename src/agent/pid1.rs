@@ -18,7 +18,7 @@ use crate::launch::channel::{self, FromAgent, Phase, ToAgent};
 /// The channel to PID 1.
 #[derive(Debug)]
 pub struct Pid1 {
-    // A datagram socket's calls are those of any socket that keeps the bounds of messages.
+    // The socket is a SOCK_SEQPACKET one, for which tokio has no type. Only its descriptor is used.
     socket: UnixDatagram,
     started: AtomicBool,
 }

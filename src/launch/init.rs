@@ -225,7 +225,7 @@ impl Init {
             engine.gone = true;
         }
         for _ in 0..MAX_SIGNALS {
-            // An error is one of a signal that is not there any more.
+            // No signal is pending any more; an error is treated alike, as a later turn tries again.
             let Ok(Some(info)) = self.signals.read_signal() else {
                 break;
             };

@@ -67,7 +67,7 @@ impl Init {
             }
         }
         self.rest.kill(self.log);
-        // Once is enough for each that is there; who comes later is a child, see `clear`.
+        // Whatever runs was killed. A process that was being started meanwhile is ended by `clear`.
         self.deadline.set(NO_LIMIT);
         self.message.write(&format_args!(
             "fenced: the engine was killed, because the lease on its volume was lost or could not be renewed in time"
@@ -125,7 +125,7 @@ impl Init {
     /// Has the agent do its last work. Returns the exit code.
     pub(super) fn leave(mut self, clear: bool) -> u8 {
         self.phase = Phase::Ended;
-        // The shell's death has made its children this process's own.
+        // The engine may have become this process's child, with the shell's death, and was reaped since.
         let status = self.status().or(self.command_status);
         self.finish(clear, status);
         match status {

@@ -97,8 +97,10 @@ impl Init {
         };
         match sent {
             Err(error) if error.raw_os_error() != Some(Errno::SRCH.raw_os_error()) => {
-                self.log
-                    .warn("it can't be signalled", &[("error", Value::Text(&error))]);
+                self.log.warn(
+                    "the signal can't be passed on",
+                    &[("error", Value::Text(&error))],
+                );
             }
             // It needs none any more.
             Ok(()) | Err(_) => {}
