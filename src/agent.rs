@@ -53,7 +53,7 @@ use crate::act::restart::termination::TerminationLog;
 use crate::config::Config;
 use crate::decide;
 use crate::decide::observation::{ActionReport, ActionStep, Observation};
-use crate::launch::channel::{BEAT, FromAgent, Phase, ToAgent};
+use crate::launch::channel::{BEAT, FromAgent, InitStep, ToAgent};
 use crate::launch::{take_signals_back, termination};
 use crate::memory::give_back_regularly;
 use crate::observe::clock::Clock;
@@ -98,7 +98,7 @@ async fn work(mut config: Config, remembered: decide::memory::Memory) -> anyhow:
     config
         .termination_log
         .get_or_insert_with(|| PathBuf::from(termination::DEFAULT_PATH));
-    info!(phase = ?start.phase, "the agent of the SQL container works");
+    info!(step = ?start.step, "the agent of the SQL container works");
     let mut agent = Agent::start(config, remembered, pid1, start);
     while let Some(message) = agent.pid1.receive().await {
         if agent.take(message).await {
@@ -201,23 +201,23 @@ impl Agent {
             stopping: start.stop != 0,
             tasks,
         };
-        agent.go_on(start.phase, start.stop);
+        agent.go_on(start.step, start.stop);
         agent
     }
 
     /// Does what belongs to the step that PID 1 is at.
-    fn go_on(&mut self, phase: Phase, stop: i32) {
-        match phase {
-            Phase::Waiting => self.wait_for_gate(),
-            Phase::Again => self.again(),
-            Phase::Running | Phase::Ended => {
+    fn go_on(&mut self, step: InitStep, stop: i32) {
+        match step {
+            InitStep::Waiting => self.wait_for_gate(),
+            InitStep::Again => self.again(),
+            InitStep::Running | InitStep::Ended => {
                 // The agent before this one may have ended before it was sent that the command was started.
                 again::count(&self.memory);
                 self.observe();
                 self.report_restarts();
             }
         }
-        if stop != 0 && phase != Phase::Ended {
+        if stop != 0 && step != InitStep::Ended {
             // The link is not there yet. PID 1 has its own deadline for a stop that nobody takes on.
             let _ = self.request.try_send(Request::Stop(stop));
         }
@@ -269,11 +269,11 @@ impl Agent {
         match message {
             // The command was started.
             ToAgent::State {
-                phase: Phase::Running,
+                step: InitStep::Running,
                 ..
             } => self.begun().await,
             ToAgent::State {
-                phase: Phase::Again,
+                step: InitStep::Again,
                 ..
             } => self.again(),
             ToAgent::State { .. } => {}

@@ -288,7 +288,7 @@ mod tests {
     use crate::config::raw::Raw;
     use crate::config::{Environment, Flags, Sources};
     use crate::decide::lease::HolderIdentity as Who;
-    use crate::launch::channel::Phase;
+    use crate::launch::channel::InitStep;
 
     const UNTIL: Duration = Duration::from_secs(117);
 
@@ -354,7 +354,7 @@ mod tests {
     /// Returns PID 1's end of a channel, and the agent's, where the command runs.
     fn channel() -> (std::os::fd::OwnedFd, Arc<Pid1>) {
         let (pid1, agent) = crate::launch::channel::pair().unwrap();
-        (pid1, Pid1::over(agent, Phase::Running).unwrap())
+        (pid1, Pid1::over(agent, InitStep::Running).unwrap())
     }
 
     /// Returns the messages that PID 1 has not read yet.

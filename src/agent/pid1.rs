@@ -13,7 +13,7 @@ use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use tracing::debug;
 
-use crate::launch::channel::{self, FromAgent, Phase, ToAgent};
+use crate::launch::channel::{self, FromAgent, InitStep, ToAgent};
 
 /// The channel to PID 1.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct Pid1 {
 #[derive(Debug)]
 pub struct Start {
     /// The step that PID 1 is at.
-    pub phase: Phase,
+    pub step: InitStep,
     /// The signal by which the container was asked to stop; zero where it was not.
     pub stop: i32,
     /// The file with the memory of earlier agents.
@@ -46,7 +46,7 @@ impl Pid1 {
         let inherited = io::stdin().as_fd().try_clone_to_owned()?;
         let (message, [memory, listener]) =
             channel::receive(&inherited)?.ok_or(io::ErrorKind::NotConnected)?;
-        let ToAgent::State { phase, stop } = message else {
+        let ToAgent::State { step, stop } = message else {
             return Err(io::ErrorKind::InvalidData.into());
         };
         let listener = listener.map(TcpListener::from);
@@ -54,22 +54,22 @@ impl Pid1 {
             listener.set_nonblocking(true)?;
         }
         let start = Start {
-            phase,
+            step,
             stop,
             memory: memory.map(File::from),
             listener,
         };
-        Ok((Self::over(inherited, phase)?, start))
+        Ok((Self::over(inherited, step)?, start))
     }
 
-    /// Returns the agent's end of `channel`, where PID 1 is at the step `phase`.
+    /// Returns the agent's end of `channel`, where PID 1 is at this step.
     ///
     /// # Errors
     ///
     /// The runtime can't watch the channel.
-    pub fn over(channel: OwnedFd, phase: Phase) -> io::Result<Arc<Self>> {
+    pub fn over(channel: OwnedFd, step: InitStep) -> io::Result<Arc<Self>> {
         let socket = UnixDatagram::from_std(Socket::from(channel))?;
-        let started = AtomicBool::new(phase != Phase::Waiting);
+        let started = AtomicBool::new(step != InitStep::Waiting);
         Ok(Arc::new(Self { socket, started }))
     }
 
@@ -109,8 +109,8 @@ impl Pid1 {
                 .await;
             match received {
                 Ok(message) => {
-                    if let ToAgent::State { phase, .. } = message {
-                        let started = phase != Phase::Waiting;
+                    if let ToAgent::State { step, .. } = message {
+                        let started = step != InitStep::Waiting;
                         self.started.store(started, Ordering::Relaxed);
                     }
                     return Some(message);

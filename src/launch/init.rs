@@ -34,10 +34,10 @@ use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::process::{WaitOptions, wait};
 
 use super::Settings;
-use super::channel::{Descriptors, FromAgent, Phase, ToAgent};
+use super::agent_process::{AgentProcess, MAX_MESSAGES};
+use super::channel::{Descriptors, FromAgent, InitStep, ToAgent};
 use super::command::{Rest, exit_code};
 use super::deadline::Deadline;
-use super::helper::{Helper, MAX_MESSAGES};
 use super::log::{Log, Value};
 use super::termination::TerminationMessage;
 use crate::memory;
@@ -103,10 +103,10 @@ pub struct Init {
     log: Log,
     signals: SignalFd,
     deadline: Deadline,
-    helper: Helper,
+    agent: AgentProcess,
     message: TerminationMessage,
     rest: Rest,
-    phase: Phase,
+    step: InitStep,
     gate: Gate,
     command: Option<Pid>,
     command_status: Option<i32>,
@@ -130,7 +130,7 @@ impl Init {
         settings: Settings,
         signals: SignalFd,
         deadline: Deadline,
-        helper: Helper,
+        agent: AgentProcess,
         message: TerminationMessage,
     ) -> Self {
         Self {
@@ -139,9 +139,9 @@ impl Init {
             settings,
             signals,
             deadline,
-            helper,
+            agent,
             message,
-            phase: Phase::Waiting,
+            step: InitStep::Waiting,
             gate: Gate::Shut,
             command: None,
             command_status: None,
@@ -194,7 +194,7 @@ impl Init {
         // An engine may have outlived its shell; and one without a pidfd, whose shell has reaped it, is missed
         // in no other way.
         self.looked = None;
-        if self.helper.send(ToAgent::Look) {
+        if self.agent.send(ToAgent::Look) {
             let deadline = Instant::now() + LOOK_WITHIN;
             self.until(deadline, |init| init.looked.is_some());
         }
@@ -209,12 +209,12 @@ impl Init {
         self.wait(wake);
         // What an agent has said holds whenever it is read: a moment of CLOCK_BOOTTIME.
         for _ in 0..MAX_MESSAGES {
-            let Some((message, descriptors)) = self.helper.receive() else {
+            let Some((message, descriptors)) = self.agent.receive() else {
                 break;
             };
             self.take(message, descriptors);
         }
-        if self.deadline.is_over() && self.phase == Phase::Running {
+        if self.deadline.is_over() && self.step == InitStep::Running {
             self.fence();
         }
         self.reap();
@@ -238,19 +238,19 @@ impl Init {
             self.stop_now(stop.signal);
         }
         let state = self.state();
-        self.helper.tend(state);
+        self.agent.tend(state);
     }
 
     fn state(&self) -> ToAgent {
         ToAgent::State {
-            phase: self.phase,
+            step: self.step,
             stop: self.stop.map_or(0, |stop| stop.signal as i32),
         }
     }
 
     fn wait(&self, wake: Option<Instant>) {
         let stop = self.stop.filter(|stop| !stop.done).map(|stop| stop.due);
-        let next = [wake, self.helper.due(), stop].into_iter().flatten().min();
+        let next = [wake, self.agent.due(), stop].into_iter().flatten().min();
         let timeout = next.map_or(PollTimeout::NONE, |at| {
             // A millisecond later rather than earlier: it would be looked at in vain.
             let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
@@ -266,7 +266,7 @@ impl Init {
                 self.deadline.readable().unwrap_or(signals),
                 PollFlags::POLLIN,
             ),
-            PollFd::new(self.helper.readable().unwrap_or(signals), PollFlags::POLLIN),
+            PollFd::new(self.agent.readable().unwrap_or(signals), PollFlags::POLLIN),
             PollFd::new(engine.map_or(signals, AsFd::as_fd), PollFlags::POLLIN),
         ];
         // EINTR is a turn for nothing. So would ENOMEM be, and the next turn tries again.
@@ -285,13 +285,13 @@ impl Init {
             FromAgent::Beat => {}
             FromAgent::RunUntil(until) => self.run_until(until),
             FromAgent::Start(epoch) => {
-                if !matches!(self.phase, Phase::Waiting | Phase::Again) {
-                    self.helper.send(self.state());
+                if !matches!(self.step, InitStep::Waiting | InitStep::Again) {
+                    self.agent.send(self.state());
                 } else if self.gate == Gate::Shut {
                     self.gate = Gate::Open(epoch);
                 }
             }
-            FromAgent::Leave if self.phase == Phase::Again => self.gate = Gate::Left,
+            FromAgent::Leave if self.step == InitStep::Again => self.gate = Gate::Left,
             // One that comes too late.
             FromAgent::Leave => {}
             FromAgent::Engine(pid) => self.found(pid, descriptors),
@@ -337,7 +337,7 @@ impl Init {
             return;
         }
         // What is seen below an outer process that has ended is what that has left.
-        if self.phase != Phase::Running || self.engine.is_some() {
+        if self.step != InitStep::Running || self.engine.is_some() {
             return;
         }
         let fields = [("pid", Value::Number(pid.as_raw().into()))];
@@ -368,7 +368,7 @@ impl Init {
                 // Nobody has ended, or there is no child at all (ECHILD).
                 Ok(None) | Err(_) => return,
             };
-            if self.helper.ended(pid, exit_code(status)) {
+            if self.agent.ended(pid, exit_code(status)) {
                 if let Some(stop) = &mut self.stop {
                     // The next agent asks anew.
                     stop.due = stop.due.min(Instant::now() + ACCEPTED_WITHIN);

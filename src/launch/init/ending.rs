@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use rustix::process::pidfd_send_signal;
 
 use super::{Init, has_ended};
-use crate::launch::channel::{FENCE, NO_LIMIT, Phase, ToAgent};
+use crate::launch::channel::{FENCE, InitStep, NO_LIMIT, ToAgent};
 use crate::launch::command::exit_code;
 use crate::launch::log::Value;
 use crate::pidfd::wait_status;
@@ -43,7 +43,7 @@ impl Init {
         }
         self.deadline.set(until);
         // At once: the next message may be of a lease that was taken anew.
-        if until == FENCE && self.phase == Phase::Running {
+        if until == FENCE && self.step == InitStep::Running {
             self.fence();
         }
     }
@@ -84,7 +84,7 @@ impl Init {
             self.until(deadline, |init| init.status().is_some());
         }
         if let Some(engine) = &self.engine {
-            self.helper.send(ToAgent::Ended {
+            self.agent.send(ToAgent::Ended {
                 pid: engine.pid.as_raw(),
                 status: self.status(),
             });
@@ -109,7 +109,7 @@ impl Init {
             let deadline = Instant::now() + wait;
             loop {
                 self.reap();
-                clear = !self.rest.signal(signal, self.helper.pid(), self.log);
+                clear = !self.rest.signal(signal, self.agent.pid(), self.log);
                 if clear || Instant::now() >= deadline {
                     break;
                 }
@@ -124,7 +124,7 @@ impl Init {
 
     /// Has the agent do its last work. Returns the exit code.
     pub(super) fn leave(mut self, clear: bool) -> u8 {
-        self.phase = Phase::Ended;
+        self.step = InitStep::Ended;
         // The engine may have become this process's child, with the shell's death, and was reaped since.
         let status = self.status().or(self.command_status);
         self.finish(clear, status);
@@ -157,7 +157,7 @@ impl Init {
 
     /// Has the agent do its last work, and ends it.
     pub(super) fn finish(&mut self, clear: bool, status: Option<i32>) {
-        self.phase = Phase::Ended;
+        self.step = InitStep::Ended;
         // There is nothing left to be signalled. The next agent still has to know that the pod ends.
         if let Some(stop) = &mut self.stop {
             stop.done = true;
@@ -166,13 +166,13 @@ impl Init {
         let deadline = Instant::now() + AGENT_WITHIN;
         let sent = Cell::new(false);
         self.until(deadline, |init| {
-            sent.set(init.helper.send(ToAgent::Finish { clear, status }));
+            sent.set(init.agent.send(ToAgent::Finish { clear, status }));
             sent.get()
         });
         if sent.get() {
             let deadline = Instant::now() + FINISH_WITHIN;
-            self.until(deadline, |init| init.helper.pid().is_none());
+            self.until(deadline, |init| init.agent.pid().is_none());
         }
-        self.helper.retire();
+        self.agent.retire();
     }
 }

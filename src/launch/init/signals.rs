@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use rustix::process::pidfd_send_signal;
 
 use super::{Gate, Init, Stop};
-use crate::launch::channel::{Phase, ToAgent};
+use crate::launch::channel::{InitStep, ToAgent};
 use crate::launch::log::Value;
 
 /// The time after which a stop that the supervisor has not taken on is carried out here.
@@ -27,7 +27,7 @@ impl Init {
             // What has ended was reaped. A terminal's signals to the background concern nobody.
             Signal::SIGCHLD | Signal::SIGTTIN | Signal::SIGTTOU => {}
             Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT
-                if matches!(self.phase, Phase::Waiting | Phase::Again) =>
+                if matches!(self.step, InitStep::Waiting | InitStep::Again) =>
             {
                 self.log.info(
                     "asked to stop before the engine was started",
@@ -47,7 +47,7 @@ impl Init {
             return;
         }
         self.log.info("the container is to stop", &fields);
-        let wait = match self.helper.send(ToAgent::Stop(signal as i32)) {
+        let wait = match self.agent.send(ToAgent::Stop(signal as i32)) {
             true => ACCEPTED_WITHIN,
             false => Duration::ZERO,
         };
