@@ -1,6 +1,14 @@
-//! The part that changes something. The HTTP port answers questions; what a person orders comes over the Unix
-//! socket of [`control`], what the engine of [`crate::decide`] asks for is carried out by [`restart`]; before
-//! a stop [`drain`] looks whether clients are left, and [`checkpoint`] saves what is in memory.
+//! The part that changes something. The HTTP port only answers questions.
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | [`control`], [`order`] | takes a person's orders, over a Unix socket |
+//! | [`link`] | the supervisor's end of the link to the SQL container's agent |
+//! | [`restart`] | ends the engine's processes, as the engine of [`crate::decide`] asks for |
+//! | [`drain`], [`checkpoint`] | before a stop: waits for the clients, and saves what is in memory |
+//! | [`holder`] | holds the lease on the volume |
+//! | [`identities`], [`recorder`] | writes the volumes' identities and the history |
+//! | [`bootstrap`] | makes the supervisor's own login |
 //!
 //! **Architecture invariant:** nothing here observes, decides or publishes. An [`order::Order`], and
 //! each step of a restart, leaves as a value through the function that [`crate::app`] hands in, and

@@ -47,12 +47,13 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::info;
 
+use crate::act::holder::LeaseHolder;
 use crate::act::restart::Restarter;
 use crate::act::restart::termination::TerminationLog;
 use crate::config::Config;
 use crate::decide;
 use crate::decide::observation::{ActionReport, ActionStep, Observation};
-use crate::launch::channel::{BEAT, FromAgent, Phase, ToAgent};
+use crate::launch::channel::{BEAT, FromAgent, InitStep, ToAgent};
 use crate::launch::{take_signals_back, termination};
 use crate::memory::give_back_regularly;
 use crate::observe::clock::Clock;
@@ -62,7 +63,7 @@ use crate::parts::part;
 use end::End;
 use engine::Engines;
 use gate::Gate;
-use lease::{Holder, Lease};
+use lease::Lease;
 use link::{Link, LinkState, Request};
 use memory::Memory;
 use pid1::{Pid1, Start};
@@ -97,7 +98,7 @@ async fn work(mut config: Config, remembered: decide::memory::Memory) -> anyhow:
     config
         .termination_log
         .get_or_insert_with(|| PathBuf::from(termination::DEFAULT_PATH));
-    info!(phase = ?start.phase, "the agent of the SQL container works");
+    info!(step = ?start.step, "the agent of the SQL container works");
     let mut agent = Agent::start(config, remembered, pid1, start);
     while let Some(message) = agent.pid1.receive().await {
         if agent.take(message).await {
@@ -116,7 +117,7 @@ struct Agent {
     sink: Sink,
     state: watch::Receiver<LinkState>,
     request: mpsc::Sender<Request>,
-    holder: Holder,
+    holder: watch::Receiver<Option<LeaseHolder>>,
     end: Option<End>,
     memory: Memory,
     /// The gate, with what it is judged by.
@@ -174,6 +175,7 @@ impl Agent {
             exits,
             state.clone(),
             shut.subscribe(),
+            reports.clone(),
             memory.clone(),
         );
         let judged = Gate {
@@ -199,19 +201,25 @@ impl Agent {
             stopping: start.stop != 0,
             tasks,
         };
-        agent.go_on(start.phase, start.stop);
+        agent.go_on(start.step, start.stop);
         agent
     }
 
     /// Does what belongs to the step that PID 1 is at.
-    fn go_on(&mut self, phase: Phase, stop: i32) {
-        match phase {
-            Phase::Waiting => self.wait_for_gate(),
-            Phase::Again => self.again(),
-            Phase::Running | Phase::Ended => self.observe(),
+    fn go_on(&mut self, step: InitStep, stop: i32) {
+        match step {
+            InitStep::Waiting => self.wait_for_gate(),
+            InitStep::Again => self.again(),
+            InitStep::Running | InitStep::Ended => {
+                // The agent before this one may have ended before it was sent that the command was started.
+                again::count(&self.memory);
+                self.observe();
+                self.report_restarts();
+            }
         }
-        if stop != 0 {
-            self.ask_for_stop(stop);
+        if stop != 0 && step != InitStep::Ended {
+            // The link is not there yet. PID 1 has its own deadline for a stop that nobody takes on.
+            let _ = self.request.try_send(Request::Stop(stop));
         }
     }
 
@@ -230,7 +238,7 @@ impl Agent {
             return;
         }
         match again::permit(&self.memory, self.config.policy.restart_budget) {
-            Ok(_) => self.wait_for_gate(),
+            Ok(()) => self.wait_for_gate(),
             Err(why) => {
                 info!(why, "the container ends with the engine");
                 self.pid1.send(FromAgent::Leave);
@@ -244,6 +252,11 @@ impl Agent {
         gate.abort();
         again::begun(&self.memory, &mut self.log).await;
         self.observe();
+        self.report_restarts();
+    }
+
+    /// Reports to the supervisor how often the engine was started again in this container.
+    fn report_restarts(&self) {
         let restarts = self.memory.get().restarts_in_all;
         if restarts > 0 {
             // The link says it again to each supervisor.
@@ -256,11 +269,11 @@ impl Agent {
         match message {
             // The command was started.
             ToAgent::State {
-                phase: Phase::Running,
+                step: InitStep::Running,
                 ..
             } => self.begun().await,
             ToAgent::State {
-                phase: Phase::Again,
+                step: InitStep::Again,
                 ..
             } => self.again(),
             ToAgent::State { .. } => {}

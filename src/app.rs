@@ -1,5 +1,17 @@
 //! Connects the parts: from a [`Config`] to a running supervisor, and to its end. Nothing is decided here.
 //!
+//! | module | what it does |
+//! | --- | --- |
+//! | `supervise` | the deciding loop |
+//! | `asking`, `listening`, `bootstrapping` | has the engine asked, at the right address, with a login |
+//! | `collecting` | whether the engine may be asked for metrics |
+//! | `linked` | the link to the SQL container's agent |
+//! | `lease` | the lease and the volumes' identities |
+//! | `acting`, `stop` | restarts, fences, and the stop on purpose |
+//! | `history` | what happened, on the volume |
+//! | `memory` | what outlives the supervisor |
+//! | `gate` | the gate alone, for an init container |
+//!
 //! | thread | what runs on it | why it is apart |
 //! | --- | --- | --- |
 //! | main | the deciding loop, all observers but one, [`crate::act`] | one writer, no locks between them |
@@ -33,7 +45,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::act::control::{self, BindError};
+use crate::act::control::{self, BindError, BoundSocket};
 use crate::act::holder::LeaseHolder;
 use crate::act::link;
 use crate::act::order::{Obeyed, Order};
@@ -64,6 +76,13 @@ use supervise::Supervisor;
 /// container within milliseconds: messages about that end that lie in a socket already are taken in, decided
 /// upon and recorded. From the socket to the history is five tasks, one turn each.
 const LAST_TURNS: usize = 16;
+
+/// The log line where the control socket can't be made.
+const NO_ORDERS: &str = "no control socket: pause, resume, release, adopt and stop (the preStop hook) will not work; probes and decisions do; mount a writable directory at state-dir";
+/// The log line where the link's socket can't be made, which `attach` does without.
+const NO_LINK: &str = "no socket for launch: where the SQL container is started by it, mount a writable directory that both containers share at state-dir";
+/// The answer to `adopt` where no identity may be written.
+const NOT_ADOPTED: &str = "the volume is not adopted: it is not mounted, or this pod does not hold its lease; `status` shows which; adopt it once that is mended; nothing was changed";
 
 /// A supervisor that has its port and observes nothing yet.
 #[derive(Debug)]
@@ -127,8 +146,8 @@ impl Bound {
     pub async fn run(self, shutdown: impl Future<Output = &'static str>) -> anyhow::Result<()> {
         let address = self.address();
         let config = self.config;
-        let control = control_socket(&config.control_socket).await?;
-        let link = launch_socket(&config.launch.socket).await?;
+        let control = optional(&config.control_socket, "takes orders", NO_ORDERS).await?;
+        let link = optional(&config.launch.socket, "launch may connect", NO_LINK).await?;
         let clock = Clock::start(config.http.decision_stale_after);
         let (sink, observations) = Sink::new(clock.clone());
         let metrics = Arc::new(Metrics::new());
@@ -174,7 +193,7 @@ impl Bound {
                 decisions: decisions.clone(),
                 history: history.clone(),
             };
-            let obeys = control.serve(move |order| orders.clone().obey(order));
+            let obeys = control::serve(control, move |order| orders.clone().obey(order));
             tasks.spawn(part("supervisor.control", obeys));
         }
         tasks.spawn(part("supervisor.may-ask", watch_engine));
@@ -230,36 +249,20 @@ fn report_to(sink: Sink) -> impl Fn(ActionReport) -> futures_util::future::BoxFu
     }
 }
 
-/// Returns the control socket, or none where it can't be made: its absence must not cost the probes.
-async fn control_socket(path: &Path) -> Result<Option<control::Bound>, BindError> {
+/// Returns the socket at `path`, or none where it can't be made: its absence must not cost the probes. Logged is
+/// what is taken `with` it, or what is missing `without` it.
+async fn optional(
+    path: &Path,
+    with: &'static str,
+    without: &'static str,
+) -> Result<Option<BoundSocket>, BindError> {
     match control::bind(path).await {
-        Ok(bound) => {
-            info!(socket = %bound.path().display(), "takes orders");
-            Ok(Some(bound))
+        Ok(socket) => {
+            info!(socket = %socket.path().display(), "{with}");
+            Ok(Some(socket))
         }
         Err(error @ BindError::Unavailable { .. }) => {
-            warn!(
-                %error,
-                "no control socket: pause, resume and release will not work, everything else does; mount a writable directory at state-dir"
-            );
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// Returns the link's socket, or none where it can't be made: `attach` does without it.
-async fn launch_socket(path: &Path) -> Result<Option<link::Bound>, BindError> {
-    match link::bind(path).await {
-        Ok(bound) => {
-            info!(socket = %bound.path().display(), "launch may connect");
-            Ok(Some(bound))
-        }
-        Err(error @ BindError::Unavailable { .. }) => {
-            warn!(
-                %error,
-                "no socket for launch: where the SQL container is started by it, mount a writable directory that both containers share at state-dir"
-            );
+            warn!(%error, "{without}");
             Ok(None)
         }
         Err(error) => Err(error),
@@ -305,7 +308,7 @@ fn expect_agent(
 fn serve_agent(
     tasks: &mut JoinSet<()>,
     config: &Config,
-    link: link::Bound,
+    link: BoundSocket,
     agent: AgentLink,
     stopper: Stopper,
     decisions: &Reader,
@@ -313,7 +316,7 @@ fn serve_agent(
     let (verdicts, sent) = watch::channel(None);
     let sends = linked::send_verdicts(config.clone(), decisions.clone(), verdicts);
     tasks.spawn(part("supervisor.verdicts", sends));
-    let serves = link.serve(sent, move |event| {
+    let serves = link::serve(link, sent, move |event| {
         let stopper = stopper.clone();
         agent.clone().receive(event, move || stopper.begin())
     });
@@ -339,21 +342,26 @@ impl Orders {
             }
             Order::Resume => OperatorCommand::Resume,
             Order::Release => OperatorCommand::Release,
-            Order::Adopt => {
-                let may = |published: &publish::Published| {
-                    let decision = published.decision.as_ref();
-                    decision.is_some_and(|decision| decision.may_identify)
-                };
-                if !may(&self.decisions.borrow()) {
-                    warn!("the volume is not adopted: its lease is not held, or it is not mounted");
-                }
-                self.history.record(Event::Adopted);
-                OperatorCommand::Adopt
-            }
+            Order::Adopt => return self.adopt().await,
             Order::Stop(grace) => return self.stopper.stop(grace).await,
         };
         self.sink.send(Observation::Operator(command)).await;
         Ok(order.done())
+    }
+
+    /// Has the volumes accepted as they are, where their identities may be written at present.
+    async fn adopt(&self) -> Obeyed {
+        let may = |published: &publish::Published| {
+            let decision = published.decision.as_ref();
+            decision.is_some_and(|decision| decision.may_identify)
+        };
+        if !may(&self.decisions.borrow()) {
+            return Err(NOT_ADOPTED.to_owned());
+        }
+        let command = OperatorCommand::Adopt;
+        self.sink.send(Observation::Operator(command)).await;
+        self.history.record(Event::Adopted);
+        Ok(Order::Adopt.done())
     }
 }
 

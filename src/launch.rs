@@ -12,14 +12,14 @@
 //! | [`init`] | the loop |
 //! | [`command`] | the command, and what is left of it |
 //! | [`image`] | the command of an image, where none is given |
-//! | [`helper`] | the agent's process |
+//! | [`agent_process`] | the agent's process |
 //! | [`deadline`] | the moment until which the engine may run: the dead-man's switch of a strict lease |
 //! | [`channel`] | the messages between PID 1 and the agent |
 //! | [`sidecar`] | the first process of the supervisor's own container |
 //! | [`log`], [`termination`] | what people read |
 //!
-//! **Architecture invariant:** no async runtime, no HTTP, no JSON to be read, no walk through `/proc`;
-//! nothing waits but the one poll(2) of the loop. It has one thread. All times that it waits for are of
+//! **Architecture invariant:** no async runtime, no HTTP, no JSON to be read, no walk through `/proc` but at
+//! the end, and there only where the kernel does not list a process's children; nothing waits but the one poll(2) of the loop. It has one thread. All times that it waits for are of
 //! CLOCK_MONOTONIC, but for the lease's moment.
 //!
 //! Compared with others that are made to be PID 1:
@@ -34,11 +34,11 @@
 //! | exit status | the child's | the child's | the engine's |
 //! | a start that fails | 126, 127 | 2 | 126, 127 |
 
+pub mod agent_process;
 pub mod backoff;
 pub mod channel;
 pub mod command;
 pub mod deadline;
-pub mod helper;
 pub mod image;
 pub mod init;
 pub mod log;
@@ -58,8 +58,8 @@ use nix::unistd::Pid;
 
 use crate::config::{Config, EngineRestart, LogConfig};
 use crate::decide::lease::LeaseMode;
+use agent_process::AgentProcess;
 use deadline::Deadline;
-use helper::Helper;
 use init::Init;
 use log::{Log, Value};
 use termination::TerminationMessage;
@@ -164,9 +164,9 @@ pub fn run(mut settings: Settings) -> anyhow::Result<u8> {
     let deadline = Deadline::none(log).context("no timer for the lease")?;
     let mut arguments = vec![OsString::from("agent")];
     arguments.extend(settings.flags.iter().cloned());
-    let helper = Helper::new(settings.program.clone(), arguments, settings.listen, log);
+    let agent = AgentProcess::new(settings.program.clone(), arguments, settings.listen, log);
     let message = TerminationMessage::at(&settings.termination_log);
-    Ok(Init::new(settings, signals, deadline, helper, message).run())
+    Ok(Init::new(settings, signals, deadline, agent, message).run())
 }
 
 /// Has all signals come by a descriptor, but those by which a fault of this process itself ends it. The

@@ -139,6 +139,7 @@ pub enum SupervisorMessage {
     /// The first message.
     Hello(Hello),
     /// The verdicts of the last decision.
+    // The name on the wire since version 1.
     #[serde(rename = "word")]
     Verdicts(Box<Verdicts>),
     /// The supervisor carries the stop out: within this time the command to end the engine comes.
@@ -163,9 +164,11 @@ pub struct Verdicts {
     /// The volume's epoch, if it has one.
     pub epoch: Option<u64>,
     /// The command to be carried out now. The same one is carried out once, however often it is sent.
+    // The name on the wire since version 1.
     #[serde(rename = "order")]
     pub command: Option<Command>,
     /// The termination message for a restart that is left to the kubelet.
+    // The name on the wire since version 1.
     #[serde(rename = "leftWord")]
     pub termination_message: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The memory of a program with few threads that is small and runs for long.
+//! Keeps this process's resident memory small: one arena, and pages given back at the start and each minute.
 //!
 //! With an arena of its own each thread would keep what it has freed. The tree of commands, their help and all
 //! settings' sources are built once and dropped: the allocator would keep their pages for a later use that does

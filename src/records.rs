@@ -6,13 +6,16 @@
 //! | `history` | what happened to the engine | whole, by rename ([`history`]) |
 //! | `reserve` | nothing: room for the others on a full volume ([`reserve`]) | when there is room |
 //! | `lease.<epoch>` | whose engine may write the volume | exclusively made, then in place ([`claims`]) |
+//! | `holder.<hash>` | who holds the lease, under a lock while the holder runs | in place ([`claims::lock`]) |
 //!
 //! A leaf: it knows the values of [`crate::decide`] and nothing else, and judges nothing. Any call may wait
 //! for as long as the device does, so that only threads that nobody waits for may call it.
 //!
 //! All of them are opened [`beneath`] the data directory, without following links.
 //!
-//! **Architecture invariant:** nothing is written over that was not understood. It is kept aside first.
+//! **Architecture invariant:** nothing is written over that was not understood. It is kept aside first. The
+//! exceptions hold nothing that anybody misses: a `holder` file, whose lock counts and not its text, the
+//! `reserve`, and what a write that was cut short has left (`.new`).
 
 pub mod atomic;
 pub mod beneath;

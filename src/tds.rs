@@ -18,7 +18,7 @@ pub(crate) mod deadline;
 pub(crate) mod dial;
 pub(crate) mod error;
 pub(crate) mod permissions;
-mod prelogin;
+pub(crate) mod prelogin;
 pub(crate) mod session;
 pub(crate) mod standing;
 pub(crate) mod trust;

@@ -1,5 +1,8 @@
 //! Makes the supervisor's own login in an engine that does not have it yet, with an administrator's login.
 //!
+//! The new password is part of a batch, so that the connection is encrypted unless it stays on this host,
+//! whatever `sql-tls` says of the other ones.
+//!
 //! A login of that name that exists already is left as it is, whatever its password: it may be somebody's.
 
 use std::time::Duration;
@@ -49,7 +52,8 @@ pub async fn bootstrap(sql: &SqlConfig, administrator: &str) -> Result<Bootstrap
         refusals: Refusals::default(),
         ..sql.clone()
     };
-    let mut connector = Connector::named(as_administrator, APPLICATION_NAME);
+    // The new password goes over it.
+    let mut connector = Connector::for_secrets(as_administrator, APPLICATION_NAME);
     let mut session = connector.open(Deadline::after(limit)).await?;
     let mut known = false;
     let mut take = |_, row: &Row| known = Cells::from(row).integer("id").is_some();

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::config::SqlConfig;
 use crate::decide::observation::ContactError;
 use crate::tds::deadline::Deadline;
+use crate::tds::permissions::bracketed;
 use crate::tds::session::Connector;
 
 /// The outcome of the checkpoints.
@@ -60,7 +61,7 @@ async fn each(
             Some(session) => session,
             None => connector.open(deadline).await?,
         };
-        let batch = format!("USE {}; CHECKPOINT;", quoted(database));
+        let batch = format!("USE {}; CHECKPOINT;", bracketed(database));
         match session.query(&batch, deadline, &mut |_, _| ()).await {
             Ok(session) => {
                 *done += 1;
@@ -83,20 +84,4 @@ fn is_of_one_database(error: &ContactError) -> bool {
     /// The error "CHECKPOINT permission denied".
     const DENIED: u32 = 262;
     matches!(error, ContactError::Server(error) if error.number != DENIED)
-}
-
-/// Returns `name` as an identifier in brackets, whatever characters are in it (QUOTENAME).
-fn quoted(name: &str) -> String {
-    format!("[{}]", name.replace(']', "]]"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_stays_a_name() {
-        assert_eq!(quoted("sales"), "[sales]");
-        assert_eq!(quoted("a]; DROP DATABASE b"), "[a]]; DROP DATABASE b]");
-    }
 }

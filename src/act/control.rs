@@ -22,7 +22,6 @@ pub(super) mod socket;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -37,15 +36,14 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
+use tokio::net::UnixStream;
 use tokio::net::unix::UCred;
-use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::order::{Obeyed, Order, Refusal};
-pub use socket::BindError;
-use socket::SocketFile;
+pub use socket::{BindError, BoundSocket, bind};
 
 /// The number of connections at once; the next ones wait in the kernel's queue.
 pub const MAX_CONNECTIONS: usize = 8;
@@ -74,60 +72,36 @@ struct Limits {
 pub type Uid = u32;
 const ROOT: Uid = 0;
 
-/// A control socket that has its file and does not serve yet. When dropped, the file is removed.
-#[derive(Debug)]
-pub struct Bound {
-    // Before the listener, so that it is dropped first: see `SocketFile`.
-    file: SocketFile,
-    listener: UnixListener,
-    limits: Limits,
+/// Serves connections on the control socket; never returns. `obey` hands an order on and returns once it is
+/// obeyed. When the future is dropped, the open connections end and the socket's file is removed.
+pub async fn serve<O, F>(socket: BoundSocket, obey: O)
+where
+    O: Fn(Order) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Obeyed> + Send + 'static,
+{
+    serve_by(LIMITS, socket, obey).await;
 }
 
-/// Makes the socket at `path`, mode 0600; directories that are absent get mode 0700. The socket of a
-/// dead supervisor is replaced.
-///
-/// # Errors
-///
-/// See [`BindError`]; every error but [`BindError::Unavailable`] is a mistake of the set-up.
-pub async fn bind(path: &Path) -> Result<Bound, BindError> {
-    let (listener, file) = socket::bind(path).await?;
-    Ok(Bound {
-        file,
-        listener,
-        limits: LIMITS,
-    })
-}
-
-impl Bound {
-    /// Returns the path of the socket.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        self.file.path()
-    }
-
-    /// Serves connections; never returns. `obey` hands an order on and returns once it is obeyed. When the
-    /// future is dropped, the open connections end and the file is removed.
-    pub async fn serve<O, F>(self, obey: O)
-    where
-        O: Fn(Order) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Obeyed> + Send + 'static,
-    {
-        let own = rustix::process::geteuid().as_raw();
-        let mut tasks = JoinSet::new();
-        loop {
-            tokio::select! {
-                Some(_) = tasks.join_next() => {}
-                accepted = self.listener.accept(), if tasks.len() < MAX_CONNECTIONS => match accepted {
-                    Ok((stream, _)) => {
-                        let caller = Caller::of(&stream, own);
-                        tasks.spawn(serve_within(stream, caller, self.limits, obey.clone()));
-                    }
-                    Err(error) => {
-                        warn!(%error, "cannot accept a connection on the control socket");
-                        sleep(ACCEPT_BACKOFF).await;
-                    }
-                },
-            }
+async fn serve_by<O, F>(limits: Limits, socket: BoundSocket, obey: O)
+where
+    O: Fn(Order) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Obeyed> + Send + 'static,
+{
+    let own = rustix::process::geteuid().as_raw();
+    let mut tasks = JoinSet::new();
+    loop {
+        tokio::select! {
+            Some(_) = tasks.join_next() => {}
+            accepted = socket.listener.accept(), if tasks.len() < MAX_CONNECTIONS => match accepted {
+                Ok((stream, _)) => {
+                    let caller = Caller::of(&stream, own);
+                    tasks.spawn(serve_within(stream, caller, limits, obey.clone()));
+                }
+                Err(error) => {
+                    warn!(%error, "cannot accept a connection on the control socket");
+                    sleep(ACCEPT_BACKOFF).await;
+                }
+            },
         }
     }
 }
@@ -238,7 +212,13 @@ where
             reply(StatusCode::CONFLICT, &json!({ "error": why }))
         }
         None => {
-            let error = "the deciding loop takes no orders: see /healthz; nothing was changed";
+            let error = match order {
+                // The one that was begun before may have a longer grace.
+                Order::Stop(_) => {
+                    "the engine is still there at the end of this order's time; a stop that was begun goes on: see `status`"
+                }
+                _ => "the deciding loop takes no orders: see /healthz; nothing was changed",
+            };
             reply(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": error }))
         }
     }

@@ -13,48 +13,14 @@ use crate::decide::identity::Identity;
 use crate::decide::identity::set::IdentityWrite;
 use crate::records::identity;
 
-/// The writer of the identities.
-#[derive(Debug, Default)]
-pub struct Identities {
-    /// Whether the last write failed, which was logged.
-    failing: bool,
-}
-
-impl Identities {
-    /// Writes the wanted identities, one after the other. May wait for as long as a volume does.
-    pub fn write(&mut self, wanted: &[IdentityWrite]) {
-        for write in wanted {
-            let written = self::write(write);
-            match written {
-                Ok(true) => self.failing = false,
-                Ok(false) => {}
-                Err(error) if !std::mem::replace(&mut self.failing, true) => {
-                    let volume = &write.volume;
-                    warn!(volume, %error, "the volume's identity can't be written");
-                }
-                Err(_) => {}
-            }
-        }
-    }
-}
-
 /// Writes batches of identities on a thread of their own, one batch at a time: a volume may make the thread
 /// wait, and nothing else waits for it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct IdentityBatches {
-    /// The writer while it is idle; none while a batch is written, and for ever where the writing ended by a
-    /// fault.
-    idle: Option<Identities>,
-    writing: Option<JoinHandle<Identities>>,
-}
-
-impl Default for IdentityBatches {
-    fn default() -> Self {
-        Self {
-            idle: Some(Identities::default()),
-            writing: None,
-        }
-    }
+    /// The batch that is being written; what comes of it is whether its last write failed.
+    writing: Option<JoinHandle<bool>>,
+    /// Whether the last write failed, which was logged.
+    failing: bool,
 }
 
 impl IdentityBatches {
@@ -63,19 +29,32 @@ impl IdentityBatches {
     pub async fn offer(&mut self, wanted: &[IdentityWrite]) {
         if let Some(done) = self.writing.take_if(|writing| writing.is_finished()) {
             // It is finished: nothing is waited for.
-            self.idle = done.await.ok();
+            self.failing = done.await.unwrap_or(false);
         }
-        if wanted.is_empty() {
+        if wanted.is_empty() || self.writing.is_some() {
             return;
         }
-        if let Some(mut identities) = self.idle.take() {
-            let wanted = wanted.to_vec();
-            self.writing = Some(spawn_blocking(move || {
-                identities.write(&wanted);
-                identities
-            }));
+        let (wanted, failing) = (wanted.to_vec(), self.failing);
+        self.writing = Some(spawn_blocking(move || write_all(&wanted, failing)));
+    }
+}
+
+/// Writes the wanted identities, one after the other; may wait for as long as a volume does. A failure is
+/// logged unless the write before has failed (`failing`). Returns whether the last one failed.
+fn write_all(wanted: &[IdentityWrite], mut failing: bool) -> bool {
+    for wanted in wanted {
+        match write(wanted) {
+            Ok(true) => failing = false,
+            Ok(false) => {}
+            Err(error) => {
+                if !std::mem::replace(&mut failing, true) {
+                    let volume = &wanted.volume;
+                    warn!(volume, %error, "the volume's identity can't be written");
+                }
+            }
         }
     }
+    failing
 }
 
 /// Writes one identity. Returns whether it did: it does not where the file has changed since the decision.
@@ -84,7 +63,7 @@ fn write(wanted: &IdentityWrite) -> io::Result<bool> {
         return Ok(false);
     }
     if wanted.keep_aside {
-        let aside = identity::keep_aside(&wanted.path)?;
+        let aside = identity::keep_copy(&wanted.path)?;
         info!(
             volume = wanted.volume,
             kept_as = aside,
@@ -142,11 +121,10 @@ mod tests {
     #[test]
     fn a_first_use_draws_an_id_and_the_same_order_again_changes_nothing() {
         let scratch = Scratch::new();
-        let mut identities = Identities::default();
-        identities.write(&[first_use(&scratch)]);
+        assert!(!write_all(&[first_use(&scratch)], false));
         let written = known(&scratch);
         assert!(identity::is_id(&written.volume_id) && !written.created.is_empty());
-        identities.write(&[first_use(&scratch)]);
+        assert!(!write_all(&[first_use(&scratch)], false));
         assert_eq!(known(&scratch), written, "it is not absent any more");
     }
 
@@ -166,12 +144,8 @@ mod tests {
         assert_ne!(known(&one).volume_id, known(&two).volume_id);
     }
 
-    #[test]
-    fn what_is_adopted_is_kept_aside_and_its_id_kept() {
-        let scratch = Scratch::new();
-        Identities::default().write(&[first_use(&scratch)]);
-        let before = known(&scratch);
-        let adopt = IdentityWrite {
+    fn adoption(scratch: &Scratch, before: &Identity) -> IdentityWrite {
+        IdentityWrite {
             before: IdentityFile::Known(before.clone()),
             identity: Identity {
                 volume_id: before.volume_id.clone(),
@@ -179,9 +153,31 @@ mod tests {
                 ..Identity::default()
             },
             keep_aside: true,
-            ..first_use(&scratch)
-        };
-        Identities::default().write(&[adopt]);
+            ..first_use(scratch)
+        }
+    }
+
+    #[test]
+    fn an_adoption_that_is_cut_short_leaves_the_identity_before() {
+        let scratch = Scratch::new();
+        write(&first_use(&scratch)).unwrap();
+        let before = known(&scratch);
+        // In the way of the new file.
+        let new = scratch.0.join(crate::records::FOLDER).join("identity.new");
+        std::fs::create_dir(&new).unwrap();
+        write(&adoption(&scratch, &before)).unwrap_err();
+        assert_eq!(known(&scratch), before);
+        std::fs::remove_dir(&new).unwrap();
+        write(&adoption(&scratch, &before)).unwrap();
+        assert_eq!(known(&scratch).volume_id, before.volume_id);
+    }
+
+    #[test]
+    fn what_is_adopted_is_kept_aside_and_its_id_kept() {
+        let scratch = Scratch::new();
+        write(&first_use(&scratch)).unwrap();
+        let before = known(&scratch);
+        write(&adoption(&scratch, &before)).unwrap();
         let after = known(&scratch);
         assert_eq!(after.volume_id, before.volume_id);
         assert_eq!(after.instance_id.as_deref(), Some("I-1"));

@@ -7,17 +7,15 @@
 //! 64 KiB a line.
 
 use std::future::Future;
-use std::path::Path;
 use std::time::Duration;
 
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 use tracing::{info, warn};
 
-use super::control::BindError;
-use super::control::socket::{self, SocketFile};
+use super::control::BoundSocket;
 use crate::link::{
     AgentMessage, BEAT, Connection, Hello, LinkError, SILENCE, SupervisorMessage, Verdicts,
     check_version,
@@ -40,24 +38,6 @@ pub enum LinkEvent {
     Message(Box<AgentMessage>),
 }
 
-/// A link that has its socket and does not serve yet. When dropped, the file is removed.
-#[derive(Debug)]
-pub struct Bound {
-    // Before the listener, so that it is dropped first: see `SocketFile`.
-    file: SocketFile,
-    listener: UnixListener,
-}
-
-/// Makes the socket at `path`, mode 0600, as [`super::control::bind`] does.
-///
-/// # Errors
-///
-/// See [`BindError`].
-pub async fn bind(path: &Path) -> Result<Bound, BindError> {
-    let (listener, file) = socket::bind(path).await?;
-    Ok(Bound { file, listener })
-}
-
 /// The connection to an agent.
 #[derive(Debug)]
 struct Session {
@@ -76,61 +56,56 @@ enum Event {
     Verdicts,
 }
 
-impl Bound {
-    /// Returns the path of the socket.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        self.file.path()
-    }
-
-    /// Serves the link; never returns. `receive` takes each event, and returns the answer, if there is one.
-    /// Each change of `verdicts` is sent, and unchanged verdicts each [`BEAT`], as long as they are published
-    /// anew. When the future is dropped, the connection ends and the file is removed.
-    pub async fn serve<H, F>(self, mut verdicts: watch::Receiver<Option<Verdicts>>, receive: H)
-    where
-        H: Fn(LinkEvent) -> F,
-        F: Future<Output = Option<SupervisorMessage>>,
-    {
-        let mut greetings = JoinSet::new();
-        let mut session: Option<Session> = None;
-        loop {
-            let event = tokio::select! {
-                accepted = self.listener.accept(), if greetings.len() < MAX_GREETINGS => {
-                    Event::Accepted(accepted.map(|(stream, _)| stream))
-                }
-                // A task that was aborted is none of ours.
-                Some(Ok(greeted)) = greetings.join_next() => Event::Greeted(greeted),
-                event = Session::event(session.as_mut()) => event,
-                Ok(()) = verdicts.changed(), if session.is_some() => Event::Verdicts,
-            };
-            let result = match (event, &mut session) {
-                (Event::Accepted(Ok(stream)), _) => {
-                    greetings.spawn(greet(stream));
-                    Ok(())
-                }
-                (Event::Accepted(Err(error)), _) => {
-                    warn!(%error, "cannot accept a connection on the link's socket");
-                    sleep(ACCEPT_BACKOFF).await;
-                    Ok(())
-                }
-                (Event::Greeted(Ok((connection, version))), _) => {
-                    session = Some(Session::new(connection));
-                    verdicts.mark_changed();
-                    receive(LinkEvent::Linked(version)).await;
-                    Ok(())
-                }
-                (Event::Greeted(Err(error)), _) => {
-                    warn!(%error, "a connection on the link's socket is refused");
-                    Ok(())
-                }
-                (event, Some(session)) => session.take(event, &verdicts, &receive).await,
-                (_, None) => Ok(()),
-            };
-            if let Err(error) = result {
-                warn!(%error, "the link to launch is lost; it connects again");
-                session = None;
-                receive(LinkEvent::Lost).await;
+/// Serves the link on its socket; never returns. `receive` takes each event, and returns the answer, if there is one.
+/// Each change of `verdicts` is sent, and unchanged verdicts each [`BEAT`], as long as they are published
+/// anew. When the future is dropped, the connection ends and the file is removed.
+pub async fn serve<H, F>(
+    socket: BoundSocket,
+    mut verdicts: watch::Receiver<Option<Verdicts>>,
+    receive: H,
+) where
+    H: Fn(LinkEvent) -> F,
+    F: Future<Output = Option<SupervisorMessage>>,
+{
+    let mut greetings = JoinSet::new();
+    let mut session: Option<Session> = None;
+    loop {
+        let event = tokio::select! {
+            accepted = socket.listener.accept(), if greetings.len() < MAX_GREETINGS => {
+                Event::Accepted(accepted.map(|(stream, _)| stream))
             }
+            // A task that was aborted is none of ours.
+            Some(Ok(greeted)) = greetings.join_next() => Event::Greeted(greeted),
+            event = Session::event(session.as_mut()) => event,
+            Ok(()) = verdicts.changed(), if session.is_some() => Event::Verdicts,
+        };
+        let result = match (event, &mut session) {
+            (Event::Accepted(Ok(stream)), _) => {
+                greetings.spawn(greet(stream));
+                Ok(())
+            }
+            (Event::Accepted(Err(error)), _) => {
+                warn!(%error, "cannot accept a connection on the link's socket");
+                sleep(ACCEPT_BACKOFF).await;
+                Ok(())
+            }
+            (Event::Greeted(Ok((connection, version))), _) => {
+                session = Some(Session::new(connection));
+                verdicts.mark_changed();
+                receive(LinkEvent::Linked(version)).await;
+                Ok(())
+            }
+            (Event::Greeted(Err(error)), _) => {
+                warn!(%error, "a connection on the link's socket is refused");
+                Ok(())
+            }
+            (event, Some(session)) => session.take(event, &verdicts, &receive).await,
+            (_, None) => Ok(()),
+        };
+        if let Err(error) = result {
+            warn!(%error, "the link to launch is lost; it connects again");
+            session = None;
+            receive(LinkEvent::Lost).await;
         }
     }
 }

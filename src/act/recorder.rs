@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use tracing::warn;
 
 use super::holder::LeaseHolder;
-use crate::records::atomic::Folder;
+use crate::records::atomic::{Folder, Unreadable};
 use crate::records::history::{Entry, Event, History, MAX_ENTRIES, NAME, Refused};
 
 /// The number of entries that may wait for a volume that does not answer; later ones are left out, which is
@@ -106,10 +106,15 @@ fn lock(folder: &Folder) {
     }
 }
 
-/// Reads the history that is there. A file that can't be understood is kept aside, and a new history begins.
+/// Reads the history that is there. What can't be understood, is too long or is no file is kept aside, and a new
+/// history begins.
 fn read(folder: &Folder) -> Result<History, Refused> {
     match History::read(folder) {
-        Err(why @ (Refused::Foreign(_) | Refused::Version(_))) => {
+        Err(
+            why @ (Refused::Foreign(_)
+            | Refused::Version(_)
+            | Refused::Unreadable(Unreadable::TooLong(_) | Unreadable::NotAFile)),
+        ) => {
             let aside = folder.keep_aside(NAME).map_err(refused)?;
             warn!(%why, kept = aside, "the history on the volume is refused, and kept aside");
             Ok(History::default())
@@ -126,6 +131,7 @@ fn refused(error: std::io::Error) -> Refused {
 mod tests {
     use super::*;
     use crate::decide::observation::ProcessId;
+    use crate::records::history::MAX_BYTES;
 
     /// A directory of its own, removed at the end.
     struct Volume(std::path::PathBuf);
@@ -208,11 +214,26 @@ mod tests {
     }
 
     #[test]
+    fn what_can_not_be_read_as_a_history_is_kept_aside() {
+        let too_long = |path: &Path| std::fs::write(path, vec![b' '; MAX_BYTES + 1]).unwrap();
+        let no_file = |path: &Path| std::fs::create_dir(path).unwrap();
+        for obstruct in [&too_long as &dyn Fn(&Path), &no_file] {
+            let volume = Volume::new("unreadable");
+            obstruct(&volume.folder().path().join(NAME));
+            add(&volume.0, &mut VecDeque::new(), entry(Event::LeaseTaken)).unwrap();
+            assert_eq!(History::read(&volume.folder()).unwrap().entries().len(), 1);
+            let names = volume.folder().names().unwrap();
+            let kept = |name: &&String| name.starts_with("history.refused-");
+            assert_eq!(names.iter().filter(kept).count(), 1, "{names:?}");
+        }
+    }
+
+    #[test]
     fn what_could_not_be_written_comes_with_the_next() {
         let volume = Volume::new("later");
         let mut unwritten = VecDeque::new();
-        // In the file's place: it can't be renamed over a directory.
-        let place = volume.folder().path().join(NAME);
+        // In the place of the new file: it can't be removed as one.
+        let place = volume.folder().path().join(format!("{NAME}.new"));
         std::fs::create_dir(&place).unwrap();
         add(&volume.0, &mut unwritten, entry(Event::LeaseTaken)).unwrap_err();
         std::fs::remove_dir(&place).unwrap();

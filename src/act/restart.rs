@@ -198,7 +198,7 @@ where
         };
         // One that can't be confirmed is not signalled: it ends with its parent, or its container.
         let engine = restart.engine.and_then(|id| confirm(id).ok().flatten());
-        // A stop leaves what it finds.
+        // A stop has no message: what is written already stays.
         if !message.is_empty() {
             self.log.write(Some(parent.id.pid), message).await;
         }

@@ -58,12 +58,12 @@ fn is_stop(command: &Command) -> bool {
     command.kind == CommandKind::Restart && command.reasons == [Reason::Stopping.code()]
 }
 
-/// Decides whether the command may be started again, and counts the start where it may. Returns the number of
-/// such starts since the last success, this one included.
+/// Decides whether the command may be started again. The start is counted once it was made, see [`count`]:
+/// the gate may stay shut.
 ///
 /// # Errors
 /// The reason why the container ends with the engine.
-pub fn permit(memory: &Memory, budget: u32) -> Result<u32, String> {
+pub fn permit(memory: &Memory, budget: u32) -> Result<(), String> {
     let known = memory.get();
     if known.stopped {
         return Err("the engine was stopped on purpose".to_owned());
@@ -77,26 +77,33 @@ pub fn permit(memory: &Memory, budget: u32) -> Result<u32, String> {
             known.restarts
         ));
     }
-    memory.change(|contents| {
-        contents.restarts = contents.restarts.saturating_add(1);
-        contents.restarts_in_all = contents.restarts_in_all.saturating_add(1);
-    });
+    memory.change(|contents| contents.permitted = true);
     info!(
         restart = known.restarts + 1,
         budget, "the engine is started again in this container once the gate is open"
     );
-    Ok(known.restarts + 1)
+    Ok(())
 }
 
-/// Notes that a new engine runs: what is known of the one before does not count for it. The termination
-/// message of that one, if any was written, is taken back: the container goes on.
-pub async fn begun(memory: &Memory, log: &mut TerminationLog) {
-    let restarts = memory.get().restarts_in_all;
+/// Counts a start that was permitted and is made by now: what is known of the engine before does not count for
+/// the new one. Does nothing where no start was permitted since the last call.
+pub fn count(memory: &Memory) {
     memory.change(|contents| {
-        contents.served = false;
-        contents.stopped = false;
-        contents.ready_since = None;
+        if std::mem::take(&mut contents.permitted) {
+            contents.restarts = contents.restarts.saturating_add(1);
+            contents.restarts_in_all = contents.restarts_in_all.saturating_add(1);
+            contents.served = false;
+            contents.stopped = false;
+            contents.ready_since = None;
+        }
     });
+}
+
+/// Notes that the command was started. The termination message of the engine before, if any was written, is
+/// taken back: the container goes on.
+pub async fn begun(memory: &Memory, log: &mut TerminationLog) {
+    count(memory);
+    let restarts = memory.get().restarts_in_all;
     if restarts > 0 {
         warn!(restarts, "the engine was started again in this container");
         log.write(None, String::new()).await;
@@ -154,8 +161,15 @@ mod tests {
     #[test]
     fn one_that_served_is_started_again_until_the_budget_is_used_up() {
         let memory = after(&[(verdicts(true, None), 1)]);
-        assert_eq!(permit(&memory, BUDGET), Ok(1));
-        assert_eq!(permit(&memory, BUDGET), Ok(2));
+        let serves = |seconds| {
+            memory.change(|contents| see(contents, &verdicts(true, None), seconds * NANOS));
+        };
+        for restart in 1..=BUDGET {
+            assert_eq!(permit(&memory, BUDGET), Ok(()));
+            count(&memory);
+            assert_eq!(memory.get().restarts, restart);
+            serves(2);
+        }
         let why = permit(&memory, BUDGET).unwrap_err();
         assert!(why.contains("2 times"), "{why}");
         // A minute of readiness is a success; a break in it is none.
@@ -164,8 +178,26 @@ mod tests {
         }
         assert!(permit(&memory, BUDGET).is_err());
         memory.change(|contents| see(contents, &verdicts(true, None), 102 * NANOS));
-        assert_eq!(permit(&memory, BUDGET), Ok(1));
+        assert_eq!(permit(&memory, BUDGET), Ok(()));
+        count(&memory);
+        assert_eq!(memory.get().restarts, 1);
         assert_eq!(memory.get().restarts_in_all, 3);
+    }
+
+    #[test]
+    fn a_start_counts_once_and_only_where_it_was_made() {
+        let memory = after(&[(verdicts(true, None), 1)]);
+        count(&memory);
+        assert!(memory.get().served, "the first start is no restart");
+        // The agent is replaced while the gate is shut, and the next one permits the same start.
+        assert_eq!(permit(&memory, BUDGET), Ok(()));
+        assert_eq!(permit(&memory, BUDGET), Ok(()));
+        assert_eq!(memory.get().restarts_in_all, 0, "the gate is shut");
+        count(&memory);
+        count(&memory);
+        let known = memory.get();
+        assert_eq!((known.restarts, known.restarts_in_all), (1, 1));
+        assert!(!known.served, "the new engine has to prove itself");
     }
 
     #[test]
@@ -186,6 +218,6 @@ mod tests {
         // A restart that the supervisor decided is none.
         let hung = [Reason::EngineUnresponsive.code()];
         let hung = after(&[(verdicts(true, None), 1), (verdicts(false, Some(&hung)), 2)]);
-        assert_eq!(permit(&hung, BUDGET), Ok(1));
+        assert_eq!(permit(&hung, BUDGET), Ok(()));
     }
 }

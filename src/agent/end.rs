@@ -11,13 +11,14 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::lease::Holder;
 use super::link::{LinkState, Request};
 use super::memory::Memory;
+use crate::act::holder::LeaseHolder;
 use crate::act::restart::termination::TerminationLog;
 use crate::config::Config;
+use crate::decide::lease::LeaseState;
 use crate::decide::lease::release::EngineGone;
-use crate::decide::observation::ProcessExit;
+use crate::decide::observation::{LeaseReport, ProcessExit};
 use crate::link::Cause;
 
 /// The time for the observers to see what PID 1 has seen: they ask for a status three times, a millisecond
@@ -25,6 +26,8 @@ use crate::link::Cause;
 const LAST_LOOK: Duration = Duration::from_millis(20);
 /// The time for the last messages to be taken.
 const LAST_MESSAGES: Duration = Duration::from_millis(250);
+/// The time for an agent that was just started to claim what the one before held.
+const CLAIM_PATIENCE: Duration = Duration::from_millis(500);
 /// The time for the lease to be given up; where a stalled volume takes longer, the next pod waits until the
 /// lease is stale.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(1);
@@ -37,17 +40,20 @@ pub struct End {
     exits: watch::Receiver<Option<ProcessExit>>,
     state: watch::Receiver<LinkState>,
     shut: watch::Receiver<Vec<Cause>>,
+    lease: watch::Receiver<Option<LeaseReport>>,
     memory: Memory,
 }
 
 impl End {
-    /// Returns the agent's last work by the settings; `shut` holds why the gate is shut, or was last.
+    /// Returns the agent's last work by the settings; `shut` holds why the gate is shut, or was last, and
+    /// `lease` the state of the lease.
     #[must_use]
     pub fn new(
         config: &Config,
         exits: watch::Receiver<Option<ProcessExit>>,
         state: watch::Receiver<LinkState>,
         shut: watch::Receiver<Vec<Cause>>,
+        lease: watch::Receiver<Option<LeaseReport>>,
         memory: Memory,
     ) -> Self {
         Self {
@@ -56,6 +62,7 @@ impl End {
             exits,
             state,
             shut,
+            lease,
             memory,
         }
     }
@@ -68,7 +75,7 @@ impl End {
         stopping: bool,
         status: Option<i32>,
         link: &mpsc::Sender<Request>,
-        holder: &Holder,
+        holder: &watch::Receiver<Option<LeaseHolder>>,
     ) {
         if self.state.borrow().is_linked() {
             tokio::time::sleep(LAST_LOOK).await;
@@ -78,7 +85,10 @@ impl End {
         if link.try_send(Request::Finish(done)).is_ok() {
             let _ = timeout(LAST_MESSAGES, sent).await;
         }
-        let Some(thread) = holder.get().filter(|_| stopping) else {
+        if stopping {
+            self.claimed().await;
+        }
+        let Some(thread) = holder.borrow().clone().filter(|_| stopping) else {
             return;
         };
         let Some(gone) = EngineGone::in_container(status.is_some(), !clear) else {
@@ -89,6 +99,20 @@ impl End {
         if !released.is_ok_and(|released| released) {
             warn!("the lease is not given up: the volume does not answer");
         }
+    }
+
+    /// Waits until the lease that the agent before this one held is held by this one, where it was started a
+    /// moment ago: a claim that is not its own yet can't be given up by it.
+    async fn claimed(&mut self) {
+        if self.memory.get().held.is_none() {
+            return;
+        }
+        let known = |report: &Option<LeaseReport>| {
+            let state = report.as_ref().map(|report| &report.state);
+            !matches!(state, None | Some(LeaseState::Unknown))
+        };
+        // Its sender lives as long as the lease's task.
+        let _ = timeout(CLAIM_PATIENCE, self.lease.wait_for(known)).await;
     }
 
     /// Writes why the container ends, unless somebody has done so already.
@@ -194,6 +218,7 @@ mod tests {
             exits: watch::channel(exit).1,
             state: watch::channel(state).1,
             shut: watch::channel(shut).1,
+            lease: watch::channel(None).1,
             memory: Memory::open(None),
         }
     }

@@ -86,7 +86,9 @@ pub async fn serve(
     answers.readiness.looked().await;
     match listener.local_addr() {
         Ok(address) => info!(%address, "answers the kubelet's probes"),
-        Err(error) => warn!(%error, "answers the kubelet's probes"),
+        Err(error) => {
+            warn!(%error, "answers the kubelet's probes, at an address that can't be found out")
+        }
     }
     accept(&listener, &answers).await;
 }

@@ -13,7 +13,7 @@
 //! linked. One of version 2 gives it up to the agent; what a supervisor has claimed before it knew of the
 //! agent is taken back, as the same pod's.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -37,23 +37,6 @@ const RETRY: Duration = Duration::from_secs(1);
 /// moment.
 const KIN_PATIENCE: Duration = Duration::from_millis(500);
 
-/// The thread that holds the lease, while there is one. A clone has the same thread.
-#[derive(Clone, Debug, Default)]
-pub struct Holder(Arc<Mutex<Option<LeaseHolder>>>);
-
-impl Holder {
-    fn set(&self, thread: Option<LeaseHolder>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = thread;
-    }
-
-    /// Returns the thread, while there is one.
-    #[must_use]
-    pub fn get(&self) -> Option<LeaseHolder> {
-        let slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.clone()
-    }
-}
-
 /// The task that holds the lease.
 #[derive(Debug)]
 pub struct Lease {
@@ -66,7 +49,8 @@ pub struct Lease {
     /// The engine that runs, by which a later run of this pod recognizes the claim as its own.
     engine: watch::Receiver<Option<Option<Engine>>>,
     reports: watch::Sender<Option<LeaseReport>>,
-    holder: Holder,
+    /// The thread that holds the lease, while there is one.
+    holder: watch::Sender<Option<LeaseHolder>>,
 }
 
 impl Lease {
@@ -88,7 +72,7 @@ impl Lease {
             state,
             engine,
             reports: watch::Sender::new(None),
-            holder: Holder::default(),
+            holder: watch::Sender::new(None),
         }
     }
 
@@ -98,27 +82,27 @@ impl Lease {
         self.reports.subscribe()
     }
 
-    /// Returns the holder with the thread.
+    /// Returns the thread that holds the lease, while there is one.
     #[must_use]
-    pub fn holder(&self) -> Holder {
-        self.holder.clone()
+    pub fn holder(&self) -> watch::Receiver<Option<LeaseHolder>> {
+        self.holder.subscribe()
     }
 
     /// Holds the lease, and reports it over the link. Never ends.
     pub async fn hold(mut self, link: mpsc::Sender<Request>) {
         // The agent before held it: its claim is renewed at once.
         if self.memory.get().held.is_none() {
-            let linked = |state: &LinkState| holds_none(state) == Some(true);
+            let linked = |state: &LinkState| supervisor_holds_lease(state) == Some(false);
             // Its sender lives as long as the link's task.
             let _ = timeout(self.patience, self.state.wait_for(linked)).await;
         }
         loop {
-            if holds_none(&self.state.borrow()) == Some(false) {
+            if supervisor_holds_lease(&self.state.borrow()) == Some(true) {
                 self.leave_to_supervisor().await;
             }
             match self.contend(&link) {
                 Ok(thread) => {
-                    self.holder.set(Some(thread));
+                    self.holder.send_replace(Some(thread));
                     self.see_engine();
                     self.superseded().await;
                 }
@@ -132,15 +116,15 @@ impl Lease {
 
     /// Waits while a supervisor that holds the lease itself is linked, or is about to be again.
     async fn leave_to_supervisor(&mut self) {
-        self.holder.set(None);
+        self.holder.send_replace(None);
         self.reports.send_replace(None);
         self.pid1.send(FromAgent::RunUntil(NO_LIMIT));
         let mut gone = Instant::now();
         while gone.elapsed() < self.patience {
-            let linked = holds_none(&self.state.borrow_and_update());
-            match linked {
-                Some(true) => return,
-                Some(false) => gone = Instant::now(),
+            let holds = supervisor_holds_lease(&self.state.borrow_and_update());
+            match holds {
+                Some(false) => return,
+                Some(true) => gone = Instant::now(),
                 None => {}
             }
             let _ = timeout(RETRY.min(self.patience), self.state.changed()).await;
@@ -149,6 +133,8 @@ impl Lease {
     }
 
     fn contend(&self, link: &mpsc::Sender<Request>) -> std::io::Result<LeaseHolder> {
+        // What the thread before reported last is no reason to replace the new one.
+        self.reports.send_replace(None);
         let volume = self.volume.clone();
         let place = move || main_directory(&volume);
         let (pid1, memory) = (Arc::clone(&self.pid1), self.memory.clone());
@@ -156,18 +142,8 @@ impl Lease {
         let config = self.config.clone();
         let report = move |mut report: LeaseReport| {
             recognize(&mut report, |id| holder::is_of_this_pod(&config, id));
-            let runs = pid1.has_started();
-            let held = memory.get().held;
-            if let Some(until) = run_until(&report, held, runs) {
-                if until == FENCE && runs {
-                    warn!(?report, "the lease is lost: the engine is fenced");
-                }
-                pid1.send(FromAgent::RunUntil(until));
-            }
-            if let LeaseState::Held { epoch, .. } = report.state {
-                memory.change(|contents| contents.held = Some(epoch));
-            }
-            if !runs || is_certain(&report.state) {
+            send_limit(&report, &pid1, &memory);
+            if !pid1.has_started() || is_certain(&report.state) {
                 // A queue that is full belongs to a link that does not run.
                 let _ = link.try_send(Request::Lease(report.clone()));
             }
@@ -180,7 +156,7 @@ impl Lease {
 
     fn see_engine(&mut self) {
         let engine = self.engine.borrow_and_update().flatten();
-        if let (Some(thread), Some((outer, _))) = (self.holder.get(), engine) {
+        if let (Some(thread), Some((outer, _))) = (&*self.holder.borrow(), engine) {
             thread.see_engine(Some(outer));
         }
     }
@@ -190,7 +166,7 @@ impl Lease {
     async fn superseded(&mut self) {
         let mut reports = self.reports.subscribe();
         loop {
-            if holds_none(&self.state.borrow_and_update()) == Some(false) {
+            if supervisor_holds_lease(&self.state.borrow_and_update()) == Some(true) {
                 return;
             }
             let by_kin = |report: &Option<LeaseReport>| {
@@ -215,9 +191,9 @@ impl Lease {
     }
 }
 
-/// Whether the linked supervisor leaves the lease to the agent; none where no supervisor is linked.
-fn holds_none(state: &LinkState) -> Option<bool> {
-    state.version.map(|version| version >= AGENT_HOLDS_LEASE)
+/// Whether the linked supervisor holds the lease itself; none where no supervisor is linked.
+fn supervisor_holds_lease(state: &LinkState) -> Option<bool> {
+    state.version.map(|version| version < AGENT_HOLDS_LEASE)
 }
 
 /// Whether a supervisor may draw conclusions from the state: a claim that is held, or that another holder has
@@ -261,6 +237,23 @@ fn recognize(report: &mut LeaseReport, is_own: impl Fn(&str) -> bool) {
     }
 }
 
+/// Sends PID 1 until when the engine may run, and remembers the epoch that is held. A fence that PID 1 does not
+/// take is sent with the next report: the epoch from which it follows is not remembered before.
+fn send_limit(report: &LeaseReport, pid1: &Pid1, memory: &Memory) {
+    let runs = pid1.has_started();
+    if let Some(until) = run_until(report, memory.get().held, runs) {
+        if until == FENCE && runs {
+            warn!(?report, "the lease is lost: the engine is fenced");
+        }
+        if !pid1.send(FromAgent::RunUntil(until)) && until == FENCE {
+            return;
+        }
+    }
+    if let LeaseState::Held { epoch, .. } = report.state {
+        memory.change(|contents| contents.held = Some(epoch));
+    }
+}
+
 /// Returns until when the engine may run, for PID 1; none where there is nothing new to send. `held` is the
 /// last epoch that this container has held, `runs` whether the command was started.
 fn run_until(report: &LeaseReport, held: Option<Epoch>, runs: bool) -> Option<u64> {
@@ -291,7 +284,11 @@ fn run_until(report: &LeaseReport, held: Option<Epoch>, runs: bool) -> Option<u6
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::parse::parse;
+    use crate::config::raw::Raw;
+    use crate::config::{Environment, Flags, Sources};
     use crate::decide::lease::HolderIdentity as Who;
+    use crate::launch::channel::InitStep;
 
     const UNTIL: Duration = Duration::from_secs(117);
 
@@ -354,6 +351,77 @@ mod tests {
         let at = until(true, &held(4, 4), Some(4), true);
         assert_eq!(at, Some(117_000_000_000));
         assert_eq!(until(false, &held(4, 4), Some(4), true), Some(NO_LIMIT));
+    }
+
+    /// Returns PID 1's end of a channel, and the agent's, where the command runs.
+    fn channel() -> (std::os::fd::OwnedFd, Arc<Pid1>) {
+        let (pid1, agent) = crate::launch::channel::pair().unwrap();
+        (pid1, Pid1::over(agent, InitStep::Running).unwrap())
+    }
+
+    /// Returns the messages that PID 1 has not read yet.
+    fn unread(pid1: &std::os::fd::OwnedFd) -> Vec<FromAgent> {
+        let next = || crate::launch::channel::receive(pid1).unwrap();
+        std::iter::from_fn(next)
+            .map(|(message, _)| message)
+            .collect()
+    }
+
+    fn report(state: LeaseState) -> LeaseReport {
+        LeaseReport {
+            state,
+            failure: None,
+            run_until: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fence_that_is_not_taken_is_sent_again() {
+        let (pid1, agent) = channel();
+        let memory = Memory::open(None);
+        memory.change(|contents| contents.held = Some(4));
+        // PID 1 does not read for a while.
+        while agent.send(FromAgent::Beat) {}
+        let followed = report(held(6, 6));
+        send_limit(&followed, &agent, &memory);
+        let missed = unread(&pid1);
+        assert!(missed.iter().all(|message| *message == FromAgent::Beat));
+        send_limit(&followed, &agent, &memory);
+        assert_eq!(unread(&pid1), [FromAgent::RunUntil(FENCE)]);
+        send_limit(&followed, &agent, &memory);
+        assert_eq!(unread(&pid1), [FromAgent::RunUntil(NO_LIMIT)]);
+    }
+
+    #[tokio::test]
+    async fn a_new_thread_is_not_replaced_for_what_the_one_before_reported() {
+        let scratch = crate::records::atomic::tests::Scratch::new();
+        let directory = scratch.0.display().to_string();
+        let flags = ["data-dir", "state-dir"].map(|key| (key, Raw::Text(directory.clone())));
+        let flags = Flags {
+            values: flags.into_iter().collect(),
+            ..Flags::default()
+        };
+        let password = ("MSSQL_SA_PASSWORD".into(), "secret".into());
+        let sources = Sources::load(flags, Environment::from_vars([password]));
+        let config = parse(&sources).unwrap().config;
+        let (_pid1, agent) = channel();
+        let (_linked, state) = watch::channel(LinkState::default());
+        let (_seen, engine) = watch::channel(None);
+        let lease = Lease::new(&config, agent, Memory::open(None), state, engine);
+        lease
+            .reports
+            .send_replace(Some(report(elsewhere(5, true, true))));
+        let (requests, _taken) = mpsc::channel(1);
+        let _thread = lease.contend(&requests).unwrap();
+        let last = lease
+            .reports
+            .borrow()
+            .as_ref()
+            .map(|report| report.state.clone());
+        assert!(
+            !matches!(last, Some(LeaseState::Elsewhere { .. })),
+            "{last:?}"
+        );
     }
 
     #[test]

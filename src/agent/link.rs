@@ -3,9 +3,7 @@
 
 mod outbox;
 
-use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,14 +13,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
 use super::pid1::Pid1;
-use crate::decide::observation::{
-    self, EngineLog, EngineMount, EngineNetwork, LeaseReport, Observation,
-};
+use crate::decide::observation::{EngineLog, EngineMount, EngineNetwork, LeaseReport, Observation};
 use crate::launch::channel::FromAgent;
 use crate::link::{
     AGENT_HOLDS_LEASE, AgentMessage, BEAT, Connection, Hello, LinkError, SILENCE,
     SupervisorMessage, Verdicts, check_version,
 };
+use crate::observe::process::decode;
 use outbox::Outbox;
 
 /// The pause between a failure and the next try, doubled each time up to `LAST_RETRY`.
@@ -245,7 +242,7 @@ impl Link {
     fn take(&mut self, request: Request) {
         match request {
             Request::Stop(signal) => self.outbox.stop(signal),
-            Request::Ended(pid, status) => self.outbox.ended(pid, status.and_then(status_of)),
+            Request::Ended(pid, status) => self.outbox.ended(pid, status.and_then(decode)),
             Request::Mounts(mounts) => self.outbox.mounts(mounts),
             Request::Network(seen) => self.outbox.network(seen),
             Request::Log(log) => self.outbox.log(*log),
@@ -272,13 +269,6 @@ impl Link {
             SupervisorMessage::Beat | SupervisorMessage::Hello(_) => {}
         }
     }
-}
-
-/// Converts a status as of waitpid(2) to an exit status.
-fn status_of(raw: i32) -> Option<observation::ExitStatus> {
-    let status = ExitStatus::from_raw(raw);
-    let code = status.code().map(observation::ExitStatus::Code);
-    code.or_else(|| status.signal().map(observation::ExitStatus::Signal))
 }
 
 /// Waits for the next event of all sources. Cancel safe if `other` is.

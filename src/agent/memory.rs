@@ -30,6 +30,8 @@ pub struct Contents {
     pub ready_since: Option<u64>,
     /// Whether the engine that runs, or ran last, was ended by a stop that somebody ordered.
     pub stopped: bool,
+    /// Whether the command may be started again, and was not yet as far as is known.
+    pub permitted: bool,
     /// The number of times that the engine was started again in this container since the last success.
     pub restarts: u32,
     /// The number of times that the engine was started again in this container in all.
@@ -94,7 +96,7 @@ impl Memory {
 fn read(file: &File) -> Option<Contents> {
     let mut bytes = [0; BYTES];
     let length = file.read_at(&mut bytes, 0).ok()?;
-    // Trailing blanks are none of JSON's business.
+    // The blanks that fill the file up are white space to JSON.
     serde_json::from_slice(&bytes[..length]).ok()
 }
 
@@ -133,6 +135,7 @@ mod tests {
             served: true,
             ready_since: Some(u64::MAX),
             stopped: true,
+            permitted: true,
             restarts: u32::MAX,
             restarts_in_all: u32::MAX,
         };

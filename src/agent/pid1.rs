@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram as Socket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,12 +13,12 @@ use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use tracing::debug;
 
-use crate::launch::channel::{self, FromAgent, Phase, ToAgent};
+use crate::launch::channel::{self, FromAgent, InitStep, ToAgent};
 
 /// The channel to PID 1.
 #[derive(Debug)]
 pub struct Pid1 {
-    // A datagram socket's calls are those of any socket that keeps the bounds of messages.
+    // The socket is a SOCK_SEQPACKET one, for which tokio has no type. Only its descriptor is used.
     socket: UnixDatagram,
     started: AtomicBool,
 }
@@ -27,7 +27,7 @@ pub struct Pid1 {
 #[derive(Debug)]
 pub struct Start {
     /// The step that PID 1 is at.
-    pub phase: Phase,
+    pub step: InitStep,
     /// The signal by which the container was asked to stop; zero where it was not.
     pub stop: i32,
     /// The file with the memory of earlier agents.
@@ -46,7 +46,7 @@ impl Pid1 {
         let inherited = io::stdin().as_fd().try_clone_to_owned()?;
         let (message, [memory, listener]) =
             channel::receive(&inherited)?.ok_or(io::ErrorKind::NotConnected)?;
-        let ToAgent::State { phase, stop } = message else {
+        let ToAgent::State { step, stop } = message else {
             return Err(io::ErrorKind::InvalidData.into());
         };
         let listener = listener.map(TcpListener::from);
@@ -54,14 +54,23 @@ impl Pid1 {
             listener.set_nonblocking(true)?;
         }
         let start = Start {
-            phase,
+            step,
             stop,
             memory: memory.map(File::from),
             listener,
         };
-        let socket = UnixDatagram::from_std(Socket::from(inherited))?;
-        let started = AtomicBool::new(phase != Phase::Waiting);
-        Ok((Arc::new(Self { socket, started }), start))
+        Ok((Self::over(inherited, step)?, start))
+    }
+
+    /// Returns the agent's end of `channel`, where PID 1 is at this step.
+    ///
+    /// # Errors
+    ///
+    /// The runtime can't watch the channel.
+    pub fn over(channel: OwnedFd, step: InitStep) -> io::Result<Arc<Self>> {
+        let socket = UnixDatagram::from_std(Socket::from(channel))?;
+        let started = AtomicBool::new(step != InitStep::Waiting);
+        Ok(Arc::new(Self { socket, started }))
     }
 
     /// Sends a message, from any thread. Waits for nothing: a message that PID 1 does not take is sent again,
@@ -100,8 +109,8 @@ impl Pid1 {
                 .await;
             match received {
                 Ok(message) => {
-                    if let ToAgent::State { phase, .. } = message {
-                        let started = phase != Phase::Waiting;
+                    if let ToAgent::State { step, .. } = message {
+                        let started = step != InitStep::Waiting;
                         self.started.store(started, Ordering::Relaxed);
                     }
                     return Some(message);

@@ -10,12 +10,10 @@
 //! of the pings. A PRELOGIN is the first packet of a TDS connection (MS-TDS 2.2.6.5): it needs no login, and
 //! an engine that hangs does not answer it.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -23,25 +21,15 @@ use tracing::{debug, info};
 
 use super::link::LinkState;
 use super::memory::{Engine, Memory, Pass};
-use crate::config::{Config, Pace};
+use crate::config::{Config, Pace, TlsMode};
+use crate::decide::observation::{ContactError, Stage};
 use crate::decide::reason::Reason;
 use crate::link::{Cause, ProbeVerdict};
+use crate::tds::error::from_io;
+use crate::tds::prelogin::exchange;
 
 /// The time after an agent's start for the first look at the processes and the first PRELOGIN.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
-
-/// The PRELOGIN packet: header, the options VERSION, ENCRYPTION (not supported) and THREADID, their values.
-const PRELOGIN: [u8; 35] = [
-    0x12, 0x01, 0x00, 35, 0x00, 0x00, 0x01,
-    0x00, // type, end of message, length, spid, packet, window
-    0x00, 0x00, 16, 0x00, 6, // VERSION at 16, 6 bytes
-    0x01, 0x00, 22, 0x00, 1, // ENCRYPTION at 22, 1 byte
-    0x03, 0x00, 23, 0x00, 4,    // THREADID at 23, 4 bytes
-    0xff, // the end of the options
-    0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0,
-];
-/// The type of a packet by which a server answers.
-const REPLY: u8 = 0x04;
 
 /// The sources of the answer to readiness. Its clones share them.
 #[derive(Clone, Debug)]
@@ -220,7 +208,7 @@ impl Readiness {
                     pass.answered = asked;
                 }
             }),
-            Ok(Err(error)) => debug!(%error, "the engine does not answer a PRELOGIN"),
+            Ok(Err(error)) => debug!(?error, "the engine does not answer a PRELOGIN"),
             Err(_) => debug!("the engine does not answer a PRELOGIN in time"),
         }
     }
@@ -232,16 +220,13 @@ fn is_same((parent, engine): Engine, (now, engine_now): Engine) -> bool {
     parent == now && !other
 }
 
-/// Sends the engine a PRELOGIN. Any packet that a server sends is an answer.
-async fn prelogin(address: &str) -> io::Result<()> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(&PRELOGIN).await?;
-    let mut kind = [0];
-    stream.read_exact(&mut kind).await?;
-    match kind[0] {
-        REPLY => Ok(()),
-        _ => Err(io::ErrorKind::InvalidData.into()),
-    }
+/// Sends the engine a PRELOGIN, and waits for its answer.
+async fn prelogin(address: &str) -> Result<(), ContactError> {
+    let connected = TcpStream::connect(address).await;
+    let mut stream = connected.map_err(|error| from_io(&error, Stage::Connect))?;
+    // Any encryption that it offers is an answer.
+    exchange(&mut stream, TlsMode::Off).await?;
+    Ok(())
 }
 
 /// Returns the milliseconds of CLOCK_MONOTONIC.

@@ -1,4 +1,4 @@
-//! Has done what a decision asks for.
+//! Executes the action of a decision: a restart or a fence.
 
 use std::future::Future;
 use std::sync::Arc;

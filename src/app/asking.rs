@@ -1,4 +1,4 @@
-//! Asking the engine, except while somebody works on it.
+//! Runs the observers that ask the engine, except while somebody works on it.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! When the supervisor's own login is made.
+//! Has the supervisor's own login made where the engine refuses it and an administrator's is configured.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! When the engine may be asked for metrics.
+//! Decides by the published decisions whether the engine may be asked for metrics.
 
 use std::sync::Arc;
 

@@ -76,7 +76,7 @@ impl Seen {
             return Vec::new();
         };
         let mut events = Vec::new();
-        // The history knows it where a supervisor before this one has events it.
+        // The recorder drops it where an earlier run of this pod has recorded it already.
         if let Some((_, first)) = held(now)
             && std::mem::replace(&mut self.first, first) != first
         {

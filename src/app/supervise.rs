@@ -46,12 +46,7 @@ impl Supervisor {
         metrics: Arc<Metrics>,
         memory: MemoryWriter,
     ) -> (Self, watch::Receiver<Arc<Published>>) {
-        let (publisher, reader) = watch::channel(Arc::new(Published {
-            decision: None,
-            snapshot: Snapshot::default(),
-            history: Vec::new(),
-            sequence: 0,
-        }));
+        let (publisher, reader) = watch::channel(Arc::new(Published::default()));
         let supervisor = Self {
             policy,
             clock,
@@ -202,7 +197,7 @@ fn log_changes(before: Option<&Decision>, now: &Decision) {
     let Some(before) = before else { return };
     for finding in &before.findings {
         if now.finding(finding.reason).is_none() {
-            info!(code = finding.reason.code(), "it holds no longer");
+            info!(code = finding.reason.code(), "the reason holds no longer");
         }
     }
     for (probe, reasons) in transitions(Some(before), now) {

@@ -2,8 +2,11 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
-use std::path::PathBuf;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 /// The limit of a password file, in bytes; a longer one is refused. SQL Server's passwords have at most 128
 /// characters.
@@ -80,12 +83,12 @@ impl PasswordSource {
     pub fn read_both(&self) -> Result<(Password, Option<Password>), PasswordError> {
         match self {
             Self::File(path) => {
-                let fail = |error: std::io::Error| PasswordError::File {
+                let fail = |error: io::Error| PasswordError::File {
                     path: path.clone(),
                     error: error.to_string(),
                 };
                 let mut text = Vec::new();
-                File::open(path)
+                open_regular(path)
                     .map_err(fail)?
                     .take(MAX_PASSWORD_BYTES + 1)
                     .read_to_end(&mut text)
@@ -101,6 +104,20 @@ impl PasswordSource {
             },
             Self::Missing => Err(PasswordError::Missing),
         }
+    }
+}
+
+/// Opens a regular file for reading, without a wait: a FIFO that nobody writes is refused. Links are followed: a
+/// Secret's files are links.
+///
+/// # Errors
+/// The file can't be opened, or is no regular file.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("it is no regular file")),
     }
 }
 
@@ -157,6 +174,25 @@ pub(crate) mod tests {
         assert_eq!(read("secret\n"), both("secret", Some("secret\n")));
         assert_eq!(read("secret\r\n"), both("secret", Some("secret\r\n")));
         assert_eq!(read("secret\n\n"), both("secret\n", Some("secret\n\n")));
+    }
+
+    #[test]
+    fn a_secret_is_read_through_its_links_and_a_pipe_is_not_waited_for() {
+        let name = format!("ses-secret-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::write(directory.join("data"), "secret").unwrap();
+        std::os::unix::fs::symlink("data", directory.join("link")).unwrap();
+        let fifo = directory.join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        let read = |name: &str| PasswordSource::File(directory.join(name)).read();
+        let (link, fifo, folder) = (read("link"), read("fifo"), read("."));
+        std::fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(link, Ok(password("secret")));
+        for refused in [fifo, folder] {
+            let error = refused.unwrap_err().to_string();
+            assert!(error.ends_with("it is no regular file"), "{error}");
+        }
     }
 
     #[test]

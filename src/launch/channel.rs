@@ -60,7 +60,7 @@ pub struct Kept {
 
 /// The step that PID 1 is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub enum InitStep {
     /// The command was not started yet.
     Waiting,
     /// The command was started.
@@ -78,7 +78,7 @@ pub enum ToAgent {
     /// be started again.
     State {
         /// The step that PID 1 is at.
-        phase: Phase,
+        step: InitStep,
         /// The signal by which the container was asked to stop; zero where it was not.
         stop: i32,
     },
@@ -150,7 +150,7 @@ fn status(number: u64) -> Option<i32> {
 impl Message for ToAgent {
     fn parts(self) -> (u8, i32, u64, u64) {
         match self {
-            Self::State { phase, stop } => (1, stop, phase as u64, 0),
+            Self::State { step, stop } => (1, stop, step as u64, 0),
             Self::Stop(signal) => (2, signal, 0, 0),
             Self::Look => (3, 0, 0, 0),
             Self::Ended { pid, status } => (4, pid, number(status), 0),
@@ -160,10 +160,15 @@ impl Message for ToAgent {
 
     fn of(parts: (u8, i32, u64, u64)) -> Option<Self> {
         Some(match parts {
-            (1, stop, phase, _) => {
-                let all = [Phase::Waiting, Phase::Running, Phase::Ended, Phase::Again];
-                let phase = all.into_iter().find(|known| *known as u64 == phase)?;
-                Self::State { phase, stop }
+            (1, stop, step, _) => {
+                let all = [
+                    InitStep::Waiting,
+                    InitStep::Running,
+                    InitStep::Ended,
+                    InitStep::Again,
+                ];
+                let step = all.into_iter().find(|known| *known as u64 == step)?;
+                Self::State { step, stop }
             }
             (2, signal, ..) => Self::Stop(signal),
             (3, ..) => Self::Look,
@@ -303,11 +308,11 @@ mod tests {
         let (pid1, agent) = pair().unwrap();
         let down = [
             ToAgent::State {
-                phase: Phase::Running,
+                step: InitStep::Running,
                 stop: 15,
             },
             ToAgent::State {
-                phase: Phase::Again,
+                step: InitStep::Again,
                 stop: 0,
             },
             ToAgent::Stop(2),

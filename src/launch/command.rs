@@ -1,7 +1,7 @@
 //! The command: its start, its signals, and what is left of it below PID 1 when it has ended.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
@@ -15,10 +15,15 @@ use super::log::{Log, Value};
 /// The variable by which the engine's processes know the volume's epoch.
 pub const EPOCH_VARIABLE: &str = "SQL_EDGE_SUPERVISOR_EPOCH";
 
-/// The file with the children of this thread, and so of this process, which has no other (Linux 3.17).
+/// The file with the children of this thread, and so of this process, which has no other. Kernels have it
+/// where they were built with CONFIG_PROC_CHILDREN.
 const CHILDREN: &str = "/proc/thread-self/children";
 /// Bytes that are read of `CHILDREN`: some hundred children; the others follow when these have ended.
 const MAX_BYTES: usize = 4096;
+/// The directory with a directory of each process.
+const PROCESSES: &str = "/proc";
+/// Bytes that are read of a process's `stat`: more than its first four fields have.
+const MAX_STAT_BYTES: usize = 256;
 /// The number of children whose SIGTERM is remembered.
 const REMEMBERED: usize = 64;
 
@@ -89,35 +94,25 @@ impl Rest {
     /// Signals each child but `spared`, with SIGTERM once. Returns whether there is such a child. The
     /// children of a child become children of this process when it has ended.
     pub fn signal(&mut self, signal: Signal, spared: Option<Pid>, log: Log) -> bool {
-        let mut bytes = [0; MAX_BYTES];
-        let read = File::open(CHILDREN).and_then(|mut file| file.read(&mut bytes));
-        let Ok(length) = read else {
-            // A kernel without that file, or no procfs.
-            return self.is_first && kill_all(signal);
-        };
         let mut found = false;
-        // The last one, if it is cut, has no blank behind it.
-        for word in bytes[..length].split_inclusive(|byte| *byte == b' ') {
-            let text = word.strip_suffix(b" ").map(str::from_utf8);
-            let Some(Ok(Ok(pid))) = text.map(|text| text.map(str::parse)) else {
-                continue;
-            };
-            if Some(Pid::from_raw(pid)) == spared {
-                continue;
+        let listed = each_child(|child| {
+            if Some(child) == spared {
+                return;
             }
             found = true;
-            if signal == Signal::SIGTERM && !self.is_new(pid) {
-                continue;
+            if signal == Signal::SIGTERM && !self.is_new(child.as_raw()) {
+                return;
             }
-            if let Err(error) = kill(Pid::from_raw(pid), signal) {
+            if let Err(error) = kill(child, signal) {
                 let fields = [
-                    ("pid", Value::Number(pid.into())),
+                    ("pid", Value::Number(child.as_raw().into())),
                     ("error", Value::Text(&error)),
                 ];
                 log.warn("a process that is left can't be signalled", &fields);
             }
-        }
-        found
+        });
+        // Without a procfs there may be anything.
+        found || listed.is_err() && self.is_first && kill_all(signal)
     }
 
     fn is_new(&mut self, pid: i32) -> bool {
@@ -140,6 +135,51 @@ impl Rest {
     }
 }
 
+/// Calls `found` with each child of this process. A kernel that does not list them (without
+/// CONFIG_PROC_CHILDREN) is asked for the parent of every process instead.
+fn each_child(mut found: impl FnMut(Pid)) -> io::Result<()> {
+    let mut bytes = [0; MAX_BYTES];
+    let Ok(length) = File::open(CHILDREN).and_then(|mut file| file.read(&mut bytes)) else {
+        return each_child_by_parent(found);
+    };
+    // The last one, if it is cut, has no blank behind it.
+    for word in bytes[..length].split_inclusive(|byte| *byte == b' ') {
+        let text = word.strip_suffix(b" ").map(str::from_utf8);
+        if let Some(Ok(Ok(pid))) = text.map(|text| text.map(str::parse)) {
+            found(Pid::from_raw(pid));
+        }
+    }
+    Ok(())
+}
+
+/// Calls `found` with each process whose parent is this one.
+fn each_child_by_parent(mut found: impl FnMut(Pid)) -> io::Result<()> {
+    let own = Pid::this();
+    for entry in fs::read_dir(PROCESSES)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(Ok(pid)) = name.to_str().map(str::parse) else {
+            continue;
+        };
+        let mut bytes = [0; MAX_STAT_BYTES];
+        // One that can't be read has ended.
+        let read = File::open(entry.path().join("stat")).and_then(|mut file| file.read(&mut bytes));
+        if read.is_ok_and(|length| parent(&bytes[..length]) == Some(own)) {
+            found(Pid::from_raw(pid));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the parent of a process by its `stat`, the fourth field; the second one, its name in parentheses,
+/// may contain anything (proc_pid_stat(5)).
+fn parent(stat: &[u8]) -> Option<Pid> {
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let text = str::from_utf8(&stat[end + 1..]).ok()?;
+    let parent = text.split_ascii_whitespace().nth(1)?;
+    Some(Pid::from_raw(parent.parse().ok()?))
+}
+
 /// Signals everything in this PID namespace but PID 1 itself, which has to be the caller (kill(2)). Returns
 /// whether there is anything.
 fn kill_all(signal: Signal) -> bool {
@@ -155,4 +195,31 @@ pub fn exit_code(raw: i32) -> u8 {
         .or_else(|| status.signal().map(|number| 128 + number));
     code.and_then(|code| u8::try_from(code).ok())
         .unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_is_found_by_its_parent_as_well() {
+        let mut child = Process::new("sleep").arg("1000").spawn().unwrap();
+        let pid = Pid::from_raw(child.id().cast_signed());
+        let mut found = Vec::new();
+        each_child_by_parent(|child| found.push(child)).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(found.contains(&pid), "{found:?}");
+        assert!(!found.contains(&Pid::this()), "{found:?}");
+    }
+
+    #[test]
+    fn a_name_does_not_hide_the_parent() {
+        for stat in ["7 (sh) S 12 7 7 0", "7 (a) S 1 (b)) R 12 7 7 0"] {
+            assert_eq!(parent(stat.as_bytes()), Some(Pid::from_raw(12)), "{stat}");
+        }
+        for stat in ["", "7 (sh", "7 (sh) S", "7 (sh) S x"] {
+            assert_eq!(parent(stat.as_bytes()), None, "{stat}");
+        }
+    }
 }

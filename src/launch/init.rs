@@ -34,10 +34,10 @@ use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::process::{WaitOptions, wait};
 
 use super::Settings;
-use super::channel::{Descriptors, FromAgent, NO_LIMIT, Phase, ToAgent};
+use super::agent_process::{AgentProcess, MAX_MESSAGES};
+use super::channel::{Descriptors, FromAgent, InitStep, ToAgent};
 use super::command::{Rest, exit_code};
 use super::deadline::Deadline;
-use super::helper::{Helper, MAX_MESSAGES};
 use super::log::{Log, Value};
 use super::termination::TerminationMessage;
 use crate::memory;
@@ -59,13 +59,21 @@ const LOOK_WITHIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 struct Engine {
     pid: Pid,
-    /// The pidfd of the outer process. Absent where the kernel, or a seccomp filter, refuses pidfds: then the
-    /// agent reports the end by finding no engine, or this process reaps it.
+    /// The pidfd of the outer process. Absent where the kernel, or a seccomp filter, refuses pidfds: then its
+    /// end shows where this process reaps it, or once the command has ended and the agent finds no engine.
     outer: Option<OwnedFd>,
     /// The pidfd of the engine below the outer process.
     inner: Option<OwnedFd>,
     /// Whether the outer process has ended.
     gone: bool,
+}
+
+impl Engine {
+    /// Takes in which engine the agent has found when it was asked: by its pid, or none. Another one than this
+    /// is what an outer process that has ended has left.
+    fn looked_for(&mut self, found: Option<Pid>) {
+        self.gone |= found != Some(self.pid);
+    }
 }
 
 /// A stop under way.
@@ -95,17 +103,18 @@ pub struct Init {
     log: Log,
     signals: SignalFd,
     deadline: Deadline,
-    helper: Helper,
+    agent: AgentProcess,
     message: TerminationMessage,
     rest: Rest,
-    phase: Phase,
+    step: InitStep,
     gate: Gate,
     command: Option<Pid>,
     command_status: Option<i32>,
     engine: Option<Engine>,
     engine_status: Option<i32>,
-    /// Whether the agent has reported that there is no engine.
-    no_engine: bool,
+    /// The agent's answer to the question for an engine: the pid of the engine, or none where there is none.
+    /// Absent until the agent has answered.
+    looked: Option<Option<Pid>>,
     stop: Option<Stop>,
     /// Whether a moment was received until which the engine may run.
     limited: bool,
@@ -121,7 +130,7 @@ impl Init {
         settings: Settings,
         signals: SignalFd,
         deadline: Deadline,
-        helper: Helper,
+        agent: AgentProcess,
         message: TerminationMessage,
     ) -> Self {
         Self {
@@ -130,15 +139,15 @@ impl Init {
             settings,
             signals,
             deadline,
-            helper,
+            agent,
             message,
-            phase: Phase::Waiting,
+            step: InitStep::Waiting,
             gate: Gate::Shut,
             command: None,
             command_status: None,
             engine: None,
             engine_status: None,
-            no_engine: false,
+            looked: None,
             stop: None,
             limited: false,
             lock: None,
@@ -174,17 +183,23 @@ impl Init {
 
     /// Whether the engine has ended, or the command where there is no engine.
     fn is_over(&mut self) -> bool {
-        if let Some(engine) = &self.engine {
+        if let Some(engine) = &self.engine
+            && (engine.gone || engine.outer.is_some())
+        {
             return engine.gone;
         }
         if self.command_status.is_none() {
             return false;
         }
-        // An engine may have outlived its shell.
-        self.no_engine = false;
-        if self.helper.send(ToAgent::Look) {
+        // An engine may have outlived its shell; and one without a pidfd, whose shell has reaped it, is missed
+        // in no other way.
+        self.looked = None;
+        if self.agent.send(ToAgent::Look) {
             let deadline = Instant::now() + LOOK_WITHIN;
-            self.until(deadline, |init| init.no_engine || init.engine.is_some());
+            self.until(deadline, |init| init.looked.is_some());
+        }
+        if let (Some(engine), Some(found)) = (&mut self.engine, self.looked) {
+            engine.looked_for(found);
         }
         self.engine.as_ref().is_none_or(|engine| engine.gone)
     }
@@ -194,12 +209,12 @@ impl Init {
         self.wait(wake);
         // What an agent has said holds whenever it is read: a moment of CLOCK_BOOTTIME.
         for _ in 0..MAX_MESSAGES {
-            let Some((message, descriptors)) = self.helper.receive() else {
+            let Some((message, descriptors)) = self.agent.receive() else {
                 break;
             };
             self.take(message, descriptors);
         }
-        if self.deadline.is_over() && self.phase == Phase::Running {
+        if self.deadline.is_over() && self.step == InitStep::Running {
             self.fence();
         }
         self.reap();
@@ -210,7 +225,7 @@ impl Init {
             engine.gone = true;
         }
         for _ in 0..MAX_SIGNALS {
-            // An error is one of a signal that is not there any more.
+            // No signal is pending any more; an error is treated alike, as a later turn tries again.
             let Ok(Some(info)) = self.signals.read_signal() else {
                 break;
             };
@@ -223,19 +238,19 @@ impl Init {
             self.stop_now(stop.signal);
         }
         let state = self.state();
-        self.helper.tend(state);
+        self.agent.tend(state);
     }
 
     fn state(&self) -> ToAgent {
         ToAgent::State {
-            phase: self.phase,
+            step: self.step,
             stop: self.stop.map_or(0, |stop| stop.signal as i32),
         }
     }
 
     fn wait(&self, wake: Option<Instant>) {
         let stop = self.stop.filter(|stop| !stop.done).map(|stop| stop.due);
-        let next = [wake, self.helper.due(), stop].into_iter().flatten().min();
+        let next = [wake, self.agent.due(), stop].into_iter().flatten().min();
         let timeout = next.map_or(PollTimeout::NONE, |at| {
             // A millisecond later rather than earlier: it would be looked at in vain.
             let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
@@ -251,7 +266,7 @@ impl Init {
                 self.deadline.readable().unwrap_or(signals),
                 PollFlags::POLLIN,
             ),
-            PollFd::new(self.helper.readable().unwrap_or(signals), PollFlags::POLLIN),
+            PollFd::new(self.agent.readable().unwrap_or(signals), PollFlags::POLLIN),
             PollFd::new(engine.map_or(signals, AsFd::as_fd), PollFlags::POLLIN),
         ];
         // EINTR is a turn for nothing. So would ENOMEM be, and the next turn tries again.
@@ -270,17 +285,17 @@ impl Init {
             FromAgent::Beat => {}
             FromAgent::RunUntil(until) => self.run_until(until),
             FromAgent::Start(epoch) => {
-                if !matches!(self.phase, Phase::Waiting | Phase::Again) {
-                    self.helper.send(self.state());
+                if !matches!(self.step, InitStep::Waiting | InitStep::Again) {
+                    self.agent.send(self.state());
                 } else if self.gate == Gate::Shut {
                     self.gate = Gate::Open(epoch);
                 }
             }
-            FromAgent::Leave if self.phase == Phase::Again => self.gate = Gate::Left,
+            FromAgent::Leave if self.step == InitStep::Again => self.gate = Gate::Left,
             // One that comes too late.
             FromAgent::Leave => {}
             FromAgent::Engine(pid) => self.found(pid, descriptors),
-            FromAgent::NoEngine => self.no_engine = true,
+            FromAgent::NoEngine => self.looked = Some(None),
             FromAgent::Lock => self.keep(descriptors),
             FromAgent::Accepted(within) => {
                 let within = Duration::from_millis(within).min(LONGEST_STOP);
@@ -314,28 +329,15 @@ impl Init {
         self.lock = Some(lock);
     }
 
-    fn run_until(&mut self, until: u64) {
-        self.limited = true;
-        if self.settings.strict && until == NO_LIMIT {
-            self.log.warn(
-                "the lease is strict and is kept by a supervisor of an older version: nobody kills the engine if that one hangs",
-                &[],
-            );
-        }
-        // What was lost does not come back: the processes have run while another pod may have written.
-        if !self.fenced {
-            self.deadline.set(until);
-        }
-    }
-
     fn found(&mut self, pid: i32, [outer, inner]: Descriptors) {
         let pid = Pid::from_raw(pid);
+        self.looked = Some(Some(pid));
         if let Some(known) = self.engine.as_mut().filter(|known| known.pid == pid) {
             known.inner = inner.or_else(|| known.inner.take());
             return;
         }
         // What is seen below an outer process that has ended is what that has left.
-        if self.phase != Phase::Running || self.engine.is_some() {
+        if self.step != InitStep::Running || self.engine.is_some() {
             return;
         }
         let fields = [("pid", Value::Number(pid.as_raw().into()))];
@@ -366,7 +368,7 @@ impl Init {
                 // Nobody has ended, or there is no child at all (ECHILD).
                 Ok(None) | Err(_) => return,
             };
-            if self.helper.ended(pid, exit_code(status)) {
+            if self.agent.ended(pid, exit_code(status)) {
                 if let Some(stop) = &mut self.stop {
                     // The next agent asks anew.
                     stop.due = stop.due.min(Instant::now() + ACCEPTED_WITHIN);
@@ -386,4 +388,28 @@ impl Init {
 fn has_ended(pidfd: &OwnedFd) -> bool {
     let mut polled = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
     poll(&mut polled, PollTimeout::ZERO).is_ok_and(|count| count > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_without_a_pidfd_is_gone_where_the_agent_finds_it_no_more() {
+        let pid = Pid::from_raw;
+        for (found, gone) in [(Some(pid(7)), false), (Some(pid(8)), true), (None, true)] {
+            let mut engine = Engine {
+                pid: pid(7),
+                outer: None,
+                inner: None,
+                gone: false,
+            };
+            engine.looked_for(found);
+            assert_eq!(engine.gone, gone, "{found:?}");
+            // What has ended does not come back.
+            engine.gone = true;
+            engine.looked_for(Some(pid(7)));
+            assert!(engine.gone);
+        }
+    }
 }

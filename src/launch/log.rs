@@ -70,7 +70,7 @@ impl Log {
     }
 
     fn line(self, level: Level, message: &str, fields: &[(&str, Value<'_>)]) {
-        // The more is written, the greater the level.
+        // DEBUG is greater than INFO, and INFO greater than WARN.
         if level > self.0.level {
             return;
         }
@@ -79,7 +79,7 @@ impl Log {
             length: 0,
         };
         let now = humantime::format_rfc3339_micros(SystemTime::now());
-        // A Line takes everything.
+        // Writing to a Line can't fail: it cuts what is too long.
         let _ = match self.0.format {
             LogFormat::Text => text(&mut line, format_args!("{now} {level:>5}"), message, fields),
             LogFormat::Json => {
@@ -92,6 +92,7 @@ impl Log {
     }
 }
 
+/// Writes a line as a person reads it.
 fn text(
     line: &mut Line,
     head: fmt::Arguments<'_>,
@@ -99,19 +100,10 @@ fn text(
     fields: &[(&str, Value<'_>)],
 ) -> fmt::Result {
     write!(line, "{head} {}: {message}", module_path!())?;
-    for (name, value) in fields {
-        match value {
-            Value::Number(number) => write!(line, " {name}={number}")?,
-            Value::Text(text) => {
-                write!(line, " {name}=\"")?;
-                write!(Quoted(line), "{text}")?;
-                write!(line, "\"")?;
-            }
-        }
-    }
-    Ok(())
+    each(line, fields, |line, name| write!(line, " {name}="))
 }
 
+/// Writes a line as a JSON object, of which `head` is the beginning.
 fn json(
     line: &mut Line,
     head: fmt::Arguments<'_>,
@@ -119,17 +111,28 @@ fn json(
     fields: &[(&str, Value<'_>)],
 ) -> fmt::Result {
     write!(line, "{head},\"message\":\"{message}\"")?;
-    for (name, value) in fields {
+    each(line, fields, |line, name| write!(line, ",\"{name}\":"))?;
+    write!(line, ",\"target\":\"{}\"}}", module_path!())
+}
+
+/// Writes each field: what `name` makes of its name, and its value.
+fn each(
+    line: &mut Line,
+    fields: &[(&str, Value<'_>)],
+    name: impl Fn(&mut Line, &str) -> fmt::Result,
+) -> fmt::Result {
+    for (known, value) in fields {
+        name(line, known)?;
         match value {
-            Value::Number(number) => write!(line, ",\"{name}\":{number}")?,
+            Value::Number(number) => write!(line, "{number}")?,
             Value::Text(text) => {
-                write!(line, ",\"{name}\":\"")?;
+                line.write_char('"')?;
                 write!(Quoted(line), "{text}")?;
-                write!(line, "\"")?;
+                line.write_char('"')?;
             }
         }
     }
-    write!(line, ",\"target\":\"{}\"}}", module_path!())
+    Ok(())
 }
 
 /// Writes a line, unless that would have to wait: the process that collects the log may be stuck.

@@ -124,7 +124,7 @@ impl Sidecar {
                 }
             }
             self.wait();
-            // An error is one of a signal that is not there any more.
+            // Until no signal is pending; an error is treated alike, as a later turn tries again.
             while let Ok(Some(info)) = self.signals.read_signal() {
                 self.signal(info.ssi_signo);
             }

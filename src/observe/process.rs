@@ -42,6 +42,7 @@ use crate::decide::observation::{
 use table::{Family, Surroundings, Table};
 use volume::WatchedVolume;
 use watched::Watch;
+pub use watched::decode;
 
 /// The directory at which procfs is mounted.
 pub(super) const PROC_ROOT: &str = "/proc";

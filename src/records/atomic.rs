@@ -4,12 +4,15 @@
 //! fsync(2)). A crash at any point leaves the file before or the new one; what is left of the other
 //! name is removed by the next write.
 
+use std::fmt::Display;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, fsync, mkdirat, openat, renameat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, Dir, Mode, OFlags, fsync, linkat, mkdirat, openat, renameat, unlinkat,
+};
 use rustix::io::Errno;
 
 use super::beneath::{self, Root};
@@ -106,12 +109,6 @@ impl Folder {
         Self::on_volume(data_dir)?.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Returns the path of the folder.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Reads a file of at most `max` bytes; returns none where there is none. No link is followed, and no
     /// pipe is waited for.
     ///
@@ -187,25 +184,68 @@ impl Folder {
     /// # Errors
     /// The file can't be renamed.
     pub fn keep_aside(&self, name: &str) -> io::Result<String> {
-        let prefix = format!("{name}{REFUSED}");
-        let seconds = |name: String| name.strip_prefix(&prefix)?.parse::<u64>().ok();
-        let mut kept: Vec<u64> = self.names()?.into_iter().filter_map(seconds).collect();
-        kept.sort_unstable();
+        self.set_aside(name, |aside| Ok(renameat(&self.fd, name, &self.fd, aside)?))
+    }
+
+    /// Keeps a file under another name as well, so that the next write does not lose it, and removes the
+    /// oldest of the files that were kept so. The file itself stays where it is until that write. Returns the
+    /// other name. What is no regular file is renamed, as by [`Self::keep_aside`].
+    ///
+    /// # Errors
+    /// The file can neither be linked nor copied, nor be renamed.
+    pub fn keep_copy(&self, name: &str, max: usize, mode: Mode) -> io::Result<String> {
+        let known = self.read(name, max).ok().flatten();
+        if let Some(last) = self.kept_aside(name)?.last()
+            && known.is_some()
+            && self.read(&aside(name, *last), max).ok().flatten() == known
+        {
+            // By a try before, whose write failed.
+            return Ok(aside(name, *last));
+        }
+        self.set_aside(name, |aside| {
+            let linked = linkat(&self.fd, name, &self.fd, aside, AtFlags::empty());
+            match linked {
+                Ok(()) => Ok(()),
+                Err(Errno::NOENT) => Err(Errno::NOENT.into()),
+                // A file system without hard links, or a directory.
+                Err(_) => match &known {
+                    Some(bytes) => self.replace(aside, bytes, mode),
+                    None => Ok(renameat(&self.fd, name, &self.fd, aside)?),
+                },
+            }
+        })
+    }
+
+    fn set_aside(
+        &self,
+        name: &str,
+        keep: impl FnOnce(&str) -> io::Result<()>,
+    ) -> io::Result<String> {
+        let kept = self.kept_aside(name)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.map_or(0, |now| now.as_secs());
         // Two in one second, or a clock that was set back: the later one has the larger number anyway.
         let later = kept
             .last()
             .map_or(now, |last| now.max(last.saturating_add(1)));
-        let aside = format!("{prefix}{later}");
-        renameat(&self.fd, name, &self.fd, &aside)?;
+        let latest = aside(name, later);
+        keep(&latest)?;
         self.sync()?;
         let surplus = (kept.len() + 1).saturating_sub(MAX_REFUSED);
         for seconds in kept.iter().take(surplus) {
             // One that stays costs room only.
-            let _ = unlinkat(&self.fd, format!("{prefix}{seconds}"), AtFlags::empty());
+            let _ = unlinkat(&self.fd, aside(name, *seconds), AtFlags::empty());
         }
-        Ok(aside)
+        Ok(latest)
+    }
+
+    /// Returns the times in the names under which files of this name are kept aside, the latest last.
+    fn kept_aside(&self, name: &str) -> io::Result<Vec<u64>> {
+        let prefix = aside(name, "");
+        let seconds = |name: String| name.strip_prefix(&prefix)?.parse::<u64>().ok();
+        let mut kept: Vec<u64> = self.names()?.into_iter().filter_map(seconds).collect();
+        kept.sort_unstable();
+        Ok(kept)
     }
 
     /// Returns the names in the folder, without `.`, `..` and those that are not UTF-8.
@@ -240,6 +280,11 @@ impl Folder {
     pub fn sync(&self) -> io::Result<()> {
         Ok(fsync(&self.fd)?)
     }
+}
+
+/// Returns the name under which a file of this name is kept aside since `time`.
+fn aside(name: &str, time: impl Display) -> String {
+    format!("{name}{REFUSED}{time}")
 }
 
 impl AsFd for Folder {
@@ -281,6 +326,13 @@ pub(crate) mod tests {
     impl Drop for Scratch {
         fn drop(&mut self) {
             let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    impl Folder {
+        /// Returns the path of the folder.
+        pub(crate) fn path(&self) -> &Path {
+            &self.path
         }
     }
 
@@ -355,6 +407,28 @@ pub(crate) mod tests {
         }
         assert_eq!(folder.names().unwrap().len(), MAX_REFUSED);
         folder.keep_aside("a").unwrap_err();
+    }
+
+    #[test]
+    fn a_copy_is_kept_and_the_file_stays() {
+        let scratch = Scratch::new();
+        let folder = Folder::open(&scratch.0).unwrap();
+        for round in 0..5 {
+            let text = format!("{round}");
+            folder.replace("a", text.as_bytes(), MODE).unwrap();
+            let aside = folder.keep_copy("a", 9, MODE).unwrap();
+            // Once more, where what was to follow has failed.
+            assert_eq!(folder.keep_copy("a", 9, MODE).unwrap(), aside);
+            folder.replace("a", b"new", MODE).unwrap();
+            assert_eq!(fs::read_to_string(scratch.0.join(aside)).unwrap(), text);
+            assert_eq!(folder.read("a", 9).unwrap().unwrap(), b"new");
+        }
+        assert_eq!(folder.names().unwrap().len(), 1 + MAX_REFUSED);
+        // What can't be linked makes room.
+        fs::create_dir(scratch.0.join("b")).unwrap();
+        let aside = folder.keep_copy("b", 9, MODE).unwrap();
+        assert!(scratch.0.join(aside).is_dir() && !scratch.0.join("b").exists());
+        folder.keep_copy("b", 9, MODE).unwrap_err();
     }
 
     #[test]

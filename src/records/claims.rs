@@ -161,7 +161,7 @@ impl Claims {
     }
 
     fn folder(&self) -> Result<Folder, Errno> {
-        // The data directory that is missing is no claim that has gone.
+        // ENOENT means a claim that was removed; that the data directory itself is missing is another error.
         Folder::make_on_volume(&self.data_dir).map_err(|error| match errno(&error) {
             Errno::NOENT => Errno::NOTDIR,
             errno => errno,

@@ -28,8 +28,6 @@ const MAX_BYTES: usize = 16 * 1024;
 const MAX_ID: usize = 128;
 /// The engine's own id of the instance, below the data directory.
 pub const INSTANCE_ID: &str = ".system/instance_id";
-/// The first file of master, below the data directory.
-pub const MASTER: &str = "data/master.mdf";
 /// Entries of the data directory that are looked at to find it empty.
 const MAX_ENTRIES: usize = 16;
 const MODE: Mode = Mode::RUSR
@@ -61,17 +59,6 @@ pub struct Places {
     pub master: Option<Below>,
 }
 
-impl Places {
-    /// Returns the files below `data_dir`, where everything lies on one volume.
-    #[must_use]
-    pub fn below(data_dir: &Path) -> Self {
-        Self {
-            instance: Some(Below::on(data_dir, &data_dir.join(INSTANCE_ID))),
-            master: Some(Below::on(data_dir, &data_dir.join(MASTER))),
-        }
-    }
-}
-
 /// The source of the expected id.
 #[derive(Clone, Debug, Default)]
 pub struct Expected {
@@ -96,20 +83,6 @@ impl Expected {
             Ok(None) => ExpectedId::Any,
             Err(error) => ExpectedId::Unreadable(format!("{}: {error}", path.display())),
         }
-    }
-}
-
-/// Returns a new identity, with an id that is expected or a random one.
-#[must_use]
-pub fn new(expected: &ExpectedId) -> Identity {
-    let volume_id = match expected {
-        ExpectedId::Id(id) => id.clone(),
-        ExpectedId::Any | ExpectedId::Unreadable(_) => random_id(),
-    };
-    Identity {
-        volume_id,
-        created: today(),
-        ..Identity::default()
     }
 }
 
@@ -210,15 +183,16 @@ pub fn write(data_dir: &Path, identity: &Identity) -> io::Result<()> {
     folder.replace(NAME, &json, MODE)
 }
 
-/// Gives the identity that is there another name. Returns the name; none where there is no identity.
+/// Keeps the identity that is there under another name as well; it stays in its place until another one is
+/// written. Returns the name; none where there is no identity.
 ///
 /// # Errors
 /// The error of the volume.
-pub fn keep_aside(data_dir: &Path) -> io::Result<Option<String>> {
+pub fn keep_copy(data_dir: &Path) -> io::Result<Option<String>> {
     let Some(folder) = Folder::on_volume(data_dir)? else {
         return Ok(None);
     };
-    match folder.keep_aside(NAME) {
+    match folder.keep_copy(NAME, MAX_BYTES, MODE) {
         Ok(name) => Ok(Some(name)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -288,6 +262,23 @@ mod tests {
     use super::super::atomic::tests::Scratch;
     use super::*;
 
+    /// Returns an identity with a random id.
+    fn new() -> Identity {
+        Identity {
+            volume_id: random_id(),
+            created: today(),
+            ..Identity::default()
+        }
+    }
+
+    /// Returns the engine's files below `data_dir`, where everything lies on one volume.
+    fn places(data_dir: &Path) -> Places {
+        Places {
+            instance: Some(Below::on(data_dir, &data_dir.join(INSTANCE_ID))),
+            master: Some(Below::on(data_dir, &data_dir.join("data/master.mdf"))),
+        }
+    }
+
     fn volume() -> Scratch {
         let scratch = Scratch::new();
         fs::create_dir_all(scratch.0.join(".system")).unwrap();
@@ -299,22 +290,23 @@ mod tests {
     fn what_is_written_is_read_back() {
         let scratch = Scratch::new();
         assert_eq!(read(&scratch.0), IdentityFile::Absent);
-        let mut identity = new(&ExpectedId::Any);
+        let mut identity = new();
         for instance_id in [None, Some("I-1".to_owned())] {
             identity.instance_id = instance_id;
             write(&scratch.0, &identity).unwrap();
             assert_eq!(read(&scratch.0), IdentityFile::Known(identity.clone()));
         }
-        let aside = keep_aside(&scratch.0).unwrap().unwrap();
+        let aside = keep_copy(&scratch.0).unwrap().unwrap();
         assert!(aside.starts_with("identity.refused-"));
-        assert_eq!(read(&scratch.0), IdentityFile::Absent);
-        assert_eq!(keep_aside(&scratch.0).unwrap(), None);
+        assert_eq!(read(&scratch.0), IdentityFile::Known(identity));
+        fs::remove_file(scratch.0.join(FOLDER).join(NAME)).unwrap();
+        assert_eq!(keep_copy(&scratch.0).unwrap(), None);
     }
 
     #[test]
     fn what_is_torn_or_of_another_version_is_refused() {
         let scratch = Scratch::new();
-        write(&scratch.0, &new(&ExpectedId::Any)).unwrap();
+        write(&scratch.0, &new()).unwrap();
         let path = scratch.0.join(FOLDER).join(NAME);
         let whole = fs::read(&path).unwrap();
         for length in 0..whole.len() - 1 {
@@ -345,7 +337,7 @@ mod tests {
     #[test]
     fn the_facts_are_those_of_the_volume() {
         let scratch = volume();
-        let found = facts(&scratch.0, &Expected::default(), &Places::below(&scratch.0));
+        let found = facts(&scratch.0, &Expected::default(), &places(&scratch.0));
         assert_eq!(
             (found.master_present, found.empty),
             (Some(false), Some(false))
@@ -353,7 +345,7 @@ mod tests {
         assert_eq!(found.instance_id, None);
         fs::write(scratch.0.join(".system/instance_id"), "ABC-1\n").unwrap();
         fs::write(scratch.0.join("data/master.mdf"), "").unwrap();
-        let found = facts(&scratch.0, &Expected::default(), &Places::below(&scratch.0));
+        let found = facts(&scratch.0, &Expected::default(), &places(&scratch.0));
         assert_eq!(found.instance_id.as_deref(), Some("ABC-1"));
         assert_eq!(found.master_present, Some(true));
 
@@ -390,7 +382,7 @@ mod tests {
             id: Some("v-2".to_owned()),
             ..expected
         };
-        assert_eq!(new(&given.read()).volume_id, "v-2");
+        assert_eq!(given.read(), ExpectedId::Id("v-2".to_owned()));
     }
 
     #[test]

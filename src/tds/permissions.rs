@@ -113,7 +113,8 @@ pub(crate) fn is_there(login: &str) -> String {
     format!("SELECT SUSER_ID({}) AS id", quoted(&usable(login)))
 }
 
-fn bracketed(name: &str) -> String {
+/// Returns `name` as an identifier in brackets, whatever characters are in it (QUOTENAME).
+pub(crate) fn bracketed(name: &str) -> String {
     format!("[{}]", name.replace(']', "]]"))
 }
 

@@ -21,95 +21,45 @@ const MAX_ANSWER_BYTES: usize = 4096;
 /// The options of PRELOGIN.
 const VERSION: u8 = 0x00;
 const ENCRYPTION: u8 = 0x01;
+const INSTANCE: u8 = 0x02;
+const THREAD: u8 = 0x03;
+const MARS: u8 = 0x04;
 const TERMINATOR: u8 = 0xff;
 
 /// The PRELOGIN that is sent, with a place for the encryption: a header, then version, encryption,
 /// instance (none), thread (0) and MARS (off), each with its offset and length, then their values.
+#[rustfmt::skip]
 const QUESTION: [u8; 47] = [
-    PRELOGIN,
-    END_OF_MESSAGE,
-    0,
-    47,
-    0,
-    0,
-    1,
-    0, //
-    VERSION,
-    0,
-    26,
-    0,
-    6, //
-    ENCRYPTION,
-    0,
-    32,
-    0,
-    1, //
-    0x02,
-    0,
-    33,
-    0,
-    1, //
-    0x03,
-    0,
-    34,
-    0,
-    4, //
-    0x04,
-    0,
-    38,
-    0,
-    1,          //
-    TERMINATOR, //
-    0,
-    1,
-    0,
-    0,
-    0,
-    0, // version
+    PRELOGIN, END_OF_MESSAGE, 0, 47, 0, 0, 1, 0,
+    VERSION, 0, 26, 0, 6,
+    ENCRYPTION, 0, 32, 0, 1,
+    INSTANCE, 0, 33, 0, 1,
+    THREAD, 0, 34, 0, 4,
+    MARS, 0, 38, 0, 1,
+    TERMINATOR,
+    0, 1, 0, 0, 0, 0, // version
     0, // encryption
     0, // instance
-    0,
-    0,
-    0,
-    0, // thread
+    0, 0, 0, 0, // thread
     0, // MARS
 ];
 const ENCRYPTION_AT: usize = HEADER_BYTES + 32;
 
 /// The answer that the client library is shown: a version, and no encryption, because what it writes is
 /// encrypted below it.
+#[rustfmt::skip]
 pub(super) const SHOWN: [u8; 26] = [
-    ANSWER,
-    END_OF_MESSAGE,
-    0,
-    26,
-    0,
-    0,
-    1,
-    0, //
-    VERSION,
-    0,
-    11,
-    0,
-    6, //
-    ENCRYPTION,
-    0,
-    17,
-    0,
-    1,          //
-    TERMINATOR, //
-    15,
-    0,
-    0,
-    0,
-    0,
-    0, // version
+    ANSWER, END_OF_MESSAGE, 0, 26, 0, 0, 1, 0,
+    VERSION, 0, 11, 0, 6,
+    ENCRYPTION, 0, 17, 0, 1,
+    TERMINATOR,
+    15, 0, 0, 0, 0, 0, // version
     2, // encryption
 ];
 
 /// The part of a connection that is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Encryption {
+pub(crate) enum Encryption {
     Nothing,
     Login,
     Everything,
@@ -119,7 +69,7 @@ pub(super) enum Encryption {
 ///
 /// # Errors
 /// The peer does not speak TDS, or declines what `mode` insists on.
-pub(super) async fn exchange<S>(stream: &mut S, mode: TlsMode) -> Result<Encryption, ContactError>
+pub(crate) async fn exchange<S>(stream: &mut S, mode: TlsMode) -> Result<Encryption, ContactError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {

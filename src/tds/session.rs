@@ -13,10 +13,10 @@ use super::deadline::Deadline;
 use super::dial::{Allowance, Dialer, Limited};
 use super::error::{bounded, from_tds};
 use super::trust::Trust;
-use crate::config::SqlConfig;
 use crate::config::endpoint::{Target, TargetHost};
 use crate::config::refusals::Refusals;
 use crate::config::secret::{Password, PasswordError};
+use crate::config::{SqlConfig, TlsMode};
 use crate::decide::observation::{AttemptStage, Certificates, ContactError, ServerError};
 use crate::decide::sql_error::SqlErrorClass;
 
@@ -61,6 +61,8 @@ pub(crate) struct Connector {
     config: SqlConfig,
     application_name: &'static str,
     door: Door,
+    /// Whether the batches hold secrets: then the whole connection is encrypted, unless it stays on this host.
+    secret: bool,
     dialer: Dialer,
     certificates: Certificates,
     line_break: LineBreak,
@@ -86,9 +88,19 @@ impl Connector {
             config,
             application_name,
             door: Door::Clients,
+            secret: false,
             dialer: Dialer::default(),
             certificates: Certificates::default(),
             line_break: LineBreak::default(),
+        }
+    }
+
+    /// Makes a connector for batches with secrets, whose connections have another name. They are encrypted
+    /// though the configuration has only the login encrypted, or nothing, unless they stay on this host.
+    pub(crate) fn for_secrets(config: SqlConfig, application_name: &'static str) -> Self {
+        Self {
+            secret: true,
+            ..Self::named(config, application_name)
         }
     }
 
@@ -159,19 +171,19 @@ impl Connector {
     /// Asks whether an engine answers, without a login.
     async fn knock(&mut self, deadline: Deadline) -> Result<(), ContactError> {
         let trust = self.trust()?;
-        let (stream, name) = self.dial(deadline).await?;
+        let (stream, mode, name) = self.dial(deadline).await?;
         stream.allowance().set(MAX_LOGIN_BYTES);
-        let knock = Channel::knock(stream, self.config.tls, &trust, name);
+        let knock = Channel::knock(stream, mode, &trust, name);
         deadline.bound(AttemptStage::Prelogin, knock).await
     }
 
     /// Makes a connection, encrypted as the two sides agree, without a login.
     async fn secure(&mut self, deadline: Deadline) -> Result<(Channel, Allowance), ContactError> {
         let trust = self.trust()?;
-        let (stream, name) = self.dial(deadline).await?;
+        let (stream, mode, name) = self.dial(deadline).await?;
         let allowance = stream.allowance();
         allowance.set(MAX_LOGIN_BYTES);
-        let open = Channel::open(stream, self.config.tls, &trust, name);
+        let open = Channel::open(stream, mode, &trust, name);
         let opened = deadline.bound(AttemptStage::Login, open).await;
         let opened = opened.map_err(|error| match error {
             // Not a byte came back.
@@ -197,12 +209,12 @@ impl Connector {
         Ok(trust)
     }
 
-    /// Makes a connection on which nothing was sent; returns it with the name that its certificate
-    /// has to be for.
+    /// Makes a connection on which nothing was sent; returns it with its encryption, and the name that
+    /// its certificate has to be for.
     async fn dial(
         &mut self,
         deadline: Deadline,
-    ) -> Result<(Limited, ServerName<'static>), ContactError> {
+    ) -> Result<(Limited, TlsMode, ServerName<'static>), ContactError> {
         let targets = self.config.targets();
         let target = match self.door {
             Door::Clients => targets.clients,
@@ -210,7 +222,8 @@ impl Connector {
         };
         let (stream, address) = self.dialer.dial(&target, deadline).await?;
         let name = self.server_name(&target, address);
-        Ok((stream, name))
+        let mode = encryption(self.config.tls, self.secret, address);
+        Ok((stream, mode, name))
     }
 
     /// Returns the name that the certificate has to be for: that of the settings, else the host's.
@@ -240,6 +253,14 @@ impl Connector {
             })
             .await?;
         Ok(Session { client, allowance })
+    }
+}
+
+/// Returns the encryption of a connection to `peer`, whose batches may hold a secret.
+fn encryption(configured: TlsMode, secret: bool, peer: IpAddr) -> TlsMode {
+    match configured {
+        TlsMode::Login | TlsMode::Off if secret && !peer.is_loopback() => TlsMode::Required,
+        mode => mode,
     }
 }
 
@@ -361,5 +382,30 @@ impl Session {
                     .map_err(|error| from_tds(&error, AttemptStage::Query))
             })
             .await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+
+    #[test]
+    fn a_secret_leaves_this_host_encrypted_or_not_at_all() {
+        let away = IpAddr::from([192, 0, 2, 7]);
+        for here in [
+            IpAddr::from(Ipv4Addr::LOCALHOST),
+            Ipv6Addr::LOCALHOST.into(),
+        ] {
+            for mode in [TlsMode::Login, TlsMode::Off] {
+                assert_eq!(encryption(mode, true, away), TlsMode::Required);
+                assert_eq!(encryption(mode, true, here), mode);
+                assert_eq!(encryption(mode, false, away), mode);
+            }
+        }
+        for mode in [TlsMode::Required, TlsMode::Strict] {
+            assert_eq!(encryption(mode, true, away), mode);
+        }
     }
 }

@@ -23,6 +23,7 @@ use rustls::{
 
 use super::certificate;
 use super::error::bounded;
+use crate::config::secret::open_regular;
 use crate::decide::observation::ContactError;
 
 /// The protocol's name in TLS, by which an engine knows that TDS 8 is meant (MS-TDS 3.2.5.1).
@@ -208,7 +209,7 @@ fn provider() -> Arc<CryptoProvider> {
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?
+    open_regular(path)?
         .take(MAX_CA_BYTES + 1)
         .read_to_end(&mut bytes)?;
     let refuse = |why| Err(std::io::Error::new(std::io::ErrorKind::InvalidData, why));

@@ -68,7 +68,7 @@ fn show(event: &Value) {
     match text("message").as_str() {
         "passes" => println!("   {probe:<8} PASS"),
         "fails" => println!("   {probe:<8} FAIL   {}", text("reasons")),
-        "it holds no longer" => {}
+        "the reason holds no longer" => {}
         "the engine is to be restarted" => {
             println!("   RESTART  by the {}, for {}", text("by"), text("reasons"));
         }
@@ -150,7 +150,7 @@ async fn wrong_password(stage: &mut Stage) -> anyhow::Result<()> {
     println!("   ... the secret follows, and is picked up at the next login");
     std::fs::write(&stage.password_file, rotated).context("the password file")?;
     until(stage, |event| {
-        event["code"] == "LoginFailed" && event["message"] == "it holds no longer"
+        event["code"] == "LoginFailed" && event["message"] == "the reason holds no longer"
     })
     .await;
     Ok(())

@@ -193,7 +193,9 @@ async fn a_wrong_password_reaches_the_engine_now_and_then_and_a_right_one_at_onc
     // The Secret follows: nobody waits for the pause to end.
     std::fs::write(&secret, "Rotated-1").expect("writable");
     supervisor
-        .event(|event| event["message"] == "it holds no longer" && event["code"] == "LoginFailed")
+        .event(|event| {
+            event["message"] == "the reason holds no longer" && event["code"] == "LoginFailed"
+        })
         .await;
 }
 

@@ -56,7 +56,9 @@ async fn maintenance_ends_by_itself_and_not_with_the_supervisor() {
     supervisor.passes("ready").await;
     obeyed("pause --for 1s", &socket).await;
     supervisor
-        .event(|event| event["code"] == "Maintenance" && event["message"] == "it holds no longer")
+        .event(|event| {
+            event["code"] == "Maintenance" && event["message"] == "the reason holds no longer"
+        })
         .await;
     obeyed("pause --for 24h", &socket).await;
     supervisor.finds("Maintenance").await;
@@ -70,6 +72,21 @@ async fn maintenance_ends_by_itself_and_not_with_the_supervisor() {
     assert_eq!(supervisor.get("/livez").await.0, 200, "it is held");
     obeyed("resume", &socket).await;
     assert_eq!(supervisor.fails("live").await, "EngineUnresponsive");
+}
+
+#[tokio::test]
+async fn a_volume_that_is_not_mounted_is_not_adopted() {
+    let (scratch, name) = (Scratch::new(), unique_name());
+    let standin = standin(&scratch, &name).await;
+    let socket = socket(&standin);
+    let more = [("require-mount", "true")];
+    let mut supervisor = supervise(&standin, &name, &more).await;
+    supervisor.finds("VolumeNotMounted").await;
+    let (code, out, err) = order("adopt", &socket).await;
+    assert_eq!((code, out.as_str()), (1, ""), "{err}");
+    assert!(err.contains("nothing was changed"), "{err}");
+    let status = supervisor.status().await;
+    assert!(!status.to_string().contains("adopted"), "{status:#}");
 }
 
 /// A hang that a restart is asked for, and the restart.

@@ -208,7 +208,9 @@ async fn a_rotated_password_is_picked_up_and_readiness_stays_meanwhile() {
 
     std::fs::write(&file, "Another_1\n").expect("writable");
     supervisor
-        .event(|event| event["code"] == "LoginFailed" && event["message"] == "it holds no longer")
+        .event(|event| {
+            event["code"] == "LoginFailed" && event["message"] == "the reason holds no longer"
+        })
         .await;
     assert_eq!(supervisor.get("/readyz").await.0, 200);
 }

@@ -42,16 +42,9 @@ pub enum BindError {
 /// It has to be dropped before the listener: the listener keeps the inode in use, so that no other file can
 /// have its number.
 #[derive(Debug)]
-pub struct SocketFile {
+struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
-}
-
-impl SocketFile {
-    /// Returns the path of the socket.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
 }
 
 impl Drop for SocketFile {
@@ -68,12 +61,29 @@ fn identity(file: &Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }
 
-/// Makes the socket at `path`, with the directories above it where they are absent.
+/// A socket that has its file and does not serve yet. When dropped, the file is removed.
+#[derive(Debug)]
+pub struct BoundSocket {
+    // Before the listener, so that it is dropped first: see `SocketFile`.
+    file: SocketFile,
+    pub(in crate::act) listener: UnixListener,
+}
+
+impl BoundSocket {
+    /// Returns the path of the socket.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.file.path
+    }
+}
+
+/// Makes the socket at `path`, mode 0600; directories that are absent get mode 0700. The socket of a dead
+/// supervisor is replaced.
 ///
 /// # Errors
 ///
-/// See [`BindError`].
-pub async fn bind(path: &Path) -> Result<(UnixListener, SocketFile), BindError> {
+/// See [`BindError`]; every error but [`BindError::Unavailable`] is a mistake of the set-up.
+pub async fn bind(path: &Path) -> Result<BoundSocket, BindError> {
     let unavailable = |what| {
         move |error| BindError::Unavailable {
             path: path.to_owned(),
@@ -128,7 +138,7 @@ async fn make_room(path: &Path) -> Result<(), BindError> {
         .map_err(|error| unavailable("a dead supervisor's socket can't be removed", error))
 }
 
-fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+fn listen(path: &Path) -> io::Result<BoundSocket> {
     let socket = UnixSocket::new_stream()?;
     // Linux gives the file the mode of the socket, less the umask: it is never any wider than this,
     // not even between bind and a chmod.
@@ -138,7 +148,10 @@ fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
         path: path.to_owned(),
         identity: identity(&path.symlink_metadata()?),
     };
-    Ok((socket.listen(BACKLOG)?, file))
+    Ok(BoundSocket {
+        file,
+        listener: socket.listen(BACKLOG)?,
+    })
 }
 
 #[cfg(test)]
@@ -173,21 +186,20 @@ mod tests {
     async fn it_is_private_and_goes_with_its_owner() {
         let scratch = Scratch::new("private");
         let path = scratch.0.join("state/deep/control.sock");
-        let (listener, file) = bind(&path).await.unwrap();
+        let bound = bind(&path).await.unwrap();
         assert_eq!(mode(&path), 0o600);
         assert_eq!(mode(&scratch.0.join("state/deep")), 0o700);
         assert_eq!(mode(&scratch.0.join("state")), 0o700);
-        assert_eq!(file.path(), path);
-        drop(file);
+        assert_eq!(bound.path(), path);
+        drop(bound);
         assert!(!path.exists());
-        drop(listener);
     }
 
     #[tokio::test]
     async fn a_live_one_stays_and_a_dead_one_is_replaced() {
         let scratch = Scratch::new("live");
         let path = scratch.0.join("control.sock");
-        let (listener, file) = bind(&path).await.unwrap();
+        let BoundSocket { listener, file } = bind(&path).await.unwrap();
         assert!(matches!(bind(&path).await, Err(BindError::Taken(_))));
         drop(listener);
         // As one that was killed.
@@ -200,10 +212,10 @@ mod tests {
     async fn anothers_socket_is_not_removed() {
         let scratch = Scratch::new("other");
         let path = scratch.0.join("control.sock");
-        let (_listener, file) = bind(&path).await.unwrap();
+        let bound = bind(&path).await.unwrap();
         std::fs::remove_file(&path).unwrap();
-        let (_other_listener, other) = bind(&path).await.unwrap();
-        drop(file);
+        let other = bind(&path).await.unwrap();
+        drop(bound);
         assert!(path.exists());
         drop(other);
         assert!(!path.exists());

@@ -93,9 +93,15 @@ async fn only_root_and_the_own_user_order_anything() {
 
 #[tokio::test]
 async fn an_order_that_nobody_takes_is_not_confirmed() {
-    let request = Request::post("/release").body(()).unwrap();
-    let response = respond(request, &OWN, &async |_| None).await;
-    assert_eq!(response.status(), 503);
+    for (path, unchanged) in [("/release", true), ("/stop?grace=1s", false)] {
+        let request = Request::post(path).body(()).unwrap();
+        let response = respond(request, &OWN, &async |_| None).await;
+        assert_eq!(response.status(), 503);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let text = String::from_utf8_lossy(&body);
+        // A stop that was begun goes on, whoever waits for it.
+        assert_eq!(text.contains("nothing was changed"), unchanged, "{text}");
+    }
 }
 
 #[tokio::test]
@@ -114,13 +120,16 @@ async fn serving(
 ) -> (JoinSet<()>, std::path::PathBuf, Arc<AtomicU32>) {
     let name = format!("ses-control-{}-{name}.sock", std::process::id());
     let path = std::env::temp_dir().join(name);
-    let mut bound = bind(&path).await.unwrap();
-    bound.limits.connection = connection;
-    assert_eq!(bound.path(), path);
+    let socket = bind(&path).await.unwrap();
+    assert_eq!(socket.path(), path);
+    let limits = Limits {
+        connection,
+        ..LIMITS
+    };
     let count = Arc::new(AtomicU32::new(0));
     let counter = Arc::clone(&count);
     let mut tasks = JoinSet::new();
-    tasks.spawn(bound.serve(move |order: Order| {
+    tasks.spawn(serve_by(limits, socket, move |order: Order| {
         counter.fetch_add(1, Ordering::Relaxed);
         async move { Ok(order.done()) }
     }));

@@ -6,6 +6,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
+use crate::act::control::bind;
 use crate::decide::observation::ProcessReport;
 use crate::link::{ProbeVerdict, VERSION};
 
@@ -25,11 +26,11 @@ impl Site {
         let name = format!("ses-link-{}-{name}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         let _ = std::fs::remove_dir_all(&directory);
-        let bound = bind(&directory.join("launch.sock")).await.unwrap();
+        let socket = bind(&directory.join("launch.sock")).await.unwrap();
         let (words, receiver) = watch::channel(None);
         let (tell, events) = mpsc::unbounded_channel();
         let tell = Arc::new(tell);
-        let served = tokio::spawn(bound.serve(receiver, move |said| {
+        let served = tokio::spawn(serve(socket, receiver, move |said| {
             let stop = matches!(&said, LinkEvent::Message(said) if matches!(**said, AgentMessage::StopRequested(_)));
             let _ = tell.send(said);
             async move { stop.then_some(SupervisorMessage::StopAccepted(Duration::from_secs(7))) }

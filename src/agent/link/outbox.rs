@@ -71,6 +71,19 @@ impl<T: Clone + PartialEq> Latest<T> {
     fn unsent(&self) -> Option<T> {
         self.value.clone().filter(|_| !self.sent)
     }
+
+    /// Sends the value as this message, where it is unsent.
+    async fn send(
+        &mut self,
+        to: &mut Connection,
+        message: impl FnOnce(T) -> AgentMessage,
+    ) -> Result<(), LinkError> {
+        if let Some(value) = self.unsent() {
+            to.send(&message(value)).await?;
+            self.sent = true;
+        }
+        Ok(())
+    }
 }
 
 impl Outbox {
@@ -191,39 +204,19 @@ impl Outbox {
             self.events.pop_front();
         }
         // Before the process that was started: it is what explains that one.
-        if let Some(count) = self.restarts.unsent() {
-            to.send(&AgentMessage::Restarts(count)).await?;
-            self.restarts.sent = true;
-        }
-        if let Some(report) = self.process.unsent() {
-            to.send(&AgentMessage::Process(report)).await?;
-            self.process.sent = true;
-        }
-        if let Some(report) = self.cgroup.unsent() {
-            to.send(&AgentMessage::Cgroup(Box::new(report))).await?;
-            self.cgroup.sent = true;
-        }
-        if let Some(mounts) = self.mounts.unsent() {
-            to.send(&mounts_message(mounts, self.version)).await?;
-            self.mounts.sent = true;
-        }
-        if let Some(seen) = self.network.unsent() {
-            to.send(&AgentMessage::Network(seen)).await?;
-            self.network.sent = true;
-        }
-        if let Some(log) = self.log.unsent() {
-            to.send(&AgentMessage::Log(Box::new(log))).await?;
-            self.log.sent = true;
-        }
-        if let Some(report) = self.lease.unsent() {
-            to.send(&AgentMessage::Lease(Box::new(report))).await?;
-            self.lease.sent = true;
-        }
-        if let Some(signal) = self.stop.unsent() {
-            to.send(&AgentMessage::StopRequested(signal)).await?;
-            self.stop.sent = true;
-        }
-        Ok(())
+        self.restarts.send(to, AgentMessage::Restarts).await?;
+        self.process.send(to, AgentMessage::Process).await?;
+        let boxed = |report| AgentMessage::Cgroup(Box::new(report));
+        self.cgroup.send(to, boxed).await?;
+        let version = self.version;
+        let mounts = |mounts| mounts_message(mounts, version);
+        self.mounts.send(to, mounts).await?;
+        self.network.send(to, AgentMessage::Network).await?;
+        let boxed = |log| AgentMessage::Log(Box::new(log));
+        self.log.send(to, boxed).await?;
+        let boxed = |report| AgentMessage::Lease(Box::new(report));
+        self.lease.send(to, boxed).await?;
+        self.stop.send(to, AgentMessage::StopRequested).await
     }
 }
 

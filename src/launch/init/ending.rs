@@ -1,12 +1,13 @@
 //! The end, by the dead-man's switch or by itself: what is left of the command, and the agent's last work.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use rustix::process::pidfd_send_signal;
 
 use super::{Init, has_ended};
-use crate::launch::channel::{NO_LIMIT, Phase, ToAgent};
+use crate::launch::channel::{FENCE, InitStep, NO_LIMIT, ToAgent};
 use crate::launch::command::exit_code;
 use crate::launch::log::Value;
 use crate::pidfd::wait_status;
@@ -21,10 +22,32 @@ const ORPHAN_GRACE: Duration = Duration::from_secs(10);
 const KILLED_WITHIN: Duration = Duration::from_secs(1);
 /// The pause between two looks whether what is left of the command has gone.
 const CLEARING: Duration = Duration::from_millis(20);
+/// The time for an agent that has just ended to be started once more.
+const AGENT_WITHIN: Duration = Duration::from_secs(1);
 /// The time for the agent's last work: the last messages, the lease's release, the termination message.
 const FINISH_WITHIN: Duration = Duration::from_secs(2);
 
 impl Init {
+    /// Takes in until when the engine may run.
+    pub(super) fn run_until(&mut self, until: u64) {
+        self.limited = true;
+        if self.settings.strict && until == NO_LIMIT {
+            self.log.warn(
+                "the lease is strict and is kept by a supervisor of an older version: nobody kills the engine if that one hangs",
+                &[],
+            );
+        }
+        // What was lost does not come back: the processes have run while another pod may have written.
+        if self.fenced {
+            return;
+        }
+        self.deadline.set(until);
+        // At once: the next message may be of a lease that was taken anew.
+        if until == FENCE && self.step == InitStep::Running {
+            self.fence();
+        }
+    }
+
     /// Carries out the dead-man's switch: nothing of the command may run on.
     pub(super) fn fence(&mut self) {
         if !std::mem::replace(&mut self.fenced, true) {
@@ -44,7 +67,7 @@ impl Init {
             }
         }
         self.rest.kill(self.log);
-        // Once is enough for each that is there; who comes later is a child, see `clear`.
+        // Whatever runs was killed. A process that was being started meanwhile is ended by `clear`.
         self.deadline.set(NO_LIMIT);
         self.message.write(&format_args!(
             "fenced: the engine was killed, because the lease on its volume was lost or could not be renewed in time"
@@ -61,7 +84,7 @@ impl Init {
             self.until(deadline, |init| init.status().is_some());
         }
         if let Some(engine) = &self.engine {
-            self.helper.send(ToAgent::Ended {
+            self.agent.send(ToAgent::Ended {
                 pid: engine.pid.as_raw(),
                 status: self.status(),
             });
@@ -86,7 +109,7 @@ impl Init {
             let deadline = Instant::now() + wait;
             loop {
                 self.reap();
-                clear = !self.rest.signal(signal, self.helper.pid(), self.log);
+                clear = !self.rest.signal(signal, self.agent.pid(), self.log);
                 if clear || Instant::now() >= deadline {
                     break;
                 }
@@ -101,8 +124,8 @@ impl Init {
 
     /// Has the agent do its last work. Returns the exit code.
     pub(super) fn leave(mut self, clear: bool) -> u8 {
-        self.phase = Phase::Ended;
-        // The shell's death has made its children this process's own.
+        self.step = InitStep::Ended;
+        // The engine may have become this process's child, with the shell's death, and was reaped since.
         let status = self.status().or(self.command_status);
         self.finish(clear, status);
         match status {
@@ -134,14 +157,22 @@ impl Init {
 
     /// Has the agent do its last work, and ends it.
     pub(super) fn finish(&mut self, clear: bool, status: Option<i32>) {
-        self.phase = Phase::Ended;
-        self.stop = None;
-        let deadline = Instant::now() + FINISH_WITHIN;
-        // One that has just ended is started once more.
-        self.until(deadline, |init| init.helper.pid().is_some());
-        if self.helper.send(ToAgent::Finish { clear, status }) {
-            self.until(deadline, |init| init.helper.pid().is_none());
+        self.step = InitStep::Ended;
+        // There is nothing left to be signalled. The next agent still has to know that the pod ends.
+        if let Some(stop) = &mut self.stop {
+            stop.done = true;
         }
-        self.helper.retire();
+        // One that has just ended is started once more.
+        let deadline = Instant::now() + AGENT_WITHIN;
+        let sent = Cell::new(false);
+        self.until(deadline, |init| {
+            sent.set(init.agent.send(ToAgent::Finish { clear, status }));
+            sent.get()
+        });
+        if sent.get() {
+            let deadline = Instant::now() + FINISH_WITHIN;
+            self.until(deadline, |init| init.agent.pid().is_none());
+        }
+        self.agent.retire();
     }
 }

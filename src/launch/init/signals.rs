@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use rustix::process::pidfd_send_signal;
 
 use super::{Gate, Init, Stop};
-use crate::launch::channel::{Phase, ToAgent};
+use crate::launch::channel::{InitStep, ToAgent};
 use crate::launch::log::Value;
 
 /// The time after which a stop that the supervisor has not taken on is carried out here.
@@ -27,7 +27,7 @@ impl Init {
             // What has ended was reaped. A terminal's signals to the background concern nobody.
             Signal::SIGCHLD | Signal::SIGTTIN | Signal::SIGTTOU => {}
             Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT
-                if matches!(self.phase, Phase::Waiting | Phase::Again) =>
+                if matches!(self.step, InitStep::Waiting | InitStep::Again) =>
             {
                 self.log.info(
                     "asked to stop before the engine was started",
@@ -47,7 +47,7 @@ impl Init {
             return;
         }
         self.log.info("the container is to stop", &fields);
-        let wait = match self.helper.send(ToAgent::Stop(signal as i32)) {
+        let wait = match self.agent.send(ToAgent::Stop(signal as i32)) {
             true => ACCEPTED_WITHIN,
             false => Duration::ZERO,
         };
@@ -82,18 +82,25 @@ impl Init {
             .engine
             .as_ref()
             .and_then(|engine| engine.outer.as_ref());
+        let ended = match &self.engine {
+            Some(engine) => engine.gone,
+            // The command is reaped by this process alone.
+            None => self.command_status.is_some(),
+        };
         let sent = match (pidfd, known) {
             (Some(pidfd), Some(known)) => {
                 pidfd_send_signal(pidfd, known).map_err(std::io::Error::from)
             }
-            // While it is not reaped, which nobody but this process does, the command's pid is its own.
-            _ if self.engine.is_none() && self.command_status.is_some() => Ok(()),
+            // Once it is reaped, its pid may be another process's.
+            _ if ended => Ok(()),
             _ => kill(pid, signal).map_err(std::io::Error::from),
         };
         match sent {
             Err(error) if error.raw_os_error() != Some(Errno::SRCH.raw_os_error()) => {
-                self.log
-                    .warn("it can't be signalled", &[("error", Value::Text(&error))]);
+                self.log.warn(
+                    "the signal can't be passed on",
+                    &[("error", Value::Text(&error))],
+                );
             }
             // It needs none any more.
             Ok(()) | Err(_) => {}

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
-use super::{Gate, Init};
-use crate::launch::channel::{Phase, ToAgent};
+use super::{Gate, Init, Stop};
+use crate::launch::channel::{InitStep, ToAgent};
 use crate::launch::command::{self, Rest};
 use crate::launch::log::Value;
 
@@ -38,14 +38,19 @@ impl Init {
         if !(self.settings.in_place && clear && served && !self.fenced && self.stop.is_none()) {
             return false;
         }
-        self.phase = Phase::Again;
+        self.step = InitStep::Again;
         self.gate = Gate::Shut;
-        self.helper.send(self.state());
+        self.agent.send(self.state());
         let epoch = match self.admitted(Some(Instant::now() + AGAIN_WITHIN)) {
             Gate::Open(epoch) => epoch,
             Gate::Stopped(signal) => {
-                // The agent then gives the lease up.
-                self.helper.send(ToAgent::Stop(signal as i32));
+                // The agent, this one or the next, then gives the lease up.
+                self.agent.send(ToAgent::Stop(signal as i32));
+                self.stop = Some(Stop {
+                    signal,
+                    due: Instant::now(),
+                    done: true,
+                });
                 return false;
             }
             Gate::Shut | Gate::Left => return false,
@@ -70,9 +75,9 @@ impl Init {
                 ];
                 self.log.info("the command runs", &fields);
                 self.command = Some(pid);
-                self.phase = Phase::Running;
+                self.step = InitStep::Running;
                 // An agent that does not take it says again that the gate is open, and is told again.
-                self.helper.send(self.state());
+                self.agent.send(self.state());
                 Ok(())
             }
             Err(error) => {

@@ -251,8 +251,9 @@ impl Watch {
     }
 }
 
-/// Decodes a wait status as wait(2) gives it.
-fn decode(raw: i32) -> Option<ExitStatus> {
+/// Decodes a wait status as wait(2) gives it; returns none for that of a process that has not ended.
+#[must_use]
+pub fn decode(raw: i32) -> Option<ExitStatus> {
     let status = std::process::ExitStatus::from_raw(raw);
     let code = status.code().map(ExitStatus::Code);
     code.or_else(|| status.signal().map(ExitStatus::Signal))

@@ -166,3 +166,17 @@ fn a_file_that_vouches_for_nobody_is_no_file_to_trust() {
     let long = vec![b'x'; 256 * 1024 + 1];
     assert!(matches!(trust(&long), Err(ContactError::Credentials(_))));
 }
+
+#[test]
+fn a_pipe_in_the_files_place_is_not_waited_for() {
+    let name = format!("ses-trust-fifo-{}", std::process::id());
+    let fifo = std::env::temp_dir().join(name);
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR).unwrap();
+    let refused = Trust::file(&fifo);
+    std::fs::remove_file(&fifo).unwrap();
+    let error = refused.unwrap_err();
+    assert!(
+        matches!(&error, ContactError::Credentials(why) if why.ends_with("it is no regular file")),
+        "{error:?}"
+    );
+}

@@ -11,6 +11,7 @@ use super::rig::{Site, kill, stop};
 use crate::shared::container::{Container, until};
 use crate::shared::http::get;
 use crate::shared::supervisor::Supervisor;
+use crate::standin::command::Command;
 
 /// Kills of the short version; `LAUNCH_AGENT_KILLS` gives another number.
 const KILLS: u64 = 12;
@@ -141,6 +142,32 @@ async fn an_agent_that_is_killed_costs_nothing() {
         "each agent claims anew: {epochs:?}"
     );
     assert_eq!(stop(&mut container).await.code(), Some(0), "{}", site.log());
+}
+
+#[tokio::test]
+async fn a_lease_is_given_up_though_the_agent_ends_with_the_engine() {
+    let mut site = Site::new();
+    let mut container = site.launch(&site.shell());
+    site.announced().await;
+    site.says("the engine runs").await;
+    site.says("the lease is held").await;
+    site.command(Command::ShutdownMs { ms: 60_000 }).await;
+    container.signal(Signal::TERM);
+    site.says("passed on to the engine").await;
+    // Each one that ends early makes the pause before the next one longer.
+    for _ in 0..6 {
+        let agent = site.agent(&container).await;
+        kill_process(agent, Signal::KILL).expect("it runs");
+        until(|| (site.agent_now(&container) != Some(agent)).then_some(())).await;
+    }
+    site.command(Command::ShutdownMs { ms: 0 }).await;
+    assert_eq!(container.ends().await.code(), Some(0), "{}", site.log());
+    assert_eq!(
+        site.events("the lease is given up").len(),
+        1,
+        "{}",
+        site.log()
+    );
 }
 
 #[tokio::test]

@@ -139,6 +139,28 @@ async fn everything_that_ends_is_reaped() {
     assert_eq!(stop(&mut container).await.code(), Some(0));
 }
 
+/// A kernel that was built without the list of a process's children: a socket in its place can't be opened.
+#[tokio::test]
+async fn what_is_left_is_ended_and_the_agent_spared_where_no_children_are_listed() {
+    let mut site = Site::new();
+    let list = site.path("children");
+    let _socket = std::os::unix::net::UnixListener::bind(&list).expect("a socket");
+    site.before = format!("mount --bind {} /proc/1/task/1/children", list.display());
+    let mut container = site.launch(&site.shell());
+    site.announced().await;
+    site.says("the engine runs").await;
+    site.says("the lease is held").await;
+    assert_eq!(stop(&mut container).await.code(), Some(0), "{}", site.log());
+    assert!(with_argument(&site.companion).is_empty(), "{}", site.log());
+    assert_eq!(site.events("the agent runs").len(), 1, "{}", site.log());
+    assert_eq!(
+        site.events("the lease is given up").len(),
+        1,
+        "{}",
+        site.log()
+    );
+}
+
 #[tokio::test]
 async fn other_signals_are_passed_on() {
     let mut site = Site::new();

@@ -13,7 +13,8 @@ use crate::shared::http::get;
 use crate::shared::supervisor::Supervisor;
 use crate::standin::command::Command;
 use crate::standin::handle::send;
-use crate::standin::script::Load;
+use crate::standin::script::{Effect, Fault, Load, Match};
+use crate::standin::sql::Kind;
 
 /// A container whose engine is ready, and its supervisor.
 pub async fn linked(site: &mut Site, more: &[(&str, &str)]) -> (Supervisor, Container) {
@@ -141,6 +142,34 @@ async fn a_stop_is_the_supervisors_and_clean() {
     assert_eq!(supervisor.status().await["phase"], "running");
     container.signal(Signal::TERM);
     assert_eq!(container.ends().await.code(), Some(0), "{}", site.log());
+}
+
+#[tokio::test]
+async fn an_agent_that_is_replaced_does_not_cut_a_stop_short() {
+    let mut site = Site::new();
+    let (_supervisor, container) = linked(&mut site, &[]).await;
+    // The supervisor takes the stop on, and its checkpoints last as long as they may.
+    let fault = Fault {
+        on: Match {
+            kind: Some(Kind::Checkpoint),
+            ..Match::default()
+        },
+        effect: Effect::Hang,
+        times: None,
+    };
+    let faults = vec![fault];
+    site.command(Command::Faults { faults }).await;
+    container.signal(Signal::TERM);
+    let accepted = "the supervisor sees to the stop";
+    site.says(accepted).await;
+    let agent = site.agent(&container).await;
+    kill_process(agent, Signal::KILL).expect("it runs");
+    until(|| (site.events(accepted).len() == 2).then_some(())).await;
+    assert!(
+        site.events("passed on to the engine").is_empty(),
+        "{}",
+        site.log()
+    );
 }
 
 #[tokio::test]

@@ -25,6 +25,8 @@ pub struct Site {
     pub uid: Option<u32>,
     /// Further settings of `launch`.
     pub settings: Vec<(String, String)>,
+    /// A command of the shell that is run in the container before `launch`; empty for none.
+    pub before: String,
     /// The data directory, where it is another one than the site's own.
     pub volume: Option<PathBuf>,
     announced: Lines<BufReader<pipe::Receiver>>,
@@ -44,6 +46,7 @@ impl Site {
             companion: marker(number.expect("a number")),
             uid: None,
             settings: Vec::new(),
+            before: String::new(),
             volume: None,
             announced,
             scratch,
@@ -114,6 +117,11 @@ impl Site {
         let mut line = self.line(patience);
         line.push("--".to_owned());
         line.extend_from_slice(command);
+        if !self.before.is_empty() {
+            let script = format!("{} && exec \"$@\"", self.before);
+            let before = ["sh", "-c", &script, "sh"].map(str::to_owned);
+            line.splice(..0, before);
+        }
         self.start(&line)
     }
 

@@ -23,7 +23,7 @@ pub const MAX_MESSAGES: usize = 64;
 
 /// The agent's process, and what is kept from one agent to the next.
 #[derive(Debug)]
-pub struct Helper {
+pub struct AgentProcess {
     program: PathBuf,
     arguments: Vec<OsString>,
     kept: Kept,
@@ -36,8 +36,8 @@ pub struct Helper {
     retired: bool,
 }
 
-impl Helper {
-    /// Returns a helper without an agent: [`Self::tend`] starts one. The port of the probes is taken here, so
+impl AgentProcess {
+    /// Returns the place of an agent, without one: [`Self::tend`] starts one. The port of the probes is taken here, so
     /// that no connection is refused while an agent is replaced.
     #[must_use]
     pub fn new(program: PathBuf, arguments: Vec<OsString>, listen: SocketAddr, log: Log) -> Self {
