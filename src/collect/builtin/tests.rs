@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tiberius::ColumnData;
 
-use super::testing::{all_profiles, samples};
+use super::testing::samples;
 use super::*;
 use crate::exposition::{Families, Fragment, Kind, is_label_name, is_metric_name};
 
