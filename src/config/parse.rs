@@ -44,7 +44,7 @@ pub fn parse(sources: &Sources) -> Result<Effective, ConfigErrors> {
     let mut origins = BTreeMap::new();
     let mut broken = BTreeSet::new();
     for setting in SETTINGS {
-        match place(setting, sources, &mut config) {
+        match apply(setting, sources, &mut config) {
             Ok(origin) => {
                 origins.insert(setting.key, origin);
             }
@@ -172,12 +172,12 @@ fn parse_some(keys: &[&str], sources: &Sources) -> Result<Config, Box<Mistake>> 
         .iter()
         .filter(|setting| keys.contains(&setting.key))
     {
-        place(setting, sources, &mut config)?;
+        apply(setting, sources, &mut config)?;
     }
     Ok(config)
 }
 
-fn place(
+fn apply(
     setting: &Setting,
     sources: &Sources,
     config: &mut Config,
@@ -209,7 +209,7 @@ fn strangers(sources: &Sources, mistakes: &mut Vec<Mistake>) {
         if known {
             continue;
         }
-        let key = name[ENV_PREFIX.len()..].to_lowercase().replace('_', "-");
+        let key = name[ENV_PREFIX.len()..].to_lowercase().reapply('_', "-");
         let origin = Origin::Env(name.to_owned());
         mistakes.push(stranger(&key, origin, |key| {
             by_key(key).map_or_else(|| CONFIG_ENV.to_owned(), Setting::env)
