@@ -209,7 +209,7 @@ fn strangers(sources: &Sources, mistakes: &mut Vec<Mistake>) {
         if known {
             continue;
         }
-        let key = name[ENV_PREFIX.len()..].to_lowercase().reapply('_', "-");
+        let key = name[ENV_PREFIX.len()..].to_lowercase().replace('_', "-");
         let origin = Origin::Env(name.to_owned());
         mistakes.push(stranger(&key, origin, |key| {
             by_key(key).map_or_else(|| CONFIG_ENV.to_owned(), Setting::env)

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::parse::Effective;
 use super::raw::{Origin, Shown};
 use super::secret::PasswordSource;
-use super::settings::{DefaultValue, SETTINGS, Section, Setting};
+use super::settings::{DefaultValue, SETTINGS, Setting};
 
 /// Returns the effective configuration as a file that `--config` reads: each setting with its origin, and no
 /// secret.
