@@ -204,7 +204,7 @@ impl View {
     /// Returns the findings of the decision, and the one that follows from its age.
     pub fn findings(&self) -> impl Iterator<Item = Found<'_>> {
         let age = self.decision_age();
-        let own = match standing {
+        let own = match age {
             DecisionAge::Current => None,
             DecisionAge::Undecided => Some(Found {
                 reason: Reason::NotYetObserved,
