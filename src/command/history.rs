@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -86,8 +86,8 @@ impl LastEvents {
                 writeln!(text, "\nLast events on the volume (`history` has all):").ok()?;
                 print(&history, LAST, false, &mut text).ok()?;
             }
-            Ok(_) => return None,
-            Err(_) => {
+            Ok(_) | Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => {
                 self.awaited = Some(answer);
                 writeln!(text, "\nNo history: the volume does not answer").ok()?;
             }
