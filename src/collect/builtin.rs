@@ -35,9 +35,10 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Collector, Engine, Metric, Output, Profiles, Reading, Scope};
+use super::{Collector, Engine, Metric, Output, Profiles, Reading};
 use crate::tds::value::Cells;
 
 const ALLOY: Profiles = Profiles::ALLOY;
@@ -51,6 +52,17 @@ const SELDOM: Duration = Duration::from_secs(60);
 /// The greatest number of rows that are shown of a kind that has no cap of its own, such as jobs or
 /// hosts.
 const MAX_ROWS: usize = 200;
+
+/// The longest name in characters: `sysname` and `host_name` are `nvarchar(128)`.
+const MAX_NAME_CHARS: usize = 128;
+
+/// Bytes of a page of a file, the unit in which views give sizes.
+const PAGE_BYTES: f64 = 8192.0;
+const KIB: f64 = 1024.0;
+/// A millisecond in seconds.
+const MILLISECOND: f64 = 1e-3;
+/// A hundredth.
+const PERCENT: f64 = 0.01;
 
 /// Defines a collector's families: a constant for each, and `METRICS`, which has all of them.
 macro_rules! metrics {
@@ -73,7 +85,7 @@ use metrics;
 /// Returns all built-in collectors, in the order in which their families are served.
 pub(crate) fn all() -> Vec<Box<dyn Collector>> {
     vec![
-        Box::new(server::Server),
+        Box::new(server::COLLECTOR),
         Box::new(counters::COLLECTOR),
         Box::new(memory::COLLECTOR),
         Box::new(schedulers::COLLECTOR),
@@ -100,6 +112,8 @@ struct Builtin {
     supports: fn(Engine) -> bool,
     batch: &'static str,
     begin: fn() -> Box<dyn Reading>,
+    /// The value of the first metric where the engine gives none.
+    otherwise: Option<f64>,
 }
 
 impl Builtin {
@@ -117,7 +131,14 @@ impl Builtin {
             supports: |_| true,
             batch,
             begin,
+            otherwise: None,
         }
+    }
+
+    /// Returns the collector as one whose first metric has this value where the engine gives none.
+    const fn or_first(mut self, value: f64) -> Self {
+        self.otherwise = Some(value);
+        self
     }
 
     /// Returns the collector as one whose numbers change seldom.
@@ -150,12 +171,41 @@ impl Collector for Builtin {
         (self.supports)(engine)
     }
 
-    fn batch(&self, _scope: &Scope) -> String {
+    fn otherwise(&self) -> Option<(&Metric, f64)> {
+        Some((self.metrics.first()?, self.otherwise?))
+    }
+
+    fn batch(&self) -> String {
         self.batch.to_owned()
     }
 
-    fn begin(&self, _scope: &Scope) -> Box<dyn Reading> {
+    fn begin(&self) -> Box<dyn Reading> {
         (self.begin)()
+    }
+}
+
+/// Sums by status.
+#[derive(Default)]
+struct ByStatus(BTreeMap<String, f64>);
+
+impl ByStatus {
+    fn add(&mut self, status: String, count: f64) {
+        if self.0.contains_key(&status) || self.0.len() < MAX_ROWS {
+            *self.0.entry(status).or_default() += count;
+        }
+    }
+
+    /// Exposes the sums of the known statuses, 0 where there is none, and then of all others that came.
+    fn expose(&self, metric: &Metric, known: &[&str], out: &mut Output<'_>) {
+        for status in known {
+            let sum = self.0.get(*status).copied().unwrap_or_default();
+            out.sample(metric, &[status], sum);
+        }
+        for (status, sum) in &self.0 {
+            if !known.contains(&status.as_str()) {
+                out.sample(metric, &[status], *sum);
+            }
+        }
     }
 }
 

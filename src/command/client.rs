@@ -19,23 +19,20 @@ use crate::act::order::Order;
 /// The limit of an answer, in bytes: `/status` with a thousand databases stays below 1 MiB.
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
-/// The host and port at which a supervisor listens.
+/// The URL of a supervisor: the host and the port at which it listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
+pub struct ServerUrl {
     host: String,
     port: u16,
 }
 
-impl fmt::Display for Endpoint {
+impl fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.host.contains(':') {
-            true => write!(f, "http://[{}]:{}", self.host, self.port),
-            false => write!(f, "http://{}:{}", self.host, self.port),
-        }
+        write!(f, "http://{}", self.authority())
     }
 }
 
-impl Endpoint {
+impl ServerUrl {
     /// Parses a URL without a path.
     ///
     /// # Errors
@@ -50,6 +47,14 @@ impl Endpoint {
                 port: uri.port_u16().unwrap_or(80),
             }),
             _ => Err("give it as http://host:port, without a path".to_owned()),
+        }
+    }
+
+    /// Returns the host and the port as they stand in a URL and in a Host header.
+    fn authority(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
         }
     }
 
@@ -106,7 +111,7 @@ pub enum ClientError {
 /// # Errors
 /// When there is no answer.
 pub fn get(
-    endpoint: &Endpoint,
+    endpoint: &ServerUrl,
     path: &str,
     accept: &'static str,
     timeout: Duration,
@@ -114,7 +119,7 @@ pub fn get(
     within(timeout, async {
         let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
         let request = Request::get(path)
-            .header(HOST, format!("{}:{}", endpoint.host, endpoint.port))
+            .header(HOST, endpoint.authority())
             .header(ACCEPT, accept)
             .body(Empty::new())?;
         exchange(stream, request).await
@@ -191,11 +196,35 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread;
+
     use super::*;
 
     #[test]
+    fn an_address_of_ipv6_stands_in_brackets_in_the_head_as_well() {
+        let listener = TcpListener::bind("[::1]:0").expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("the client connects");
+            let mut head = [0; 4096];
+            let count = stream.read(&mut head).expect("a request");
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            String::from_utf8_lossy(&head[..count]).into_owned()
+        });
+        let url = format!("http://[::1]:{port}");
+        let endpoint = ServerUrl::from_url(&url).expect("a URL");
+        let answer = get(&endpoint, "/livez", "*/*", Duration::from_secs(60));
+        assert_eq!(answer.expect("an answer").status, 200);
+        let head = server.join().expect("the server ends");
+        let expected = format!("host: [::1]:{port}\r\n");
+        assert!(head.contains(&expected), "{head}");
+    }
+
+    #[test]
     fn endpoints() {
-        let url = |text| Endpoint::from_url(text).map(|endpoint| endpoint.to_string());
+        let url = |text| ServerUrl::from_url(text).map(|endpoint| endpoint.to_string());
         assert_eq!(
             url("http://10.0.0.1:9433/"),
             Ok("http://10.0.0.1:9433".to_owned())
@@ -211,7 +240,7 @@ mod tests {
             ("10.0.0.5:1", "http://10.0.0.5:1"),
         ] {
             let listen = listen.parse().expect("a literal");
-            assert_eq!(Endpoint::from_listen(listen).to_string(), endpoint);
+            assert_eq!(ServerUrl::from_listen(listen).to_string(), endpoint);
         }
     }
 }

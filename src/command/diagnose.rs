@@ -196,7 +196,9 @@ fn print(document: &Document, out: &mut dyn Write) -> io::Result<()> {
     let kind = match document.kind {
         Kind::Errorlog => "errorlog",
         Kind::ContainerOutput => "container output",
-        Kind::Unknown => "no log of the engine that is known here",
+        Kind::Unknown => {
+            "not recognized as an errorlog or a container's output; give the errorlog, or `kubectl logs` of the SQL container"
+        }
     };
     let of = document
         .engine
@@ -245,7 +247,7 @@ fn print(document: &Document, out: &mut dyn Write) -> io::Result<()> {
 
 fn stage(stage: LogStage) -> &'static str {
     match stage {
-        LogStage::Unknown => "how far its start is does not stand in it",
+        LogStage::Unknown => "the log does not show how far the start came",
         LogStage::Starting => "it is starting",
         LogStage::Started => "it has started",
         LogStage::Stopping => "it is being stopped on purpose",

@@ -7,7 +7,8 @@ use super::hook::{Hook, grace, pre_stop};
 use super::images::{self, Engine};
 use super::login::{Login, Password, login};
 use super::names::SQL_UID;
-use super::node::{Kind, Node};
+use super::node::Node;
+use super::quantity::are_equal;
 use super::refusal::Why;
 use super::value::{Value, map, text};
 use super::volumes::Volumes;
@@ -76,7 +77,7 @@ pub fn take(
     request: &Request,
     objects: &[&Node],
     volumes: &Volumes<'_>,
-    (conf, known): (&Conf<'_>, &Known<'_>),
+    (conf, known): (&Conf, &Known<'_>),
 ) -> Result<Facts, Objection> {
     let mut copied = Copied::of(workload);
     let hook = pre_stop(workload, request.classic)?;
@@ -107,7 +108,7 @@ pub fn take(
 }
 
 /// Returns the places that a copied mssql.conf sets: the supervisor looks before it is copied.
-fn copied_places(conf: &Conf<'_>, known: &Known<'_>) -> Vec<(&'static str, String)> {
+fn copied_places(conf: &Conf, known: &Known<'_>) -> Vec<(&'static str, String)> {
     const PLACES: [(&str, &str, &str); 7] = [
         (
             "MSSQL_MASTER_DATA_FILE",
@@ -181,7 +182,7 @@ fn is_assigned(workload: &Workload<'_>, objects: &[&Node]) -> bool {
 /// supervisor gets as well. An address that only the image or a file of the cluster sets is not known here.
 fn network(
     workload: &Workload<'_>,
-    conf: &Conf<'_>,
+    conf: &Conf,
     known: &Known<'_>,
     copied: &mut Copied<'_>,
 ) -> Vec<Value> {
@@ -221,7 +222,7 @@ fn network(
 const PORT: &str = "SUPERVISOR_SQL_PORT";
 const HOST: &str = "SUPERVISOR_SQL_HOST";
 
-/// Whether the container has limits on processor time and memory, and no request that differs from them:
+/// Whether the container has limits on processor time and memory, and no request of another amount:
 /// Kubernetes then calls the pod Guaranteed.
 fn is_guaranteed(container: &Node) -> bool {
     ["cpu", "memory"].iter().all(|resource| {
@@ -231,13 +232,13 @@ fn is_guaranteed(container: &Node) -> bool {
         let request = container
             .at(&["resources", "requests", resource])
             .and_then(Node::text);
-        limit.is_some() && request.is_none_or(|request| limit == Some(request))
+        limit.is_some_and(|limit| request.is_none_or(|request| are_equal(limit, request)))
     })
 }
 
 fn command(workload: &Workload<'_>, request: &Request) -> Result<Command, Objection> {
     let sql = workload.sql();
-    let has = |key| sql.get(key).is_some_and(|node| !node.items().is_empty());
+    let has = |key| !sql.items_of(key).is_empty();
     if !request.launch || has("command") {
         return Ok(Command::Own);
     }
@@ -255,14 +256,4 @@ fn command(workload: &Workload<'_>, request: &Request) -> Result<Command, Object
             image.unwrap_or(sql),
         )),
     }
-}
-
-/// Returns the items of a list as values.
-#[must_use]
-pub fn words(node: Option<&Node>) -> Vec<Value> {
-    node.map(|node| match &node.kind {
-        Kind::List { items, .. } => items.iter().map(Value::of).collect(),
-        _ => Vec::new(),
-    })
-    .unwrap_or_default()
 }

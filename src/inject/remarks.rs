@@ -9,7 +9,7 @@ use super::facts::{Facts, Uid};
 use super::images::Engine;
 use super::login::{ADMINISTRATOR, Login, Password};
 use super::mesh;
-use super::names::{DATA_DIR, PROGRAM};
+use super::names::{DATA_DIR, HTTP_PORT, LIVEZ_PORT, PROGRAM};
 use super::node::Node;
 use super::quantity;
 use super::volumes::{Volumes, covering, has_claims_of_its_own, path_of};
@@ -22,7 +22,7 @@ pub fn remarks(
     request: &Request,
     facts: &Facts,
     volumes: &Volumes<'_>,
-    (conf, known): (&Conf<'_>, &Known<'_>),
+    (conf, known): (&Conf, &Known<'_>),
 ) -> Vec<String> {
     let mut notes = Vec::new();
     of_login(&facts.login, request, &mut notes);
@@ -108,7 +108,7 @@ fn of_volumes(workload: &Workload<'_>, volumes: &Volumes<'_>, notes: &mut Vec<St
     if !volumes.unseen_claims.is_empty() {
         notes.push(format!("not in this file: claim {}. If one is ReadWriteMany, give the file with it, and the lease is strict", volumes.unseen_claims.join(", ")));
     }
-    notes.extend(volumes.homeless.iter().cloned());
+    notes.extend(volumes.warnings.iter().cloned());
     if !volumes.beside.is_empty() {
         notes.push(format!("the supervisor gets {} as well, and checks it where mssql.conf names it: the manifest does not say that the engine keeps files there. Where databases lie there, let MSSQL_DATA_DIR or MSSQL_LOG_DIR name the place (new databases then go there), or their volume is not checked", volumes.beside.join(", ")));
     }
@@ -129,7 +129,7 @@ fn of_volumes(workload: &Workload<'_>, volumes: &Volumes<'_>, notes: &mut Vec<St
     }
 }
 
-fn of_network(workload: &Workload<'_>, facts: &Facts, conf: &Conf<'_>, notes: &mut Vec<String>) {
+fn of_network(workload: &Workload<'_>, facts: &Facts, conf: &Conf, notes: &mut Vec<String>) {
     for (variable, what) in [("MSSQL_TCP_PORT", "port"), ("MSSQL_IP_ADDRESS", "address")] {
         if workload.variable(variable).is_some() && plain(workload, variable).is_none() {
             notes.push(format!("the engine's {what} does not stand in the manifest ({variable}): the supervisor gets it by the same reference"));
@@ -150,20 +150,15 @@ fn of_network(workload: &Workload<'_>, facts: &Facts, conf: &Conf<'_>, notes: &m
         Some(super::value::Value::Text(port)) => port.as_str(),
         _ => "",
     };
-    let ports = workload
-        .sql()
-        .get("ports")
-        .map(Node::items)
-        .unwrap_or_default();
+    let ports = workload.sql().items_of("ports").iter();
     let named: Vec<_> = ports
-        .iter()
         .filter_map(|port| port.text_of("containerPort"))
         .collect();
     if !port.is_empty() && !named.is_empty() && !named.contains(&port) {
         notes.push(format!("the container's ports are {}, and the engine listens on {port} as far as the manifest says: containerPort changes nothing about that", named.join(", ")));
     }
     if workload.pod.get("hostNetwork").is_some_and(Node::is_true) {
-        notes.push("with hostNetwork the supervisor's ports are the node's".to_owned());
+        notes.push(format!("with hostNetwork the supervisor's ports are the node's: keep {HTTP_PORT} and {LIVEZ_PORT} free on each node that the pod may run on"));
     }
     if let Some(mesh) = mesh::named(workload) {
         notes.push(format!("{mesh}: annotations keep the supervisor's ports out of its redirects; where its proxy is an ordinary container, the engine starts before it"));
@@ -189,17 +184,13 @@ fn of_start(workload: &Workload<'_>, request: &Request, notes: &mut Vec<String>)
             .is_some_and(|policy| policy != "Always")
         {
             notes.push(
-                "its restartPolicy is not Always: an engine that has ended stays so".to_owned(),
+                "its restartPolicy is not Always, so that nobody starts an engine again that has ended: set it to Always".to_owned(),
             );
         }
     }
 }
 
-fn of_memory(
-    workload: &Workload<'_>,
-    (conf, known): (&Conf<'_>, &Known<'_>),
-    notes: &mut Vec<String>,
-) {
+fn of_memory(workload: &Workload<'_>, (conf, known): (&Conf, &Known<'_>), notes: &mut Vec<String>) {
     const VARIABLE: &str = "MSSQL_MEMORY_LIMIT_MB";
     let limit = workload
         .sql()
@@ -225,7 +216,7 @@ fn of_memory(
         return;
     }
     let given = plain(workload, VARIABLE).and_then(|text| text.parse::<f64>().ok());
-    if let (Some(given), Some(bytes)) = (given, quantity::bytes(limit))
+    if let (Some(given), Some(bytes)) = (given, quantity::amount(limit))
         && given * quantity::MIB > bytes * MOST_OF_THE_LIMIT
     {
         notes.push(format!("{VARIABLE} is {given} of a limit of {limit}: what the engine takes beside it is then killed for; three quarters of the limit leave room"));

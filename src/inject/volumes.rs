@@ -13,13 +13,14 @@
 
 mod reach;
 
-use super::conf::{Conf, FILE};
+use super::conf::Conf;
 use super::environment::{Copied, Known};
 use super::names::DATA_DIR;
 use super::node::Node;
 use super::refusal::Why;
 use super::value::{Value, map, text};
 use super::workload::{Controller, Objection, Workload};
+use crate::config::mssql_conf::NAME as CONF;
 
 /// The kinds of volumes that go with the pod.
 pub const EPHEMERAL: [&str; 2] = ["emptyDir", "ephemeral"];
@@ -67,7 +68,7 @@ pub struct Volumes<'a> {
     pub unseen_claims: Vec<&'a str>,
     /// The directories of databases that do not outlive the pod or the container, or can't be written, with
     /// the reason.
-    pub homeless: Vec<String>,
+    pub warnings: Vec<String>,
     /// Whether the system databases go with the pod.
     pub goes_with_the_pod: bool,
     /// The paths of volumes on which databases may lie, though nothing in the manifest names them.
@@ -89,7 +90,7 @@ fn parent(file: &str) -> String {
     }
 }
 
-fn places(conf: &Conf<'_>, known: &Known<'_>) -> Places {
+fn places(conf: &Conf, known: &Known<'_>) -> Places {
     let said = |variable: &str, setting: &str| {
         let said = known
             .said(variable)
@@ -154,7 +155,7 @@ pub fn covering<'a>(workload: &Workload<'a>, path: &str) -> Option<&'a Node> {
 pub fn take<'a>(
     workload: &Workload<'a>,
     objects: &[&'a Node],
-    (conf, known): (&Conf<'_>, &Known<'_>),
+    (conf, known): (&Conf, &Known<'_>),
     dev: bool,
 ) -> Result<Volumes<'a>, Objection> {
     let places = places(conf, known);
@@ -170,7 +171,7 @@ pub fn take<'a>(
         let path = path_of(mount);
         let is_file = is_of(workload, mount, &GIVEN)
             && mount.get("subPath").is_some()
-            && !path.ends_with(FILE);
+            && !path.ends_with(CONF);
         let below = |dir: &String| is_within(path, dir);
         let holds =
             |dir: &String| covering(workload, dir).is_some_and(|over| std::ptr::eq(over, *mount));
@@ -188,7 +189,7 @@ pub fn take<'a>(
         mounts: mounts.into_iter().chain(beside.iter().copied()).collect(),
         shared: None,
         unseen_claims: Vec::new(),
-        homeless: Vec::new(),
+        warnings: Vec::new(),
         goes_with_the_pod,
         beside: beside.into_iter().map(path_of).map(str::to_owned).collect(),
     };
@@ -304,19 +305,19 @@ impl<'a> Volumes<'a> {
         dir: &str,
     ) -> Result<(), Objection> {
         let Some(mount) = covering(workload, dir) else {
-            self.homeless.push(format!(
+            self.warnings.push(format!(
                 "{dir} is on no volume: databases there go with the container"
             ));
             return Ok(());
         };
         let name = mount.text_of("name").unwrap_or_default();
         if is_read_only(workload, mount) || is_of(workload, mount, &GIVEN) {
-            self.homeless.push(format!(
+            self.warnings.push(format!(
                 "{dir} is on a volume that can't be written: the gate stays shut for that"
             ));
         }
         if goes_with_the_pod(workload, mount) && !std::ptr::eq(mount, self.master) {
-            self.homeless.push(format!(
+            self.warnings.push(format!(
                 "{dir} is on a volume that goes with the pod, and so do the databases there"
             ));
         }

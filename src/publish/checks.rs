@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::seconds::Seconds;
-use super::view::{Standing, View};
+use super::view::{DecisionAge, View};
 use super::words;
 use crate::decide::observation::{
     AttemptResult, DatabaseState, ProcessReport, RunState, WriteCheck,
@@ -125,7 +125,7 @@ fn contact(view: &View, name: &'static str, contact: &Contact) -> Check {
 fn diagnostics(view: &View) -> Check {
     let diagnostics = &view.published.snapshot.diagnostics;
     if let Some(error) = &diagnostics.unavailable {
-        let message = format!("not to be had: {}", words::server_error(error));
+        let message = format!("not available: {}", words::server_error(error));
         return Check::unknown("diagnostics", &message);
     }
     let Some(last) = &diagnostics.last else {
@@ -280,7 +280,7 @@ pub fn supervisor(view: &View) -> Vec<Check> {
     checks
 }
 
-/// The meaning of it that an observer has not reported anything yet.
+/// The meaning of the silence of an observer that has not reported anything yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Silence {
     /// The observer is dead once its bound has passed.
@@ -291,12 +291,12 @@ enum Silence {
 
 fn deciding(view: &View) -> Check {
     let good = view.age <= view.limits.stale_after;
-    let message = match view.standing() {
-        Standing::Undecided if good => {
+    let message = match view.decision_age() {
+        DecisionAge::Undecided if good => {
             return Check::unknown("deciding", "nothing was decided yet");
         }
-        Standing::Undecided => "nothing was decided yet".to_owned(),
-        Standing::Current | Standing::Stale => {
+        DecisionAge::Undecided => "nothing was decided yet".to_owned(),
+        DecisionAge::Current | DecisionAge::Stale => {
             format!("decision {}", view.published.sequence)
         }
     };
@@ -311,10 +311,11 @@ fn observer(
     silence: Silence,
 ) -> Check {
     // While nothing is decided, observations reach nobody: their age shows nothing of the observer.
-    let deciding = view.standing() == Standing::Current;
+    let deciding = view.decision_age() == DecisionAge::Current;
     match last {
         Some(at) if !deciding => {
-            let mut check = Check::unknown(name, "nothing is decided, so nothing is taken in");
+            let mut check =
+                Check::unknown(name, "no decision is current, so its age proves nothing");
             check.age = Some(Seconds(view.ago(at)));
             check
         }
@@ -339,7 +340,7 @@ fn volume_thread(view: &View, state: &VolumeState) -> Check {
         (Some(since), _) => Check::new(
             "volume",
             true,
-            named("a check is in flight; how long it takes is the volume's affair"),
+            named("a check is running; /healthz does not judge how long"),
             view.ago(since),
         ),
         (None, Some(seen)) => Check::new("volume", true, named("idle"), view.ago(seen.at)),

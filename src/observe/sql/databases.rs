@@ -6,12 +6,11 @@ use tiberius::Row;
 use tokio::time::Instant;
 
 use super::files::Files;
-use super::pace::{Began, until_next_quietly};
+use super::pace::{Began, is_denied, until_next_quietly};
 use crate::config::SqlConfig;
 use crate::decide::observation::{
     ContactError, Database, DatabaseList, DatabaseState, DatabasesReport, Observation,
 };
-use crate::decide::sql_error::SqlErrorClass;
 use crate::observe::Sink;
 use crate::tds::deadline::Deadline;
 use crate::tds::standing::Standing;
@@ -99,11 +98,6 @@ fn first(required: &[String]) -> String {
 /// Returns `text` as a string in a batch, whatever characters are in it.
 fn literal(text: &str) -> String {
     format!("N'{}'", text.replace('\'', "''"))
-}
-
-fn is_denied(error: &ContactError) -> bool {
-    use SqlErrorClass::{PermissionMissing, Unsupported};
-    matches!(error.class(), Some(PermissionMissing | Unsupported))
 }
 
 /// The rows as they arrive.

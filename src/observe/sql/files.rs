@@ -10,7 +10,8 @@ use std::time::Duration;
 use tiberius::Row;
 use tokio::time::Instant;
 
-use crate::decide::observation::{EngineDirectory, Observation};
+use super::pace::is_denied;
+use crate::decide::observation::{ContactError, EngineDirectory, Observation};
 use crate::observe::Sink;
 use crate::tds::deadline::Deadline;
 use crate::tds::standing::Standing;
@@ -24,7 +25,7 @@ const BATCH: &str = "SET LOCK_TIMEOUT 1000; SELECT TOP (2000) f.physical_name, s
 /// The number of directories that are kept. More would be more volumes than a pod has.
 const MAX_DIRECTORIES: usize = 64;
 
-/// The time for which nothing is asked after an error: the permission is VIEW SERVER STATE, which a login may
+/// The time for which nothing is asked after a denial: the permission is VIEW SERVER STATE, which a login may
 /// lack.
 const DENIED_RETRY: Duration = Duration::from_secs(600);
 
@@ -37,16 +38,27 @@ pub(super) struct Files {
 impl Files {
     /// Asks once, and sends the answer.
     pub(super) async fn ask(&mut self, standing: &mut Standing, deadline: Deadline, sink: &Sink) {
-        if self.denied.is_some_and(|at| at.elapsed() < DENIED_RETRY) {
+        if !self.is_due() {
             return;
         }
         let mut found = Found::default();
         let mut take = |_, row: &Row| found.take(&Cells::from(row));
         let asked = standing.query(BATCH, deadline, &mut take).await;
-        self.denied = asked.is_err().then(Instant::now);
+        self.remember(asked.as_ref().err());
         if asked.is_ok() {
             sink.send(Observation::Files(found.into_list())).await;
         }
+    }
+
+    /// Whether the engine has not denied the answer lately.
+    fn is_due(&self) -> bool {
+        self.denied.is_none_or(|at| at.elapsed() >= DENIED_RETRY)
+    }
+
+    /// Remembers a denial. A lock or a deadline has passed by the next interval, and the counts are needed then to
+    /// tell a slow volume from one that stalls.
+    fn remember(&mut self, error: Option<&ContactError>) {
+        self.denied = error.is_some_and(is_denied).then(Instant::now);
     }
 }
 
@@ -82,6 +94,30 @@ fn directory_of(physical_name: &str) -> Option<&Path> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::observation::{ServerError, Stage};
+
+    #[test]
+    fn only_a_denial_ends_the_questions_for_a_while() {
+        let server = |number| {
+            ContactError::Server(ServerError {
+                number,
+                state: 1,
+                class: 16,
+            })
+        };
+        for (error, is_due) in [
+            (None, true),
+            (Some(server(1222)), true),
+            (Some(ContactError::TimedOut(Stage::Query)), true),
+            (Some(ContactError::Closed), true),
+            (Some(server(300)), false),
+            (Some(server(208)), false),
+        ] {
+            let mut files = Files::default();
+            files.remember(error.as_ref());
+            assert_eq!(files.is_due(), is_due, "{error:?}");
+        }
+    }
 
     #[test]
     fn only_paths_of_this_system_have_a_directory() {
