@@ -22,7 +22,7 @@ use tracing::{debug, info};
 use super::link::LinkState;
 use super::memory::{Engine, Memory, Pass};
 use crate::config::{Config, Pace, TlsMode};
-use crate::decide::observation::{ContactError, Stage};
+use crate::decide::observation::{AttemptStage, ContactError};
 use crate::decide::reason::Reason;
 use crate::link::{Cause, ProbeVerdict};
 use crate::tds::error::from_io;
@@ -223,7 +223,7 @@ fn is_same((parent, engine): Engine, (now, engine_now): Engine) -> bool {
 /// Sends the engine a PRELOGIN, and waits for its answer.
 async fn prelogin(address: &str) -> Result<(), ContactError> {
     let connected = TcpStream::connect(address).await;
-    let mut stream = connected.map_err(|error| from_io(&error, Stage::Connect))?;
+    let mut stream = connected.map_err(|error| from_io(&error, AttemptStage::Connect))?;
     // Any encryption that it offers is an answer.
     exchange(&mut stream, TlsMode::Off).await?;
     Ok(())

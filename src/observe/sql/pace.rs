@@ -126,15 +126,8 @@ pub(super) fn login_refused(error: &ContactError) -> bool {
 /// Whether the engine answers that this login may not see what was asked for, or that there is no such thing: the
 /// next answer will be the same.
 pub(super) fn is_denied(error: &ContactError) -> bool {
-    let ContactError::Server(error) = error else {
-        return false;
-    };
-    classify(error.number).is_some_and(|row| {
-        matches!(
-            row.class,
-            SqlErrorClass::PermissionMissing | SqlErrorClass::Unsupported
-        )
-    })
+    use SqlErrorClass::{PermissionMissing, Unsupported};
+    matches!(error.class(), Some(PermissionMissing | Unsupported))
 }
 
 #[cfg(test)]
