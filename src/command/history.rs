@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::mpsc::channel;
-use std::thread;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::Builder;
 use std::time::Duration;
 
 use super::{Exit, table};
@@ -55,26 +55,57 @@ pub fn execute(
     }
 }
 
-/// Returns the last events for `status`, if the volume can be seen from here; none where there is no history.
-/// The volume is read on a thread of its own, since a stalled one would hold the reader for ever.
-pub fn last(flags: &Flags, environment: Environment) -> Option<Vec<u8>> {
-    let sources = Sources::load(flags.clone(), environment);
-    let volume = parse_volume(&sources).ok()?;
-    let (sender, receiver) = channel();
-    thread::spawn(move || {
-        // Who asked may have gone on.
-        let _ = sender.send(read(&main_directory(&volume)));
-    });
-    let mut text = Vec::new();
-    match receiver.recv_timeout(PATIENCE) {
-        Ok(Ok(history)) if history.entries().len() > 0 => {
-            writeln!(text, "\nLast events on the volume (`history` has all):").ok()?;
-            print(&history, LAST, false, &mut text).ok()?;
-        }
-        Ok(_) => return None,
-        Err(_) => writeln!(text, "\nNo history: the volume does not answer").ok()?,
+/// The last events on the volume, for `status`. The volume is read on a thread of its own, since a stalled one
+/// would hold the reader for ever.
+#[derive(Debug, Default)]
+pub struct LastEvents {
+    /// The answer of a reader that has not given it yet. It may never do so: there is one such thread at most.
+    awaited: Option<Receiver<Result<History, String>>>,
+}
+
+impl LastEvents {
+    /// Returns the last events as text, if the volume can be seen from here; none where there is no history.
+    pub fn text(&mut self, flags: &Flags, environment: Environment) -> Option<Vec<u8>> {
+        let sources = Sources::load(flags.clone(), environment);
+        let volume = parse_volume(&sources).ok()?;
+        self.text_of(PATIENCE, move || read(&main_directory(&volume)))
     }
-    Some(text)
+
+    fn text_of(
+        &mut self,
+        patience: Duration,
+        read: impl FnOnce() -> Result<History, String> + Send + 'static,
+    ) -> Option<Vec<u8>> {
+        let answer = match self.awaited.take() {
+            Some(answer) => answer,
+            None => spawn(read).ok()?,
+        };
+        let mut text = Vec::new();
+        match answer.recv_timeout(patience) {
+            Ok(Ok(history)) if history.entries().len() > 0 => {
+                writeln!(text, "\nLast events on the volume (`history` has all):").ok()?;
+                print(&history, LAST, false, &mut text).ok()?;
+            }
+            Ok(_) | Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => {
+                self.awaited = Some(answer);
+                writeln!(text, "\nNo history: the volume does not answer").ok()?;
+            }
+        }
+        Some(text)
+    }
+}
+
+/// Starts the reader. Where the system has no thread left there is none.
+fn spawn(
+    read: impl FnOnce() -> Result<History, String> + Send + 'static,
+) -> io::Result<Receiver<Result<History, String>>> {
+    let (sender, receiver) = channel();
+    Builder::new().name("history".to_owned()).spawn(move || {
+        // The command may have ended meanwhile.
+        let _ = sender.send(read());
+    })?;
+    Ok(receiver)
 }
 
 fn read(data_dir: &Path) -> Result<History, String> {
@@ -174,6 +205,39 @@ fn words(event: &Event) -> (&'static str, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_volume_that_hangs_holds_one_reader_and_is_read_once_it_answers() {
+        let (free, held) = channel::<()>();
+        let (count, readers) = channel();
+        let mut last = LastEvents::default();
+        let patience = Duration::from_millis(10);
+        let hung = count.clone();
+        let text = last.text_of(patience, move || {
+            let _ = hung.send(());
+            let _ = held.recv();
+            let mut history = History::default();
+            history.push(Entry::now(1, "late", Event::LeaseTaken));
+            Ok(history)
+        });
+        let no_answer = Some(b"\nNo history: the volume does not answer\n".to_vec());
+        assert_eq!(text, no_answer);
+        let second = count.clone();
+        let text = last.text_of(patience, move || {
+            let _ = second.send(());
+            Ok(History::default())
+        });
+        assert_eq!(text, no_answer, "the first reader is awaited");
+        drop(free);
+        let text = last.text_of(Duration::from_secs(60), || Ok(History::default()));
+        let text = String::from_utf8(text.expect("the first reader is done")).expect("UTF-8");
+        assert!(text.contains("late"), "{text}");
+        assert_eq!(
+            last.text_of(Duration::from_secs(60), || Ok(History::default())),
+            None
+        );
+        assert_eq!(readers.try_iter().count(), 1);
+    }
 
     #[test]
     fn the_table_is_for_people_and_harmless() {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::client::{self, ClientError, Endpoint};
+use super::history::LastEvents;
 use super::table::{self, safe};
-use super::{Exit, endpoint, history};
+use super::{Exit, endpoint};
 use crate::cli::Target;
 use crate::config::Environment;
 use crate::summary::Summary;
@@ -55,6 +56,7 @@ pub fn execute(
     // Of the supervisor of this container; another one's volume is not here.
     let local = target.url.is_none() && !json;
     let clear = watch && io::stdout().is_terminal();
+    let mut last_events = LastEvents::default();
     loop {
         // Written as a whole, so that a redraw does not flicker. Home, and clear from there.
         let mut screen = match clear {
@@ -63,7 +65,7 @@ pub fn execute(
         };
         let volume = Environment::clone(&environment);
         let history = local
-            .then(|| history::last(&target.flags, volume))
+            .then(|| last_events.text(&target.flags, volume))
             .flatten();
         let exit = match fetch(&endpoint, target.timeout) {
             Ok((body, document)) => {
