@@ -11,7 +11,7 @@
 //! | [`obstacles`], [`facts`] | the obstacles to a change; the facts that the additions are made from |
 //! | [`volumes`], [`environment`] | of these facts, the engine's volumes and its environment variables |
 //! | [`conf`], [`login`], [`hook`] | of these facts, mssql.conf, the login, and an existing preStop hook |
-//! | [`mesh`], [`quantity`] | the ports that a service mesh must not redirect; amounts of memory |
+//! | [`mesh`], [`quantity`] | the ports that a service mesh must not redirect; amounts of memory and processor time |
 //! | [`additions`], [`names`] | the additions, with all names and numbers |
 //! | [`plan`] | the changes, and the notes on them for the owner |
 //! | [`remarks`], [`around`] | the notes on the engine, and on what stands around it |

@@ -8,6 +8,7 @@ use super::images::{self, Engine};
 use super::login::{Login, Password, login};
 use super::names::SQL_UID;
 use super::node::{Kind, Node};
+use super::quantity::are_equal;
 use super::refusal::Why;
 use super::value::{Value, map, text};
 use super::volumes::Volumes;
@@ -221,7 +222,7 @@ fn network(
 const PORT: &str = "SUPERVISOR_SQL_PORT";
 const HOST: &str = "SUPERVISOR_SQL_HOST";
 
-/// Whether the container has limits on processor time and memory, and no request that differs from them:
+/// Whether the container has limits on processor time and memory, and no request of another amount:
 /// Kubernetes then calls the pod Guaranteed.
 fn is_guaranteed(container: &Node) -> bool {
     ["cpu", "memory"].iter().all(|resource| {
@@ -231,7 +232,7 @@ fn is_guaranteed(container: &Node) -> bool {
         let request = container
             .at(&["resources", "requests", resource])
             .and_then(Node::text);
-        limit.is_some() && request.is_none_or(|request| limit == Some(request))
+        limit.is_some_and(|limit| request.is_none_or(|request| are_equal(limit, request)))
     })
 }
 

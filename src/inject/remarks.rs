@@ -225,7 +225,7 @@ fn of_memory(
         return;
     }
     let given = plain(workload, VARIABLE).and_then(|text| text.parse::<f64>().ok());
-    if let (Some(given), Some(bytes)) = (given, quantity::bytes(limit))
+    if let (Some(given), Some(bytes)) = (given, quantity::amount(limit))
         && given * quantity::MIB > bytes * MOST_OF_THE_LIMIT
     {
         notes.push(format!("{VARIABLE} is {given} of a limit of {limit}: what the engine takes beside it is then killed for; three quarters of the limit leave room"));

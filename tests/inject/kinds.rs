@@ -1,8 +1,8 @@
 //! Objects, variables and placeholders of kinds that are easily taken for others. Whole manifests of one kind each are
 //! in tests/field.
 
-use sql_edge_supervisor::inject::inject;
 use sql_edge_supervisor::inject::refusal::Why;
+use sql_edge_supervisor::inject::{Request, inject};
 
 use super::given::{injected, read, request};
 use super::refused::{refused, with};
@@ -66,4 +66,21 @@ fn a_placeholder_is_refused_without_its_line() {
     let refusal = refused(&text, &request());
     assert!(matches!(refusal.why, Why::Unfilled(_)), "{refusal}");
     assert!(!refusal.to_string().contains("c4nary"), "{refusal}");
+}
+
+/// `1` and `1000m` are one quantity, and the pod is Guaranteed either way.
+#[test]
+fn a_guaranteed_pod_is_one_however_its_quantities_are_written() {
+    let with_requests = |requests: &str| {
+        let old = "requests:\n            memory: \"2G\"\n            cpu: \"2000m\"\n";
+        let text = with(old, &format!("requests: {{ {requests} }}\n"));
+        let request = Request {
+            patch: true,
+            ..request()
+        };
+        injected(&text, &request).text
+    };
+    let same = with_requests("cpu: 2000m, memory: 2G");
+    assert_eq!(with_requests("cpu: \"2\", memory: 2000M"), same);
+    assert_ne!(with_requests("cpu: 500m, memory: 2G"), same);
 }
