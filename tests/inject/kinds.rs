@@ -84,3 +84,25 @@ fn a_guaranteed_pod_is_one_however_its_quantities_are_written() {
     assert_eq!(with_requests("cpu: \"2\", memory: 2000M"), same);
     assert_ne!(with_requests("cpu: 500m, memory: 2G"), same);
 }
+
+/// A script that installs certificates runs no `cat`.
+#[test]
+fn a_tool_is_a_word_of_a_script_and_no_part_of_one() {
+    let script = |script: &str| {
+        let command = format!("        command: [bash, -c, {script:?}]\n        env:\n");
+        inject(&with("        env:\n", &command), &request())
+    };
+    for starts in [
+        "update-ca-certificates && exec /opt/start",
+        "asleep=1 exec /opt/start",
+    ] {
+        assert!(script(starts).is_ok(), "{starts}");
+    }
+    for waits in [
+        "sleep infinity",
+        "/opt/mssql-tools/bin/sqlcmd -Q x",
+        "exec tail -f /dev/null",
+    ] {
+        assert!(script(waits).is_err(), "{waits}");
+    }
+}

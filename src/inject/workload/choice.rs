@@ -98,7 +98,8 @@ fn runs_a_tool(container: &Node) -> bool {
     };
     let starts =
         script.contains("sqlservr") || script.contains(".sh") || script.contains(PROGRAM_NAME);
-    !starts && TOOLS.iter().any(|tool| script.contains(tool))
+    let mut words = script.split(|c: char| !(c.is_ascii_alphanumeric() || "_-.".contains(c)));
+    !starts && words.any(|word| TOOLS.contains(&word))
 }
 
 /// Returns the words of a container's command and arguments.
