@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::node::{Kind, Node};
-use super::value::{Value, text};
+use super::value::{Value, has_a_meaning, text};
 use super::workload::Workload;
 
 /// The variables for the places of the engine's files; they count before the same settings of mssql.conf.
@@ -241,7 +241,7 @@ pub fn not_texts<'a>(workload: &Workload<'a>) -> Vec<&'a str> {
     let is_text = |value: &Node| match &value.kind {
         Kind::Plain(text) => {
             let number = text.parse::<f64>().is_ok() && !text.contains(|c: char| c.is_alphabetic());
-            value.is_null() || !(number || matches!(text.as_str(), "true" | "false"))
+            value.is_null() || !(number || has_a_meaning(text))
         }
         _ => true,
     };

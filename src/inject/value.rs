@@ -70,8 +70,14 @@ pub fn is_plain_text(text: &str) -> bool {
         b':' => bytes.get(at + 1).is_some_and(u8::is_ascii_alphanumeric),
         byte => byte.is_ascii_alphanumeric() || b"/._-@=".contains(byte),
     });
-    let lower = text.to_ascii_lowercase();
-    begins && allowed && !WORDS_WITH_A_MEANING.contains(&lower.as_str())
+    begins && allowed && !has_a_meaning(text)
+}
+
+/// Whether YAML 1.1 reads the word as a boolean or as null.
+#[must_use]
+pub fn has_a_meaning(word: &str) -> bool {
+    let lower = word.to_ascii_lowercase();
+    WORDS_WITH_A_MEANING.contains(&lower.as_str())
 }
 
 impl Value {

@@ -106,3 +106,25 @@ fn a_tool_is_a_word_of_a_script_and_no_part_of_one() {
         assert!(script(waits).is_err(), "{waits}");
     }
 }
+
+/// The words of YAML 1.1 that stand for a boolean are refused by the API server as the value of a variable.
+#[test]
+fn a_boolean_of_yaml_is_no_text() {
+    for (value, is_text) in [
+        ("Y", false),
+        ("Yes", false),
+        ("on", false),
+        ("True", false),
+        ("1", false),
+        ("\"Y\"", true),
+        ("accept", true),
+        ("null", true),
+    ] {
+        let more = format!("        env:\n        - name: EXTRA\n          value: {value}\n");
+        let notes = injected(&with("        env:\n", &more), &request()).notes;
+        let remark = notes
+            .iter()
+            .any(|note| note.contains("EXTRA has a number or a boolean"));
+        assert_eq!(remark, !is_text, "{value}: {notes:?}");
+    }
+}
