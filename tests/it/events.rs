@@ -46,7 +46,10 @@ impl ApiServer {
                     let mut stream = acceptor.accept(stream).await.ok()?;
                     let (head, body) = request(&mut stream).await?;
                     let event = serde_json::from_slice(&body).expect("it is the typed API's Event");
-                    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\n{{}}");
+                    let body = r#"{"kind":"Status","message":"no role allows it"}"#;
+                    let length = body.len();
+                    let answer =
+                        format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}");
                     stream.write_all(answer.as_bytes()).await.ok()?;
                     stream.shutdown().await.ok()?;
                     sender.send((head, event)).ok()
@@ -190,6 +193,7 @@ async fn an_api_server_that_refuses_costs_one_line_and_nothing_else() {
     let told: Vec<_> = told.collect();
     assert_eq!(told.len(), 1, "{log}");
     assert!(told[0].contains("`create` on `events`"), "{}", told[0]);
+    assert!(told[0].contains("403: no role allows it"), "{}", told[0]);
 }
 
 #[tokio::test]

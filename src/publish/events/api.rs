@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -35,6 +36,10 @@ const MAX_INSTANCE_BYTES: usize = 128;
 /// The greatest length of a pod's name that leaves room for the suffix of an event's name (253 in
 /// all).
 const MAX_NAME_BYTES: usize = 230;
+/// The greatest size in bytes of an answer that is read: a `Status`, which repeats the event at most.
+const MAX_ANSWER_BYTES: usize = 16 * 1024;
+/// The greatest size in bytes of the part of the API server's message that is logged.
+const MAX_MESSAGE_BYTES: usize = 512;
 /// The field `reportingController`, by which `kubectl get events` can be filtered.
 pub const CONTROLLER: &str = "sql-edge-supervisor";
 
@@ -64,10 +69,12 @@ pub enum PostError {
         status: u16,
     },
     /// The API server refused this event.
-    #[error("the API server refuses the event: {status}")]
+    #[error("the API server refuses the event: {status}{}{message}", if message.is_empty() { "" } else { ": " })]
     Refused {
         /// The HTTP status.
         status: u16,
+        /// The reason that the API server gives; empty where it gives none.
+        message: String,
     },
 }
 
@@ -83,9 +90,13 @@ impl PostError {
                 "see that the pod may reach the API server (NetworkPolicy, egress), or turn kubernetes-events off"
             }
             Self::Busy { .. } => "nothing: it is tried again",
-            Self::Refused { .. } => {
+            Self::Refused { status: 403, .. } => {
                 "give the pod's ServiceAccount `create` on `events` in the group `events.k8s.io`; the chart does so where kubernetesEvents.enabled is set"
             }
+            Self::Refused { status: 401, .. } => {
+                "mount a token of this cluster at kubernetes-service-account, or turn kubernetes-events off"
+            }
+            Self::Refused { .. } => "see the API server's message, or turn kubernetes-events off",
         }
     }
 }
@@ -124,27 +135,14 @@ impl ApiServer {
     /// A dropped request may have created its event; the next one has another name.
     pub async fn post(&self, at: SystemTime, note: &Note) -> Result<(), PostError> {
         let asked = timeout(REQUEST_WITHIN, self.ask(at, note)).await;
-        let status = match asked {
-            Ok(status) => status?,
-            Err(_) => {
-                return Err(self.unreachable(&"no answer within the deadline"));
-            }
-        };
-        match status {
-            status if status.is_success() => Ok(()),
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => Err(PostError::Busy {
-                status: status.as_u16(),
-            }),
-            status if status.is_server_error() => Err(PostError::Busy {
-                status: status.as_u16(),
-            }),
-            status => Err(PostError::Refused {
-                status: status.as_u16(),
-            }),
-        }
+        let late = |_| self.unreachable(&"no answer within the deadline");
+        let (status, body) = asked.map_err(late)??;
+        refusal(status, &body)
     }
 
-    async fn ask(&self, at: SystemTime, note: &Note) -> Result<StatusCode, PostError> {
+    /// Sends the event, and returns the status of the answer and its body, which is empty where it is of no use: where
+    /// the event was taken, and where the body is long or broken off.
+    async fn ask(&self, at: SystemTime, note: &Note) -> Result<(StatusCode, Bytes), PostError> {
         let account = self.account().await?;
         let (host, port) = (self.host.as_str(), self.port);
         let stream = TcpStream::connect((host, port))
@@ -178,9 +176,19 @@ impl ApiServer {
             .map_err(|error| self.unreachable(&error))?;
         // The task ends with the sender: its connection is closed then.
         let driver = tokio::spawn(connection);
-        let answer = sender.send_request(request).await;
+        let answer = async {
+            let answer = sender.send_request(request).await?;
+            let status = answer.status();
+            if status.is_success() {
+                return Ok((status, Bytes::new()));
+            }
+            let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES);
+            let body = body.collect().await.map(Collected::to_bytes);
+            Ok((status, body.unwrap_or_default()))
+        };
+        let answer = answer.await;
         driver.abort();
-        Ok(answer.map_err(|error| self.unreachable(&error))?.status())
+        answer.map_err(|error: hyper::Error| self.unreachable(&error))
     }
 
     fn bearer(&self, token: &str) -> Result<HeaderValue, PostError> {
@@ -268,6 +276,35 @@ fn read(path: &Path) -> Result<Vec<u8>, PostError> {
         .read_to_end(&mut bytes)
         .map_err(|error| failed(error.to_string()))?;
     Ok(bytes)
+}
+
+/// Returns what an answer of this status and body means for the event.
+fn refusal(status: StatusCode, body: &[u8]) -> Result<(), PostError> {
+    let is_busy = matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
+    );
+    match status {
+        _ if status.is_success() => Ok(()),
+        _ if is_busy || status.is_server_error() => Err(PostError::Busy {
+            status: status.as_u16(),
+        }),
+        _ => Err(PostError::Refused {
+            status: status.as_u16(),
+            message: message(body),
+        }),
+    }
+}
+
+/// Returns the message of a `Status` (meta/v1), in one line; empty where the body is none.
+fn message(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Status {
+        message: String,
+    }
+    let status = serde_json::from_slice::<Status>(body);
+    let message = status.map(|status| status.message).unwrap_or_default();
+    cut(&message, MAX_MESSAGE_BYTES).replace(char::is_control, " ")
 }
 
 /// Puts an IPv6 address into brackets, as in a URL.

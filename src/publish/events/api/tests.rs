@@ -73,3 +73,36 @@ fn a_missing_file_of_the_account_is_named() {
     let error = account(Path::new("/nowhere")).err().expect("there is none");
     assert!(error.to_string().contains("/nowhere/token"), "{error}");
 }
+
+#[test]
+fn only_a_denied_event_is_answered_by_a_grant() {
+    let status =
+        br#"{"kind":"Status","message":"Event.events.k8s.io \"sql-0\" is invalid:\n action"}"#;
+    for (code, grants) in [(401, false), (403, true), (404, false), (422, false)] {
+        let code = StatusCode::from_u16(code).expect("a status");
+        let error = refusal(code, status).expect_err("it is no success");
+        assert!(matches!(error, PostError::Refused { .. }), "{error:?}");
+        assert_eq!(error.advice().contains("`create`"), grants, "{code}");
+        let text = error.to_string();
+        assert!(text.contains(code.as_str()), "{text}");
+        assert!(
+            text.ends_with(r#"Event.events.k8s.io "sql-0" is invalid:  action"#),
+            "{text}"
+        );
+    }
+    for code in [408, 429, 500, 503] {
+        let code = StatusCode::from_u16(code).expect("a status");
+        let error = refusal(code, status).expect_err("it is no success");
+        assert!(matches!(error, PostError::Busy { .. }), "{error:?}");
+    }
+    assert!(refusal(StatusCode::CREATED, b"").is_ok());
+}
+
+#[test]
+fn a_message_of_the_api_server_is_bounded_and_may_be_absent() {
+    for body in [&b""[..], b"{}", b"no JSON", b"{\"message\":7}", &[0xff; 9]] {
+        assert_eq!(message(body), "", "{body:?}");
+    }
+    let body = json!({ "message": "\u{e4}".repeat(MAX_MESSAGE_BYTES) }).to_string();
+    assert!(message(body.as_bytes()).len() <= MAX_MESSAGE_BYTES);
+}
