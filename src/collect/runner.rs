@@ -264,29 +264,37 @@ impl Runner {
 
     async fn collect(&mut self, index: usize) -> Run {
         let standing = self.connection.is_some();
-        let connection = match self.connect().await {
-            Ok(connection) => connection,
-            Err(trouble) => {
-                return Run {
-                    began: None,
-                    result: Err(trouble),
-                };
-            }
-        };
-        let began = Instant::now();
-        let mut result = self.ask(index, connection).await;
+        let run = self.try_once(index).await;
         // The engine or an administrator may have closed it since the last turn.
         let closed = |trouble: &Trouble| trouble.failure == Failure::Unreachable;
-        if standing && result.as_ref().is_err_and(closed) {
-            result = match self.connect().await {
-                Ok(connection) => self.ask(index, connection).await,
-                Err(trouble) => Err(trouble),
-            };
+        if standing && run.result.as_ref().is_err_and(closed) {
+            let began = run.began;
+            let run = self.try_once(index).await;
+            return Run { began, ..run };
         }
-        Run {
-            began: Some(began),
-            result,
+        run
+    }
+
+    /// Runs the collector on the connection that stands, or on a new one.
+    async fn try_once(&mut self, index: usize) -> Run {
+        let failed = |trouble: Trouble| Run {
+            began: None,
+            result: Err(trouble),
+        };
+        let connection = match self.connect().await {
+            Ok(connection) => connection,
+            Err(trouble) => return failed(trouble),
+        };
+        let Some(member) = self.roster.get_mut(index) else {
+            return failed(Failure::Invalid.into());
+        };
+        if !member.collector.supports(connection.engine) {
+            self.connection = Some(connection);
+            return failed(Failure::Unsupported.into());
         }
+        let began = Some(Instant::now());
+        let result = self.ask(index, connection).await;
+        Run { began, result }
     }
 
     /// Returns the connection that stands, or makes one within the time that a login may take: a
@@ -332,10 +340,6 @@ impl Runner {
             return Err(Failure::Invalid.into());
         };
         let collector = &*member.collector;
-        if !collector.supports(engine) {
-            self.connection = Some(Connection { session, engine });
-            return Err(Failure::Unsupported.into());
-        }
         let batch = collector.batch(&scope);
         let mut reading = collector.begin(&scope);
         let mut families = Families::new();

@@ -319,6 +319,10 @@ async fn sql_server_has_all_but_what_is_edges_alone() {
         Some(1.0)
     );
     assert!(!exposition.has("sql_edge_streaming_jobs"));
+    // A run is one that asked the engine.
+    let runs = |name| exposition.value("sql_edge_collector_runs_total", &[("collector", name)]);
+    assert_eq!(runs("streaming"), Some(0.0));
+    assert!(runs("server") >= Some(1.0));
 }
 
 #[tokio::test]
