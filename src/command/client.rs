@@ -28,10 +28,7 @@ pub struct Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.host.contains(':') {
-            true => write!(f, "http://[{}]:{}", self.host, self.port),
-            false => write!(f, "http://{}:{}", self.host, self.port),
-        }
+        write!(f, "http://{}", self.authority())
     }
 }
 
@@ -50,6 +47,14 @@ impl Endpoint {
                 port: uri.port_u16().unwrap_or(80),
             }),
             _ => Err("give it as http://host:port, without a path".to_owned()),
+        }
+    }
+
+    /// Returns the host and the port as they stand in a URL and in a Host header.
+    fn authority(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
         }
     }
 
@@ -114,7 +119,7 @@ pub fn get(
     within(timeout, async {
         let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
         let request = Request::get(path)
-            .header(HOST, format!("{}:{}", endpoint.host, endpoint.port))
+            .header(HOST, endpoint.authority())
             .header(ACCEPT, accept)
             .body(Empty::new())?;
         exchange(stream, request).await
@@ -191,7 +196,31 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread;
+
     use super::*;
+
+    #[test]
+    fn an_address_of_ipv6_stands_in_brackets_in_the_head_as_well() {
+        let listener = TcpListener::bind("[::1]:0").expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("the client connects");
+            let mut head = [0; 4096];
+            let count = stream.read(&mut head).expect("a request");
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            String::from_utf8_lossy(&head[..count]).into_owned()
+        });
+        let url = format!("http://[::1]:{port}");
+        let endpoint = Endpoint::from_url(&url).expect("a URL");
+        let answer = get(&endpoint, "/livez", "*/*", Duration::from_secs(60));
+        assert_eq!(answer.expect("an answer").status, 200);
+        let head = server.join().expect("the server ends");
+        let expected = format!("host: [::1]:{port}\r\n");
+        assert!(head.contains(&expected), "{head}");
+    }
 
     #[test]
     fn endpoints() {
