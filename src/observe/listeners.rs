@@ -16,7 +16,7 @@ pub mod target;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead, BufReader, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -188,10 +188,16 @@ fn tables(directory: &Path) -> Vec<(SocketAddr, u64)> {
         let Ok(file) = File::open(directory.join(table)) else {
             continue;
         };
-        let lines = BufReader::new(file.take(MAX_TABLE_BYTES)).lines();
-        found.extend(lines.filter_map(|line| listener(&line.ok()?)));
+        found.extend(listeners(BufReader::new(file.take(MAX_TABLE_BYTES))));
     }
     found
+}
+
+/// Returns the listeners of a table, as far as it can be read.
+fn listeners(table: impl BufRead) -> impl Iterator<Item = (SocketAddr, u64)> {
+    // An error may repeat for ever.
+    let lines = table.lines().map_while(Result::ok);
+    lines.filter_map(|line| listener(&line))
 }
 
 /// Returns the address and the inode of a line of the table, if it is a listener:
@@ -270,6 +276,26 @@ mod tests {
         if cfg!(target_endian = "little") {
             assert_eq!(listener(six), Some(("[::1]:1434".parse().unwrap(), 77)));
         }
+    }
+
+    #[test]
+    fn a_table_that_can_not_be_read_on_has_ended() {
+        /// A table whose first line comes, and an error at each read after it.
+        struct Torn(usize);
+        impl std::io::Read for Torn {
+            fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+                self.0 += 1;
+                assert!(self.0 < 10, "it is read on and on");
+                if self.0 > 1 {
+                    return Err(std::io::Error::other("no answer"));
+                }
+                let line = b"0: 0100007F:0599 00000000:0000 0A 0:0 0:0 0 10001 0 4026 1\n";
+                into[..line.len()].copy_from_slice(line);
+                Ok(line.len())
+            }
+        }
+        let found = listeners(BufReader::new(Torn(0)));
+        assert_eq!(found.count(), 1);
     }
 
     #[test]
