@@ -28,8 +28,7 @@
 //!
 //! # Rules for a collector
 //!
-//! 1. Its batch is a constant text, or one that depends on [`Scope`] alone: there is no query for
-//!    each database. Joins that need several views happen in the batch or, over several result
+//! 1. Its batch is a constant text: there is no query for each database. Joins that need several views happen in the batch or, over several result
 //!    sets, in the reading.
 //! 2. Rows are rendered as they arrive wherever that is possible. The state that a reading keeps is
 //!    bounded.
@@ -91,13 +90,11 @@ impl Metric {
     }
 }
 
-/// The edition and version of the engine that is asked.
+/// The edition of the engine that is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Engine {
     /// `SERVERPROPERTY('EngineEdition')`: 3 Enterprise, Developer and Evaluation; 9 Azure SQL Edge.
     pub edition: i64,
-    /// The first number of `SERVERPROPERTY('ProductVersion')`: 15 for SQL Server 2019 and Edge.
-    pub major: u16,
 }
 
 impl Engine {
@@ -108,23 +105,6 @@ impl Engine {
     #[must_use]
     pub const fn is_edge(self) -> bool {
         self.edition == Self::EDGE
-    }
-}
-
-/// The facts that a collector may use when it makes its batch.
-#[derive(Clone, Copy, Debug)]
-pub struct Scope {
-    /// The engine that will be asked.
-    pub engine: Engine,
-    /// The profiles that are on.
-    pub profiles: Profiles,
-}
-
-impl Scope {
-    /// Whether a profile that is on wants this family.
-    #[must_use]
-    pub const fn wants(&self, metric: &Metric) -> bool {
-        self.profiles.intersects(metric.profiles)
     }
 }
 
@@ -229,10 +209,10 @@ pub(crate) trait Collector: Debug + Send {
 
     /// Returns the batch. The settings of the session (isolation, lock timeout, deadlock priority)
     /// are made already.
-    fn batch(&self, scope: &Scope) -> String;
+    fn batch(&self) -> String;
 
     /// Begins to read an answer.
-    fn begin(&self, scope: &Scope) -> Box<dyn Reading>;
+    fn begin(&self) -> Box<dyn Reading>;
 }
 
 /// The reading of one answer. It is dropped where the answer ends in an error.

@@ -31,8 +31,6 @@ pub enum Kind {
     Counter,
     /// A value that goes up and down.
     Gauge,
-    /// A value of which neither is promised, because exporters disagree on its name.
-    Untyped,
 }
 
 impl Kind {
@@ -42,7 +40,6 @@ impl Kind {
         match self {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
-            Self::Untyped => "untyped",
         }
     }
 }

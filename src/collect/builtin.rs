@@ -37,7 +37,7 @@ mod tests;
 
 use std::time::Duration;
 
-use super::{Collector, Engine, Metric, Output, Profiles, Reading, Scope};
+use super::{Collector, Engine, Metric, Output, Profiles, Reading};
 use crate::tds::value::Cells;
 
 const ALLOY: Profiles = Profiles::ALLOY;
@@ -73,7 +73,7 @@ use metrics;
 /// Returns all built-in collectors, in the order in which their families are served.
 pub(crate) fn all() -> Vec<Box<dyn Collector>> {
     vec![
-        Box::new(server::Server),
+        Box::new(server::COLLECTOR),
         Box::new(counters::COLLECTOR),
         Box::new(memory::COLLECTOR),
         Box::new(schedulers::COLLECTOR),
@@ -100,6 +100,8 @@ struct Builtin {
     supports: fn(Engine) -> bool,
     batch: &'static str,
     begin: fn() -> Box<dyn Reading>,
+    /// The value of the first metric where the engine gives none.
+    otherwise: Option<f64>,
 }
 
 impl Builtin {
@@ -117,7 +119,14 @@ impl Builtin {
             supports: |_| true,
             batch,
             begin,
+            otherwise: None,
         }
+    }
+
+    /// Returns the collector as one whose first metric has this value where the engine gives none.
+    const fn or_first(mut self, value: f64) -> Self {
+        self.otherwise = Some(value);
+        self
     }
 
     /// Returns the collector as one whose numbers change seldom.
@@ -150,11 +159,15 @@ impl Collector for Builtin {
         (self.supports)(engine)
     }
 
-    fn batch(&self, _scope: &Scope) -> String {
+    fn otherwise(&self) -> Option<(&Metric, f64)> {
+        Some((self.metrics.first()?, self.otherwise?))
+    }
+
+    fn batch(&self) -> String {
         self.batch.to_owned()
     }
 
-    fn begin(&self, _scope: &Scope) -> Box<dyn Reading> {
+    fn begin(&self) -> Box<dyn Reading> {
         (self.begin)()
     }
 }

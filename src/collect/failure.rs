@@ -93,7 +93,7 @@ fn class(error: &ServerError) -> Option<SqlErrorClass> {
 }
 
 /// Logs how a collector fares now; called only when that has changed.
-pub(super) fn tell(collector: &str, result: Result<usize, (Failure, String)>) {
+pub(super) fn log_outcome(collector: &str, result: Result<usize, (Failure, String)>) {
     match result {
         Ok(series) => info!(collector, series, "collects"),
         Err((failure, detail)) => {

@@ -259,7 +259,7 @@ pub(super) fn is_wanted(config: &MetricsConfig) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::{Metric, Reading, Scope};
+    use crate::collect::{Metric, Reading};
     use crate::config::Pace;
     use crate::config::metrics::Filter;
     use crate::exposition::Families;
@@ -280,11 +280,11 @@ mod tests {
             Duration::from_secs(40)
         }
 
-        fn batch(&self, _scope: &Scope) -> String {
+        fn batch(&self) -> String {
             String::new()
         }
 
-        fn begin(&self, _scope: &Scope) -> Box<dyn Reading> {
+        fn begin(&self) -> Box<dyn Reading> {
             unreachable!("it is not run")
         }
     }

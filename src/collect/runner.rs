@@ -20,11 +20,11 @@ use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
 use super::databases::Databases;
-use super::failure::{Trouble, tell};
+use super::failure::{Trouble, log_outcome};
 use super::files::{Directory, Loaded};
 use super::names::Names;
 use super::roster::{Roster, Run, Success, is_wanted};
-use super::{Engine, Failure, Output, Profiles, Scope};
+use super::{Engine, Failure, Output, Profiles};
 use crate::config::{Config, MetricsConfig, SqlConfig};
 use crate::decide::observation::ContactError;
 use crate::exposition::{Exposition, Families, Fragment};
@@ -59,8 +59,7 @@ const LOGIN_REFUSED_RETRY: Duration = Duration::from_secs(60);
 const PREAMBLE: &str = "SET LOCK_TIMEOUT 1000; \
      SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED; \
      SET DEADLOCK_PRIORITY LOW; \
-     SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)) AS version, \
-     CAST(SERVERPROPERTY('EngineEdition') AS int) AS engine_edition";
+     SELECT CAST(SERVERPROPERTY('EngineEdition') AS int) AS engine_edition";
 
 /// The handle of the running thread, if anything is to be collected. Dropping it ends the thread
 /// soon, and waits for nothing.
@@ -258,7 +257,7 @@ impl Runner {
         // Before it is logged: whoever reads of it in the log finds it served.
         self.publish();
         if let Some(member) = self.roster.get_mut(index).filter(|_| is_news) {
-            tell(member.collector.name(), result);
+            log_outcome(member.collector.name(), result);
         }
     }
 
@@ -331,19 +330,16 @@ impl Runner {
     async fn ask(&mut self, index: usize, connection: Connection) -> Result<Success, Trouble> {
         let deadline = Deadline::after(self.config.pace.deadline);
         let Connection { session, engine } = connection;
-        let scope = Scope {
-            engine,
-            profiles: self.config.profiles.and(Profiles::FILES),
-        };
         self.databases.begin(self.roster.len());
         let Some(member) = self.roster.get_mut(index) else {
             return Err(Failure::Invalid.into());
         };
         let collector = &*member.collector;
-        let batch = collector.batch(&scope);
-        let mut reading = collector.begin(&scope);
+        let batch = collector.batch();
+        let mut reading = collector.begin();
         let mut families = Families::new();
-        let mut out = Output::new(&mut families, &mut self.databases, scope.profiles);
+        let profiles = self.config.profiles.and(Profiles::FILES);
+        let mut out = Output::new(&mut families, &mut self.databases, profiles);
         let allowance = session.allowance();
         let mut take = |set, row: &Row| reading.row(set, &Cells::from(row), &mut out);
         let answer = session
@@ -371,11 +367,8 @@ impl Runner {
 
 impl Engine {
     fn read(cells: &Cells<'_>) -> Self {
-        let version = cells.text("version").unwrap_or_default();
-        let major = version.split('.').next().unwrap_or_default();
         Self {
             edition: cells.integer("engine_edition").unwrap_or_default(),
-            major: major.parse().unwrap_or_default(),
         }
     }
 }

@@ -39,13 +39,6 @@ fn collector() -> Box<dyn Collector> {
     checked.unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
 }
 
-fn scope() -> Scope {
-    Scope {
-        engine: Engine::default(),
-        profiles: Profiles::FILES,
-    }
-}
-
 /// Generates a cell of any type that a custom query may return.
 fn any_cell() -> impl Strategy<Value = ColumnData<'static>> {
     prop_oneof![
@@ -86,7 +79,7 @@ fn expose(databases: &mut Databases, names: &[&str]) -> (String, u64) {
     let collector = collector();
     let mut families = Families::new();
     let mut out = Output::new(&mut families, databases, Profiles::FILES);
-    let mut reading = collector.begin(&scope());
+    let mut reading = collector.begin();
     for name in names {
         let cells = [
             ("db", ColumnData::String(Some((*name).to_owned().into()))),
@@ -163,7 +156,7 @@ fn a_missing_column_and_a_wrong_type_are_explained() {
         let mut families = Families::new();
         let mut databases = Databases::new(Filter::default(), 10);
         let mut out = Output::new(&mut families, &mut databases, Profiles::FILES);
-        let mut reading = collector().begin(&scope());
+        let mut reading = collector().begin();
         reading.row(0, &Cells::of(&cells), &mut out);
         assert_eq!(reading.finish(&mut out), Err(Failure::Malformed));
         assert_eq!(out.into_explanation().as_deref(), Some(wanted));
@@ -186,7 +179,7 @@ proptest! {
         let mut families = Families::new();
         let mut databases = Databases::new(Filter::default(), 5);
         let mut out = Output::new(&mut families, &mut databases, Profiles::FILES);
-        let mut reading = collector().begin(&scope());
+        let mut reading = collector().begin();
         for (index, row) in rows.iter().enumerate() {
             reading.row(index % 3, &Cells::of(row), &mut out);
         }

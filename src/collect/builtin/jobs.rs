@@ -3,7 +3,7 @@
 //! The collector needs SELECT on `msdb.dbo.sysjobs` and `msdb.dbo.sysjobservers`.
 
 use super::{Builtin, MAX_ROWS, OWN, fresh, metrics, timestamp};
-use crate::collect::{Failure, Output, Reading};
+use crate::collect::{Output, Reading};
 use crate::tds::value::Cells;
 
 /// Values of `last_run_outcome`: 0 failed, 1 succeeded, 3 cancelled, 5 unknown, which is never run.
@@ -66,10 +66,6 @@ impl Reading for Answer {
         out.sample(&LAST_SUCCEEDED, &[name], super::flag(outcome == SUCCEEDED));
         out.maybe(&LAST_BEGAN, &[name], timestamp(cells, "began"));
         out.maybe(&LAST_DURATION, &[name], cells.number("duration"));
-    }
-
-    fn finish(self: Box<Self>, _out: &mut Output<'_>) -> Result<(), Failure> {
-        Ok(())
     }
 }
 

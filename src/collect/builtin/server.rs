@@ -1,7 +1,7 @@
 //! What every login may read: that the engine answers, its version, its clock.
 
-use super::{ALLOY, AWARAGI, EachRow, SQL_EXPORTER, metrics};
-use crate::collect::{Collector, Metric, Output, Reading, Scope};
+use super::{ALLOY, AWARAGI, Builtin, EachRow, SQL_EXPORTER, metrics};
+use crate::collect::Output;
 use crate::tds::value::Cells;
 
 const BATCH: &str = "\
@@ -19,33 +19,8 @@ metrics! {
         "Local time in seconds since epoch (Unix time).";
 }
 
-#[derive(Debug)]
-pub(super) struct Server;
-
-impl Collector for Server {
-    fn name(&self) -> &str {
-        "server"
-    }
-
-    fn metrics(&self) -> &[Metric] {
-        METRICS
-    }
-
-    fn otherwise(&self) -> Option<(&Metric, f64)> {
-        let up = METRICS
-            .iter()
-            .find(|metric| metric.family.name == UP.family.name);
-        up.map(|up| (up, 0.0))
-    }
-
-    fn batch(&self, _scope: &Scope) -> String {
-        BATCH.to_owned()
-    }
-
-    fn begin(&self, _scope: &Scope) -> Box<dyn Reading> {
-        Box::new(EachRow(row))
-    }
-}
+pub(super) const COLLECTOR: Builtin =
+    Builtin::new("server", METRICS, BATCH, || Box::new(EachRow(row))).or_first(0.0);
 
 fn row(_result_set: usize, cells: &Cells<'_>, out: &mut Output<'_>) {
     out.sample(&UP, &[], 1.0);
@@ -70,6 +45,7 @@ fn major_minor(version: &str) -> Option<f64> {
 mod tests {
     use super::super::testing::{int, samples, text};
     use super::*;
+    use crate::collect::Collector;
 
     #[test]
     fn version_and_clock() {
@@ -77,7 +53,7 @@ mod tests {
             ("version", text("15.0.2000.1559")),
             ("unix_time", int(1_764_000_000)),
         ];
-        let lines = samples(&Server, &[vec![row]]).unwrap();
+        let lines = samples(&COLLECTOR, &[vec![row]]).unwrap();
         assert_eq!(
             lines,
             [
@@ -91,7 +67,8 @@ mod tests {
 
     #[test]
     fn an_engine_that_does_not_answer_is_down() {
-        let otherwise = Server.otherwise();
+        let collector = COLLECTOR;
+        let otherwise = collector.otherwise();
         assert!(otherwise.is_some_and(|(metric, value)| metric == &UP && value == 0.0));
     }
 

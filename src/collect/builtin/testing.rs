@@ -3,7 +3,7 @@
 use tiberius::ColumnData;
 
 use crate::collect::databases::Databases;
-use crate::collect::{Collector, Engine, Failure, Output, Profiles, Scope};
+use crate::collect::{Collector, Failure, Output, Profiles};
 use crate::config::metrics::Filter;
 use crate::exposition::{Families, Fragment};
 use crate::tds::value::Cells;
@@ -32,15 +32,8 @@ pub(super) fn samples(
     let mut families = Families::new();
     let mut databases = Databases::new(Filter::default(), 3);
     databases.begin(1);
-    let scope = Scope {
-        engine: Engine {
-            edition: Engine::EDGE,
-            major: 15,
-        },
-        profiles: all_profiles(),
-    };
-    let mut out = Output::new(&mut families, &mut databases, scope.profiles);
-    let mut reading = collector.begin(&scope);
+    let mut out = Output::new(&mut families, &mut databases, all_profiles());
+    let mut reading = collector.begin();
     for (index, rows) in sets.iter().enumerate() {
         for row in rows {
             reading.row(index, &Cells::of(row), &mut out);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tiberius::ColumnData;
 
-use super::testing::{all_profiles, samples};
+use super::testing::samples;
 use super::*;
 use crate::exposition::{Families, Fragment, Kind, is_label_name, is_metric_name};
 
@@ -31,20 +31,10 @@ const NOT_THERE: &[&str] = &[
 const MAX_LINES: usize = 25;
 const MAX_COLUMNS: usize = 120;
 
-fn scope() -> Scope {
-    Scope {
-        engine: Engine {
-            edition: Engine::EDGE,
-            major: 15,
-        },
-        profiles: all_profiles(),
-    }
-}
-
 #[test]
 fn a_batch_is_short_and_asks_for_what_is_there() {
     for collector in all() {
-        let batch = collector.batch(&scope());
+        let batch = collector.batch();
         let upper = batch.to_uppercase();
         for word in NOT_THERE {
             assert!(!upper.contains(word), "{}: {word}", collector.name());
@@ -102,7 +92,7 @@ fn nonsense_exposes_nothing_wrong() {
         ColumnData::Bit(Some(true)),
     ];
     for collector in all() {
-        let batch = collector.batch(&scope());
+        let batch = collector.batch();
         // All words of the batch, so that the columns are among them.
         let words: Vec<&'static str> = batch
             .split(|c: char| !(c.is_alphanumeric() || c == '_'))

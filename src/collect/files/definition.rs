@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::collect::{Collector, Failure, Metric, Output, Reading, Scope};
+use crate::collect::{Collector, Failure, Metric, Output, Reading};
 use crate::tds::value::Cells;
 
 /// The name of the only column of the result set between the answers to two queries of one batch.
@@ -70,7 +70,7 @@ impl Collector for FileCollector {
 
     /// Returns the batch. Each query runs in a scope of its own: its variables, its USE and its SET
     /// end with it.
-    fn batch(&self, _scope: &Scope) -> String {
+    fn batch(&self) -> String {
         let mut batch = String::new();
         for (index, query) in self.0.queries.iter().enumerate() {
             if index > 0 {
@@ -83,7 +83,7 @@ impl Collector for FileCollector {
         batch
     }
 
-    fn begin(&self, _scope: &Scope) -> Box<dyn Reading> {
+    fn begin(&self) -> Box<dyn Reading> {
         Box::new(FileReading {
             definition: Arc::clone(&self.0),
             query: 0,

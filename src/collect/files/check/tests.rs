@@ -1,7 +1,7 @@
 //! Tests of what the format allows, and that each mistake is reported with its line.
 
 use super::*;
-use crate::collect::{Collector, Scope};
+use crate::collect::Collector;
 use crate::exposition::{FamilyDef, Kind};
 
 fn read(text: &str) -> Result<FileCollector, Vec<String>> {
@@ -87,11 +87,7 @@ fn the_whole_format() {
 #[test]
 fn several_queries_are_one_batch_and_each_has_its_scope() {
     let collector = read(GOOD).expect("it is good");
-    let scope = Scope {
-        engine: crate::collect::Engine::default(),
-        profiles: Profiles::FILES,
-    };
-    let batch = collector.batch(&scope);
+    let batch = collector.batch();
     assert_eq!(batch.matches("EXEC sys.sp_executesql N'").count(), 2);
     assert_eq!(batch.matches("sql_edge_supervisor_next_query").count(), 1);
     assert!(batch.contains("SELECT ''it''''s'' AS db"), "{batch}");
