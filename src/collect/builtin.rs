@@ -35,6 +35,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Collector, Engine, Metric, Output, Profiles, Reading};
@@ -51,6 +52,17 @@ const SELDOM: Duration = Duration::from_secs(60);
 /// The greatest number of rows that are shown of a kind that has no cap of its own, such as jobs or
 /// hosts.
 const MAX_ROWS: usize = 200;
+
+/// The longest name in characters: `sysname` and `host_name` are `nvarchar(128)`.
+const MAX_NAME_CHARS: usize = 128;
+
+/// Bytes of a page of a file, the unit in which views give sizes.
+const PAGE_BYTES: f64 = 8192.0;
+const KIB: f64 = 1024.0;
+/// A millisecond in seconds.
+const MILLISECOND: f64 = 1e-3;
+/// A hundredth.
+const PERCENT: f64 = 0.01;
 
 /// Defines a collector's families: a constant for each, and `METRICS`, which has all of them.
 macro_rules! metrics {
@@ -169,6 +181,31 @@ impl Collector for Builtin {
 
     fn begin(&self) -> Box<dyn Reading> {
         (self.begin)()
+    }
+}
+
+/// Sums by status.
+#[derive(Default)]
+struct ByStatus(BTreeMap<String, f64>);
+
+impl ByStatus {
+    fn add(&mut self, status: String, count: f64) {
+        if self.0.contains_key(&status) || self.0.len() < MAX_ROWS {
+            *self.0.entry(status).or_default() += count;
+        }
+    }
+
+    /// Exposes the sums of the known statuses, 0 where there is none, and then of all others that came.
+    fn expose(&self, metric: &Metric, known: &[&str], out: &mut Output<'_>) {
+        for status in known {
+            let sum = self.0.get(*status).copied().unwrap_or_default();
+            out.sample(metric, &[status], sum);
+        }
+        for (status, sum) in &self.0 {
+            if !known.contains(&status.as_str()) {
+                out.sample(metric, &[status], *sum);
+            }
+        }
     }
 }
 

@@ -6,14 +6,11 @@
 //! base; a counter whose name ends in `/sec` is a count since the engine's start all the same
 //! (<https://learn.microsoft.com/sql/relational-databases/system-dynamic-management-views/sys-dm-os-performance-counters-transact-sql>).
 
-use super::{ALLOY, AWARAGI, Builtin, OWN, SQL_EXPORTER, fresh, metrics};
+use super::{
+    ALLOY, AWARAGI, Builtin, KIB, MILLISECOND, OWN, PAGE_BYTES, SQL_EXPORTER, fresh, metrics,
+};
 use crate::collect::{Failure, Metric, Output, Reading};
 use crate::tds::value::Cells;
-
-/// Bytes of a page of a data file, the unit that the buffer manager counts in.
-const PAGE_BYTES: f64 = 8192.0;
-const KIB: f64 = 1024.0;
-const MILLISECOND: f64 = 1e-3;
 
 /// The hidden database that holds the system's views: nobody can act on it.
 const RESOURCE_DATABASE: &str = "mssqlsystemresource";

@@ -1,14 +1,11 @@
 //! Files: their sizes, and how far and in what steps they may grow. The files of databases that
 //! belong to others need VIEW ANY DEFINITION.
 
-use super::{AWARAGI, Builtin, EachRow, OWN, metrics, word};
+use super::{AWARAGI, Builtin, EachRow, OWN, PAGE_BYTES, PERCENT, metrics, word};
 use crate::collect::Output;
 use crate::tds::value::Cells;
 
-/// Bytes of a page, the unit in which the view gives sizes.
-const PAGE_BYTES: f64 = 8192.0;
 const PAGE_KIB: f64 = 8.0;
-const PERCENT: f64 = 0.01;
 /// The `max_size` of a file that may fill the disk.
 const UNLIMITED: f64 = -1.0;
 

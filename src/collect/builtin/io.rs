@@ -4,13 +4,11 @@
 //! The other exporters have it by database, each in its own way: awaragi's has the largest value of
 //! a database's files in milliseconds, the others have their sum in seconds.
 
-use super::{ALLOY, AWARAGI, Builtin, OWN, SQL_EXPORTER, fresh, metrics};
+use super::{
+    ALLOY, AWARAGI, Builtin, MAX_NAME_CHARS, MILLISECOND, OWN, SQL_EXPORTER, fresh, metrics,
+};
 use crate::collect::{Failure, Output, Reading};
 use crate::tds::value::{Cells, first_chars};
-
-/// The longest name in characters: `sysname` is `nvarchar(128)`.
-const MAX_NAME_CHARS: usize = 128;
-const MILLISECOND: f64 = 1e-3;
 
 /// The batch. The files' names need VIEW ANY DEFINITION; without it the files are shown by number.
 const BATCH: &str = "\

@@ -1,11 +1,8 @@
 //! Memory: of the process, of the system as the engine sees it, and the engine's targets.
 
-use super::{ALLOY, AWARAGI, Builtin, EachRow, OWN, SQL_EXPORTER, flag, metrics};
+use super::{ALLOY, AWARAGI, Builtin, EachRow, KIB, OWN, PERCENT, SQL_EXPORTER, flag, metrics};
 use crate::collect::Output;
 use crate::tds::value::Cells;
-
-const KIB: f64 = 1024.0;
-const PERCENT: f64 = 0.01;
 
 const BATCH: &str = "\
 SELECT physical_memory_in_use_kb, virtual_address_space_committed_kb, available_commit_limit_kb,

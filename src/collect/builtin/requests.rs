@@ -2,17 +2,13 @@
 
 mod blocking;
 
-use std::collections::BTreeMap;
-
-use super::{Builtin, MAX_ROWS, OWN, fresh, metrics, word};
+use super::{Builtin, ByStatus, MILLISECOND, OWN, PERCENT, fresh, metrics, word};
 use crate::collect::{Failure, Output, Reading};
 use crate::tds::value::{Cells, first_chars};
 use blocking::Blocking;
 
 /// The longest word in characters: `status` is `nvarchar(30)`, `command` is `nvarchar(32)`.
 const MAX_WORD_CHARS: usize = 32;
-const PERCENT: f64 = 0.01;
-const MILLISECOND: f64 = 1e-3;
 
 /// The batch. Without VIEW SERVER STATE the view shows the own request and no error. The
 /// collector's own request is left out, as it shows nothing of the engine.
@@ -56,7 +52,7 @@ pub(super) const COLLECTOR: Builtin = Builtin::new("requests", METRICS, BATCH, f
 #[derive(Default)]
 struct Answer {
     is_allowed: bool,
-    statuses: BTreeMap<String, f64>,
+    statuses: ByStatus,
     blocking: Blocking,
     blocked_ms: f64,
     longest_ms: f64,
@@ -88,24 +84,14 @@ impl Reading for Answer {
         let elapsed = cells.number("total_elapsed_time").unwrap_or_default();
         self.longest_ms = self.longest_ms.max(elapsed);
         let status = first_chars(&word(cells, "status"), MAX_WORD_CHARS);
-        if self.statuses.contains_key(&status) || self.statuses.len() < MAX_ROWS {
-            *self.statuses.entry(status).or_default() += 1.0;
-        }
+        self.statuses.add(status, 1.0);
     }
 
     fn finish(self: Box<Self>, out: &mut Output<'_>) -> Result<(), Failure> {
         if !self.is_allowed {
             return Err(Failure::Denied);
         }
-        for status in STATUSES {
-            let requests = self.statuses.get(status).copied().unwrap_or_default();
-            out.sample(&REQUESTS, &[status], requests);
-        }
-        for (status, requests) in &self.statuses {
-            if !STATUSES.contains(&status.as_str()) {
-                out.sample(&REQUESTS, &[status], *requests);
-            }
-        }
+        self.statuses.expose(&REQUESTS, &STATUSES, out);
         let chains = self.blocking.chains();
         out.sample(&BLOCKED, &[], chains.blocked);
         out.sample(&HEADS, &[], chains.heads);

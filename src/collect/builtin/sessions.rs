@@ -5,15 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{ALLOY, AWARAGI, Builtin, MAX_ROWS, OWN, SQL_EXPORTER, fresh, metrics, word};
+use super::{
+    ALLOY, AWARAGI, Builtin, ByStatus, MAX_NAME_CHARS, MAX_ROWS, OWN, SQL_EXPORTER, fresh, metrics,
+    word,
+};
 use crate::collect::{Failure, Output, Reading};
 use crate::tds::value::{Cells, first_chars};
-
-/// The longest host name in characters: `host_name` is `nvarchar(128)`, and is whatever the client
-/// sent.
-const MAX_HOST_CHARS: usize = 128;
-/// The longest name of a database in characters: `sysname` is `nvarchar(128)`.
-const MAX_NAME_CHARS: usize = 128;
 
 /// The batch. `sys.sysprocesses` has a row for each thread of a session; the other exporters count
 /// those.
@@ -47,7 +44,7 @@ pub(super) const COLLECTOR: Builtin = Builtin::new("sessions", METRICS, BATCH, f
 #[derive(Default)]
 struct Answer {
     is_allowed: bool,
-    statuses: BTreeMap<String, f64>,
+    statuses: ByStatus,
     databases: BTreeMap<String, f64>,
     /// Sessions by host and database; bounded, since any client may name any host.
     clients: BTreeMap<(String, String), f64>,
@@ -70,15 +67,7 @@ impl Reading for Answer {
         if !self.is_allowed {
             return Err(Failure::Denied);
         }
-        for status in STATUSES {
-            let sessions = self.statuses.get(status).copied().unwrap_or_default();
-            out.sample(&SESSIONS, &[status], sessions);
-        }
-        for (status, sessions) in &self.statuses {
-            if !STATUSES.contains(&status.as_str()) {
-                out.sample(&SESSIONS, &[status], *sessions);
-            }
-        }
+        self.statuses.expose(&SESSIONS, &STATUSES, out);
         out.sample(&SYSTEM_SESSIONS, &[], self.system);
         out.sample(&IN_TRANSACTION, &[], self.in_transaction);
         for (database, sessions) in &self.databases {
@@ -99,14 +88,13 @@ impl Answer {
         }
         self.in_transaction += cells.number("in_transaction").unwrap_or_default();
         let status = first_chars(&word(cells, "status"), MAX_NAME_CHARS);
-        if self.statuses.contains_key(&status) || self.statuses.len() < MAX_ROWS {
-            *self.statuses.entry(status).or_default() += sessions;
-        }
+        self.statuses.add(status, sessions);
         if !out.admits(database) {
             return;
         }
         let database = first_chars(database, MAX_NAME_CHARS);
-        let host = first_chars(cells.text("host").unwrap_or_default(), MAX_HOST_CHARS);
+        // The client may send whatever it likes as its host.
+        let host = first_chars(cells.text("host").unwrap_or_default(), MAX_NAME_CHARS);
         let client = (host, database.clone());
         if self.clients.contains_key(&client) || self.clients.len() < MAX_ROWS {
             *self.clients.entry(client).or_default() += sessions;

@@ -1,11 +1,8 @@
 //! tempdb's space, and the row versions that fill it.
 
-use super::{Builtin, EachRow, OWN, metrics};
+use super::{Builtin, EachRow, KIB, OWN, PAGE_BYTES, metrics};
 use crate::collect::Output;
 use crate::tds::value::Cells;
-
-const PAGE_BYTES: f64 = 8192.0;
-const KIB: f64 = 1024.0;
 
 /// The batch. Databases without row versions, which are almost all, are left out.
 const BATCH: &str = "\
