@@ -30,7 +30,7 @@ pub fn execute(invoked: Invoked, out: &mut dyn Write, err: &mut dyn Write) -> io
         let _ = writeln!(err, "inject: {}", safe(&refusal.to_string()));
         Ok(Exit::Usage)
     };
-    let request = match request(&invoked.request) {
+    let request = match check_options(&invoked.request) {
         Ok(request) => request,
         Err(why) => return refused(err, &format!("{why}; {}", why.advice())),
     };
@@ -59,7 +59,7 @@ pub fn execute(invoked: Invoked, out: &mut dyn Write, err: &mut dyn Write) -> io
 }
 
 /// Checks the options: the password of a login has to be given, and in one place.
-fn request(request: &Request) -> Result<&Request, Why> {
+fn check_options(request: &Request) -> Result<&Request, Why> {
     match (&request.user, &request.secret, &request.password_file) {
         (_, Some(_), Some(_)) => Err(Why::TwoPasswords),
         (Some(_), None, None) => Err(Why::UserWithoutSecret),

@@ -74,8 +74,7 @@ fn of_scripts(workload: &Workload<'_>, notes: &mut Vec<String>) {
 
 /// Adds remarks on init containers that start an engine before the supervisor runs.
 fn of_containers(workload: &Workload<'_>, notes: &mut Vec<String>) {
-    let first = workload.pod.get("initContainers").map(Node::items);
-    for container in first.unwrap_or_default() {
+    for container in workload.pod.items_of("initContainers") {
         if mentions(container, SQLSERVR) || mentions(container, "sqlservr &") {
             let name = container.text_of("name").unwrap_or("?");
             notes.push(format!("the init container {name} starts the engine before the supervisor is there: neither the gate nor the lease keeps that start from a wrong volume, or from one that another pod writes"));

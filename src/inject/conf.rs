@@ -33,8 +33,7 @@ impl<'a> Conf<'a> {
                 .any(|one| std::ptr::eq(one, *container))
         });
         for container in std::iter::once(sql).chain(init) {
-            let mounts = container.get("volumeMounts").map(Node::items);
-            for mount in mounts.unwrap_or_default() {
+            for mount in container.items_of("volumeMounts") {
                 conf.take(workload, container, mount, objects);
             }
         }

@@ -40,9 +40,8 @@ impl<'a> Copied<'a> {
     /// Returns an empty collection for this workload.
     #[must_use]
     pub fn of(workload: &Workload<'a>) -> Self {
-        let variables = workload.sql().get("env").map(Node::items);
         Self {
-            variables: variables.unwrap_or_default(),
+            variables: workload.sql().items_of("env"),
             taken: BTreeMap::new(),
             unknown: false,
         }
@@ -128,10 +127,9 @@ fn references(value: &str) -> Vec<&str> {
 /// Returns the sources of `envFrom`: the ConfigMaps, and the Secrets too where `secrets` is set.
 #[must_use]
 pub fn sources(workload: &Workload<'_>, secrets: bool) -> Vec<Value> {
-    let sources = workload.sql().get("envFrom").map(Node::items);
     let wanted = |source: &&Node| secrets || source.get("configMapRef").is_some();
-    let wanted = sources.unwrap_or_default().iter().filter(wanted);
-    wanted.map(Value::of).collect()
+    let sources = workload.sql().items_of("envFrom").iter();
+    sources.filter(wanted).map(Value::of).collect()
 }
 
 /// Returns the text of a variable, where it stands in plain text in the container's own list.
@@ -159,12 +157,10 @@ impl<'a> Known<'a> {
     #[must_use]
     pub fn of(workload: &Workload<'a>, objects: &[&'a Node]) -> Self {
         let mut known = Self::default();
-        let sources = workload.sql().get("envFrom").map(Node::items);
-        for source in sources.unwrap_or_default() {
+        for source in workload.sql().items_of("envFrom") {
             known.take_source(workload, source, objects);
         }
-        let variables = workload.sql().get("env").map(Node::items);
-        for variable in variables.unwrap_or_default() {
+        for variable in workload.sql().items_of("env") {
             let name = variable.text_of("name").unwrap_or_default();
             let value = match variable.get("valueFrom") {
                 None => variable
@@ -245,8 +241,7 @@ pub fn not_texts<'a>(workload: &Workload<'a>) -> Vec<&'a str> {
         }
         _ => true,
     };
-    let variables = workload.sql().get("env").map(Node::items);
-    let variables = variables.unwrap_or_default().iter();
+    let variables = workload.sql().items_of("env").iter();
     variables
         .filter(|variable| variable.get("value").is_some_and(|value| !is_text(value)))
         .filter_map(|variable| variable.text_of("name"))

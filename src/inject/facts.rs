@@ -7,7 +7,7 @@ use super::hook::{Hook, grace, pre_stop};
 use super::images::{self, Engine};
 use super::login::{Login, Password, login};
 use super::names::SQL_UID;
-use super::node::{Kind, Node};
+use super::node::Node;
 use super::quantity::are_equal;
 use super::refusal::Why;
 use super::value::{Value, map, text};
@@ -238,7 +238,7 @@ fn is_guaranteed(container: &Node) -> bool {
 
 fn command(workload: &Workload<'_>, request: &Request) -> Result<Command, Objection> {
     let sql = workload.sql();
-    let has = |key| sql.get(key).is_some_and(|node| !node.items().is_empty());
+    let has = |key| !sql.items_of(key).is_empty();
     if !request.launch || has("command") {
         return Ok(Command::Own);
     }
@@ -256,14 +256,4 @@ fn command(workload: &Workload<'_>, request: &Request) -> Result<Command, Object
             image.unwrap_or(sql),
         )),
     }
-}
-
-/// Returns the items of a list as values.
-#[must_use]
-pub fn words(node: Option<&Node>) -> Vec<Value> {
-    node.map(|node| match &node.kind {
-        Kind::List { items, .. } => items.iter().map(Value::of).collect(),
-        _ => Vec::new(),
-    })
-    .unwrap_or_default()
 }

@@ -31,10 +31,8 @@ pub fn pre_stop(workload: &Workload<'_>, classic: bool) -> Result<Option<Hook>, 
     };
     let found = match hook.entries() {
         [one] if one.is("exec") => {
-            let command = one.value.get("command").map(Node::items);
-            command
-                .is_some_and(|words| !words.is_empty())
-                .then_some(Hook::Exec)
+            let has_command = !one.value.items_of("command").is_empty();
+            has_command.then_some(Hook::Exec)
         }
         [one] if one.is("sleep") => one
             .value

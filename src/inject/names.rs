@@ -38,9 +38,6 @@ pub const ADMINISTRATOR_DIR: &str = "/etc/sql-edge-supervisor/administrator";
 pub const PASSWORD_KEY: &str = "password";
 /// The engine's directory: the default of `data-dir`.
 pub const DATA_DIR: &str = "/var/opt/mssql";
-/// The directories that the supervisor reads below [`DATA_DIR`], where that is a volume of its own: they hold
-/// `master.mdf`, the errorlog and dumps, and the engine's instance id.
-pub const READ_BELOW_DATA_DIR: [&str; 3] = ["data", "log", ".system"];
 
 /// The supervisor's port: the default of `listen`.
 pub const HTTP_PORT: u16 = 9433;

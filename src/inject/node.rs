@@ -128,6 +128,23 @@ impl Node {
         }
     }
 
+    /// Returns the items of the list behind a key; none where there is no list.
+    #[must_use]
+    pub fn items_of(&self, key: &str) -> &[Self] {
+        self.get(key).map(Self::items).unwrap_or_default()
+    }
+
+    /// Returns this node and all that are in it, keys left out, in the order of the text.
+    pub fn walk(&self) -> impl Iterator<Item = &Self> {
+        let mut rest = vec![self];
+        std::iter::from_fn(move || {
+            let node = rest.pop()?;
+            rest.extend(node.items().iter().rev());
+            rest.extend(node.entries().iter().rev().map(|entry| &entry.value));
+            Some(node)
+        })
+    }
+
     /// Returns the text of a scalar.
     #[must_use]
     pub fn text(&self) -> Option<&str> {

@@ -30,24 +30,18 @@ pub fn check(workload: &Workload<'_>, request: &Request) -> Result<(), Objection
 /// Refuses names that a template has yet to fill: remarks on volumes and passwords would be untrue.
 fn templates(workload: &Workload<'_>) -> Result<(), Objection> {
     let sql = workload.sql();
-    let mut rest: Vec<_> = [
+    let parts = [
         workload.root.at(&["metadata", "name"]),
         workload.pod.get("volumes"),
         sql.get("name"),
         sql.get("image"),
         sql.get("volumeMounts"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    while let Some(node) = rest.pop() {
-        if node.text().is_some_and(|text| text.contains("{{")) {
-            return Err(Objection::new(Why::Template, node));
-        }
-        rest.extend(node.items());
-        rest.extend(node.entries().iter().map(|entry| &entry.value));
+    ];
+    let mut nodes = parts.into_iter().flatten().flat_map(Node::walk);
+    match nodes.find(|node| node.text().is_some_and(|text| text.contains("{{"))) {
+        Some(node) => Err(Objection::new(Why::Template, node)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Refuses fields that would be changed and do not have the type that Kubernetes wants there.
@@ -182,8 +176,7 @@ fn names(workload: &Workload<'_>) -> Result<(), Objection> {
     for container in workload.all_containers() {
         named(container, &[INSTALL, SUPERVISOR, GATE], "container")?;
     }
-    let volumes = workload.pod.get("volumes").map(Node::items);
-    for volume in volumes.unwrap_or_default() {
+    for volume in workload.pod.items_of("volumes") {
         named(
             volume,
             &[
@@ -200,8 +193,7 @@ fn names(workload: &Workload<'_>) -> Result<(), Objection> {
 
 fn ports(workload: &Workload<'_>) -> Result<(), Objection> {
     for container in workload.all_containers() {
-        let ports = container.get("ports").map(Node::items).unwrap_or_default();
-        for port in ports {
+        for port in container.items_of("ports") {
             let number = port
                 .text_of("containerPort")
                 .and_then(|text| text.parse().ok());
@@ -215,8 +207,7 @@ fn ports(workload: &Workload<'_>) -> Result<(), Objection> {
 }
 
 fn mounts(workload: &Workload<'_>) -> Result<(), Objection> {
-    let mounts = workload.sql().get("volumeMounts").map(Node::items);
-    for mount in mounts.unwrap_or_default() {
+    for mount in workload.sql().items_of("volumeMounts") {
         let path = mount.text_of("mountPath").unwrap_or_default();
         let path = path.trim_end_matches('/');
         if [PROGRAM_DIR, RUN_DIR].contains(&path) {

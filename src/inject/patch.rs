@@ -49,8 +49,7 @@ fn overlay(node: &Node, path: &[Step], change: &Change) -> Value {
             change,
         ) => {
             // Their order counts, and not all mergers keep it: all that are there are named first.
-            let there = node.get(key).map(Node::items).unwrap_or_default();
-            let mut list = Value::List(there.iter().map(name_of).collect());
+            let mut list = Value::List(node.items_of(key).iter().map(name_of).collect());
             if let Some(below) = node.get(key) {
                 merge(&mut list, overlay(below, rest, change));
             }

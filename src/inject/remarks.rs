@@ -108,7 +108,7 @@ fn of_volumes(workload: &Workload<'_>, volumes: &Volumes<'_>, notes: &mut Vec<St
     if !volumes.unseen_claims.is_empty() {
         notes.push(format!("not in this file: claim {}. If one is ReadWriteMany, give the file with it, and the lease is strict", volumes.unseen_claims.join(", ")));
     }
-    notes.extend(volumes.homeless.iter().cloned());
+    notes.extend(volumes.warnings.iter().cloned());
     if !volumes.beside.is_empty() {
         notes.push(format!("the supervisor gets {} as well, and checks it where mssql.conf names it: the manifest does not say that the engine keeps files there. Where databases lie there, let MSSQL_DATA_DIR or MSSQL_LOG_DIR name the place (new databases then go there), or their volume is not checked", volumes.beside.join(", ")));
     }
@@ -150,13 +150,8 @@ fn of_network(workload: &Workload<'_>, facts: &Facts, conf: &Conf<'_>, notes: &m
         Some(super::value::Value::Text(port)) => port.as_str(),
         _ => "",
     };
-    let ports = workload
-        .sql()
-        .get("ports")
-        .map(Node::items)
-        .unwrap_or_default();
+    let ports = workload.sql().items_of("ports").iter();
     let named: Vec<_> = ports
-        .iter()
         .filter_map(|port| port.text_of("containerPort"))
         .collect();
     if !port.is_empty() && !named.is_empty() && !named.contains(&port) {

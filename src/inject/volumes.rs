@@ -67,7 +67,7 @@ pub struct Volumes<'a> {
     pub unseen_claims: Vec<&'a str>,
     /// The directories of databases that do not outlive the pod or the container, or can't be written, with
     /// the reason.
-    pub homeless: Vec<String>,
+    pub warnings: Vec<String>,
     /// Whether the system databases go with the pod.
     pub goes_with_the_pod: bool,
     /// The paths of volumes on which databases may lie, though nothing in the manifest names them.
@@ -188,7 +188,7 @@ pub fn take<'a>(
         mounts: mounts.into_iter().chain(beside.iter().copied()).collect(),
         shared: None,
         unseen_claims: Vec::new(),
-        homeless: Vec::new(),
+        warnings: Vec::new(),
         goes_with_the_pod,
         beside: beside.into_iter().map(path_of).map(str::to_owned).collect(),
     };
@@ -304,19 +304,19 @@ impl<'a> Volumes<'a> {
         dir: &str,
     ) -> Result<(), Objection> {
         let Some(mount) = covering(workload, dir) else {
-            self.homeless.push(format!(
+            self.warnings.push(format!(
                 "{dir} is on no volume: databases there go with the container"
             ));
             return Ok(());
         };
         let name = mount.text_of("name").unwrap_or_default();
         if is_read_only(workload, mount) || is_of(workload, mount, &GIVEN) {
-            self.homeless.push(format!(
+            self.warnings.push(format!(
                 "{dir} is on a volume that can't be written: the gate stays shut for that"
             ));
         }
         if goes_with_the_pod(workload, mount) && !std::ptr::eq(mount, self.master) {
-            self.homeless.push(format!(
+            self.warnings.push(format!(
                 "{dir} is on a volume that goes with the pod, and so do the databases there"
             ));
         }

@@ -165,8 +165,9 @@ impl<'a> Workload<'a> {
 
     /// Returns all containers of the pod, with the init containers.
     pub fn all_containers(&self) -> impl Iterator<Item = &'a Node> {
-        let first = self.pod.get("initContainers").map(Node::items);
-        self.containers.iter().chain(first.unwrap_or_default())
+        self.containers
+            .iter()
+            .chain(self.pod.items_of("initContainers"))
     }
 
     /// Returns the entry of a variable in the `env` of the SQL container.
@@ -182,8 +183,7 @@ impl<'a> Workload<'a> {
     /// Returns the mounts of the SQL container.
     #[must_use]
     pub fn mounts(&self) -> &'a [Node] {
-        let mounts = self.sql().get("volumeMounts").map(Node::items);
-        mounts.unwrap_or_default()
+        self.sql().items_of("volumeMounts")
     }
 
     /// Returns the pod's volume of that name.
@@ -290,7 +290,7 @@ pub fn look<'a>(
     let Some((holder, pod)) = holder.and_then(|holder| Some((holder, holder.get("spec")?))) else {
         return Ok(Found::Other);
     };
-    let containers = pod.get("containers").map(Node::items).unwrap_or_default();
+    let containers = pod.items_of("containers");
     let Some(index) = choose(containers, chosen)? else {
         return none_of(pod, containers);
     };

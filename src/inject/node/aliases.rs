@@ -26,21 +26,9 @@ impl Anchors {
     /// Returns the value that an alias stands for; none where that is not whole yet, or is too much.
     pub fn stand_in(&mut self, anchor: usize) -> Option<Kind> {
         let node = self.nodes.get(&anchor)?;
-        self.copied = self.copied.saturating_add(size(node));
+        self.copied = self.copied.saturating_add(node.walk().count());
         (self.copied <= MAX_NODES).then(|| node.kind.clone())
     }
-}
-
-/// Returns the number of nodes in a node, itself included.
-fn size(node: &Node) -> usize {
-    let mut rest = vec![node];
-    let mut count = 0;
-    while let Some(node) = rest.pop() {
-        count += 1;
-        rest.extend(node.items());
-        rest.extend(node.entries().iter().map(|entry| &entry.value));
-    }
-    count
 }
 
 /// Adds the entries that `<<` brings to a map and that the map does not have itself; of several maps the

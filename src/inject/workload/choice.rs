@@ -69,12 +69,11 @@ fn is_engine(container: &Node) -> bool {
 /// Whether a container of an owner's own image has what only an engine needs: the licence that is accepted,
 /// sa's password, and a volume in the engine's directory.
 fn is_set_up_as_engine(container: &Node) -> bool {
-    let items = |key| container.get(key).map(Node::items).unwrap_or_default();
     let has = |names: &[&str]| {
-        let mut variables = items("env").iter();
+        let mut variables = container.items_of("env").iter();
         variables.any(|variable| names.contains(&variable.text_of("name").unwrap_or_default()))
     };
-    let mut mounts = items("volumeMounts").iter();
+    let mut mounts = container.items_of("volumeMounts").iter();
     has(&["ACCEPT_EULA"])
         && has(&PASSWORDS)
         && mounts.any(|mount| is_within(path_of(mount), DATA_DIR))
@@ -106,8 +105,7 @@ fn runs_a_tool(container: &Node) -> bool {
 pub fn words(container: &Node) -> impl Iterator<Item = &str> {
     let lists = ["command", "args"].into_iter();
     lists
-        .filter_map(|key| container.get(key))
-        .flat_map(Node::items)
+        .flat_map(|key| container.items_of(key))
         .filter_map(Node::text)
 }
 

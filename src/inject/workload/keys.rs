@@ -8,22 +8,14 @@ use crate::inject::refusal::Why;
 
 /// Returns the objection to the first key that is no text.
 pub fn odd_key(root: &Node) -> Option<Objection> {
-    let mut rest = vec![root];
-    while let Some(node) = rest.pop() {
-        for entry in node.entries() {
-            if entry.key.text().is_none() {
-                // `{{ .Values.x }}` is a map whose key is a map.
-                let why = match entry.key.is_flow() {
-                    true => Why::Template,
-                    false => Why::KeyNoText,
-                };
-                return Some(Objection::new(why, &entry.key));
-            }
-            rest.push(&entry.value);
-        }
-        rest.extend(node.items());
-    }
-    None
+    let mut keys = root.walk().flat_map(Node::entries).map(|entry| &entry.key);
+    let odd = keys.find(|key| key.text().is_none())?;
+    // `{{ .Values.x }}` is a map whose key is a map.
+    let why = match odd.is_flow() {
+        true => Why::Template,
+        false => Why::KeyNoText,
+    };
+    Some(Objection::new(why, odd))
 }
 
 /// Checks that a change in one place is one in that place only, and that no key stands twice in its map.
@@ -35,17 +27,14 @@ pub fn unambiguous(document: &Document, root: &Node) -> Result<(), Objection> {
             at,
         });
     }
-    let mut rest = vec![root];
-    while let Some(node) = rest.pop() {
+    for node in root.walk() {
         let mut seen = HashSet::new();
         for entry in node.entries() {
             let key = entry.key.text().unwrap_or_default();
             if !seen.insert(key) && !entry.merged {
                 return Err(Objection::new(Why::KeyTwice(key.to_owned()), &entry.key));
             }
-            rest.push(&entry.value);
         }
-        rest.extend(node.items());
     }
     Ok(())
 }

@@ -19,8 +19,8 @@ pub fn maker(root: &Node) -> Option<String> {
 
 /// Judges a pod none of whose containers is known to run SQL.
 pub fn none_of<'a>(pod: &'a Node, containers: &'a [Node]) -> Result<Found<'a>, Objection> {
-    let first = pod.get("initContainers").map(Node::items);
-    let sidecar = first.unwrap_or_default().iter().find(|container| {
+    let mut first = pod.items_of("initContainers").iter();
+    let sidecar = first.find(|container| {
         let image = container.text_of("image").and_then(Engine::of);
         image.is_some()
             && container.text_of("restartPolicy") == Some("Always")
@@ -43,17 +43,13 @@ pub fn none_of<'a>(pod: &'a Node, containers: &'a [Node]) -> Result<Found<'a>, O
 /// Judges an object of another kind, by whether something in it runs SQL.
 pub fn other(root: &Node) -> Result<Found<'_>, Objection> {
     let is_template = root.text_of("kind") == Some("Template") && root.get("objects").is_some();
-    let mut rest = vec![root];
-    while let Some(node) = rest.pop() {
+    let mut engines = root.walk().filter(|node| {
         let image = node.text_of("image").and_then(Engine::of);
-        if image.is_some() && starts_engine(node) {
-            return match is_template {
-                true => Err(Objection::new(Why::OpenShiftTemplate, node)),
-                false => Ok(Found::OtherKind),
-            };
-        }
-        rest.extend(node.entries().iter().map(|entry| &entry.value));
-        rest.extend(node.items());
+        image.is_some() && starts_engine(node)
+    });
+    match engines.next() {
+        Some(engine) if is_template => Err(Objection::new(Why::OpenShiftTemplate, engine)),
+        Some(_) => Ok(Found::OtherKind),
+        None => Ok(Found::Other),
     }
-    Ok(Found::Other)
 }
