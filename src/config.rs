@@ -10,6 +10,7 @@ pub mod id;
 pub mod kind;
 pub mod metrics;
 pub mod mistake;
+pub mod mssql_conf;
 pub mod parse;
 pub mod raw;
 pub mod refusals;

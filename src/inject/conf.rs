@@ -3,26 +3,24 @@
 
 use super::node::Node;
 use super::workload::{Workload, mentions};
+use crate::config::mssql_conf::{MssqlConf, NAME as FILE};
 
-/// The name of the engine's file of settings, in its own directory.
-pub const FILE: &str = "mssql.conf";
-
-/// The texts of `mssql.conf` that this pod may have.
+/// The files `mssql.conf` that this pod may have.
 #[derive(Clone, Debug, Default)]
-pub struct Conf<'a> {
-    texts: Vec<&'a str>,
+pub struct Conf {
+    files: Vec<MssqlConf>,
     /// The objects that may hold an `mssql.conf` and are not in the input in plain text, as
     /// `ConfigMap name`.
     pub elsewhere: Vec<String>,
-    /// Whether one of the texts is copied to the engine's directory, where the supervisor does not find it
+    /// Whether one of the files is copied to the engine's directory, where the supervisor does not find it
     /// before the start.
     pub copied: bool,
 }
 
-impl<'a> Conf<'a> {
-    /// Finds the texts, by what the SQL container and the init containers mount.
+impl Conf {
+    /// Finds the files, by what the SQL container and the init containers mount.
     #[must_use]
-    pub fn find(workload: &Workload<'a>, objects: &[&'a Node]) -> Self {
+    pub fn find(workload: &Workload<'_>, objects: &[&Node]) -> Self {
         let mut conf = Self::default();
         let sql = workload.sql();
         let all = workload.all_containers();
@@ -40,13 +38,7 @@ impl<'a> Conf<'a> {
         conf
     }
 
-    fn take(
-        &mut self,
-        workload: &Workload<'a>,
-        container: &'a Node,
-        mount: &'a Node,
-        objects: &[&'a Node],
-    ) {
+    fn take(&mut self, workload: &Workload<'_>, container: &Node, mount: &Node, objects: &[&Node]) {
         let Some(volume) = workload.volume(mount.text_of("name").unwrap_or_default()) else {
             return;
         };
@@ -76,7 +68,7 @@ impl<'a> Conf<'a> {
             });
             match text {
                 Some(text) => {
-                    self.texts.push(text);
+                    self.files.push(MssqlConf::parse(text));
                     self.copied |= !in_place;
                 }
                 None if is_wanted => self.elsewhere.push(format!("{kind} {name}")),
@@ -85,24 +77,10 @@ impl<'a> Conf<'a> {
         }
     }
 
-    /// Returns a setting's value, by its section and name; both are compared without case.
+    /// Returns the value of a setting, from the first file that has it.
     #[must_use]
-    pub fn get(&self, section: &str, name: &str) -> Option<&'a str> {
-        self.texts.iter().find_map(|text| {
-            let mut within = false;
-            text.lines().map(str::trim).find_map(|line| {
-                if let Some(head) = line.strip_prefix('[') {
-                    within = head
-                        .trim_end_matches(']')
-                        .trim()
-                        .eq_ignore_ascii_case(section);
-                    return None;
-                }
-                let (key, value) = line.split_once('=')?;
-                let is = within && key.trim().eq_ignore_ascii_case(name);
-                is.then(|| value.trim()).filter(|value| !value.is_empty())
-            })
-        })
+    pub fn get(&self, section: &str, key: &str) -> Option<&str> {
+        self.files.iter().find_map(|file| file.get(section, key))
     }
 }
 

@@ -77,7 +77,7 @@ pub fn take(
     request: &Request,
     objects: &[&Node],
     volumes: &Volumes<'_>,
-    (conf, known): (&Conf<'_>, &Known<'_>),
+    (conf, known): (&Conf, &Known<'_>),
 ) -> Result<Facts, Objection> {
     let mut copied = Copied::of(workload);
     let hook = pre_stop(workload, request.classic)?;
@@ -108,7 +108,7 @@ pub fn take(
 }
 
 /// Returns the places that a copied mssql.conf sets: the supervisor looks before it is copied.
-fn copied_places(conf: &Conf<'_>, known: &Known<'_>) -> Vec<(&'static str, String)> {
+fn copied_places(conf: &Conf, known: &Known<'_>) -> Vec<(&'static str, String)> {
     const PLACES: [(&str, &str, &str); 7] = [
         (
             "MSSQL_MASTER_DATA_FILE",
@@ -182,7 +182,7 @@ fn is_assigned(workload: &Workload<'_>, objects: &[&Node]) -> bool {
 /// supervisor gets as well. An address that only the image or a file of the cluster sets is not known here.
 fn network(
     workload: &Workload<'_>,
-    conf: &Conf<'_>,
+    conf: &Conf,
     known: &Known<'_>,
     copied: &mut Copied<'_>,
 ) -> Vec<Value> {

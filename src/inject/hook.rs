@@ -2,7 +2,6 @@
 //! share of the grace.
 
 use super::names::{GRACE, STOP_RESERVE};
-use super::node::Node;
 use super::refusal::Why;
 use super::value::{Value, text};
 use super::workload::{Objection, Workload};

@@ -22,7 +22,7 @@ pub fn remarks(
     request: &Request,
     facts: &Facts,
     volumes: &Volumes<'_>,
-    (conf, known): (&Conf<'_>, &Known<'_>),
+    (conf, known): (&Conf, &Known<'_>),
 ) -> Vec<String> {
     let mut notes = Vec::new();
     of_login(&facts.login, request, &mut notes);
@@ -129,7 +129,7 @@ fn of_volumes(workload: &Workload<'_>, volumes: &Volumes<'_>, notes: &mut Vec<St
     }
 }
 
-fn of_network(workload: &Workload<'_>, facts: &Facts, conf: &Conf<'_>, notes: &mut Vec<String>) {
+fn of_network(workload: &Workload<'_>, facts: &Facts, conf: &Conf, notes: &mut Vec<String>) {
     for (variable, what) in [("MSSQL_TCP_PORT", "port"), ("MSSQL_IP_ADDRESS", "address")] {
         if workload.variable(variable).is_some() && plain(workload, variable).is_none() {
             notes.push(format!("the engine's {what} does not stand in the manifest ({variable}): the supervisor gets it by the same reference"));
@@ -190,11 +190,7 @@ fn of_start(workload: &Workload<'_>, request: &Request, notes: &mut Vec<String>)
     }
 }
 
-fn of_memory(
-    workload: &Workload<'_>,
-    (conf, known): (&Conf<'_>, &Known<'_>),
-    notes: &mut Vec<String>,
-) {
+fn of_memory(workload: &Workload<'_>, (conf, known): (&Conf, &Known<'_>), notes: &mut Vec<String>) {
     const VARIABLE: &str = "MSSQL_MEMORY_LIMIT_MB";
     let limit = workload
         .sql()

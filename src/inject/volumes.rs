@@ -13,13 +13,14 @@
 
 mod reach;
 
-use super::conf::{Conf, FILE};
+use super::conf::Conf;
 use super::environment::{Copied, Known};
 use super::names::DATA_DIR;
 use super::node::Node;
 use super::refusal::Why;
 use super::value::{Value, map, text};
 use super::workload::{Controller, Objection, Workload};
+use crate::config::mssql_conf::NAME as CONF;
 
 /// The kinds of volumes that go with the pod.
 pub const EPHEMERAL: [&str; 2] = ["emptyDir", "ephemeral"];
@@ -89,7 +90,7 @@ fn parent(file: &str) -> String {
     }
 }
 
-fn places(conf: &Conf<'_>, known: &Known<'_>) -> Places {
+fn places(conf: &Conf, known: &Known<'_>) -> Places {
     let said = |variable: &str, setting: &str| {
         let said = known
             .said(variable)
@@ -154,7 +155,7 @@ pub fn covering<'a>(workload: &Workload<'a>, path: &str) -> Option<&'a Node> {
 pub fn take<'a>(
     workload: &Workload<'a>,
     objects: &[&'a Node],
-    (conf, known): (&Conf<'_>, &Known<'_>),
+    (conf, known): (&Conf, &Known<'_>),
     dev: bool,
 ) -> Result<Volumes<'a>, Objection> {
     let places = places(conf, known);
@@ -170,7 +171,7 @@ pub fn take<'a>(
         let path = path_of(mount);
         let is_file = is_of(workload, mount, &GIVEN)
             && mount.get("subPath").is_some()
-            && !path.ends_with(FILE);
+            && !path.ends_with(CONF);
         let below = |dir: &String| is_within(path, dir);
         let holds =
             |dir: &String| covering(workload, dir).is_some_and(|over| std::ptr::eq(over, *mount));

@@ -128,3 +128,29 @@ fn a_boolean_of_yaml_is_no_text() {
         assert_eq!(remark, !is_text, "{value}: {notes:?}");
     }
 }
+
+/// Of a setting that stands twice in mssql.conf the last counts, as for the supervisor that reads the file itself.
+#[test]
+fn the_last_of_two_lines_of_mssql_conf_counts() {
+    let mounts = "        volumeMounts:\n";
+    let volumes = "      volumes:\n";
+    let text = with(
+        mounts,
+        &format!(
+            "{mounts}        - {{ name: conf, mountPath: /var/opt/mssql/mssql.conf, subPath: mssql.conf }}\n"
+        ),
+    );
+    let text = text.replacen(
+        volumes,
+        &format!("{volumes}      - {{ name: conf, configMap: {{ name: conf }} }}\n"),
+        1,
+    );
+    let conf = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: conf }\ndata:\n  mssql.conf: |\n    [network]\n    tcpport = 1433\n    tcpport = 1500\n";
+    let result = injected(&format!("{text}---\n{conf}"), &request()).text;
+    let port = result
+        .split("SUPERVISOR_SQL_PORT")
+        .nth(1)
+        .expect("it is set");
+    let value = port.lines().nth(1).unwrap_or_default();
+    assert!(value.contains("1500"), "{value}");
+}

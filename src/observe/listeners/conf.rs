@@ -9,7 +9,8 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use crate::observe::mssql_conf::MssqlConf;
+use crate::config::mssql_conf::MssqlConf;
+use crate::observe::mssql_conf;
 
 /// The file's settings of the network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub struct NetworkConf {
 /// as the device does.
 #[must_use]
 pub fn read(data_dir: &Path) -> NetworkConf {
-    network(&MssqlConf::read(data_dir))
+    network(&mssql_conf::read(data_dir))
 }
 
 fn network(conf: &MssqlConf) -> NetworkConf {

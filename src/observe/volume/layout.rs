@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::mounts::MountTable;
 use crate::config::VolumeConfig;
 use crate::decide::volumes::{EngineFiles, Layout, plan};
-use crate::observe::mssql_conf::MssqlConf;
+use crate::observe::mssql_conf;
 use crate::observe::process::PROC_ROOT;
 
 /// Returns the layout as it is now. mssql.conf lies on one of the volumes, so that this may wait for it.
@@ -26,7 +26,7 @@ pub fn read(config: &VolumeConfig) -> Layout {
 /// mssql.conf, as MSSQL_* do for the engine, and that before the image's defaults.
 #[must_use]
 pub fn files(config: &VolumeConfig) -> EngineFiles {
-    let conf = MssqlConf::read(&config.data_dir);
+    let conf = mssql_conf::read(&config.data_dir);
     let mut files = EngineFiles::below(&config.engine_data_dir);
     let places = &config.places;
     let chosen = |set: &Option<PathBuf>, key: &str| {
