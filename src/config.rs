@@ -1,7 +1,8 @@
 //! One validated configuration, from flags, environment and an optional file.
 //!
-//! Everything below [`Config`] is plain values that the rest of the program may read. They are made in two
-//! steps: [`sources`] gathers what was given (the only one of the two that does I/O), and [`mod@parse`] turns
+//! Everything below [`Config`] is plain values that the rest of the program may read, but for [`endpoint`] and
+//! [`refusals`]: these two are shared, so that what one observer learns of the engine's address or of a refused
+//! login holds for all. The values are made in two steps: [`sources`] gathers what was given (the only one of the two that does I/O), and [`mod@parse`] turns
 //! it into a [`Config`], or into every mistake at once, by the one table in [`settings`].
 
 pub mod endpoint;
@@ -122,7 +123,7 @@ pub struct HttpConfig {
     /// The time limit for a request's head to arrive.
     pub header_timeout: Duration,
     /// The limit of a request's head, in bytes.
-    pub max_header_bytes: usize,
+    pub max_header_bytes: u64,
     /// The age above which a decision is no longer served.
     pub decision_stale_after: Duration,
     /// The time that open requests have to end after SIGTERM.

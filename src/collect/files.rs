@@ -133,7 +133,8 @@ fn load(path: &Path, listed: io::Result<Vec<Entry>>, names: &mut Names) -> Vec<L
         Ok(entries) => entries,
         Err(error) => {
             let what = format!("can't be read: {error}");
-            let advice = "mount a directory there that uid 10001 may read";
+            let advice =
+                "mount a directory there that the user that the supervisor runs as may read";
             return vec![refuse(DIRECTORY, path.to_owned(), what, advice)];
         }
     };

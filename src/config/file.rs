@@ -56,7 +56,9 @@ impl FileError {
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::Read(_) => "check the path, and the permissions of uid 10001",
+            Self::Read(_) => {
+                "check the path, and the permissions of the user that the supervisor runs as"
+            }
             Self::TooLong | Self::NotText | Self::Yaml(_) | Self::NoMap(_) => {
                 "write one `setting: value` a line; `check-config` prints an example"
             }

@@ -93,7 +93,9 @@ impl Kind for Span {
 
     fn parse(&self, given: &Given) -> Result<Duration, Problem> {
         let text = scalar(given)?.trim();
-        if text.parse::<f64>().is_ok() && text != "0" {
+        let number = text.parse::<f64>().ok();
+        // Not `inf`, `nan` or a negative one: no unit makes a duration of them.
+        if number.is_some_and(|number| number.is_finite() && number > 0.0) {
             return Err(Problem::with_advice(
                 "has no unit",
                 format!("add one: {text}s for seconds, {text}ms for milliseconds"),
@@ -156,19 +158,13 @@ fn parse_bytes(text: &str) -> Option<u64> {
     digits.trim_end().parse::<u64>().ok()?.checked_mul(size)
 }
 
-impl Bytes {
-    fn read(self, given: &Given) -> Result<u64, Problem> {
-        let value = parse_bytes(scalar(given)?.trim())
-            .ok_or_else(|| Problem::new("is not an amount of bytes"))?;
-        within(value, &self.min, &self.max, |value| show_bytes(*value))
-    }
-}
-
 impl Kind for Bytes {
     type Value = u64;
 
     fn parse(&self, given: &Given) -> Result<u64, Problem> {
-        self.read(given)
+        let value = parse_bytes(scalar(given)?.trim())
+            .ok_or_else(|| Problem::new("is not an amount of bytes"))?;
+        within(value, &self.min, &self.max, |value| show_bytes(*value))
     }
 
     fn show(&self, value: &u64) -> Shown {
@@ -181,26 +177,6 @@ impl Kind for Bytes {
             show_bytes(self.min),
             show_bytes(self.max)
         )
-    }
-}
-
-/// The kind of an amount of bytes that has to fit into memory.
-#[derive(Clone, Copy, Debug)]
-pub struct MemoryBytes(pub Bytes);
-
-impl Kind for MemoryBytes {
-    type Value = usize;
-
-    fn parse(&self, given: &Given) -> Result<usize, Problem> {
-        usize::try_from(self.0.read(given)?).map_err(|_| Problem::new("is more than can be held"))
-    }
-
-    fn show(&self, value: &usize) -> Shown {
-        Shown::Plain(show_bytes(*value as u64))
-    }
-
-    fn describe(&self) -> String {
-        self.0.describe()
     }
 }
 
@@ -368,6 +344,9 @@ mod tests {
         }
         for (text, what) in [
             ("2", "has no unit"),
+            ("inf", "is not a duration"),
+            ("nan", "is not a duration"),
+            ("-5", "is not a duration"),
             ("0", "is below 50ms"),
             ("0s", "is below 50ms"),
             ("49ms", "is below 50ms"),

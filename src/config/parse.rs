@@ -44,7 +44,7 @@ pub fn parse(sources: &Sources) -> Result<Effective, ConfigErrors> {
     let mut origins = BTreeMap::new();
     let mut broken = BTreeSet::new();
     for setting in SETTINGS {
-        match place(setting, sources, &mut config) {
+        match apply(setting, sources, &mut config) {
             Ok(origin) => {
                 origins.insert(setting.key, origin);
             }
@@ -172,12 +172,12 @@ fn parse_some(keys: &[&str], sources: &Sources) -> Result<Config, Box<Mistake>> 
         .iter()
         .filter(|setting| keys.contains(&setting.key))
     {
-        place(setting, sources, &mut config)?;
+        apply(setting, sources, &mut config)?;
     }
     Ok(config)
 }
 
-fn place(
+fn apply(
     setting: &Setting,
     sources: &Sources,
     config: &mut Config,

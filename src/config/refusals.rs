@@ -29,11 +29,12 @@ pub struct Refusals(Arc<Shared>);
 struct Shared {
     /// The hasher by which passwords are distinguished; the passwords themselves are not kept.
     hasher: RandomState,
-    standing: Mutex<Option<Standing>>,
+    standing: Mutex<Option<Refusal>>,
 }
 
+/// A refusal that stands.
 #[derive(Clone, Copy, Debug)]
-struct Standing {
+struct Refusal {
     /// The hash of the password that was refused.
     of: u64,
     error: ServerError,
@@ -63,7 +64,7 @@ impl Refusals {
         }
         let count = before.map_or(0, |before| before.count.saturating_add(1));
         let pause = FIRST_PAUSE * (1 << count.min(MAX_DOUBLINGS));
-        *standing = Some(Standing {
+        *standing = Some(Refusal {
             of,
             error,
             count,
@@ -80,7 +81,7 @@ impl Refusals {
         self.0.hasher.hash_one(password.expose())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Standing>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Refusal>> {
         self.0
             .standing
             .lock()

@@ -90,53 +90,33 @@ pub const RELATIONS: &[Relation] = &[
     Relation {
         keys: &["unresponsive-after", "ping-interval"],
         check: |config| {
-            let least = config.sql.ping.interval * 2;
+            let (least, rule) = (config.sql.ping.interval * 2, "2 x ping-interval");
             let why = "a single lost ping would be a hang";
-            at_least(
-                config.policy.unresponsive_after,
-                least,
-                "2 x ping-interval",
-                why,
-            )
+            at_least(config.policy.unresponsive_after, least, rule, why)
         },
     },
     Relation {
         keys: &["unresponsive-after", "login-timeout"],
         check: |config| {
-            let least = config.sql.login.deadline;
+            let (least, rule) = (config.sql.login.deadline, "login-timeout");
             let why = "a login that may still be answered would count as silence";
-            at_least(
-                config.policy.unresponsive_after,
-                least,
-                "login-timeout",
-                why,
-            )
+            at_least(config.policy.unresponsive_after, least, rule, why)
         },
     },
     Relation {
         keys: &["listener-lost-after", "ping-interval"],
         check: |config| {
-            let least = config.sql.ping.interval * 2;
+            let (least, rule) = (config.sql.ping.interval * 2, "2 x ping-interval");
             let why = "a single refused ping would be a lost listener";
-            at_least(
-                config.policy.listener_lost_after,
-                least,
-                "2 x ping-interval",
-                why,
-            )
+            at_least(config.policy.listener_lost_after, least, rule, why)
         },
     },
     Relation {
         keys: &["process-missing-after", "process-interval"],
         check: |config| {
-            let least = config.process.interval * 2;
+            let (least, rule) = (config.process.interval * 2, "2 x process-interval");
             let why = "a restarted process would be missed before it is looked for";
-            at_least(
-                config.policy.process_missing_after,
-                least,
-                "2 x process-interval",
-                why,
-            )
+            at_least(config.policy.process_missing_after, least, rule, why)
         },
     },
     Relation {
@@ -160,13 +140,9 @@ pub const RELATIONS: &[Relation] = &[
         keys: &["health-check-timeout", "diagnostics-interval"],
         check: |config| {
             let pace = config.sql.diagnostics;
+            let (least, rule) = (pace.interval * 3, "3 x diagnostics-interval");
             let why = "a late report would break the stream";
-            at_least(
-                pace.deadline,
-                pace.interval * 3,
-                "3 x diagnostics-interval",
-                why,
-            )
+            at_least(pace.deadline, least, rule, why)
         },
     },
     Relation {
@@ -174,14 +150,10 @@ pub const RELATIONS: &[Relation] = &[
         check: |config| {
             let policy = &config.policy;
             let why = "hard work would be ended sooner than a hang";
+            let (least, rule) = (policy.unresponsive_after, "unresponsive-after");
             match policy.busy_limit.is_zero() {
                 true => None,
-                false => at_least(
-                    policy.busy_limit,
-                    policy.unresponsive_after,
-                    "unresponsive-after",
-                    why,
-                ),
+                false => at_least(policy.busy_limit, least, rule, why),
             }
         },
     },

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::Config;
 use super::id::OptionalId;
-use super::kind::{Count, Flag, Kind, MemoryBytes, Ratio, span};
+use super::kind::{Count, Flag, Kind, Ratio, span};
 use super::metrics::{CollectorNames, Patterns, ProfileList};
 use super::raw::{Given, Problem, Raw, Shown};
 use super::secret::PasswordSource;
@@ -137,7 +137,7 @@ settings! {
         "Time for a request's head to arrive"
     // Less than 8 KiB is refused by hyper.
     Http "max-header-bytes" => http.max_header_bytes,
-        MemoryBytes(bytes(8 * KIB, 1024 * KIB)), text("8Ki");
+        bytes(8 * KIB, 1024 * KIB), text("8Ki");
         "Size of a request's head"
     Http "drain-timeout" => http.drain_timeout, span(Duration::ZERO, ms(60_000)), text("1s");
         "Time for open requests to end after SIGTERM"

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::parse::Effective;
 use super::raw::{Origin, Shown};
 use super::secret::PasswordSource;
-use super::settings::{DefaultValue, SETTINGS, Section, Setting};
+use super::settings::{DefaultValue, SETTINGS, Setting};
 
 /// Returns the effective configuration as a file that `--config` reads: each setting with its origin, and no
 /// secret.
@@ -58,33 +58,24 @@ pub fn reference() -> String {
     let mut text = String::from(
         "A setting `name` is given by the flag `--name`, the variable `SUPERVISOR_NAME` (upper case, `_` for `-`) or the key `name` in the file that `--config` or `SUPERVISOR_CONFIG` names. The flag counts before the variable, the variable before the file, the file before the SQL Server image's own variables where the table names some, and all before the default. An empty variable counts as not set.\n",
     );
-    for section in [
-        Section::Http,
-        Section::Sql,
-        Section::Metrics,
-        Section::Observe,
-        Section::Lease,
-        Section::Policy,
-        Section::Supervisor,
-        Section::Launch,
-        Section::Events,
-    ] {
+    let mut section = None;
+    for setting in SETTINGS {
         // Writing into a String can't fail.
-        let _ = write!(
-            text,
-            "\n**{}**\n\n| setting | default | value | what it is |\n| --- | --- | --- | --- |\n",
-            section.heading()
-        );
-        for setting in SETTINGS.iter().filter(|s| s.section == section) {
-            let _ = writeln!(
+        if section.replace(setting.section) != Some(setting.section) {
+            let _ = write!(
                 text,
-                "| `{}` | {} | {} | {} |",
-                setting.key,
-                default(setting),
-                (setting.describe)(),
-                setting.help
+                "\n**{}**\n\n| setting | default | value | what it is |\n| --- | --- | --- | --- |\n",
+                setting.section.heading()
             );
         }
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {} | {} |",
+            setting.key,
+            default(setting),
+            (setting.describe)(),
+            setting.help
+        );
     }
     text
 }

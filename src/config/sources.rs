@@ -52,7 +52,10 @@ impl Environment {
             if value.is_empty() || !(name.starts_with(ENV_PREFIX) || fallback.is_some()) {
                 continue;
             }
-            let secret = fallback.is_some_and(|setting| setting.secret.is_some());
+            // A misspelt setting may hold a password as well; the settings themselves name a file.
+            let is_unknown = || SETTINGS.iter().all(|setting| setting.env() != name);
+            let secret = fallback.is_some_and(|setting| setting.secret.is_some())
+                || (name.contains("PASSWORD") && is_unknown());
             let value = if secret { "***".into() } else { value };
             values.insert(name, value);
         }
@@ -225,9 +228,13 @@ mod tests {
     fn of_a_secret_variable_only_its_name_is_kept() {
         let environment = Environment::from_vars([
             ("MSSQL_SA_PASSWORD".into(), "canary".into()),
+            ("SUPERVISOR_SQL_PASSWORD".into(), "canary".into()),
+            ("SUPERVISOR_SQL_PASSWORD_FILE".into(), "/own".into()),
             ("PATH".into(), "/bin".into()),
         ]);
         assert!(!format!("{environment:?}").contains("canary"));
+        let file = environment.get("SUPERVISOR_SQL_PASSWORD_FILE");
+        assert!(matches!(file, Some(Ok("/own"))), "the setting is no secret");
         assert!(!format!("{environment:?}").contains("/bin"));
     }
 }

@@ -317,11 +317,12 @@ impl Acceptor {
             self.connections.close_longest_waiting();
             tasks.join_next().await;
         }
+        let max_header_bytes = usize::try_from(self.config.max_header_bytes).unwrap_or(usize::MAX);
         tasks.spawn(serve_connection(
             stream,
             Arc::clone(&self.site),
             self.connections.open(Instant::now()),
-            self.config.max_header_bytes.max(MIN_HEADER_BYTES),
+            max_header_bytes.max(MIN_HEADER_BYTES),
             self.draining.clone(),
         ));
     }
