@@ -7,7 +7,8 @@
 //! a check that began and does not end is what a stalled volume looks like. The next check waits for it, so
 //! that never more than one is in flight. Nobody waits for this thread, not even the end of the process.
 //!
-//! On a volume nothing is touched but the folder [`FOLDER`] and the one small file in it. What the engine
+//! On a volume nothing is touched but the folder [`FOLDER`] with the small file of the check in it, and the reserve
+//! that keeps room there ([`reserve::keep`]). What the engine
 //! writes there of itself, its errorlog and its dumps, is read here too, and so is the file with its standard
 //! output, which may lie on another volume: should that one stall, it shows as a stall of this one.
 

@@ -17,10 +17,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use procfs::process::{MountInfos, Process};
-
 use crate::decide::observation::ProcessId;
-use crate::observe::volume::mounts::unescape;
+use crate::observe::volume::mounts::{MountTable, unescape};
 
 /// The time for the links in the data directory's path to be followed.
 const LOOKUP: Duration = Duration::from_secs(2);
@@ -46,9 +44,9 @@ pub struct WatchedVolume {
 /// A directory, by its file system and its path in it.
 type Place = (String, PathBuf);
 
-/// The volume of a process, as far as it is known.
+/// The owner of a process, as far as its volume shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Whose {
+enum Owner {
     Ours,
     Others,
     Unknown,
@@ -95,16 +93,16 @@ impl WatchedVolume {
         let own = self.own_places();
         let (mut ours, mut dead, mut others) = (BTreeSet::new(), Vec::new(), false);
         for (id, is_dead) in candidates {
-            let whose = match self.known.contains(&id) {
-                true => Whose::Ours,
-                false => self.whose(id.pid, &own),
+            let owner = match self.known.contains(&id) {
+                true => Owner::Ours,
+                false => self.owner(id.pid, &own),
             };
-            match whose {
-                Whose::Ours => {
+            match owner {
+                Owner::Ours => {
                     ours.insert(id);
                 }
-                Whose::Unknown if is_dead => dead.push(id),
-                Whose::Others | Whose::Unknown => {
+                Owner::Unknown if is_dead => dead.push(id),
+                Owner::Others | Owner::Unknown => {
                     others = true;
                     self.say(id);
                 }
@@ -118,20 +116,20 @@ impl WatchedVolume {
     }
 
     fn own_places(&self) -> Vec<Place> {
-        let Some(mounts) = mounts(&self.proc_root.join("self")) else {
+        let Some(mounts) = MountTable::of(&self.proc_root.join("self")) else {
             return Vec::new();
         };
         let places = self.own.iter().filter_map(|own| place(&mounts, own));
         places.collect()
     }
 
-    fn whose(&self, pid: i32, own: &[Place]) -> Whose {
-        let theirs = mounts(&super::directory(&self.proc_root, pid))
+    fn owner(&self, pid: i32, own: &[Place]) -> Owner {
+        let theirs = MountTable::of(&super::directory(&self.proc_root, pid))
             .and_then(|mounts| place(&mounts, &self.engine));
         match theirs {
-            Some(theirs) if own.contains(&theirs) => Whose::Ours,
-            Some(_) => Whose::Others,
-            None => Whose::Unknown,
+            Some(theirs) if own.contains(&theirs) => Owner::Ours,
+            Some(_) => Owner::Others,
+            None => Owner::Unknown,
         }
     }
 
@@ -144,25 +142,9 @@ impl WatchedVolume {
     }
 }
 
-/// Returns the mounts of a process; none where they can't be read, or the process has ended.
-fn mounts(process: &Path) -> Option<MountInfos> {
-    let mounts = Process::new_with_root(process.to_owned()).ok()?.mountinfo();
-    mounts.ok().filter(|mounts| !mounts.0.is_empty())
-}
-
-/// Returns where the process with these mounts finds `directory`. The mount that holds it is the one with the
-/// longest mount point above it, and of several at one point the last, which covers the others.
-fn place(mounts: &MountInfos, directory: &Path) -> Option<Place> {
-    let (point, mount) = mounts
-        .iter()
-        .map(|mount| {
-            (
-                PathBuf::from(unescape(&mount.mount_point.to_string_lossy())),
-                mount,
-            )
-        })
-        .filter(|(point, _)| directory.starts_with(point))
-        .max_by_key(|(point, _)| point.components().count())?;
+/// Returns where the process with these mounts finds `directory`.
+fn place(mounts: &MountTable, directory: &Path) -> Option<Place> {
+    let (point, mount) = mounts.covering(directory)?;
     let below = directory.strip_prefix(point).ok()?;
     let mut within = PathBuf::from(unescape(&mount.root));
     // Joining an empty path would append a slash.

@@ -32,36 +32,42 @@ pub(super) fn engine_mount(
     data_dir: &Path,
     apart: bool,
 ) -> Option<EngineMount> {
-    let mounts = MountTable(read(&proc_root.join(pid.to_string()))?);
+    let mounts = MountTable::of(&proc_root.join(pid.to_string()))?;
     let at = mounts.holding(data_dir);
     let at = at.filter(|at| !apart || at.point == data_dir);
     Some(at.map_or(EngineMount::NotMounted, |at| EngineMount::Mounted(at.mount)))
 }
 
-fn read(process: &Path) -> Option<MountInfos> {
-    let mounts = Process::new_with_root(process.to_owned()).ok()?.mountinfo();
-    mounts.ok().filter(|mounts| !mounts.0.is_empty())
-}
-
 /// The mounts of one namespace.
-pub(super) struct MountTable(MountInfos);
+pub(in crate::observe) struct MountTable(MountInfos);
 
 impl MountTable {
-    /// Returns the supervisor's own mounts; empty where they can't be read.
-    pub(super) fn of_self(proc_root: &Path) -> Self {
-        Self(read(&proc_root.join("self")).unwrap_or_else(|| MountInfos(Vec::new())))
+    /// Returns the mounts of the process with this directory in `/proc`; none where they can't be read, or the process
+    /// has ended.
+    pub(in crate::observe) fn of(process: &Path) -> Option<Self> {
+        let mounts = Process::new_with_root(process.to_owned()).ok()?.mountinfo();
+        mounts.ok().filter(|mounts| !mounts.0.is_empty()).map(Self)
     }
 
-    /// Returns the mount that holds `directory`, unless it is the root.
-    pub(super) fn holding(&self, directory: &Path) -> Option<MountedAt> {
-        let (point, mount) = self
-            .0
+    /// Returns the supervisor's own mounts; empty where they can't be read.
+    pub(super) fn of_self(proc_root: &Path) -> Self {
+        Self::of(&proc_root.join("self")).unwrap_or_else(|| Self(MountInfos(Vec::new())))
+    }
+
+    /// Returns the mount that holds `directory`, which may be the root, and its mount point.
+    pub(in crate::observe) fn covering(&self, directory: &Path) -> Option<(PathBuf, &MountInfo)> {
+        self.0
             .iter()
             .map(|mount| (point(mount), mount))
             .filter(|(point, _)| directory.starts_with(point))
             // The last of equals, as max_by_key promises.
             .max_by_key(|(point, _)| point.components().count())
-            .filter(|(point, _)| point != Path::new("/"))?;
+    }
+
+    /// Returns the mount that holds `directory`, unless it is the root.
+    pub(super) fn holding(&self, directory: &Path) -> Option<MountedAt> {
+        let covering = self.covering(directory);
+        let (point, mount) = covering.filter(|(point, _)| point != Path::new("/"))?;
         let mount = Mount {
             device: mount.majmin.clone(),
             root: unescape(&mount.root),
