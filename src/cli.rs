@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::ArgMatches;
 
 use crate::act::order::{MIN_HOLD, Order};
-use crate::command::client::Endpoint;
+use crate::command::client::ServerUrl;
 use crate::command::diagnose;
 use crate::command::inject::Invoked;
 use crate::config::raw::Raw;
@@ -125,7 +125,7 @@ pub enum ReasonsFormat {
 #[derive(Clone, Debug)]
 pub struct Target {
     /// The address of the supervisor, where it was given.
-    pub url: Option<Endpoint>,
+    pub url: Option<ServerUrl>,
     /// The settings from which the address follows otherwise.
     pub flags: Flags,
     /// The time limit of the whole exchange.

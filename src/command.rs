@@ -32,7 +32,7 @@ use crate::config::{Config, ConfigErrors, Effective, Environment, Flags, Sources
 use crate::launch::log::Log;
 use crate::launch::sidecar;
 use crate::{agent, app, launch, memory, telemetry};
-use client::Endpoint;
+use client::ServerUrl;
 pub use exit::Exit;
 
 /// Runs the command that the command line asked for.
@@ -193,12 +193,12 @@ fn load(flags: Flags, environment: Environment) -> Result<Effective, ConfigError
 }
 
 /// Returns the endpoint of the supervisor that `target` means.
-fn endpoint(target: &Target, environment: Environment) -> Result<Endpoint, Box<Mistake>> {
+fn endpoint(target: &Target, environment: Environment) -> Result<ServerUrl, Box<Mistake>> {
     match &target.url {
         Some(url) => Ok(url.clone()),
         None => {
             let sources = Sources::load(target.flags.clone(), environment);
-            parse_listen(&sources).map(|listen: SocketAddr| Endpoint::from_listen(listen))
+            parse_listen(&sources).map(|listen: SocketAddr| ServerUrl::from_listen(listen))
         }
     }
 }

@@ -12,7 +12,7 @@ use clap::{Arg, ArgAction, Command, value_parser};
 
 use super::version;
 use crate::act::order::{parse_grace, parse_hold};
-use crate::command::client::Endpoint;
+use crate::command::client::ServerUrl;
 use crate::config::parse::{CONTROL_SETTINGS, STOP_SETTINGS, VOLUME_SETTINGS};
 use crate::config::settings::{SETTINGS, Setting};
 use crate::config::sources::CONFIG_ENV;
@@ -301,7 +301,7 @@ fn target_arguments(timeout: &'static str) -> Vec<Arg> {
         Arg::new("url")
             .long("url")
             .value_name("URL")
-            .value_parser(Endpoint::from_url)
+            .value_parser(ServerUrl::from_url)
             .help("Where the supervisor is, such as http://127.0.0.1:9433; else it follows from `listen`"),
     ];
     arguments.extend(client_arguments(timeout, &["listen"]));

@@ -19,20 +19,20 @@ use crate::act::order::Order;
 /// The limit of an answer, in bytes: `/status` with a thousand databases stays below 1 MiB.
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
-/// The host and port at which a supervisor listens.
+/// The URL of a supervisor: the host and the port at which it listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
+pub struct ServerUrl {
     host: String,
     port: u16,
 }
 
-impl fmt::Display for Endpoint {
+impl fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "http://{}", self.authority())
     }
 }
 
-impl Endpoint {
+impl ServerUrl {
     /// Parses a URL without a path.
     ///
     /// # Errors
@@ -111,7 +111,7 @@ pub enum ClientError {
 /// # Errors
 /// When there is no answer.
 pub fn get(
-    endpoint: &Endpoint,
+    endpoint: &ServerUrl,
     path: &str,
     accept: &'static str,
     timeout: Duration,
@@ -214,7 +214,7 @@ mod tests {
             String::from_utf8_lossy(&head[..count]).into_owned()
         });
         let url = format!("http://[::1]:{port}");
-        let endpoint = Endpoint::from_url(&url).expect("a URL");
+        let endpoint = ServerUrl::from_url(&url).expect("a URL");
         let answer = get(&endpoint, "/livez", "*/*", Duration::from_secs(60));
         assert_eq!(answer.expect("an answer").status, 200);
         let head = server.join().expect("the server ends");
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn endpoints() {
-        let url = |text| Endpoint::from_url(text).map(|endpoint| endpoint.to_string());
+        let url = |text| ServerUrl::from_url(text).map(|endpoint| endpoint.to_string());
         assert_eq!(
             url("http://10.0.0.1:9433/"),
             Ok("http://10.0.0.1:9433".to_owned())
@@ -240,7 +240,7 @@ mod tests {
             ("10.0.0.5:1", "http://10.0.0.5:1"),
         ] {
             let listen = listen.parse().expect("a literal");
-            assert_eq!(Endpoint::from_listen(listen).to_string(), endpoint);
+            assert_eq!(ServerUrl::from_listen(listen).to_string(), endpoint);
         }
     }
 }

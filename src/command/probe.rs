@@ -6,7 +6,7 @@
 
 use std::io::Write;
 
-use super::client::{self, Answer, ClientError, Endpoint};
+use super::client::{self, Answer, ClientError, ServerUrl};
 use super::table::safe;
 use super::{Exit, endpoint};
 use crate::cli::Target;
@@ -44,7 +44,7 @@ pub fn execute(
     exit
 }
 
-fn outcome(endpoint: &Endpoint, answer: Result<Answer, ClientError>) -> Outcome {
+fn outcome(endpoint: &ServerUrl, answer: Result<Answer, ClientError>) -> Outcome {
     match answer {
         Ok(Answer { status: 200, body }) => Outcome::Verdict { pass: true, body },
         Ok(Answer { status: 503, body }) => Outcome::Verdict { pass: false, body },
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn another_server_is_no_verdict() {
-        let endpoint = Endpoint::from_url("http://127.0.0.1:1").expect("a literal");
+        let endpoint = ServerUrl::from_url("http://127.0.0.1:1").expect("a literal");
         for status in [204, 301, 404, 500] {
             let answer = Ok(Answer {
                 status,

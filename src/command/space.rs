@@ -18,6 +18,7 @@ use crate::config::{Environment, Sources};
 use crate::observe::volume::dump_of;
 use crate::records::FOLDER;
 use crate::records::beneath::Root;
+use crate::summary::units;
 
 /// The limit of files that are looked at.
 const MAX_FILES: usize = 200_000;
@@ -245,18 +246,21 @@ fn print(found: &Found, data_dir: &Path, root: &Root, out: &mut dyn Write) -> io
         [
             name.to_owned(),
             of_kind.files.to_string(),
-            size(of_kind.bytes),
+            units::bytes(of_kind.bytes),
         ]
     };
     table::write(out, ["KIND", "FILES", "SIZE"], &Kind::ALL.map(row))?;
     if let Ok(room) = fstatvfs(root) {
-        let of_blocks = |blocks: u64| size(blocks.saturating_mul(room.f_frsize));
+        let of_blocks = |blocks: u64| units::bytes(blocks.saturating_mul(room.f_frsize));
         let (free, total) = (of_blocks(room.f_bavail), of_blocks(room.f_blocks));
         let path = table::safe(&data_dir.display().to_string());
         writeln!(out, "\n{free} of {total} are free at {path}")?;
     }
     if found.cut {
-        writeln!(out, "Not everything could be looked at: there is more.")?;
+        writeln!(
+            out,
+            "Not everything could be looked at; the sizes are lower limits."
+        )?;
     }
     Ok(())
 }
@@ -288,14 +292,14 @@ fn prune(
         }
         freed += dump.bytes;
         let what = if yes { "removed" } else { "would remove" };
-        writeln!(out, "{what} {name}, {}", size(dump.bytes))?;
+        writeln!(out, "{what} {name}, {}", units::bytes(dump.bytes))?;
     }
     match yes {
-        true => writeln!(out, "{} freed", size(freed))?,
+        true => writeln!(out, "{} freed", units::bytes(freed))?,
         false => writeln!(
             out,
             "{} would be freed; add --yes to remove them",
-            size(freed)
+            units::bytes(freed)
         )?,
     }
     Ok(exit)
@@ -333,18 +337,6 @@ fn remove_below(directory: &Root, name: &str, depth: usize) -> io::Result<()> {
         remove_below(&inner, &name, depth - 1)?;
     }
     Ok(unlinkat(directory, name, AtFlags::REMOVEDIR)?)
-}
-
-/// Returns an amount of bytes in words for people.
-fn size(bytes: u64) -> String {
-    const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    match UNITS.into_iter().find(|(_, unit)| bytes >= *unit) {
-        Some((name, unit)) => {
-            let tenths = u128::from(bytes) * 10 / u128::from(unit);
-            format!("{}.{} {name}", tenths / 10, tenths % 10)
-        }
-        None => format!("{bytes} B"),
-    }
 }
 
 #[cfg(test)]

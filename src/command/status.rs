@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::client::{self, ClientError, Endpoint};
+use super::client::{self, ClientError, ServerUrl};
 use super::history::LastEvents;
 use super::table::{self, safe};
 use super::{Exit, endpoint};
@@ -117,7 +117,7 @@ impl StatusError {
     }
 }
 
-fn fetch(endpoint: &Endpoint, timeout: Duration) -> Result<(String, Value), StatusError> {
+fn fetch(endpoint: &ServerUrl, timeout: Duration) -> Result<(String, Value), StatusError> {
     let answer = client::get(endpoint, "/status", "application/json", timeout)?;
     if answer.status != 200 {
         return Err(StatusError::Status(answer.status));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::seconds::Seconds;
-use super::view::{Standing, View};
+use super::view::{DecisionAge, View};
 use super::words;
 use crate::decide::observation::{
     AttemptResult, DatabaseState, ProcessReport, RunState, WriteCheck,
@@ -291,12 +291,12 @@ enum Silence {
 
 fn deciding(view: &View) -> Check {
     let good = view.age <= view.limits.stale_after;
-    let message = match view.standing() {
-        Standing::Undecided if good => {
+    let message = match view.decision_age() {
+        DecisionAge::Undecided if good => {
             return Check::unknown("deciding", "nothing was decided yet");
         }
-        Standing::Undecided => "nothing was decided yet".to_owned(),
-        Standing::Current | Standing::Stale => {
+        DecisionAge::Undecided => "nothing was decided yet".to_owned(),
+        DecisionAge::Current | DecisionAge::Stale => {
             format!("decision {}", view.published.sequence)
         }
     };
@@ -311,7 +311,7 @@ fn observer(
     silence: Silence,
 ) -> Check {
     // While nothing is decided, observations reach nobody: their age shows nothing of the observer.
-    let deciding = view.standing() == Standing::Current;
+    let deciding = view.decision_age() == DecisionAge::Current;
     match last {
         Some(at) if !deciding => {
             let mut check = Check::unknown(name, "nothing is decided, so nothing is taken in");

@@ -74,7 +74,7 @@ impl ObserverBounds {
 
 /// The degree to which the last decision can be relied upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum DecisionAge {
     /// No decision was made yet.
     Undecided,
     /// The decision is current.
@@ -131,11 +131,11 @@ impl View {
 
     /// Returns how far the last decision can be relied upon.
     #[must_use]
-    pub fn standing(&self) -> Standing {
+    pub fn decision_age(&self) -> DecisionAge {
         match self.decision() {
-            None => Standing::Undecided,
-            Some(_) if self.age > self.limits.stale_after => Standing::Stale,
-            Some(_) => Standing::Current,
+            None => DecisionAge::Undecided,
+            Some(_) if self.age > self.limits.stale_after => DecisionAge::Stale,
+            Some(_) => DecisionAge::Current,
         }
     }
 
@@ -178,7 +178,7 @@ impl View {
             };
         };
         let decided = decision.answer(probe);
-        if self.standing() == Standing::Current {
+        if self.decision_age() == DecisionAge::Current {
             return Answer {
                 verdict: decided.verdict,
                 reasons: Cow::Borrowed(&decided.reasons),
@@ -203,15 +203,15 @@ impl View {
 
     /// Returns the findings of the decision, and the one that follows from its age.
     pub fn findings(&self) -> impl Iterator<Item = Found<'_>> {
-        let standing = self.standing();
-        let own = match standing {
-            Standing::Current => None,
-            Standing::Undecided => Some(Found {
+        let age = self.decision_age();
+        let own = match age {
+            DecisionAge::Current => None,
+            DecisionAge::Undecided => Some(Found {
                 reason: Reason::NotYetObserved,
                 evidence: Cow::Borrowed("nothing was decided yet"),
                 lasting: self.uptime,
             }),
-            Standing::Stale => Some(Found {
+            DecisionAge::Stale => Some(Found {
                 reason: Reason::SupervisorStalled,
                 evidence: Cow::Owned(format!(
                     "the last decision is {:.1} s old, {:.1} s are allowed",
@@ -225,7 +225,7 @@ impl View {
         own.into_iter().chain(
             decided
                 .filter(move |f| {
-                    standing == Standing::Current || f.reason != Reason::SupervisorStalled
+                    age == DecisionAge::Current || f.reason != Reason::SupervisorStalled
                 })
                 .map(|finding| Found {
                     reason: finding.reason,
@@ -304,7 +304,7 @@ mod tests {
             }
             let before = view.answer(Probe::Startup).verdict;
             view.age = view.limits.stale_after + Duration::from_millis(1);
-            assert_eq!(view.standing(), Standing::Stale, "{name}");
+            assert_eq!(view.decision_age(), DecisionAge::Stale, "{name}");
             for (probe, verdict) in [
                 (Probe::Live, Verdict::Pass),
                 (Probe::Startup, before),
@@ -322,7 +322,7 @@ mod tests {
     fn at_the_limit_a_decision_is_still_one() {
         let mut view = fixture::view("ready");
         view.age = view.limits.stale_after;
-        assert_eq!(view.standing(), Standing::Current);
+        assert_eq!(view.decision_age(), DecisionAge::Current);
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub fn text(view: &View, probe: Probe, verbose: bool) -> Reply {
     if passes && !verbose {
         body += "ok\n";
     } else {
-        body += &verdict_line(path_name(probe), passes);
+        body += &verdict_line(&format!("{}z", probe.name()), passes);
     }
     Reply::new(passes, TEXT, body)
 }
@@ -72,15 +72,6 @@ fn evidence(view: &View, reason: Reason) -> String {
 fn verdict_line(name: &str, passes: bool) -> String {
     let word = if passes { "passed" } else { "failed" };
     format!("{name} check {word}\n")
-}
-
-const fn path_name(probe: Probe) -> &'static str {
-    match probe {
-        Probe::Startup => "startupz",
-        Probe::Live => "livez",
-        Probe::Ready => "readyz",
-        Probe::Gate => "gatez",
-    }
 }
 
 #[derive(Serialize)]
