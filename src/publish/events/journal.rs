@@ -17,7 +17,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::decide::decision::{Action, Decision, Finding, Verdict};
+use crate::decide::decision::{Decision, Finding, Verdict};
 use crate::decide::reason::{Outcome, Reason};
 use crate::decide::time::Time;
 use crate::publish::{new_fence, new_restart, restart_by};
@@ -207,15 +207,13 @@ fn restarts(before: Option<&Decision>, now: &Decision) -> Vec<Note> {
             reason: "EngineRestartedInPlace",
             action: "Restart",
             text: format!(
-                "The engine had ended and was started again in its container, {} times by now.",
+                "The engine had ended and was started again in its container. Restarts of this kind so far: {}.",
                 now.restarts_in_place
             ),
             urgent: true,
         });
     }
-    if new_fence(before, now).is_some()
-        && let Some(Action::Fence(fence)) = &now.action
-    {
+    if let Some(fence) = new_fence(before, now) {
         notes.push(Note {
             kind: Kind::Warning,
             reason: "EngineFenced",
