@@ -196,7 +196,9 @@ fn print(document: &Document, out: &mut dyn Write) -> io::Result<()> {
     let kind = match document.kind {
         Kind::Errorlog => "errorlog",
         Kind::ContainerOutput => "container output",
-        Kind::Unknown => "no log of the engine that is known here",
+        Kind::Unknown => {
+            "not recognized as an errorlog or a container's output; give the errorlog, or `kubectl logs` of the SQL container"
+        }
     };
     let of = document
         .engine
@@ -245,7 +247,7 @@ fn print(document: &Document, out: &mut dyn Write) -> io::Result<()> {
 
 fn stage(stage: Stage) -> &'static str {
     match stage {
-        Stage::Unknown => "how far its start is does not stand in it",
+        Stage::Unknown => "the log does not show how far the start came",
         Stage::Starting => "it is starting",
         Stage::Started => "it has started",
         Stage::Stopping => "it is being stopped on purpose",
@@ -317,7 +319,7 @@ mod tests {
         let (_, out, _) = run(&["-"], false, line);
         assert!(out.contains("LogFull"), "{out}");
         let (_, out, _) = run(&["-"], false, b"{\"log\": 7}\n{");
-        assert!(out.contains("no log of the engine"), "{out}");
+        assert!(out.contains("not recognized as an errorlog"), "{out}");
     }
 
     #[test]
@@ -326,6 +328,6 @@ mod tests {
         binary.extend(b"x".repeat(300_000));
         let (exit, out, _) = run(&["-"], false, &binary);
         assert_eq!(exit, Exit::Done, "{out}");
-        assert!(out.contains("no log of the engine"), "{out}");
+        assert!(out.contains("not recognized as an errorlog"), "{out}");
     }
 }

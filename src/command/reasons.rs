@@ -85,7 +85,7 @@ fn live(info: &ReasonInfo) -> String {
 }
 
 const LEGEND: &str = "\
-startup: waits - fails until the engine has answered once; passes - opens, so that liveness is heard
+startup: waits - fails until the engine has answered once; passes - because the kubelet asks for liveness only after startup
 live:    fails from level N - if failure-condition-level is N or more; held - nothing fails it meanwhile
 ready:   as proven - passes if this process has already answered a query
 gate:    shut - the engine is not started on this volume
@@ -158,7 +158,7 @@ fn whole_table(out: &mut dyn Write) -> io::Result<()> {
                 row.gate().to_owned(),
                 row.helps().to_owned(),
                 match row.info.pending {
-                    Some(_) => "not given yet".to_owned(),
+                    Some(_) => "given by the agent".to_owned(),
                     None => String::new(),
                 },
             ]
@@ -180,7 +180,7 @@ fn whole_table(out: &mut dyn Write) -> io::Result<()> {
     )?;
     write!(
         out,
-        "\n{LEGEND}\n`reasons CODE` tells what was found, and what to do about it.\n"
+        "\n{LEGEND}\n`reasons CODE` prints what was found, and what to do about it.\n"
     )
 }
 
@@ -195,7 +195,7 @@ fn in_full(row: &Row, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "  restart helps:  {}", row.helps())?;
     writeln!(out, "  what to do:     {}", row.info.action)?;
     if let Some(pending) = row.info.pending {
-        writeln!(out, "  not given yet:  {pending}")?;
+        writeln!(out, "  given by the agent: {pending}")?;
     }
     write!(out, "\n{LEGEND}")
 }
@@ -212,7 +212,7 @@ pub fn markdown() -> String {
         let pending = row
             .info
             .pending
-            .map_or_else(String::new, |why| format!(" *Not given yet: {why}.*"));
+            .map_or_else(String::new, |why| format!(" *Given by the agent: {why}.*"));
         // Writing into a String can't fail.
         let _ = writeln!(
             text,

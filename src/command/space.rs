@@ -259,7 +259,7 @@ fn print(found: &Found, data_dir: &Path, root: &Root, out: &mut dyn Write) -> io
     if found.cut {
         writeln!(
             out,
-            "Not everything could be looked at; the sizes are lower limits."
+            "Not everything could be looked at, so that the sizes are too small; `du` shows the rest."
         )?;
     }
     Ok(())

@@ -9,7 +9,7 @@ use super::facts::{Facts, Uid};
 use super::images::Engine;
 use super::login::{ADMINISTRATOR, Login, Password};
 use super::mesh;
-use super::names::{DATA_DIR, PROGRAM};
+use super::names::{DATA_DIR, HTTP_PORT, LIVEZ_PORT, PROGRAM};
 use super::node::Node;
 use super::quantity;
 use super::volumes::{Volumes, covering, has_claims_of_its_own, path_of};
@@ -158,7 +158,7 @@ fn of_network(workload: &Workload<'_>, facts: &Facts, conf: &Conf, notes: &mut V
         notes.push(format!("the container's ports are {}, and the engine listens on {port} as far as the manifest says: containerPort changes nothing about that", named.join(", ")));
     }
     if workload.pod.get("hostNetwork").is_some_and(Node::is_true) {
-        notes.push("with hostNetwork the supervisor's ports are the node's".to_owned());
+        notes.push(format!("with hostNetwork the supervisor's ports are the node's: keep {HTTP_PORT} and {LIVEZ_PORT} free on each node that the pod may run on"));
     }
     if let Some(mesh) = mesh::named(workload) {
         notes.push(format!("{mesh}: annotations keep the supervisor's ports out of its redirects; where its proxy is an ordinary container, the engine starts before it"));
@@ -184,7 +184,7 @@ fn of_start(workload: &Workload<'_>, request: &Request, notes: &mut Vec<String>)
             .is_some_and(|policy| policy != "Always")
         {
             notes.push(
-                "its restartPolicy is not Always: an engine that has ended stays so".to_owned(),
+                "its restartPolicy is not Always, so that nobody starts an engine again that has ended: set it to Always".to_owned(),
             );
         }
     }

@@ -312,11 +312,11 @@ pub fn look<'a>(
     }
     for (name, node) in [
         ("metadata.name", root.at(&["metadata", "name"])),
-        ("the container's name", containers[index].get("name")),
+        ("the SQL container's name", containers[index].get("name")),
     ] {
         if node.and_then(Node::text).is_none_or(str::is_empty) {
             return Err(Objection::new(
-                Why::Shape(name.to_owned(), "a name"),
+                Why::Shape(name.to_owned(), "a name: write one there"),
                 node.unwrap_or(root),
             ));
         }

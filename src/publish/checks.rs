@@ -125,7 +125,7 @@ fn contact(view: &View, name: &'static str, contact: &Contact) -> Check {
 fn diagnostics(view: &View) -> Check {
     let diagnostics = &view.published.snapshot.diagnostics;
     if let Some(error) = &diagnostics.unavailable {
-        let message = format!("not to be had: {}", words::server_error(error));
+        let message = format!("not available: {}", words::server_error(error));
         return Check::unknown("diagnostics", &message);
     }
     let Some(last) = &diagnostics.last else {
@@ -280,7 +280,7 @@ pub fn supervisor(view: &View) -> Vec<Check> {
     checks
 }
 
-/// The meaning of it that an observer has not reported anything yet.
+/// The meaning of the silence of an observer that has not reported anything yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Silence {
     /// The observer is dead once its bound has passed.
@@ -314,7 +314,8 @@ fn observer(
     let deciding = view.decision_age() == DecisionAge::Current;
     match last {
         Some(at) if !deciding => {
-            let mut check = Check::unknown(name, "nothing is decided, so nothing is taken in");
+            let mut check =
+                Check::unknown(name, "no decision is current, so its age proves nothing");
             check.age = Some(Seconds(view.ago(at)));
             check
         }
@@ -339,7 +340,7 @@ fn volume_thread(view: &View, state: &VolumeState) -> Check {
         (Some(since), _) => Check::new(
             "volume",
             true,
-            named("a check is in flight; how long it takes is the volume's affair"),
+            named("a check is running; /healthz does not judge how long"),
             view.ago(since),
         ),
         (None, Some(seen)) => Check::new("volume", true, named("idle"), view.ago(seen.at)),

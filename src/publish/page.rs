@@ -81,7 +81,7 @@ fn probes(page: &mut String, answers: &[Answer]) {
     for answer in answers {
         let (question, yes, no) = match answer.probe {
             Probe::Startup => ("Has it started?", "Started", "Not started"),
-            Probe::Live => ("Is a restart needed?", "Alive", "Restart due"),
+            Probe::Live => ("Is it alive?", "Alive", "Restart due"),
             Probe::Ready => ("May clients come?", "Ready", "Not ready"),
             Probe::Gate => ("May it start on this volume?", "Gate open", "Gate shut"),
         };

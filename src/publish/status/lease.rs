@@ -31,7 +31,7 @@ pub struct Lease<'a> {
     /// The reason why the last try to take or renew the lease failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<&'a str>,
-    /// The age of that knowledge.
+    /// The age of what is known of the lease.
     #[serde(skip_serializing_if = "Option::is_none")]
     age_seconds: Option<Seconds>,
 }

@@ -20,14 +20,14 @@ pub struct LastRestart<'a> {
     reasons: &'a [Reason],
     #[serde(skip_serializing_if = "Option::is_none")]
     process: Option<Pid>,
-    /// Whether the supervisor is carrying it out now.
+    /// Whether the supervisor is restarting the engine now.
     under_way: bool,
-    /// The last step of it that the supervisor reached.
+    /// The last step of the restart that the supervisor reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     step_age_seconds: Option<Seconds>,
-    /// The reason why the supervisor could not carry it out.
+    /// The reason why the supervisor could not restart the engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<&'a str>,
 }
