@@ -37,7 +37,7 @@ pub struct CollectorReport {
     /// The fragment of the last success, and the moment until which it may be served: a runner that
     /// hangs must not leave old numbers standing.
     pub fragment: Option<(Arc<Fragment>, Instant)>,
-    /// The fragment that is served where that one is not.
+    /// The fragment that is served where that of the last success is absent or too old.
     pub otherwise: Option<Arc<Fragment>>,
 }
 

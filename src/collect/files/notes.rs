@@ -30,7 +30,7 @@ impl<'a> Notes<'a> {
         self.add(key, value, node.line, what, advice);
     }
 
-    /// Notes a mistake that is not one of a value.
+    /// Notes a mistake in the key or in the place where it stands, not in its value.
     pub(super) fn line(&mut self, key: &str, line: u64, what: &str, advice: &str) {
         self.add(key, None, line, what, advice);
     }

@@ -42,7 +42,7 @@ pub async fn observe(config: SqlConfig, sink: Sink) {
             certificates = connector.certificates();
             sink.send(Observation::Certificates(certificates)).await;
         }
-        // A knock costs nothing while the port is refused, but the ping knocks already.
+        // The ping finds out soon enough that a port which was refused is open.
         let next = match error {
             Some(ContactError::Refused) => pace.interval.min(STARTING_RETRY),
             error => until_next(pace.interval, error),

@@ -1,6 +1,6 @@
 //! The categories of waits, as the Query Store has them
 //! (<https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-query-store-wait-stats-transact-sql>),
-//! with those that mean nothing on their own put together.
+//! of which those that mean nothing by themselves are [`Category::Other`] here.
 
 /// A category of waits, by what is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,9 +9,11 @@ pub(super) enum Category {
     Cpu,
     /// A worker to run on.
     Worker,
+    /// A lock on data.
     Lock,
+    /// A latch on a structure of the engine that is no page.
     Latch,
-    /// A page in memory.
+    /// A latch on a page in memory.
     BufferLatch,
     /// A page from a file.
     BufferIo,
@@ -23,11 +25,13 @@ pub(super) enum Category {
     Network,
     /// The other threads of the same query.
     Parallelism,
+    /// Memory to run a query in.
     Memory,
     /// Files used in other ways than through the buffer pool: backups, sorts.
     OtherIo,
     /// A call of the operating system.
     Preemptive,
+    /// The begin or the end of a transaction.
     Transaction,
     /// All waits that have no category of their own here.
     Other,
