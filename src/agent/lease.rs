@@ -372,6 +372,7 @@ mod tests {
             state,
             failure: None,
             run_until: None,
+            left_out: Duration::ZERO,
         }
     }
 

@@ -319,7 +319,7 @@ mod tests {
         let (_, out, _) = run(&["-"], false, line);
         assert!(out.contains("LogFull"), "{out}");
         let (_, out, _) = run(&["-"], false, b"{\"log\": 7}\n{");
-        assert!(out.contains("no log of the engine"), "{out}");
+        assert!(out.contains("not recognized as an errorlog"), "{out}");
     }
 
     #[test]
@@ -328,6 +328,6 @@ mod tests {
         binary.extend(b"x".repeat(300_000));
         let (exit, out, _) = run(&["-"], false, &binary);
         assert_eq!(exit, Exit::Done, "{out}");
-        assert!(out.contains("no log of the engine"), "{out}");
+        assert!(out.contains("not recognized as an errorlog"), "{out}");
     }
 }

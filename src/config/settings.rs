@@ -171,7 +171,7 @@ settings! {
     Sql "ping-interval" => sql.ping.interval, QUERY_PACE, text("2s");
         "Pace of the query on a standing connection"
     Sql "ping-timeout" => sql.ping.deadline, DEADLINE, text("2s");
-        "Deadline of that query"
+        "Deadline of a ping"
     Sql "login-interval" => sql.login.interval, QUERY_PACE, text("10s");
         "Pace of fresh logins, which see what a new client would"
     Sql "login-timeout" => sql.login.deadline, DEADLINE, text("5s");
@@ -198,7 +198,7 @@ settings! {
     Metrics "metrics-databases-include" => metrics.filter.include, Patterns, text("");
         "Databases whose metrics are exposed, as patterns (`app_*`); without one, all"
     Metrics "metrics-databases-exclude" => metrics.filter.exclude, Patterns, text("");
-        "Databases whose metrics are not, as patterns; wins over the ones included"
+        "Databases whose metrics are left out, as patterns; it counts before metrics-databases-include"
     Metrics "metrics-max-databases" => metrics.max_databases,
         Count::<usize> { min: 1, max: 32_767 }, text("1000");
         "Databases whose metrics are exposed at most; the series left out are counted"
@@ -236,7 +236,7 @@ settings! {
         "Directory of crash dumps"
     Observe "errorlog-file" => volume.places.errorlog,
         OptionalPath, text(""), or_env(&["MSSQL_ERROR_LOG_FILE"]);
-        "The errorlog"
+        "File of the errorlog, as the engine's container names it"
     Observe "engine-output" => volume.engine_output, OptionalPath, text("");
         "File that the engine's standard output is also written to, if any, by `tee` for one: some failures of a start are written nowhere else"
     Observe "volume-interval" => volume.interval, PACE, text("5s");
@@ -277,7 +277,7 @@ settings! {
     Policy "ready-freshness" => policy.ready_freshness, PATIENCE, text("10s");
         "Age up to which an answered query still proves readiness"
     Policy "settle" => policy.settle, span(Duration::ZERO, HOUR), text("3s");
-        "How long the evidence stays good before a failed probe passes again"
+        "How long the evidence has to be good before a failed probe passes again"
     Policy "volume-timeout" => policy.volume_stalled_after, PATIENCE, text("10s");
         "A check of the volume that takes this long means that the volume stalls"
     Policy "dump-limit" => policy.dump_limit, PATIENCE, text("15m");
@@ -296,13 +296,13 @@ settings! {
         "Share of throttled cgroup periods from which timeouts are stretched"
     Policy "throttled-stretch" => policy.throttled_stretch,
         Count::<u32> { min: 1, max: 100 }, text("4");
-        "By how much they are stretched"
+        "Factor by which timeouts are stretched while the cgroup is throttled"
     Policy "required-databases" => policy.required_databases, Names(SYSNAME), text("");
         "Databases without which the instance is not ready; master always is one"
     Policy "require-mount" => policy.require_mount, Flag, text("true");
         "The data directory has to be a mount of its own"
     Policy "allow-ephemeral" => policy.allow_ephemeral, Flag, text("false");
-        "That mount may be an emptyDir, a tmpfs or a container's anonymous volume, whose data goes with the pod"
+        "The mount at data-dir may be an emptyDir, a tmpfs or a container's anonymous volume, whose data goes with the pod"
     Policy "disk-full-bytes" => policy.disk_full_bytes, bytes(0, 1024 * TIB), text("64Mi");
         "Free space below which the volume counts as full"
     Policy "disk-low-ratio" => policy.disk_low_ratio, Ratio { min: 0.0, max: 1.0 }, text("0.1");
@@ -314,7 +314,7 @@ settings! {
     Policy "restart-grace" => policy.restart_grace, GRACE, text("10s");
         "From SIGTERM to SIGKILL, for an engine that still works"
     Policy "unresponsive-grace" => policy.unresponsive_grace, GRACE, text("500ms");
-        "The same for one that does nothing any more"
+        "From SIGTERM to SIGKILL, for an engine that does nothing any more"
     Policy "restart-budget" => policy.restart_budget, Count::<u32> { min: 1, max: 100 }, text("3");
         "Restarts without effect, however far apart, that end the restarting; a minute of readiness is an effect"
     Policy "busy-limit" => policy.busy_limit, span(Duration::ZERO, DAY), text("0s");

@@ -94,7 +94,7 @@ fn directory_of(physical_name: &str) -> Option<&Path> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::observation::{ServerError, Stage};
+    use crate::decide::observation::{AttemptStage, ServerError};
 
     #[test]
     fn only_a_denial_ends_the_questions_for_a_while() {
@@ -108,7 +108,7 @@ mod tests {
         for (error, is_due) in [
             (None, true),
             (Some(server(1222)), true),
-            (Some(ContactError::TimedOut(Stage::Query)), true),
+            (Some(ContactError::TimedOut(AttemptStage::Query)), true),
             (Some(ContactError::Closed), true),
             (Some(server(300)), false),
             (Some(server(208)), false),
