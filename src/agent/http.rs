@@ -87,7 +87,7 @@ pub async fn serve(
     match listener.local_addr() {
         Ok(address) => info!(%address, "answers the kubelet's probes"),
         Err(error) => {
-            warn!(%error, "answers the kubelet's probes, at an address that can't be found out")
+            warn!(%error, "answers the kubelet's probes, at an address that can't be found out");
         }
     }
     accept(&listener, &answers).await;
