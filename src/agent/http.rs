@@ -86,9 +86,7 @@ pub async fn serve(
     answers.readiness.looked().await;
     match listener.local_addr() {
         Ok(address) => info!(%address, "answers the kubelet's probes"),
-        Err(error) => {
-            warn!(%error, "answers the kubelet's probes, at an address that can't be found out");
-        }
+        Err(error) => warn!(%error, "answers the kubelet's probes at an unknown address"),
     }
     accept(&listener, &answers).await;
 }

@@ -6,7 +6,7 @@
 //! it the command.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -23,6 +23,7 @@ use crate::decide::observation::{
     ActionStep, ExitStatus, Observation, Observed, OperatorCommand, ProcessExit, ProcessId,
 };
 use crate::decide::policy::Policy;
+use crate::decide::snapshot::Snapshot;
 use crate::decide::stop::{Shares, Situation, shares};
 use crate::observe::Sink;
 use crate::publish::{Published, Reader};
@@ -52,7 +53,23 @@ pub struct Stopped {
 #[derive(Clone, Debug)]
 pub struct Stopper {
     with: Arc<With>,
-    under_way: Arc<Mutex<Option<watch::Receiver<Option<Stopped>>>>>,
+    under_way: Arc<Mutex<Option<UnderWay>>>,
+}
+
+/// A stop that was begun.
+#[derive(Clone, Debug)]
+struct UnderWay {
+    /// The outcome, once the stop has ended.
+    outcome: watch::Receiver<Option<Stopped>>,
+    /// The moment by which the engine's end is commanded, unless the stop has ended before.
+    commands_by: Instant,
+}
+
+impl UnderWay {
+    /// Whether the stop goes on: it has no outcome, and its task did not end without one.
+    fn goes_on(&self) -> bool {
+        self.outcome.borrow().is_none() && self.outcome.has_changed().is_ok()
+    }
 }
 
 #[derive(Debug)]
@@ -102,57 +119,63 @@ impl Stopper {
                 "a grace of {grace:?} is longer than the pod's {pod_grace:?} (termination-grace-period): the kubelet would kill the engine in the midst of it; nothing was changed"
             ));
         }
-        let mut end = self.join_or_begin(grace);
-        match end.wait_for(Option::is_some).await.as_deref() {
+        let mut outcome = self.join_or_begin(grace).outcome;
+        match outcome.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(stopped)) => tell(stopped),
             _ => Err("the supervisor ends: the stop was not waited for".to_owned()),
         }
     }
 
     /// Begins a stop within the grace of the settings, unless one is under way. Returns the time within which
-    /// the engine's end is commanded; none where no process of it can be seen.
+    /// the engine's end is commanded; none where no process of it can be seen and no stop is under way: an
+    /// agent that has just taken the place of another has reported none yet.
     pub fn begin(&self) -> Option<Duration> {
-        let grace = self.with.stop.grace;
-        let situation = self.with.situation();
-        situation.target?;
-        let shares = self.with.shares(grace, &situation);
-        drop(self.join_or_begin(grace));
-        Some(shares.drain + shares.checkpoint + SEEN_AFTER)
+        let seen = self.with.situation().target.is_some();
+        if !seen && !self.lock().as_ref().is_some_and(UnderWay::goes_on) {
+            return None;
+        }
+        let stop = self.join_or_begin(self.with.stop.grace);
+        Some(stop.commands_by.saturating_duration_since(Instant::now()) + SEEN_AFTER)
     }
 
-    fn join_or_begin(&self, grace: Duration) -> watch::Receiver<Option<Stopped>> {
+    fn lock(&self) -> MutexGuard<'_, Option<UnderWay>> {
         // Held for no await, and poisoned by no panic that the process outlives.
-        let mut slot = self
-            .under_way
+        self.under_way
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(end) = slot.as_ref()
-            && end.borrow().is_none()
-            && end.has_changed().is_ok()
-        {
-            return end.clone();
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn join_or_begin(&self, grace: Duration) -> UnderWay {
+        let mut slot = self.lock();
+        if let Some(stop) = slot.as_ref().filter(|stop| stop.goes_on()) {
+            return stop.clone();
         }
-        let (done, end) = watch::channel(None);
-        *slot = Some(end.clone());
+        let situation = self.with.situation();
+        let shares = shares(&self.with.policy, grace, self.with.stop.drain, &situation);
+        let (done, outcome) = watch::channel(None);
+        let stop = UnderWay {
+            outcome,
+            commands_by: Instant::now() + shares.drain + shares.checkpoint,
+        };
+        *slot = Some(stop.clone());
         let with = Arc::clone(&self.with);
         tokio::spawn(async move {
-            let stopped = with.climb(grace).await;
+            let stopped = with.climb(grace, situation, shares).await;
             let _ = done.send(Some(stopped));
         });
-        end
+        stop
     }
 }
 
 impl With {
-    async fn climb(&self, grace: Duration) -> Stopped {
+    async fn climb(&self, grace: Duration, situation: Situation, shares: Shares) -> Stopped {
         let began = Instant::now();
-        let situation = self.situation();
         let before = self.last_exit();
         let Shares {
             drain,
             checkpoint: saving,
             kill_at,
-        } = self.shares(grace, &situation);
+        } = shares;
         info!(
             ?grace,
             hung = situation.hung,
@@ -206,10 +229,6 @@ impl With {
         stopped
     }
 
-    fn shares(&self, grace: Duration, situation: &Situation) -> Shares {
-        shares(&self.policy, grace, self.stop.drain, situation)
-    }
-
     async fn say(&self, command: OperatorCommand) {
         self.sink.send(Observation::Operator(command)).await;
     }
@@ -226,8 +245,7 @@ impl With {
     async fn gone_by(&self, parent: Option<ProcessId>, end: Instant) -> bool {
         let mut decisions = self.decisions.clone();
         let gone = |published: &Arc<Published>| {
-            let there = published.snapshot.running().map(|process| process.parent);
-            parent.is_some() && there != parent
+            parent.is_some_and(|parent| is_gone(&published.snapshot, parent))
         };
         matches!(timeout_at(end, decisions.wait_for(gone)).await, Ok(Ok(_)))
     }
@@ -261,6 +279,14 @@ impl With {
         }
         Some(made)
     }
+}
+
+/// Whether `parent` is known to run no more. While no agent is linked, or a new one has not looked yet, nothing
+/// is known, unless the last report before was that there is no engine.
+fn is_gone(snapshot: &Snapshot, parent: ProcessId) -> bool {
+    let there = snapshot.running().map(|process| process.parent);
+    let unknown = snapshot.is_blind() && !snapshot.ended_before_loss;
+    !unknown && there != Some(parent)
 }
 
 /// Returns the exit that follows on `before`, which is an earlier engine's: that a process is not there any
@@ -334,7 +360,7 @@ fn tell(stopped: &Stopped) -> Obeyed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::observation::ProcessRole;
+    use crate::decide::observation::{LinkReport, ProcessRole};
     use crate::decide::time::Time;
 
     fn published(start_ticks: u64, status: ExitStatus) -> Arc<Published> {
@@ -353,6 +379,29 @@ mod tests {
             },
         });
         Arc::new(published)
+    }
+
+    #[test]
+    fn an_engine_of_which_nothing_is_known_is_not_gone() {
+        let parent = ProcessId {
+            pid: 8,
+            start_ticks: 2,
+        };
+        let mut snapshot = Snapshot::default();
+        assert!(
+            is_gone(&snapshot, parent),
+            "nobody is linked, and none is seen"
+        );
+        for (value, ended, gone) in [
+            (LinkReport::Lost, false, false),
+            (LinkReport::Linked, false, false),
+            (LinkReport::Lost, true, true),
+        ] {
+            let at = Time::default();
+            snapshot.link = Some(Observed { at, value });
+            snapshot.ended_before_loss = ended;
+            assert_eq!(is_gone(&snapshot, parent), gone, "{value:?} {ended}");
+        }
     }
 
     #[tokio::test]
