@@ -249,8 +249,8 @@ fn report_to(sink: Sink) -> impl Fn(ActionReport) -> futures_util::future::BoxFu
     }
 }
 
-/// Returns the socket at `path`, or none where it can't be made: its absence must not cost the probes. Logged is
-/// what is taken `with` it, or what is missing `without` it.
+/// Returns the socket at `path`, or none where it can't be made: its absence must not cost the probes. Logged
+/// is what is taken `with` it, or what is missing `without` it.
 async fn optional(
     path: &Path,
     with: &'static str,

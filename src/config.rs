@@ -2,8 +2,9 @@
 //!
 //! Everything below [`Config`] is plain values that the rest of the program may read, but for [`endpoint`] and
 //! [`refusals`]: these two are shared, so that what one observer learns of the engine's address or of a refused
-//! login holds for all. The values are made in two steps: [`sources`] gathers what was given (the only one of the two that does I/O), and [`mod@parse`] turns
-//! it into a [`Config`], or into every mistake at once, by the one table in [`settings`].
+//! login holds for all. The values are made in two steps: [`sources`] gathers what was given (the only one of
+//! the two that does I/O), and [`mod@parse`] turns it into a [`Config`], or into every mistake at once, by
+//! the one table in [`settings`].
 
 pub mod endpoint;
 pub mod file;

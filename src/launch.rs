@@ -19,8 +19,9 @@
 //! | [`log`], [`termination`] | what people read |
 //!
 //! **Architecture invariant:** no async runtime, no HTTP, no JSON to be read, no walk through `/proc` but at
-//! the end, and there only where the kernel does not list a process's children; nothing waits but the one poll(2) of the loop. It has one thread. All times that it waits for are of
-//! CLOCK_MONOTONIC, but for the lease's moment.
+//! the end, and there only where the kernel does not list a process's children; nothing waits but the one
+//! poll(2) of the loop. It has one thread. All times that it waits for are of CLOCK_MONOTONIC, but for the
+//! lease's moment.
 //!
 //! Compared with others that are made to be PID 1:
 //!

@@ -52,8 +52,9 @@ pub async fn give_back_regularly() {
 /// Takes the pages of the program's file that are never written out of this process' page table.
 fn unmap_code() {
     let code = code();
-    // SAFETY: nothing writes there, relocations neither (the linker refuses those of code): the pages are private
-    // and clean, and are the file's again at their next use, madvise(2). Where it is refused, they stay.
+    // SAFETY: nothing writes there, relocations neither (the linker refuses those of code): the pages are
+    // private and clean, and are the file's again at their next use, madvise(2). Where it is refused, they
+    // stay.
     unsafe {
         let start = code.as_ptr().cast::<nix::libc::c_void>().cast_mut();
         nix::libc::madvise(start, code.len(), nix::libc::MADV_DONTNEED);

@@ -1,5 +1,5 @@
-//! A status document as people read it: what is said of each part, and in which units. The page and `status` lay
-//! the same summary out, one in HTML and one as text.
+//! A status document as people read it: what is said of each part, and in which units. The page and `status`
+//! lay the same summary out, one in HTML and one as text.
 //!
 //! The document is read leniently: a supervisor of another version may send more or fewer fields.
 

@@ -56,9 +56,9 @@ enum Event {
     Verdicts,
 }
 
-/// Serves the link on its socket; never returns. `receive` takes each event, and returns the answer, if there is one.
-/// Each change of `verdicts` is sent, and unchanged verdicts each [`BEAT`], as long as they are published
-/// anew. When the future is dropped, the connection ends and the file is removed.
+/// Serves the link on its socket; never returns. `receive` takes each event, and returns the answer, if there
+/// is one. Each change of `verdicts` is sent, and unchanged verdicts each [`BEAT`], as long as they are
+/// published anew. When the future is dropped, the connection ends and the file is removed.
 pub async fn serve<H, F>(
     socket: BoundSocket,
     mut verdicts: watch::Receiver<Option<Verdicts>>,

@@ -106,8 +106,8 @@ fn lock(folder: &Folder) {
     }
 }
 
-/// Reads the history that is there. What can't be understood, is too long or is no file is kept aside, and a new
-/// history begins.
+/// Reads the history that is there. What can't be understood, is too long or is no file is kept aside, and a
+/// new history begins.
 fn read(folder: &Folder) -> Result<History, Refused> {
     match History::read(folder) {
         Err(

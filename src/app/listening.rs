@@ -25,8 +25,8 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(2);
 /// The pause between two readings of mssql.conf.
 const CONF_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Follows what is seen of the engine's sockets ([`EnginePid::network`]), its errorlog and mssql.conf, keeps the shared
-/// [`crate::config::endpoint::Endpoint`] up to date, and reports what was chosen.
+/// Follows what is seen of the engine's sockets ([`EnginePid::network`]), its errorlog and mssql.conf, keeps
+/// the shared [`crate::config::endpoint::Endpoint`] up to date, and reports what was chosen.
 ///
 /// # Cancel safety
 /// Drop the future to end it. A reading of mssql.conf from a device that does not answer stays behind, on a

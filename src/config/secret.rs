@@ -107,8 +107,8 @@ impl PasswordSource {
     }
 }
 
-/// Opens a regular file for reading, without a wait: a FIFO that nobody writes is refused. Links are followed: a
-/// Secret's files are links.
+/// Opens a regular file for reading, without a wait: a FIFO that nobody writes is refused. Links are
+/// followed: a Secret's files are links.
 ///
 /// # Errors
 /// The file can't be opened, or is no regular file.

@@ -237,7 +237,8 @@ pub fn find(message: &Message<'_>) -> Option<&'static Fault> {
 }
 
 impl Engines {
-    /// Whether `engine` is, or is likely to be, one of these engines; absent where nothing of its build is known.
+    /// Whether `engine` is, or is likely to be, one of these engines; absent where nothing of its build is
+    /// known.
     #[must_use]
     pub fn include(self, engine: Option<EngineBuild>) -> Option<bool> {
         match (self, engine) {
@@ -252,7 +253,8 @@ impl Engines {
             (Self::BeforeNewKernels, Some(engine)) => match (engine.version, engine.year) {
                 _ if engine.edge => Some(true),
                 (Some(version), _) => Some(version < FIRST_BUILD_FOR_NEW_KERNELS),
-                // Which update of 2022 it is, its year does not tell: where it has crashed on such a kernel, an early one.
+                // Which update of 2022 it is, its year does not tell: where it has crashed on such a kernel,
+                // an early one.
                 (None, Some(year)) => Some(year <= 2022),
                 (None, None) => None,
             },

@@ -44,7 +44,8 @@ fn plain(text: &str) -> Option<f64> {
     is_number.then(|| text.parse().ok())?
 }
 
-/// Whether two texts are the same quantity, such as `1` and `1000m`. Texts that are none are compared as they are.
+/// Whether two texts are the same quantity, such as `1` and `1000m`. Texts that are none are compared as they
+/// are.
 #[must_use]
 pub fn are_equal(one: &str, other: &str) -> bool {
     one == other || amount(one).is_some_and(|one| amount(other) == Some(one))

@@ -37,8 +37,8 @@ pub struct AgentProcess {
 }
 
 impl AgentProcess {
-    /// Returns the place of an agent, without one: [`Self::tend`] starts one. The port of the probes is taken here, so
-    /// that no connection is refused while an agent is replaced.
+    /// Returns the place of an agent, without one: [`Self::tend`] starts one. The port of the probes is taken
+    /// here, so that no connection is refused while an agent is replaced.
     #[must_use]
     pub fn new(program: PathBuf, arguments: Vec<OsString>, listen: SocketAddr, log: Log) -> Self {
         // What can't be had costs what an agent remembers of the one before; the engine runs on.

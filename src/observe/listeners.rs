@@ -118,8 +118,8 @@ pub fn look(proc_root: &Path, pid: i32) -> EngineNetwork {
     look_at(proc_root, pid).0
 }
 
-/// Looks at the process once, and returns with it the inodes of the sockets on which it listens, where they are in
-/// this process's own network namespace.
+/// Looks at the process once, and returns with it the inodes of the sockets on which it listens, where they
+/// are in this process's own network namespace.
 fn look_at(proc_root: &Path, pid: i32) -> (EngineNetwork, Vec<u64>) {
     let directory = proc_root.join(pid.to_string());
     let (tcp_port, ip_address) = variables(&directory);
@@ -148,8 +148,8 @@ fn namespace(directory: &Path) -> Option<u64> {
     Some(found.ino())
 }
 
-/// Returns the sockets on which this process listens, with their inodes; none where its descriptors can't be read. `near`: it is
-/// in the network namespace of this one.
+/// Returns the sockets on which this process listens, with their inodes; none where its descriptors can't be
+/// read. `near`: it is in the network namespace of this one.
 fn sockets(directory: &Path, near: bool) -> Option<Vec<(SocketAddr, u64)>> {
     let mut inodes = BTreeSet::new();
     for entry in fs::read_dir(directory.join("fd")).ok()?.take(MAX_FDS) {

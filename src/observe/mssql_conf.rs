@@ -9,8 +9,8 @@ use crate::records::beneath::Below;
 /// Bytes of the file that are read; a file with every setting has a tenth of them.
 const MAX_BYTES: u64 = 64 * 1024;
 
-/// Reads the settings in the file of the volume at `data_dir`; none where there is no file, or it can't be read.
-/// No link is followed. May wait for as long as the device does.
+/// Reads the settings in the file of the volume at `data_dir`; none where there is no file, or it can't be
+/// read. No link is followed. May wait for as long as the device does.
 #[must_use]
 pub fn read(data_dir: &Path) -> MssqlConf {
     let mut text = Vec::new();

@@ -7,10 +7,10 @@
 //! a check that began and does not end is what a stalled volume looks like. The next check waits for it, so
 //! that never more than one is in flight. Nobody waits for this thread, not even the end of the process.
 //!
-//! On a volume nothing is touched but the folder [`FOLDER`] with the small file of the check in it, and the reserve
-//! that keeps room there ([`reserve::keep`]). What the engine
-//! writes there of itself, its errorlog and its dumps, is read here too, and so is the file with its standard
-//! output, which may lie on another volume: should that one stall, it shows as a stall of this one.
+//! On a volume nothing is touched but the folder [`FOLDER`] with the small file of the check in it, and the
+//! reserve that keeps room there ([`reserve::keep`]). What the engine writes there of itself, its errorlog
+//! and its dumps, is read here too, and so is the file with its standard output, which may lie on another
+//! volume: should that one stall, it shows as a stall of this one.
 
 mod dumps;
 pub mod layout;
@@ -52,8 +52,8 @@ pub use write::FOLDER;
 /// The thread's stack, bytes; the deepest call needs a tenth of it, with the 4 KiB record.
 const STACK_BYTES: usize = 256 * 1024;
 
-/// The pace of checks of a volume without identity: one is written within a few milliseconds once the lease is held,
-/// and the first start waits for the check that sees it.
+/// The pace of checks of a volume without identity: one is written within a few milliseconds once the lease
+/// is held, and the first start waits for the check that sees it.
 const AT_FIRST: Duration = Duration::from_millis(50);
 /// The number of checks at that pace.
 const FIRST_CHECKS: u32 = 20;
@@ -174,8 +174,8 @@ fn watch(
     }
 }
 
-/// Returns the time from this check to the next one; `count` checks came before it. A volume whose identity is about to be
-/// written is looked at again soon: the gate waits for it.
+/// Returns the time from this check to the next one; `count` checks came before it. A volume whose identity
+/// is about to be written is looked at again soon: the gate waits for it.
 fn pace(config: &VolumeConfig, identity: Option<&IdentityFile>, count: u32) -> Duration {
     match identity {
         Some(IdentityFile::Absent) if count < FIRST_CHECKS => config.interval.min(AT_FIRST),

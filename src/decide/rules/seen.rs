@@ -1,8 +1,8 @@
 //! The observations that grow old: a rule takes them from here, up to their age, and an older one is absent.
 //!
 //! Others count until the next one comes, whatever their age, and are read from the snapshot itself: the checks
-//! of the volumes and the lease, whose rules judge their ages; the properties of the server; and the error of the
-//! last attempt ([`Contact::error`]) or list of databases, unless a restart would rest on it
+//! of the volumes and the lease, whose rules judge their ages; the properties of the server; and the error of
+//! the last attempt ([`Contact::error`]) or list of databases, unless a restart would rest on it
 //! ([`View::tried_lately`]).
 
 use std::time::Duration;

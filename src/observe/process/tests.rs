@@ -471,8 +471,8 @@ async fn the_engine_of_another_volume_is_never_watched() {
     // The older one, in the place of another pod's on the same host.
     let exec = format!("exec {} 1000", rig.named("/bin/sleep").display());
     let script = elsewhere(&data_dir, &exec);
-    // It has the watched name from the last program on, when the other volume is mounted: what was found to be of
-    // this volume once stays so.
+    // It has the watched name from the last program on, when the other volume is mounted: what was found to
+    // be of this volume once stays so.
     let foreign = start(Path::new("/bin/sh"), &["-c", &script]);
     let comm = format!("/proc/{}/comm", foreign.pid());
     while !std::fs::read_link(format!("/proc/{}/exe", foreign.pid()))

@@ -55,8 +55,8 @@ impl Files {
         self.denied.is_none_or(|at| at.elapsed() >= DENIED_RETRY)
     }
 
-    /// Remembers a denial. A lock or a deadline has passed by the next interval, and the counts are needed then to
-    /// tell a slow volume from one that stalls.
+    /// Remembers a denial. A lock or a deadline has passed by the next interval, and the counts are needed
+    /// then to tell a slow volume from one that stalls.
     fn remember(&mut self, error: Option<&ContactError>) {
         self.denied = error.is_some_and(is_denied).then(Instant::now);
     }

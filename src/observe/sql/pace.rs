@@ -123,8 +123,8 @@ pub(super) fn login_refused(error: &ContactError) -> bool {
     )
 }
 
-/// Whether the engine answers that this login may not see what was asked for, or that there is no such thing: the
-/// next answer will be the same.
+/// Whether the engine answers that this login may not see what was asked for, or that there is no such thing:
+/// the next answer will be the same.
 pub(super) fn is_denied(error: &ContactError) -> bool {
     use SqlErrorClass::{PermissionMissing, Unsupported};
     matches!(error.class(), Some(PermissionMissing | Unsupported))

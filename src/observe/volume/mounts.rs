@@ -42,8 +42,8 @@ pub(super) fn engine_mount(
 pub(in crate::observe) struct MountTable(MountInfos);
 
 impl MountTable {
-    /// Returns the mounts of the process with this directory in `/proc`; none where they can't be read, or the process
-    /// has ended.
+    /// Returns the mounts of the process with this directory in `/proc`; none where they can't be read, or
+    /// the process has ended.
     pub(in crate::observe) fn of(process: &Path) -> Option<Self> {
         let mounts = Process::new_with_root(process.to_owned()).ok()?.mountinfo();
         mounts.ok().filter(|mounts| !mounts.0.is_empty()).map(Self)

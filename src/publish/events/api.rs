@@ -140,8 +140,8 @@ impl ApiServer {
         refusal(status, &body)
     }
 
-    /// Sends the event, and returns the status of the answer and its body, which is empty where it is of no use: where
-    /// the event was taken, and where the body is long or broken off.
+    /// Sends the event, and returns the status of the answer and its body, which is empty where it is of no
+    /// use: where the event was taken, and where the body is long or broken off.
     async fn ask(&self, at: SystemTime, note: &Note) -> Result<(StatusCode, Bytes), PostError> {
         let account = self.account().await?;
         let (host, port) = (self.host.as_str(), self.port);
