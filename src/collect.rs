@@ -28,8 +28,8 @@
 //!
 //! # Rules for a collector
 //!
-//! 1. Its batch is a constant text: there is no query for each database. Joins that need several views happen in the batch or, over several result
-//!    sets, in the reading.
+//! 1. Its batch is a constant text: there is no query for each database. Joins that need several
+//!    views happen in the batch or, over several result sets, in the reading.
 //! 2. Rows are rendered as they arrive wherever that is possible. The state that a reading keeps is
 //!    bounded.
 //! 3. Whatever may be denied or unsupported on its own is a collector of its own, because an error

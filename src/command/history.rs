@@ -96,7 +96,10 @@ impl LastEvents {
     }
 }
 
-/// Starts the reader. Where the system has no thread left there is none.
+/// Starts a reader of the volume.
+///
+/// # Errors
+/// When the system has no thread left.
 fn spawn(
     read: impl FnOnce() -> Result<History, String> + Send + 'static,
 ) -> io::Result<Receiver<Result<History, String>>> {

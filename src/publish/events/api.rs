@@ -137,7 +137,7 @@ impl ApiServer {
         let asked = timeout(REQUEST_WITHIN, self.ask(at, note)).await;
         let late = |_| self.unreachable(&"no answer within the deadline");
         let (status, body) = asked.map_err(late)??;
-        refusal(status, &body)
+        outcome(status, &body)
     }
 
     /// Sends the event, and returns the status of the answer and its body, which is empty where it is of no
@@ -279,7 +279,7 @@ fn read(path: &Path) -> Result<Vec<u8>, PostError> {
 }
 
 /// Returns what an answer of this status and body means for the event.
-fn refusal(status: StatusCode, body: &[u8]) -> Result<(), PostError> {
+fn outcome(status: StatusCode, body: &[u8]) -> Result<(), PostError> {
     let is_busy = matches!(
         status,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT

@@ -80,7 +80,7 @@ fn only_a_denied_event_is_answered_by_a_grant() {
         br#"{"kind":"Status","message":"Event.events.k8s.io \"sql-0\" is invalid:\n action"}"#;
     for (code, grants) in [(401, false), (403, true), (404, false), (422, false)] {
         let code = StatusCode::from_u16(code).expect("a status");
-        let error = refusal(code, status).expect_err("it is no success");
+        let error = outcome(code, status).expect_err("it is no success");
         assert!(matches!(error, PostError::Refused { .. }), "{error:?}");
         assert_eq!(error.advice().contains("`create`"), grants, "{code}");
         let text = error.to_string();
@@ -92,10 +92,10 @@ fn only_a_denied_event_is_answered_by_a_grant() {
     }
     for code in [408, 429, 500, 503] {
         let code = StatusCode::from_u16(code).expect("a status");
-        let error = refusal(code, status).expect_err("it is no success");
+        let error = outcome(code, status).expect_err("it is no success");
         assert!(matches!(error, PostError::Busy { .. }), "{error:?}");
     }
-    assert!(refusal(StatusCode::CREATED, b"").is_ok());
+    assert!(outcome(StatusCode::CREATED, b"").is_ok());
 }
 
 #[test]
