@@ -34,7 +34,7 @@ use crate::decide::reason::Reason;
 use crate::decide::snapshot::Snapshot;
 
 /// The greatest number of transitions that are remembered.
-pub const HISTORY: usize = 64;
+pub const MAX_TRANSITIONS: usize = 64;
 
 /// The last decision, with the snapshot that it was made from.
 ///
@@ -46,7 +46,7 @@ pub struct Published {
     pub decision: Option<Decision>,
     /// The snapshot that the decision was made from.
     pub snapshot: Snapshot,
-    /// The last changes of an answer, oldest first, at most [`HISTORY`].
+    /// The last changes of an answer, oldest first, at most [`MAX_TRANSITIONS`].
     pub history: Vec<Transition>,
     /// The number of the publication. It counts up with each, so that a reader can tell a new one
     /// from the one before.

@@ -17,7 +17,7 @@ use crate::decide::snapshot::Snapshot;
 use crate::decide::time::Time;
 use crate::observe::clock::Clock;
 use crate::publish::metrics::Metrics;
-use crate::publish::{HISTORY, Published, Transition, new_restart, restart_by};
+use crate::publish::{MAX_TRANSITIONS, Published, Transition, new_restart, restart_by};
 
 /// The longest pause between two decisions, each of which is published: it lets a reader distinguish a loop
 /// that has nothing new to report from one that does not run.
@@ -133,7 +133,7 @@ impl Supervisor {
 
     fn remember(&mut self, decision: &Decision) {
         for (probe, reasons) in transitions(self.last.as_ref(), decision) {
-            if self.history.len() == HISTORY {
+            if self.history.len() == MAX_TRANSITIONS {
                 self.history.remove(0);
             }
             self.history.push(Transition {

@@ -41,7 +41,7 @@ const DATABASE: &str = "master";
 const MAX_LOGIN_BYTES: usize = 256 * 1024;
 
 /// The greatest number of bytes of the answer to a query.
-const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+pub(super) const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 /// The engine's answer to a wrong password.
 const WRONG_PASSWORD: u32 = 18_456;

@@ -3,7 +3,7 @@
 use tiberius::Row;
 
 use super::deadline::Deadline;
-use super::session::{Connector, Session};
+use super::session::{Connector, MAX_ANSWER_BYTES, Session};
 use crate::config::SqlConfig;
 use crate::decide::observation::ContactError;
 
@@ -21,18 +21,33 @@ impl Standing {
         }
     }
 
-    /// Runs `batch` on the connection that is kept, or on a new one.
+    /// Runs `batch` as [`Self::query_at_most`] does, with an answer of ordinary length.
+    ///
+    /// # Errors
+    /// As [`Self::query_at_most`].
+    pub(crate) async fn query(
+        &mut self,
+        batch: &str,
+        deadline: Deadline,
+        each: &mut (dyn FnMut(usize, &Row) + Send),
+    ) -> Result<(), ContactError> {
+        self.query_at_most(MAX_ANSWER_BYTES, batch, deadline, each)
+            .await
+    }
+
+    /// Runs `batch`, whose answer has at most `max_bytes`, on the connection that is kept, or on a new one.
     ///
     /// A connection found closed is replaced once: the engine or an administrator may have ended it
     /// since the last query, which shows nothing about whether the engine answers now.
     ///
     /// # Errors
-    /// As [`Connector::open`] and [`Session::query`].
+    /// As [`Connector::open`] and [`Session::query_at_most`].
     ///
     /// # Cancel safety
     /// The connection is closed; the next call makes a new one.
-    pub(crate) async fn query(
+    pub(crate) async fn query_at_most(
         &mut self,
+        max_bytes: usize,
         batch: &str,
         deadline: Deadline,
         each: &mut (dyn FnMut(usize, &Row) + Send),
@@ -43,7 +58,10 @@ impl Standing {
                 rows += 1;
                 each(index, row);
             };
-            match session.query(batch, deadline, &mut count).await {
+            match session
+                .query_at_most(max_bytes, batch, deadline, &mut count)
+                .await
+            {
                 Ok(session) => {
                     self.session = Some(session);
                     return Ok(());
@@ -53,7 +71,8 @@ impl Standing {
             }
         }
         let session = self.connector.open(deadline).await?;
-        self.session = Some(session.query(batch, deadline, each).await?);
+        let query = session.query_at_most(max_bytes, batch, deadline, each);
+        self.session = Some(query.await?);
         Ok(())
     }
 }

@@ -302,7 +302,7 @@ reasons! {
     SupervisorAway: Notice, ready None;
         "The supervisor is away: its last pass of readiness stands while the same engine answers.";
         "Look at the supervisor's container. Readiness ends after `ready-hold`, or with an engine that does not answer.";
-        pending "the agent of the SQL container gives it, in the answer of its /readyz"
+        pending "in the answer of its `/readyz` on port 9434"
     RestartBudgetExhausted: Operator, ready Fails, holds;
         "Restarts did not help: the engine is left alone for inspection.";
         "Find the cause while the volume is accessible. `release` ends the hold; so does a minute of readiness."

@@ -19,6 +19,14 @@ use crate::tds::value::{Cells, first_chars};
 /// The length of a name in characters: `sysname` is `nvarchar(128)`.
 const MAX_NAME_CHARS: usize = 128;
 
+/// Bytes of a row of the list at most: its token, an integer, a name, and two numbers of a byte with their
+/// lengths; and of the row of its recovery.
+const MAX_ROW_BYTES: usize = (1 + 5 + 2 + 2 * MAX_NAME_CHARS + 2 + 2) + (1 + 5 + 5 + 9);
+
+/// The greatest number of bytes of the rest of the answer: its column descriptions, the number of databases,
+/// and what an engine sends beside.
+const MAX_FRAME_BYTES: usize = 1024 * 1024;
+
 /// The time in milliseconds that the engine may wait for a lock for this query before it answers 1222.
 const LOCK_TIMEOUT_MS: u32 = 1000;
 
@@ -44,7 +52,8 @@ pub async fn observe(config: SqlConfig, required: Vec<String>, sink: Sink) {
         let mut rows = Rows::default();
         let mut take = |index, row: &Row| rows.take(index, &Cells::from(row), max);
         let deadline = Deadline::after(pace.deadline);
-        let error = standing.query(&batch, deadline, &mut take).await.err();
+        let query = standing.query_at_most(max_answer_bytes(max), &batch, deadline, &mut take);
+        let error = query.await.err();
         if error.as_ref().is_some_and(is_denied) {
             denied = Some(Instant::now());
         }
@@ -80,6 +89,15 @@ fn batch(max: usize, required: &[String], recovery: bool) -> String {
     } else {
         list
     }
+}
+
+/// Returns the greatest number of bytes of an answer with `max` databases. Packets and encryption add to it,
+/// 8 bytes and some 30 to each 4 KiB.
+fn max_answer_bytes(max: usize) -> usize {
+    let rows = max.saturating_mul(MAX_ROW_BYTES);
+    MAX_FRAME_BYTES
+        .saturating_add(rows)
+        .saturating_add(rows / 64)
 }
 
 /// Returns the sort key that puts the required databases first; names are compared as the engine compares
@@ -250,6 +268,21 @@ mod tests {
             some.ends_with("ORDER BY CASE WHEN name IN (N'orders', N'o''; DROP') THEN 0 ELSE 1 END, database_id;"),
             "{some}"
         );
+    }
+
+    #[test]
+    fn as_many_databases_as_may_be_set_fit_into_an_answer() {
+        let name = "n".repeat(MAX_NAME_CHARS);
+        // A token, an integer, a name in UTF-16 behind its length, and two numbers behind theirs.
+        let row = 1 + (1 + 4) + (2 + 2 * name.len()) + (1 + 1) + (1 + 1);
+        let recovery = 1 + (1 + 4) + (1 + 4) + (1 + 8);
+        for max in [1, 1000, 32_767] {
+            let packets = max * (row + recovery) / 4096 * 40;
+            assert!(
+                max_answer_bytes(max) > max * (row + recovery) + packets,
+                "{max}"
+            );
+        }
     }
 
     #[test]
