@@ -178,14 +178,14 @@ impl Agent {
             reports.clone(),
             memory.clone(),
         );
-        let judged = Gate {
-            config: config.clone(),
-            memory: remembered,
-            state: state.clone(),
-            reports,
-            shut,
-        };
         let mut agent = Self {
+            judged: Gate {
+                config: config.clone(),
+                memory: remembered,
+                state: state.clone(),
+                reports,
+                shut,
+            },
             log: TerminationLog::new(&config),
             config,
             pid1,
@@ -195,7 +195,6 @@ impl Agent {
             holder,
             end: Some(end),
             memory,
-            judged,
             gate: None,
             observes: false,
             stopping: start.stop != 0,
