@@ -34,6 +34,8 @@ pub struct AgentProcess {
     backoff: Backoff,
     /// Whether no other agent is to be started.
     retired: bool,
+    /// Whether the last agent has ended with its work done.
+    done: bool,
 }
 
 impl AgentProcess {
@@ -71,6 +73,7 @@ impl AgentProcess {
             last_sign: Instant::now(),
             backoff: Backoff::new(LONGEST_PAUSE),
             retired: false,
+            done: false,
         }
     }
 
@@ -120,6 +123,11 @@ impl AgentProcess {
         channel::send(channel, message, &[]).is_ok()
     }
 
+    /// Whether the last agent has ended with its work done, and no other one has been started.
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
     /// Takes in that the process `pid` was reaped. Returns whether it was the agent.
     pub fn ended(&mut self, pid: Pid, code: u8) -> bool {
         if self.pid != Some(pid) {
@@ -129,6 +137,7 @@ impl AgentProcess {
             ("pid", Value::Number(pid.as_raw().into())),
             ("status", Value::Number(code.into())),
         ];
+        self.done = code == 0;
         match code {
             0 => self.log.info("the agent has done its work", &fields),
             _ => self
@@ -183,6 +192,7 @@ impl AgentProcess {
     }
 
     fn start(&mut self, state: ToAgent) {
+        self.done = false;
         self.last_sign = Instant::now();
         self.backoff.starts(self.last_sign);
         match self.spawn(state) {

@@ -21,7 +21,8 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::check::Check;
 use crate::client_program;
-use crate::rig::{ENGINE, free_port, link_to_self};
+use crate::rig::{ENGINE, link_to_self};
+use crate::shared::ports::free_port;
 use crate::shared::scratch::Scratch;
 use crate::standin::handle::{StandIn, StandInOptions};
 use crate::supervisor::{Setup, Supervisor, UNSCALED};

@@ -10,8 +10,9 @@ use anyhow::ensure;
 use rustix::process::Signal;
 use tokio::sync::Mutex;
 
-use crate::rig::{ENGINE, free_port};
+use crate::rig::ENGINE;
 use crate::scenario::Scenario;
+use crate::shared::ports::free_port;
 use crate::shared::scratch::Scratch;
 use crate::standin::handle::{StandIn, StandInOptions};
 

@@ -5,10 +5,9 @@ use std::cell::RefCell;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -19,6 +18,7 @@ use crate::neighbour::Neighbour;
 use crate::random::Random;
 use crate::scale::scaled;
 use crate::scenario::Scenario;
+use crate::shared::ports::free_port;
 use crate::shared::scratch::Scratch;
 use crate::standin::handle::{DEFAULT_PASSWORD, StandInOptions};
 use crate::steps::Stage;
@@ -30,11 +30,8 @@ use crate::volume::Mounted;
 /// This program's name when it is the engine.
 pub const ENGINE: &str = "sqlservr";
 
-/// Ports of the engines: below those that the kernel gives to connections by itself.
-const PORTS: std::ops::Range<u16> = 12_000..31_000;
 /// No start takes longer, but for one on a volume that stalls.
 const START_PATIENCE: Duration = Duration::from_secs(15);
-static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
 
 /// Plays `scenario` to its end; what was seen.
 pub async fn play(
@@ -178,18 +175,4 @@ pub fn link_to_self(scratch: &Scratch, name: &str) -> anyhow::Result<PathBuf> {
     let link = scratch.path().join(name);
     symlink(program, &link).context("a link to the benchmark")?;
     Ok(link)
-}
-
-/// A port that nobody listens on; the next one is given to the next who asks.
-pub fn free_port() -> anyhow::Result<u16> {
-    let count = PORTS.len() as u16;
-    let first = (std::process::id() % u32::from(count)) as u16;
-    for _ in 0..count {
-        let step = NEXT_PORT.fetch_add(1, Ordering::Relaxed);
-        let port = PORTS.start + (first + step % count) % count;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    bail!("no port is free")
 }

@@ -17,6 +17,7 @@ use crate::footprint::ask;
 use crate::report::{Report, mib};
 use crate::rig::{DATABASES, ENGINE, link_to_self, many_databases};
 use crate::shared::container::{Container, fifo, until};
+use crate::shared::ports::free_port;
 use crate::shared::scratch::Scratch;
 use crate::shared::supervisor::Supervisor;
 use crate::standin::handle::DEFAULT_PASSWORD;
@@ -286,10 +287,4 @@ impl Drop for Mounted {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
-}
-
-/// A port of loopback that nobody has now.
-fn free_port() -> anyhow::Result<u16> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").context("a free port")?;
-    Ok(listener.local_addr()?.port())
 }

@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use tokio::task::JoinHandle;
 
 use crate::container::{Container, Events};
+use crate::shared::ports::free_port;
 use crate::shared::writer::Target;
 use crate::standin::handle::DEFAULT_PASSWORD;
 
@@ -292,10 +293,4 @@ async fn keep(containers: Arc<Containers>) {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A port of loopback that nobody has now. The engine of one pod keeps it over its restarts.
-fn free_port() -> anyhow::Result<u16> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").context("a free port")?;
-    Ok(listener.local_addr()?.port())
 }

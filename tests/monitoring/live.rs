@@ -12,6 +12,7 @@ use crate::lint;
 use crate::promql::reads;
 use crate::rules;
 use crate::shared::http::{get, get_with};
+use crate::shared::ports::free_port;
 use crate::shared::scratch::Scratch;
 use crate::shared::supervisor::Supervisor;
 use crate::standin::handle::{StandIn, StandInOptions};
@@ -190,8 +191,7 @@ impl Prometheus {
 
 /// An address that nothing listens on. Whoever takes it in between makes the test fail, not pass.
 fn free_address() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").to_string()
+    format!("127.0.0.1:{}", free_port().expect("a free port"))
 }
 
 /// Percent-encoded for a query.

@@ -1,5 +1,6 @@
 //! The listener: open while the phase and the script want it, and at most so many connections.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,12 +31,39 @@ impl Door {
     }
 }
 
+/// The ports from which one is chosen where none is given. The kernel gives them to nobody: the next start of
+/// this engine finds its port free.
+const PORTS: std::ops::Range<u16> = 12_000..22_000;
+
+/// The number of ports that are tried.
+const TRIES: u32 = 100;
+
 /// A bound socket that does not listen: it refuses connections, and keeps the port from everybody else.
+/// Port 0 is any free one.
 pub fn reserve(address: SocketAddr) -> io::Result<TcpSocket> {
+    if address.port() == 0 {
+        return any_port(address);
+    }
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     Ok(socket)
+}
+
+/// Reserves a port that nobody has bound, listening or not.
+fn any_port(address: SocketAddr) -> io::Result<TcpSocket> {
+    let mut refused = io::ErrorKind::AddrInUse.into();
+    for attempt in 0..TRIES {
+        // Another number in each process and at each call.
+        let random = RandomState::new().hash_one(attempt);
+        let port = PORTS.start + (random % PORTS.len() as u64) as u16;
+        let socket = TcpSocket::new_v4()?;
+        match socket.bind(SocketAddr::new(address.ip(), port)) {
+            Ok(()) => return Ok(socket),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
 }
 
 /// Opens and closes the listener as the engine's state changes, for ever.

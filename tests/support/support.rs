@@ -13,6 +13,7 @@
 pub mod alerts;
 pub mod container;
 pub mod http;
+pub mod ports;
 pub mod scratch;
 pub mod supervisor;
 pub mod volumes;

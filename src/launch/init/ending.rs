@@ -162,16 +162,20 @@ impl Init {
         if let Some(stop) = &mut self.stop {
             stop.done = true;
         }
-        // One that has just ended is started once more.
-        let deadline = Instant::now() + AGENT_WITHIN;
-        let sent = Cell::new(false);
-        self.until(deadline, |init| {
-            sent.set(init.agent.send(ToAgent::Finish { clear, status }));
-            sent.get()
-        });
-        if sent.get() {
-            let deadline = Instant::now() + FINISH_WITHIN;
-            self.until(deadline, |init| init.agent.pid().is_none());
+        // One that has just ended, or ends without having done it, is followed by another one, which is asked.
+        let asked = Cell::new(None);
+        let ask = |init: &Self| {
+            let agent = init.agent.pid();
+            if agent != asked.get() && init.agent.send(ToAgent::Finish { clear, status }) {
+                asked.set(agent);
+            }
+            asked.get().is_some()
+        };
+        self.until(Instant::now() + AGENT_WITHIN, ask);
+        if asked.get().is_some() {
+            self.until(Instant::now() + FINISH_WITHIN, |init| {
+                ask(init) && init.agent.is_done()
+            });
         }
         self.agent.retire();
     }
