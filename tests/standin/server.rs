@@ -59,7 +59,11 @@ fn any_port(address: SocketAddr) -> io::Result<TcpSocket> {
         let port = PORTS.start + (random % PORTS.len() as u64) as u16;
         let socket = TcpSocket::new_v4()?;
         match socket.bind(SocketAddr::new(address.ip(), port)) {
-            Ok(()) => return Ok(socket),
+            Ok(()) => {
+                // From now on: connections that are ending must not keep the port from the next start.
+                socket.set_reuseaddr(true)?;
+                return Ok(socket);
+            }
             Err(error) => refused = error,
         }
     }
