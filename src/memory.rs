@@ -90,6 +90,9 @@ fn code() -> &'static [u8] {
 mod tests {
     use super::*;
 
+    /// The number of looks, of which the least counts.
+    const LOOKS: usize = 200;
+
     /// The resident pages of files, in KiB.
     fn resident() -> u64 {
         let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
@@ -104,9 +107,12 @@ mod tests {
     fn code_that_is_not_needed_is_not_resident() {
         let sum: u64 = code().iter().step_by(4096).copied().map(u64::from).sum();
         let before = resident();
-        give_back();
-        // Other tests run beside it, and have some of theirs back already.
-        let after = resident();
+        // Other tests run beside it, and may have most of theirs back by the time of the look.
+        let looks = std::iter::repeat_with(|| {
+            give_back();
+            resident()
+        });
+        let after = looks.take(LOOKS).min().unwrap();
         assert!(
             sum > 0 && after < before / 2,
             "{before} KiB, then {after} KiB"

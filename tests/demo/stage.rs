@@ -14,8 +14,11 @@ use crate::standin::script::{Database, Phase, Script, StartPhase};
 pub const ENGINE: &str = "sqlservr";
 /// This program's name when it is the supervisor.
 pub const SUPERVISOR: &str = "sql-edge-supervisor";
-/// The kernel's name of the engine's processes: another `sqlservr` on this machine is not ours.
-const COMM: &str = "sqlservr-demo";
+/// Returns the kernel's name of the engine's processes, at most 15 bytes: another engine on this machine, one
+/// of a second demo included, is not ours.
+fn comm() -> String {
+    format!("sql-demo-{}", std::process::id() % 1_000_000)
+}
 
 /// The demo's processes. Dropped, they are gone, and their directory with them.
 pub struct Stage {
@@ -43,7 +46,7 @@ impl Stage {
         let settings = [
             ("listen", listen),
             ("log-format", "json"),
-            ("process-name", COMM),
+            ("process-name", &comm()),
             ("sql-port", &engine.port().to_string()),
             ("sql-password-file", &password_file.display().to_string()),
             ("data-dir", &engine.data_dir().display().to_string()),
@@ -100,6 +103,6 @@ async fn engine(scratch: &Scratch) -> anyhow::Result<StandIn> {
     let mut options = StandInOptions::new(scratch.path().join(ENGINE), scratch.path().join("pod"));
     options
         .environment
-        .push(("STANDIN_NAME".into(), COMM.into()));
+        .push(("STANDIN_NAME".into(), comm().into()));
     StandIn::start(options.script(script)).await
 }

@@ -118,8 +118,9 @@ async fn serving(
     name: &str,
     connection: Duration,
 ) -> (JoinSet<()>, std::path::PathBuf, Arc<AtomicU32>) {
-    let name = format!("ses-control-{}-{name}.sock", std::process::id());
-    let path = std::env::temp_dir().join(name);
+    // A directory of its own: its lock is held while a socket is made there.
+    let name = format!("ses-control-{}-{name}", std::process::id());
+    let path = std::env::temp_dir().join(name).join("control.sock");
     let socket = bind(&path).await.unwrap();
     assert_eq!(socket.path(), path);
     let limits = Limits {
