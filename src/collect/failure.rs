@@ -3,8 +3,8 @@
 use tracing::{debug, info, warn};
 
 use super::Failure;
-use crate::decide::observation::{ContactError, ServerError};
-use crate::decide::sql_error::{SqlErrorClass, classify};
+use crate::decide::observation::ContactError;
+use crate::decide::sql_error::SqlErrorClass;
 
 /// The engine's error where it waited for a lock as long as it may (SET LOCK_TIMEOUT).
 const LOCK_TIMEOUT: u32 = 1222;
@@ -49,14 +49,8 @@ impl Failure {
     /// Classifies a connection that could not be made.
     fn of_connecting(error: &ContactError) -> Self {
         match error {
-            ContactError::Server(error) => match class(error) {
-                Some(
-                    SqlErrorClass::LoginFailed
-                    | SqlErrorClass::LoginDisabled
-                    | SqlErrorClass::PasswordExpired,
-                ) => Self::LoginFailed,
-                _ => Self::Unreachable,
-            },
+            ContactError::Server(_) if error.refuses_login() => Self::LoginFailed,
+            ContactError::Server(_) => Self::Unreachable,
             ContactError::Credentials(_) => Self::LoginFailed,
             ContactError::TimedOut(_) => Self::TimedOut,
             ContactError::Refused
@@ -71,8 +65,8 @@ impl Failure {
     fn of_query(error: &ContactError, used_up: bool) -> Self {
         match error {
             _ if used_up => Self::TooLong,
-            ContactError::Server(error) if error.number == LOCK_TIMEOUT => Self::TimedOut,
-            ContactError::Server(error) => match class(error) {
+            ContactError::Server(answer) if answer.number == LOCK_TIMEOUT => Self::TimedOut,
+            ContactError::Server(_) => match error.class() {
                 Some(SqlErrorClass::PermissionMissing) => Self::Denied,
                 Some(SqlErrorClass::Unsupported) => Self::Unsupported,
                 _ => Self::EngineError,
@@ -86,10 +80,6 @@ impl Failure {
             | ContactError::Credentials(_) => Self::Unreachable,
         }
     }
-}
-
-fn class(error: &ServerError) -> Option<SqlErrorClass> {
-    classify(error.number).map(|row| row.class)
 }
 
 /// Logs how a collector fares now; called only when that has changed.

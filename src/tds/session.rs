@@ -18,7 +18,6 @@ use crate::config::refusals::Refusals;
 use crate::config::secret::{Password, PasswordError};
 use crate::config::{SqlConfig, TlsMode};
 use crate::decide::observation::{AttemptStage, Certificates, ContactError, ServerError};
-use crate::decide::sql_error::SqlErrorClass;
 
 /// The supervisor's name in `sys.dm_exec_sessions.program_name`.
 const APPLICATION_NAME: &str = "sql-edge-supervisor";
@@ -266,13 +265,10 @@ fn encryption(configured: TlsMode, secret: bool, peer: IpAddr) -> TlsMode {
 
 /// Returns the error by which the engine refused the login itself, if it is one.
 fn is_refused(error: &ContactError) -> Option<ServerError> {
-    let class = error.class();
-    let ContactError::Server(error) = error else {
-        return None;
-    };
-    use SqlErrorClass::{LoginDisabled, LoginFailed, PasswordExpired};
-    let refused = matches!(class, Some(LoginFailed | LoginDisabled | PasswordExpired));
-    refused.then_some(*error)
+    match error {
+        ContactError::Server(answer) if error.refuses_login() => Some(*answer),
+        _ => None,
+    }
 }
 
 /// Returns the settings for `tiberius`. It encrypts nothing: that is done below it, in [`Channel`].

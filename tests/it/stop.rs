@@ -188,14 +188,7 @@ async fn a_login_that_may_not_see_sessions_drains_for_the_whole_time() {
 async fn while_it_stops_the_engine_is_alive_and_not_ready() {
     let (_scratch, standin, mut supervisor) = pair(&[]).await;
     // Its checkpoints take their time, so that there is something to see.
-    let fault = Fault {
-        on: Match {
-            kind: Some(Kind::Checkpoint),
-            ..Match::default()
-        },
-        effect: Effect::Hang,
-        times: None,
-    };
+    let fault = Fault::hang(Kind::Checkpoint);
     let faults = Command::Faults {
         faults: vec![fault],
     };

@@ -153,6 +153,19 @@ def looked_at(browser, page, scheme, width, height):
     return wrong
 
 
+def report(name, wrong):
+    """Prints how one picture fared; returns whether it failed."""
+    print(f"{'FAILED' if wrong else 'ok    '} {name}")
+    for words in wrong:
+        print(f"       {words}")
+    return bool(wrong)
+
+
+def end(count, failed):
+    print(f"{count - failed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit("usage: browse.py DIRECTORY")
@@ -167,12 +180,8 @@ def main():
                     wrong = looked_at(browser, page, scheme, width, height)
                     picture = browser.ask("Page.captureScreenshot", captureBeyondViewport=True)["data"]
                     page.with_name(f"{page.stem}-{size}-{scheme}.png").write_bytes(base64.b64decode(picture))
-                    failed += bool(wrong)
-                    print(f"{'FAILED' if wrong else 'ok    '} {page.stem} {size} {scheme}")
-                    for words in wrong:
-                        print(f"       {words}")
-    print(f"{len(pages) * len(SIZES) * len(SCHEMES) - failed} passed, {failed} failed")
-    sys.exit(1 if failed else 0)
+                    failed += report(f"{page.stem} {size} {scheme}", wrong)
+    end(len(pages) * len(SIZES) * len(SCHEMES), failed)
 
 
 if __name__ == "__main__":

@@ -191,6 +191,20 @@ pub struct Fault {
     pub times: Option<u32>,
 }
 
+impl Fault {
+    /// Requests of this kind get no answer, until the fault is gone.
+    pub fn hang(kind: Kind) -> Self {
+        Self {
+            on: Match {
+                kind: Some(kind),
+                ..Match::default()
+            },
+            effect: Effect::Hang,
+            times: None,
+        }
+    }
+}
+
 /// All that is given must hold; nothing given matches every request.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

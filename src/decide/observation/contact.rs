@@ -62,6 +62,17 @@ impl ContactError {
             _ => None,
         }
     }
+
+    /// Whether the engine answered that it refuses the login itself: it is unknown, disabled or expired, or its
+    /// password is another one.
+    #[must_use]
+    pub fn refuses_login(&self) -> bool {
+        use SqlErrorClass::{LoginDisabled, LoginFailed, PasswordExpired};
+        matches!(
+            self.class(),
+            Some(LoginFailed | LoginDisabled | PasswordExpired)
+        )
+    }
 }
 
 /// The stage that an attempt reached before its deadline; the stages are in their order.

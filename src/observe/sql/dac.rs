@@ -13,8 +13,7 @@ use super::login::login;
 use super::pace::Began;
 use super::silence::Listener;
 use crate::config::SqlConfig;
-use crate::decide::observation::{ContactError, Observation};
-use crate::decide::sql_error::SqlErrorClass;
+use crate::decide::observation::Observation;
 use crate::observe::Sink;
 use crate::tds::deadline::Deadline;
 use crate::tds::session::Connector;
@@ -41,7 +40,7 @@ pub async fn observe(config: SqlConfig, patience: Duration, mut silence: Listene
         let outcome = login(&mut connector, deadline).await;
         let error = outcome.as_ref().err();
         let next = match error {
-            Some(error) if refused(error) => pace.interval.max(REFUSED_RETRY),
+            Some(error) if error.refuses_login() => pace.interval.max(REFUSED_RETRY),
             _ => pace.interval,
         };
         if !began.cut_short(sink.clock(), error, pace.deadline) {
@@ -52,13 +51,4 @@ pub async fn observe(config: SqlConfig, patience: Duration, mut silence: Listene
         }
         began.wait(next).await;
     }
-}
-
-/// Whether the engine answers and refuses this login.
-fn refused(error: &ContactError) -> bool {
-    use SqlErrorClass::{LoginDisabled, LoginFailed, PasswordExpired};
-    matches!(
-        error.class(),
-        Some(LoginFailed | LoginDisabled | PasswordExpired)
-    )
 }

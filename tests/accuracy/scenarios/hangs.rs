@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use super::{hang, heal};
 use crate::scenario::{Deed, FAULT, HEAL, Scenario, Told, UP, Volume, scenario};
 use crate::standin::command::Command;
-use crate::standin::script::{Accept, Effect, Fault, Load, LoginAnswer, Match, Script};
+use crate::standin::script::{Accept, Fault, Load, LoginAnswer, Script};
 use crate::standin::sql::Kind;
 
 /// `unresponsive-after`, a ping's interval until the first question that gets no answer, and a second.
@@ -116,16 +116,7 @@ fn queries_hang(script: &mut Script) {
         Kind::Properties,
         Kind::SystemInfo,
     ];
-    script.faults = kinds
-        .map(|kind| Fault {
-            on: Match {
-                kind: Some(kind),
-                ..Match::default()
-            },
-            effect: Effect::Hang,
-            times: None,
-        })
-        .into();
+    script.faults = kinds.map(Fault::hang).into();
 }
 
 /// Shorter than any threshold.

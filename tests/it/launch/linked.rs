@@ -13,7 +13,7 @@ use crate::shared::http::get;
 use crate::shared::supervisor::Supervisor;
 use crate::standin::command::Command;
 use crate::standin::handle::send;
-use crate::standin::script::{Effect, Fault, Load, Match};
+use crate::standin::script::{Fault, Load};
 use crate::standin::sql::Kind;
 
 /// A container whose engine is ready, and its supervisor.
@@ -149,15 +149,7 @@ async fn an_agent_that_is_replaced_does_not_cut_a_stop_short() {
     let mut site = Site::new();
     let (_supervisor, container) = linked(&mut site, &[]).await;
     // The supervisor takes the stop on, and its checkpoints last as long as they may.
-    let fault = Fault {
-        on: Match {
-            kind: Some(Kind::Checkpoint),
-            ..Match::default()
-        },
-        effect: Effect::Hang,
-        times: None,
-    };
-    let faults = vec![fault];
+    let faults = vec![Fault::hang(Kind::Checkpoint)];
     site.command(Command::Faults { faults }).await;
     container.signal(Signal::TERM);
     let accepted = "the supervisor sees to the stop";

@@ -13,7 +13,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
-from browse import PATIENCE_S, Chromium
+from browse import PATIENCE_S, Chromium, end, report
 
 WIDTH = 1600
 # Of the height of a dashboard, what a picture for a page of documentation shows.
@@ -69,12 +69,8 @@ def main():
             height = browser.value("document.documentElement.scrollHeight")
             file.with_name(f"{file.stem}-whole.png").write_bytes(picture(browser, height))
             file.with_suffix(".png").write_bytes(picture(browser, min(height, TOP)))
-            failed += bool(wrong)
-            print(f"{'FAILED' if wrong else 'ok    '} {file.stem}, without data: {browser.value('window.empty')}")
-            for words in wrong:
-                print(f"       {words}")
-    print(f"{len(records) - failed} passed, {failed} failed")
-    sys.exit(1 if failed else 0)
+            failed += report(f"{file.stem}, without data: {browser.value('window.empty')}", wrong)
+    end(len(records), failed)
 
 
 if __name__ == "__main__":
