@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::images::{self, build_supervisor, supervisor};
 use crate::podman::podman;
+use crate::subject;
 
 const LIMIT_BYTES: u64 = 7 << 20;
 /// The program, and all that is in it.
@@ -82,4 +83,14 @@ fn it_runs_where_nothing_is_allowed() {
 fn the_same_binary_gives_the_same_image() {
     let build = || build_supervisor("localhost/again:test");
     assert_eq!(build(), build());
+}
+
+#[test]
+fn what_is_compiled_already_is_not_compiled_again() {
+    subject::build().expect("the static binary is built");
+    let (mut command, _) = subject::compilation();
+    let said = command.output().expect("docker/compile is started").stderr;
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("Finished"), "{said}");
+    assert!(!said.contains("Compiling"), "{said}");
 }
