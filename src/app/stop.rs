@@ -148,6 +148,7 @@ impl Stopper {
     fn join_or_begin(&self, grace: Duration) -> UnderWay {
         let mut slot = self.lock();
         if let Some(stop) = slot.as_ref().filter(|stop| stop.goes_on()) {
+            info!("stop: one is under way already, and its end is waited for");
             return stop.clone();
         }
         let situation = self.with.situation();

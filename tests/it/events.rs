@@ -213,9 +213,9 @@ async fn an_api_server_that_is_away_delays_no_verdict() {
     );
     supervisor.passes("ready").await;
     // Of one that nobody has seen it is not known how it ended.
-    while supervisor.status().await["process"]["state"] != "running" {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    supervisor
+        .status_with(|status| status["process"]["state"] == "running")
+        .await;
     standin.signal_child(Signal::KILL).expect("it runs");
     supervisor.finds("ProcessKilled").await;
     assert_eq!(supervisor.get("/readyz").await.0, 503);

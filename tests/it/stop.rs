@@ -23,6 +23,13 @@ fn socket(standin: &StandIn) -> PathBuf {
     standin.options().directory.join("state/control.sock")
 }
 
+fn target(standin: &StandIn) -> Target {
+    Target {
+        port: standin.port(),
+        password: standin.password().to_owned(),
+    }
+}
+
 async fn pair(more: &[(&str, &str)]) -> (Scratch, StandIn, Supervisor) {
     let (scratch, name) = (Scratch::new(), unique_name());
     let standin = standin(&scratch, &name).await;
@@ -30,6 +37,8 @@ async fn pair(more: &[(&str, &str)]) -> (Scratch, StandIn, Supervisor) {
     settings.extend(more);
     let mut supervisor = supervise(&standin, &name, &settings).await;
     supervisor.passes("ready").await;
+    // A stop makes checkpoints in the databases that were seen.
+    supervisor.observes("databases").await;
     (scratch, standin, supervisor)
 }
 
@@ -108,28 +117,13 @@ async fn a_stop_saves_and_ends_the_engine_cleanly_and_the_next_one_runs() {
     );
 }
 
-#[tokio::test]
-async fn two_stops_at_once_are_one() {
-    let (_scratch, mut standin, _supervisor) = pair(&[("stop-drain", "500ms")]).await;
-    let socket = socket(&standin);
-    let (one, other) = tokio::join!(order("stop", &socket), order("stop", &socket));
-    assert_eq!(one, other);
-    assert_eq!(one.0, 0, "{}", one.2);
-    assert!(one.1.contains("ended cleanly"), "{}", one.1);
-    standin.wait().await.expect("it is reaped");
-}
-
 /// Longer than any test may take: it has to be cut short.
 const LONG_DRAIN: [(&str, &str); 2] = [("termination-grace-period", "1h"), ("stop-drain", "15m")];
 
 #[tokio::test]
 async fn a_stop_waits_for_clients_and_for_nobody_else() {
     let (_scratch, mut standin, mut supervisor) = pair(&LONG_DRAIN).await;
-    let target = Target {
-        port: standin.port(),
-        password: standin.password().to_owned(),
-    };
-    let mut client = connect(&target).await.expect("it is let in");
+    let mut client = connect(&target(&standin)).await.expect("it is let in");
     let socket = socket(&standin);
     let stopping = tokio::spawn(async move { order("stop --grace 1h", &socket).await });
     supervisor.finds("Stopping").await;
@@ -148,6 +142,32 @@ async fn a_stop_waits_for_clients_and_for_nobody_else() {
     let (code, out, err) = stopping.await.expect("no panic");
     assert_eq!(code, 0, "{err}");
     assert!(out.contains("ended cleanly"), "{out}");
+    standin.wait().await.expect("it is reaped");
+}
+
+#[tokio::test]
+async fn two_stops_at_once_are_one() {
+    let (_scratch, mut standin, mut supervisor) = pair(&LONG_DRAIN).await;
+    let client = connect(&target(&standin)).await.expect("it is let in");
+    let socket = socket(&standin);
+    let stopping = || {
+        let socket = socket.clone();
+        tokio::spawn(async move { order("stop --grace 1h", &socket).await })
+    };
+    let one = stopping();
+    supervisor.finds("Stopping").await;
+    let other = stopping();
+    supervisor
+        .event(|event| {
+            event["message"] == "stop: one is under way already, and its end is waited for"
+        })
+        .await;
+    client.close().await.expect("it is open");
+    let (one, other) = tokio::join!(one, other);
+    let (one, other) = (one.expect("no panic"), other.expect("no panic"));
+    assert_eq!(one, other);
+    assert_eq!(one.0, 0, "{}", one.2);
+    assert!(one.1.contains("ended cleanly"), "{}", one.1);
     standin.wait().await.expect("it is reaped");
 }
 

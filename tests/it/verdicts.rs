@@ -1,6 +1,7 @@
 //! The whole of it: a supervisor on a stand-in that starts, hangs, dies, refuses and recovers.
 
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::shared::alerts::Scrape;
 use crate::standin::command::Command;
@@ -59,9 +60,9 @@ async fn exit_codes_are_told() {
     let mut supervisor = supervise(&standin, &name, &[]).await;
     supervisor.passes("ready").await;
     // It may be ready by an answer before its processes were looked at.
-    while supervisor.status().await["process"]["state"] != "running" {
-        tokio::task::yield_now().await;
-    }
+    supervisor
+        .status_with(|status| status["process"]["state"] == "running")
+        .await;
     let exit = Command::Exit { status: 3 };
     standin.command(exit).await.expect("it obeys");
     let status = standin.wait().await.expect("it is reaped");
@@ -128,8 +129,13 @@ async fn an_engine_that_works_hard_is_busy() {
         .expect("it obeys");
     let hang = hang_everything();
     standin.command(hang).await.expect("it obeys");
-    let evidence = supervisor.finds("EngineBusy").await;
-    assert!(evidence.contains("cpu or io advance"), "{evidence}");
+    supervisor.finds("EngineBusy").await;
+    // On a busy machine it may be found first for what the listener does.
+    let advances = |status: &Value| {
+        let findings = status["findings"].to_string();
+        findings.contains("but cpu or io advance")
+    };
+    supervisor.status_with(advances).await;
     supervisor.raises("EngineBusy").await;
     assert_eq!(supervisor.get("/livez").await.0, 200);
 }

@@ -129,15 +129,15 @@ impl Supervisor {
             .await;
         if probe == "ready" {
             // Where nobody can look at processes there is no such look.
-            let _ = tokio::time::timeout(FIRST_LOOK, self.looks_at_the_processes()).await;
+            let _ = tokio::time::timeout(FIRST_LOOK, self.observes("process")).await;
         }
     }
 
-    async fn looks_at_the_processes(&self) {
-        let age = "sql_edge_supervisor_observation_age_seconds{observer=\"process\"}";
-        // One that ends meanwhile is not waited for.
+    /// Waits until the observer has reported something. A supervisor that ends meanwhile is not waited for.
+    pub async fn observes(&self, observer: &str) {
+        let age = format!("sql_edge_supervisor_observation_age_seconds{{observer=\"{observer}\"}}");
         while let Ok((_, text)) = try_get(&self.address, "/metrics").await {
-            if Scrape::of(&text).value(age).is_some() {
+            if Scrape::of(&text).value(&age).is_some() {
                 return;
             }
         }
@@ -263,6 +263,17 @@ impl Supervisor {
     pub async fn status(&self) -> Value {
         let (_, body) = self.get("/status").await;
         serde_json::from_str(&body).expect("JSON")
+    }
+
+    /// Waits for a status that is `wanted`.
+    pub async fn status_with(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let status = self.status().await;
+            if wanted(&status) {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 }
 

@@ -105,9 +105,9 @@ async fn an_engine_that_may_not_write_and_cant_be_killed() {
         .event(|event| event["message"] == "the lease is held")
         .await;
     let epoch = held["epoch"].as_u64().expect("a number");
-    while supervisor.status().await["process"]["state"] != "running" {
-        tokio::task::yield_now().await;
-    }
+    supervisor
+        .status_with(|status| status["process"]["state"] == "running")
+        .await;
     supervisor.keeps_a_scrape().await;
     claimed(&standin.data_dir(), epoch + 1);
     for reason in ["LeaseLost", "Fencing", "FenceFailed"] {

@@ -49,9 +49,9 @@ impl<V> Rig<V> {
         let writer = Writer::to(standin.port(), standin.password());
         writer.acknowledges(20).await;
         // From then on it knows which mount is the engine's.
-        while supervisor.status().await["volume"]["engineMount"].is_null() {
-            tokio::time::sleep(PACE).await;
-        }
+        supervisor
+            .status_with(|status| status["volume"]["engineMount"].is_object())
+            .await;
         supervisor.keeps_a_scrape().await;
         let probes = Probes::start(supervisor.address.clone());
         Self {

@@ -233,9 +233,9 @@ impl Claims {
             let instance = format!("INSTANCE-{set}");
             std::fs::write(pod.at.join(".system/instance_id"), instance).expect("writable");
             std::fs::write(pod.at.join("data/master.mdf"), "pages").expect("writable");
-            while supervisor.status().await["volume"]["identity"]["instanceId"].is_null() {
-                tokio::time::sleep(PACE).await;
-            }
+            supervisor
+                .status_with(|status| status["volume"]["identity"]["instanceId"].is_string())
+                .await;
         }
         claims
     }
@@ -422,9 +422,9 @@ async fn a_swapped_claim_for_data_alone_never_starts() {
     let mut first = supervisor(&settings, &environment).await;
     first.passes("gate").await;
     // The pod remembers it by then.
-    while first.status().await["volume"]["identity"].is_null() {
-        tokio::time::sleep(PACE).await;
-    }
+    first
+        .status_with(|status| status["volume"]["identity"].is_object())
+        .await;
     first.signal(Signal::TERM);
     while first.is_running() {
         tokio::time::sleep(PACE).await;

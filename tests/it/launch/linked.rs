@@ -1,8 +1,6 @@
 //! With a supervisor in another PID namespace, which sees nothing of the engine but what `launch`
 //! tells.
 
-use std::time::Duration;
-
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -35,21 +33,11 @@ pub async fn linked(site: &mut Site, more: &[(&str, &str)]) -> (Supervisor, Cont
 /// Waits until the supervisor knows the processes, and has had an answer of them since: it may be
 /// ready by an answer from before.
 async fn sees_it(supervisor: &Supervisor) {
-    status_with(supervisor, |status| {
-        status["process"]["state"] == "running" && status["phase"] == "running"
-    })
-    .await;
-}
-
-/// Waits for a status like this.
-async fn status_with(supervisor: &Supervisor, wanted: impl Fn(&Value) -> bool) -> Value {
-    loop {
-        let status = supervisor.status().await;
-        if wanted(&status) {
-            return status;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    supervisor
+        .status_with(|status| {
+            status["process"]["state"] == "running" && status["phase"] == "running"
+        })
+        .await;
 }
 
 /// The inner engine process.
@@ -147,7 +135,8 @@ async fn a_stop_is_the_supervisors_and_clean() {
 #[tokio::test]
 async fn an_agent_that_is_replaced_does_not_cut_a_stop_short() {
     let mut site = Site::new();
-    let (_supervisor, container) = linked(&mut site, &[]).await;
+    let (supervisor, container) = linked(&mut site, &[]).await;
+    supervisor.observes("databases").await;
     // The supervisor takes the stop on, and its checkpoints last as long as they may.
     let faults = vec![Fault::hang(Kind::Checkpoint)];
     site.command(Command::Faults { faults }).await;
@@ -224,7 +213,7 @@ async fn what_launch_has_at_the_data_directory_counts() {
     let mut container = site.launch_waiting("1h", &site.shell());
     site.announced().await;
     let seen = |status: &Value| status["volume"]["engineMount"]["mounted"]["fsType"] == "tmpfs";
-    status_with(&supervisor, seen).await;
+    supervisor.status_with(seen).await;
     assert_eq!(stop(&mut container).await.code(), Some(0));
 }
 
