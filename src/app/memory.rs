@@ -26,8 +26,9 @@ use crate::decide::memory::Memory;
 use crate::decide::time::Time;
 use file::{Moment, Stored};
 
-/// The time that the start waits for the file to be read, and the end for the last value to be written.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The time that the start waits for the file to be read, and the end for the last value to be written. Unit
+/// tests run beside others on a disk that is busy with those.
+const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 60 } else { 1 });
 /// The pause between a write that failed and the next try of the same value.
 const RETRY: Duration = Duration::from_secs(60);
 

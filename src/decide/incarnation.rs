@@ -192,10 +192,13 @@ impl Incarnation {
     }
 
     /// Returns the phase while nobody can look: the engine is as it was last seen, and only an answer is
-    /// news.
+    /// news. Its end may have been told in the same moment as the loss of the link.
     fn phase_while_blind(&self, snapshot: &Snapshot) -> Phase {
         let answered = snapshot.ping.last_success.max(snapshot.login.last_success);
+        let lost = snapshot.link.as_ref().map(|link| link.at);
+        let ended = self.seen && snapshot.ended_before_loss && answered <= lost;
         match self.phase {
+            _ if ended => Phase::Gone,
             Phase::Gone if answered <= Some(self.phase_since) => Phase::Gone,
             Phase::Unseen if !self.started => Phase::Unseen,
             _ => self.phase_of_running(snapshot),

@@ -331,7 +331,10 @@ mod tests {
         assert!(!is_one_gone(&held));
         assert!(!is_one_gone(&[]), "nothing is known of another namespace");
         drop(lost);
-        assert!(is_one_gone(&held));
+        // The child of another test may have it for the moment between its fork and its exec.
+        while !is_one_gone(&held) {
+            tokio::task::yield_now().await;
+        }
         // Nothing else ends a wait of hours.
         kept(&held, Duration::from_secs(3600)).await;
         let engine = EnginePid::default();

@@ -277,6 +277,23 @@ fn each_stop_is_about_the_engine_that_it_was_said_of() {
 }
 
 #[test]
+fn an_end_that_comes_in_one_moment_with_the_loss_of_the_link_is_told() {
+    let mut bench = linked(Policy::default());
+    // A busy supervisor takes both in before it decides.
+    let (at, value) = (bench.now, exited(Some(ExitStatus::Code(3))));
+    bench.snapshot.apply(Observed { at, value });
+    lose(&mut bench);
+    assert_eq!(bench.decision.phase, Phase::Gone);
+    assert!(bench.has(Reason::ProcessExited), "{:?}", bench.decision);
+    assert_eq!(bench.is_ready(), Verdict::Fail);
+    bench.pass(seconds(10));
+    assert_eq!(bench.decision.phase, Phase::Gone);
+    // The next one answers before its agent is linked.
+    bench.ping_ok();
+    assert_eq!(bench.decision.phase, Phase::Running);
+}
+
+#[test]
 fn an_end_that_launch_told_of_stands_when_it_has_gone_too() {
     let mut bench = linked(Policy::default());
     lose(&mut bench);

@@ -189,10 +189,17 @@ fn check_config_prints_a_file_that_it_reads_again() {
 #[test]
 fn a_probe_gives_the_verdict_as_its_exit_code() {
     for probe in ["live", "ready", "startup", "gate"] {
-        let (code, out, _) = run(&["probe", probe, "--url", &server("200 OK", "ok\n")]);
+        let (code, out, _) = run(&[
+            "probe",
+            probe,
+            "--url",
+            &server("200 OK", "ok\n"),
+            "--timeout",
+            "30s",
+        ]);
         assert_eq!((code, out), (0, format!("{probe}: pass\n  ok\n")));
         let url = server("503 Service Unavailable", "EngineUnresponsive: 31 s\n");
-        let (code, out, _) = run(&["probe", probe, "--url", &url]);
+        let (code, out, _) = run(&["probe", probe, "--url", &url, "--timeout", "30s"]);
         assert_eq!(
             (code, out),
             (1, format!("{probe}: fail\n  EngineUnresponsive: 31 s\n"))

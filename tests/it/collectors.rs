@@ -45,7 +45,10 @@ async fn pod(script: Script, settings: &[(&str, &str)]) -> Pod {
     let scratch = Scratch::new();
     let name = unique_name();
     let engine = standin_with(&scratch, &name, |options| options.script(script)).await;
-    let supervisor = supervise(&engine, &name, settings).await;
+    // The collectors' thread has the least weight: on a busy machine its login takes its time.
+    let mut more = vec![("login-timeout", "30s"), ("unresponsive-after", "60s")];
+    more.extend(settings);
+    let supervisor = supervise(&engine, &name, &more).await;
     Pod {
         supervisor,
         engine,

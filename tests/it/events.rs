@@ -164,6 +164,10 @@ async fn what_happens_becomes_events_on_the_pod() {
         Some("4ad1a2b4-0000-4000-8000-000000000000")
     );
 
+    // Of one that nobody has seen it is not known how it ended.
+    supervisor
+        .status_with(|status| status["process"]["state"] == "running")
+        .await;
     // The kubelet rotates the token: the next request has the new one.
     std::fs::write(api.account.join("token"), "another").expect("writable");
     standin.signal_child(Signal::KILL).expect("it runs");
@@ -202,16 +206,17 @@ async fn an_api_server_that_is_away_delays_no_verdict() {
     let standin = standin(&scratch, &name).await;
     let account = scratch.path().join("no-account");
     let mut supervisor = supervise(&standin, &name, &account, 1).await;
-    let event = supervisor
-        .event(|event| event["message"] == "events wait for the API server")
-        .await;
-    assert!(
-        event["error"]
-            .as_str()
-            .expect("why")
-            .contains("no-account/token")
-    );
-    supervisor.passes("ready").await;
+    // In whatever order they come.
+    let (mut waits, mut ready) = (false, false);
+    while !(waits && ready) {
+        let event = supervisor.event(|_| true).await;
+        ready |= event["message"] == "passes" && event["probe"] == "ready";
+        if event["message"] == "events wait for the API server" {
+            let why = event["error"].as_str().expect("why");
+            assert!(why.contains("no-account/token"), "{why}");
+            waits = true;
+        }
+    }
     // Of one that nobody has seen it is not known how it ended.
     supervisor
         .status_with(|status| status["process"]["state"] == "running")

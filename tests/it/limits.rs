@@ -235,7 +235,7 @@ async fn the_probe_command_gives_the_verdict() {
     let url = format!("http://{}", supervisor.address);
     let probe = |which: &str| {
         let output = Process::new(binary())
-            .args(["probe", which, "--url", &url])
+            .args(["probe", which, "--url", &url, "--timeout", "30s"])
             .env_clear()
             .output()
             .expect("it runs");

@@ -17,6 +17,11 @@ use crate::support::{Scratch, binary, standin, supervise, unique_name};
 
 /// No endpoint is to be waited for here.
 const NO_DRAIN: (&str, &str) = ("stop-drain", "0s");
+/// Neither an engine that is slow to answer, nor one that is slow to come back, is what is tested.
+const PATIENT: [(&str, &str); 2] = [
+    ("unresponsive-after", "1h"),
+    ("process-missing-after", "1h"),
+];
 const LAST_WORDS: &str = "SQL Trace was stopped due to server shutdown";
 
 fn socket(standin: &StandIn) -> PathBuf {
@@ -33,7 +38,7 @@ fn target(standin: &StandIn) -> Target {
 async fn pair(more: &[(&str, &str)]) -> (Scratch, StandIn, Supervisor) {
     let (scratch, name) = (Scratch::new(), unique_name());
     let standin = standin(&scratch, &name).await;
-    let mut settings = vec![NO_DRAIN];
+    let mut settings = vec![NO_DRAIN, PATIENT[0], PATIENT[1]];
     settings.extend(more);
     let mut supervisor = supervise(&standin, &name, &settings).await;
     supervisor.passes("ready").await;
@@ -206,21 +211,29 @@ async fn a_login_that_may_not_see_sessions_drains_for_the_whole_time() {
 
 #[tokio::test]
 async fn while_it_stops_the_engine_is_alive_and_not_ready() {
-    let (_scratch, standin, mut supervisor) = pair(&[]).await;
-    // Its checkpoints take their time, so that there is something to see.
+    let (_scratch, standin, mut supervisor) = pair(&LONG_DRAIN).await;
+    let client = connect(&target(&standin)).await.expect("it is let in");
+    let socket = socket(&standin);
+    let stopping = tokio::spawn(async move { order("stop --grace 1h", &socket).await });
+    supervisor.finds("Stopping").await;
+    supervisor.raises("Stopping").await;
+    assert_eq!(supervisor.get("/readyz").await.0, 503);
+    assert_eq!(supervisor.get("/livez").await.0, 200);
+    client.close().await.expect("it is open");
+    let (code, _, err) = stopping.await.expect("no panic");
+    assert_eq!(code, 0, "{err}");
+}
+
+/// A third of the grace, and no more, goes into them.
+#[tokio::test]
+async fn checkpoints_that_do_not_end_are_given_up() {
+    let (_scratch, standin, _supervisor) = pair(&[]).await;
     let fault = Fault::hang(Kind::Checkpoint);
     let faults = Command::Faults {
         faults: vec![fault],
     };
     standin.command(faults).await.expect("it obeys");
-    let socket = socket(&standin);
-    let stopping = tokio::spawn(async move { order("stop --grace 9s", &socket).await });
-    supervisor.finds("Stopping").await;
-    supervisor.raises("Stopping").await;
-    assert_eq!(supervisor.get("/readyz").await.0, 503);
-    assert_eq!(supervisor.get("/livez").await.0, 200);
-    // A third of the grace, and no more, goes into checkpoints that don't end.
-    let (code, out, err) = stopping.await.expect("no panic");
+    let (code, out, err) = order("stop --grace 9s", &socket(&standin)).await;
     assert_eq!(code, 0, "{err}");
     assert!(out.contains("ended cleanly"), "{out}");
     assert!(out.contains("checkpoints in 0 of 3"), "{out}");
@@ -254,7 +267,7 @@ async fn a_database_that_refuses_a_checkpoint_costs_the_others_nothing() {
 
 #[tokio::test]
 async fn a_hung_engine_is_neither_saved_nor_waited_for() {
-    let (_scratch, mut standin, mut supervisor) = pair(&[]).await;
+    let (_scratch, mut standin, mut supervisor) = pair(&[("unresponsive-after", "2s")]).await;
     let before = checkpoints(&standin).await;
     standin.signal_child(Signal::STOP).expect("it runs");
     assert_eq!(supervisor.fails("live").await, "EngineUnresponsive");
@@ -287,7 +300,7 @@ async fn a_grace_beyond_the_pods_is_refused_and_changes_nothing() {
     assert!(err.contains("longer than the pod's 30s"), "{err}");
     assert!(err.contains("nothing was changed"), "{err}");
     standin.status().await.expect("it runs");
-    assert_eq!(supervisor.get("/readyz").await.0, 200);
+    supervisor.answers("/readyz", 200).await;
 }
 
 /// `stop --after -- sh -c SCRIPT` within this grace of the pod: code and standard error.

@@ -265,15 +265,41 @@ impl Supervisor {
         serde_json::from_str(&body).expect("JSON")
     }
 
+    /// Waits until `path` is answered with this status; returns the body.
+    pub async fn answers(&self, path: &str, wanted: u16) -> String {
+        let asked = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let (status, body) = self.get(path).await;
+                if status == wanted {
+                    return body;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        match asked.await {
+            Ok(body) => body,
+            Err(_) => panic!("{path} is never answered with {wanted}:\n{}", self.log),
+        }
+    }
+
     /// Waits for a status that is `wanted`.
     pub async fn status_with(&self, wanted: impl Fn(&Value) -> bool) -> Value {
-        loop {
-            let status = self.status().await;
-            if wanted(&status) {
-                return status;
+        let mut status = Value::Null;
+        let asked = tokio::time::timeout(PATIENCE, async {
+            loop {
+                status = self.status().await;
+                if wanted(&status) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        });
+        assert!(
+            asked.await.is_ok(),
+            "it did not come: {status:#}\n{}",
+            self.log
+        );
+        status
     }
 }
 

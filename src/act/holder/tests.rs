@@ -19,7 +19,8 @@ fn config(scratch: &Scratch, pod: &str) -> HolderConfig {
         mode: LeaseMode::Advisory,
         renew: Duration::from_millis(20),
         stale: Duration::from_millis(200),
-        fence: Duration::from_millis(150),
+        // A claim that took this long would be made anew.
+        fence: PATIENCE,
         pod_uid: Some(pod.to_owned()),
         node: None,
         state_dir: scratch.0.join("state"),

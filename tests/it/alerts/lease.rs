@@ -101,13 +101,12 @@ async fn an_engine_that_may_not_write_and_cant_be_killed() {
     let (scratch, name) = (Scratch::new(), unique_name());
     let standin = standin(&scratch, &name).await;
     let mut supervisor = powerless(&scratch, &standin, &name).await;
-    let held = supervisor
-        .event(|event| event["message"] == "the lease is held")
+    let status = supervisor
+        .status_with(|status| {
+            status["process"]["state"] == "running" && status["lease"]["state"] == "held"
+        })
         .await;
-    let epoch = held["epoch"].as_u64().expect("a number");
-    supervisor
-        .status_with(|status| status["process"]["state"] == "running")
-        .await;
+    let epoch = status["lease"]["epoch"].as_u64().expect("a number");
     supervisor.keeps_a_scrape().await;
     claimed(&standin.data_dir(), epoch + 1);
     for reason in ["LeaseLost", "Fencing", "FenceFailed"] {

@@ -421,10 +421,16 @@ async fn a_swapped_claim_for_data_alone_never_starts() {
     let mine = mount(&claims[0]);
     let mut first = supervisor(&settings, &environment).await;
     first.passes("gate").await;
-    // The pod remembers it by then.
-    first
+    let status = first
         .status_with(|status| status["volume"]["identity"].is_object())
         .await;
+    // The pod remembers it by then. The last write of all has a second, and no more.
+    let id = status["volume"]["identity"]["volumeId"].as_str();
+    let id = id.expect("an id");
+    let memory = scratch.path().join("state/state.json");
+    while !std::fs::read_to_string(&memory).is_ok_and(|text| text.contains(id)) {
+        tokio::time::sleep(PACE).await;
+    }
     first.signal(Signal::TERM);
     while first.is_running() {
         tokio::time::sleep(PACE).await;

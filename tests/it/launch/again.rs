@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::linked::{engine, linked};
+use super::linked::{engine, linked, sees_it};
 use super::rig::{Site, is_clean, stop};
 use crate::client::order;
 use crate::shared::container::Container;
@@ -118,6 +118,7 @@ async fn a_start_that_fails_ends_the_container() {
     let mut container = site.launch_waiting("1h", &command);
     site.announced().await;
     supervisor.passes("ready").await;
+    sees_it(&supervisor).await;
     agent_knows(&site).await;
     kill_engine(&site, &container).await;
     assert_eq!(container.ends().await.code(), Some(3), "{}", site.log());

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::task::JoinHandle;
 
+use super::linked::sees_it;
 use super::rig::{Site, kill, stop};
 use crate::shared::container::{Container, until};
 use crate::shared::http::get;
@@ -32,6 +33,8 @@ pub async fn ready(site: &mut Site) -> (Supervisor, Container, String) {
     let container = site.launch_waiting("1h", &site.shell());
     site.announced().await;
     let address = site.probes().await;
+    // What it says of an engine that it has not seen is not kept.
+    sees_it(&supervisor).await;
     until_ready(&address).await;
     (supervisor, container, address)
 }
@@ -43,7 +46,8 @@ async fn until_ready(address: &str) {
 }
 
 /// Asks both probes without a pause; what was not a 200, and how many were. A request that is under way at
-/// the very moment of an agent's death is cut off with it: these are counted apart.
+/// the very moment of an agent's death is cut off with it, and on a busy machine the next agent may serve
+/// before its first look at the processes has come to an end: these are counted apart.
 pub struct Prober {
     task: JoinHandle<Option<String>>,
     asked: Arc<AtomicU64>,
@@ -64,6 +68,9 @@ impl Prober {
                     // It panics where there is no answer.
                     match tokio::spawn(async move { get(&address, path).await }).await {
                         Ok((200, _)) => count.fetch_add(1, Ordering::Relaxed),
+                        Ok((503, text)) if text.contains("no engine process is seen") => {
+                            dead.fetch_add(1, Ordering::Relaxed)
+                        }
                         Ok((status, text)) => return Some(format!("{path}: {status} {text}")),
                         Err(_) => dead.fetch_add(1, Ordering::Relaxed),
                     };

@@ -126,7 +126,7 @@ async fn everything_that_ends_is_reaped() {
     let is_zombie = |process: &crate::shared::container::Process| process.state == 'Z';
     until(|| (!container.processes().iter().any(is_zombie)).then_some(())).await;
     // They come while it runs, too.
-    let orphan = with_argument(&companion).pop().expect("it stays");
+    let orphan = until(|| with_argument(&companion).pop()).await;
     let pid = orphan
         .file_name()
         .unwrap()

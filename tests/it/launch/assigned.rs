@@ -26,7 +26,10 @@ fn give_to_group(path: &Path) {
 fn owners(path: &Path, found: &mut Vec<(String, u32, u32)>) {
     for entry in fs::read_dir(path).into_iter().flatten() {
         let path = entry.expect("it is readable").path();
-        let metadata = fs::symlink_metadata(&path).expect("it is there");
+        // The checks of the volume make files and remove them meanwhile.
+        let Ok(metadata) = fs::symlink_metadata(&path) else {
+            continue;
+        };
         found.push((path.display().to_string(), metadata.uid(), metadata.gid()));
         if metadata.is_dir() {
             owners(&path, found);

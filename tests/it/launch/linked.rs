@@ -32,7 +32,7 @@ pub async fn linked(site: &mut Site, more: &[(&str, &str)]) -> (Supervisor, Cont
 
 /// Waits until the supervisor knows the processes, and has had an answer of them since: it may be
 /// ready by an answer from before.
-async fn sees_it(supervisor: &Supervisor) {
+pub async fn sees_it(supervisor: &Supervisor) {
     supervisor
         .status_with(|status| {
             status["process"]["state"] == "running" && status["phase"] == "running"

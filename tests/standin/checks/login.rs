@@ -183,19 +183,24 @@ async fn a_script_survives_the_control_socket() {
 #[tokio::test]
 async fn recovery_tells_its_progress_and_ends_in_ready() {
     let fixture = Fixture::healthy().await;
-    let phases = vec![StartPhase {
-        phase: Phase::Recovering {
-            databases: vec!["shop".to_owned()],
-            percent: None,
-        },
-        ms: Some(100),
-    }];
-    fixture
-        .engine
-        .command(Command::StartPhases { phases })
-        .await
-        .unwrap();
+    let recovers = async |ms| {
+        let phases = vec![StartPhase {
+            phase: Phase::Recovering {
+                databases: vec!["shop".to_owned()],
+                percent: None,
+            },
+            ms: Some(ms),
+        }];
+        fixture
+            .engine
+            .command(Command::StartPhases { phases })
+            .await
+            .unwrap();
+    };
+    // An hour, so that there is something to see.
+    recovers(3_600_000).await;
     assert!(fixture.engine.status().await.unwrap().percent.is_some());
+    recovers(100).await;
     until(async || fixture.engine.status().await.unwrap().phase == Phase::Ready).await;
     until(async || {
         fixture
