@@ -49,6 +49,21 @@ pub struct Stopped {
     pub checkpoints: Option<Checkpoints>,
 }
 
+impl Stopped {
+    /// Creates the outcome of a stop that has done nothing yet. What has ended already, also where its
+    /// processes are still seen, is not stopped.
+    fn before(situation: &Situation) -> Self {
+        Self {
+            process: situation.target.filter(|_| situation.runs),
+            gone: !situation.runs,
+            clean: !situation.runs,
+            hung: situation.hung,
+            lasted: Duration::ZERO,
+            checkpoints: None,
+        }
+    }
+}
+
 /// Stops the engine, one stop at a time: a caller that asks while one is under way waits for the same one.
 #[derive(Clone, Debug)]
 pub struct Stopper {
@@ -183,14 +198,7 @@ impl With {
             pid = situation.target.map(|id| id.pid),
             "stop: not ready from now on"
         );
-        let mut stopped = Stopped {
-            process: situation.target,
-            gone: !situation.runs,
-            clean: !situation.runs,
-            hung: situation.hung,
-            lasted: Duration::ZERO,
-            checkpoints: None,
-        };
+        let mut stopped = Stopped::before(&situation);
         if situation.runs {
             self.say(OperatorCommand::Stopping).await;
             let parent = situation.target;
@@ -380,6 +388,25 @@ mod tests {
             },
         });
         Arc::new(published)
+    }
+
+    /// As where the container's SIGTERM comes after a preStop hook has ended the engine.
+    #[test]
+    fn what_has_ended_already_is_not_stopped_again() {
+        let target = ProcessId {
+            pid: 8,
+            start_ticks: 2,
+        };
+        for runs in [true, false] {
+            let situation = Situation {
+                target: Some(target),
+                runs,
+                ..Situation::default()
+            };
+            let stopped = Stopped::before(&situation);
+            assert_eq!(stopped.process.is_some(), runs, "it goes into the history");
+            assert_eq!(stopped.gone, !runs);
+        }
     }
 
     #[test]

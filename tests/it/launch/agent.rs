@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::task::JoinHandle;
@@ -10,9 +10,13 @@ use tokio::task::JoinHandle;
 use super::linked::sees_it;
 use super::rig::{Site, kill, stop};
 use crate::shared::container::{Container, until};
-use crate::shared::http::get;
+use crate::shared::http::{get, try_get};
 use crate::shared::supervisor::Supervisor;
 use crate::standin::command::Command;
+
+/// The agent closes a connection whose request has not come after this time: it was this test that had no
+/// processor for so long.
+pub const WAITING: Duration = Duration::from_secs(5);
 
 /// Kills of the short version; `LAUNCH_AGENT_KILLS` gives another number.
 const KILLS: u64 = 12;
@@ -21,6 +25,9 @@ fn kills() -> u64 {
     let given = std::env::var("LAUNCH_AGENT_KILLS").ok();
     given.map_or(KILLS, |text| text.parse().expect("a number of kills"))
 }
+
+/// How soon an engine has to answer is not what the probers test.
+pub const PATIENT: [(&str, &str); 2] = [("ready-freshness", "20s"), ("unresponsive-after", "60s")];
 
 /// A container whose engine is ready in the agent's answer, and its supervisor.
 pub async fn ready(site: &mut Site) -> (Supervisor, Container, String) {
@@ -64,14 +71,14 @@ impl Prober {
         let task = tokio::spawn(async move {
             while !end.load(Ordering::Relaxed) {
                 for path in ["/livez", "/readyz"] {
-                    let address = address.clone();
-                    // It panics where there is no answer.
-                    match tokio::spawn(async move { get(&address, path).await }).await {
+                    let begun = Instant::now();
+                    match try_get(&address, path).await {
                         Ok((200, _)) => count.fetch_add(1, Ordering::Relaxed),
                         Ok((503, text)) if text.contains("no engine process is seen") => {
                             dead.fetch_add(1, Ordering::Relaxed)
                         }
                         Ok((status, text)) => return Some(format!("{path}: {status} {text}")),
+                        Err(_) if begun.elapsed() >= WAITING => continue,
                         Err(_) => dead.fetch_add(1, Ordering::Relaxed),
                     };
                 }
@@ -111,6 +118,7 @@ fn epochs(site: &Site) -> Vec<u64> {
 async fn an_agent_that_is_killed_costs_nothing() {
     let mut site = Site::new();
     site.set(&[("lease", "strict"), ("lease-renew", "500ms")]);
+    site.set(&PATIENT);
     let (supervisor, mut container, address) = ready(&mut site).await;
     let outer = engine(&site, &container).await;
     let prober = Prober::start(&address);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
-use super::agent::{Prober, ready};
+use super::agent::{PATIENT, Prober, ready};
 use super::rig::{Site, kill, stop};
 use crate::shared::container::until;
 use crate::shared::volumes::{Image, Kind};
@@ -44,6 +44,7 @@ fn first(mode: &str) -> Site {
 
 async fn crash_loop(mode: &str) {
     let mut a = first(mode);
+    a.set(&PATIENT);
     let (supervisor, mut container, address) = ready(&mut a).await;
     let mut b = second(&a, mode);
     let mut waiting = b.launch(&b.shell());
